@@ -1,0 +1,21 @@
+# escqrs_add_component(<name> HEADERS <path below include/escqrs>...)
+#
+# Makes the interface target escqrs_<name>, alias escqrs::<name>; the core is escqrs::escqrs. What it depends on is
+# linked by the caller.
+function(escqrs_add_component name)
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "HEADERS")
+    set(target escqrs_${name})
+    set(exported ${name})
+    if(name STREQUAL "core")
+        set(exported escqrs)
+    endif()
+
+    list(TRANSFORM arg_HEADERS PREPEND "${PROJECT_SOURCE_DIR}/include/escqrs/" OUTPUT_VARIABLE headers)
+    add_library(${target} INTERFACE)
+    add_library(escqrs::${exported} ALIAS ${target})
+    set_target_properties(${target} PROPERTIES EXPORT_NAME ${exported})
+    target_compile_features(${target} INTERFACE cxx_std_20)
+    target_sources(${target} INTERFACE
+        FILE_SET HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}/include" FILES ${headers})
+    set_property(GLOBAL APPEND PROPERTY escqrs_components ${name})
+endfunction()

@@ -1,0 +1,16 @@
+# escqrs_write_include_all(<file> <target>...)
+#
+# Writes a header that includes every public header of the targets, sorted.
+function(escqrs_write_include_all file)
+    set(lines "")
+    foreach(target IN LISTS ARGN)
+        get_target_property(headers ${target} HEADER_SET)
+        foreach(header IN LISTS headers)
+            cmake_path(RELATIVE_PATH header BASE_DIRECTORY "${PROJECT_SOURCE_DIR}/include")
+            list(APPEND lines "#include <${header}>\n")
+        endforeach()
+    endforeach()
+    list(SORT lines)
+    list(JOIN lines "" text)
+    file(CONFIGURE OUTPUT "${file}" CONTENT "#pragma once\n${text}" @ONLY)
+endfunction()
