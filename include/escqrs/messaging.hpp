@@ -97,17 +97,17 @@ concept MessageSender = requires(Sender& sender, std::span<const Message> messag
 /// Takes messages off a queue under a lock (peek-lock).
 ///
 /// - `receive(at_most, wait, stop)` hands out up to `at_most` messages; waits up to `wait` for the first one, or until
-///   `stop` is requested. Messages of one session come in order, and while any of them is unsettled no other receive gets
-///   messages of that session; other sessions go on in parallel, and none is starved by a busy one. Messages of one
-///   session in one batch are to be settled in order.
+///   `stop` is requested. Messages of one session come in order, and while any of them is unsettled no other receive
+///   gets messages of that session; other sessions go on in parallel, and none is starved by a busy one. Messages of
+///   one session in one batch are to be settled in order.
 /// - `settle(message, disposition)` decides about a message; once it has returned the decision is durable. Abandoning a
 ///   message of a session gives the later ones of the same batch and session back as well, uncounted. Throws
 ///   `MessageLockLost` if the lock is no longer held; then nothing has changed.
 /// - `settle(settlements)` decides about several messages in the order given, for about the price of one: each fails
 ///   alone, which its result tells. Throws `TransportError` if an abandoned message would become too large, and then
 ///   nothing has changed, or if the queue cannot tell what became of them.
-/// - `renew_lock(message)` starts the lock's time anew and puts its end into `message.locked_until`. With a session, the
-///   lock is the session's. Throws `MessageLockLost`.
+/// - `renew_lock(message)` starts the lock's time anew and puts its end into `message.locked_until`. With a session,
+///   the lock is the session's. Throws `MessageLockLost`.
 ///
 /// A message whose lock runs out is delivered again. One delivered `max_delivery_count` times without being settled is
 /// put aside with reason "MaxDeliveryCountExceeded".

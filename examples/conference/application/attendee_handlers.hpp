@@ -1,0 +1,27 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include "commands.hpp"
+
+#include <escqrs/command_bus.hpp>
+#include <escqrs/error.hpp>
+#include <escqrs/id_generator.hpp>
+#include <escqrs/repository.hpp>
+
+namespace conference {
+
+/// Somebody asked to register under an attendee id that is in use.
+class AttendeeIdTaken : public escqrs::Error {
+public:
+    explicit AttendeeIdTaken(const AttendeeId& id) : Error{"attendee id " + to_string(id) + " is already in use"} {}
+};
+
+using AttendeeRepository = escqrs::Repository<Attendee>;
+
+/// The one handler of each attendee command.
+/// @param attendees         must outlive the bus
+/// @param confirmation_ids  must draw ids that nobody can guess
+void handle_attendee_commands(escqrs::CommandBus& bus, const AttendeeRepository& attendees,
+                              escqrs::IdGenerator confirmation_ids = escqrs::random_uuid);
+
+} // namespace conference

@@ -1,0 +1,49 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include "attendee_view.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace conference {
+
+/// One page of attendees in order of registration; `next` is to be given back for the page after it.
+struct AttendeePage {
+    std::vector<AttendeeView> attendees;
+    std::optional<std::string> next;
+};
+
+/// Questions to the read model. Creates its tables if the file is new, so web and worker may start in any order.
+/// @par Thread safety  every operation may be called from any thread
+class AttendeeQueries {
+public:
+    /// @throws escqrs::StoreError if `path` cannot be opened or is not a read model of this version
+    explicit AttendeeQueries(const std::string& path);
+    ~AttendeeQueries();
+
+    std::optional<AttendeeView> find(const AttendeeId& id);
+
+    /// At most `limit` attendees behind `after`, a cursor that an earlier page gave; empty: from the start.
+    /// @throws std::invalid_argument if `after` is not such a cursor
+    AttendeePage list(std::size_t limit, const std::string& after);
+
+    /// Position of the newest event in the read model: how far behind the log it is.
+    escqrs::GlobalPosition position();
+
+    /// Attendees changed since `revision`, a number earlier calls gave (0: since ever), which is moved on.
+    std::vector<AttendeeView> changed_since(std::uint64_t& revision);
+
+    /// Revision of the newest change.
+    std::uint64_t revision();
+
+private:
+    class Implementation;
+    std::unique_ptr<Implementation> implementation_;
+};
+
+} // namespace conference

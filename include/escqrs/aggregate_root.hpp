@@ -1,0 +1,98 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/event.hpp>
+#include <escqrs/identifiers.hpp>
+
+#include <span>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace escqrs {
+
+/// Base of an event-sourced aggregate: identity, version, and the events raised but not yet stored.
+///
+/// `Derived` names its category (`static constexpr std::string_view category = "attendee";`), has a constructor from
+/// its id, an `apply(const E&)` for every listed event, and public behaviour that decides and calls `raise`.
+/// State changes only in `apply`, so that replaying the events rebuilds the state. Dispatch is resolved at compile time.
+/// @par Thread safety  none: one thread at a time
+template <class Derived, class... Events>
+class AggregateRoot {
+public:
+    using Id = escqrs::Id<Derived>;
+    using Event = std::variant<typename detail::EventOf<Events>::Type...>;
+    using EventTypes = EventList<typename detail::EventOf<Events>::Type...>;
+
+    const Id& id() const noexcept { return id_; }
+
+    /// Version of the last stored event this aggregate has seen; uncommitted events do not count.
+    StreamVersion version() const noexcept { return version_; }
+
+    /// Log position of that event; 0 for an aggregate that was never stored.
+    GlobalPosition position() const noexcept { return position_; }
+
+    /// Events raised since the last load or save, oldest first.
+    std::span<const Event> uncommitted_events() const noexcept { return uncommitted_; }
+
+protected:
+    explicit AggregateRoot(const Id& id) : id_{id} { (require_apply<Events>(), ...); }
+    ~AggregateRoot() = default;
+    AggregateRoot(const AggregateRoot&) = default;
+    AggregateRoot(AggregateRoot&&) noexcept = default;
+    AggregateRoot& operator=(const AggregateRoot&) = default;
+    AggregateRoot& operator=(AggregateRoot&&) noexcept = default;
+
+    /// Applies an event and records it for the next save.
+    template <class E>
+    void raise(E&& event)
+    {
+        using Raised = std::remove_cvref_t<E>;
+        static_assert(EventTypes::template contains<Raised>,
+                      "escqrs: raise() was given an event that is not listed in this AggregateRoot<Derived, Events...>");
+        // Room first, so that recording does not fail for want of it once the state has changed.
+        if (uncommitted_.size() == uncommitted_.capacity()) uncommitted_.reserve(2 * uncommitted_.size() + 2);
+        replay(static_cast<const Raised&>(event));
+        uncommitted_.emplace_back(std::in_place_type<Raised>, std::forward<E>(event));
+    }
+
+private:
+    friend Access;
+
+    template <class E>
+    void replay(const E& event)
+    {
+        // A NoStateChange<E> in the list is not E itself.
+        if constexpr ((std::is_same_v<E, Events> || ...) && Access::can_apply<Derived, E>) {
+            Access::apply(static_cast<Derived&>(*this), event);
+        }
+    }
+
+    template <class E>
+    static constexpr void require_apply() noexcept
+    {
+        if constexpr (detail::changes_state<E>) {
+            static_assert(Access::can_apply<Derived, E>,
+                          "escqrs: the aggregate has no apply(const E&) for one of its listed events E; add it, list the event "
+                          "as escqrs::NoStateChange<E>, or, if apply is private, add to the aggregate: friend escqrs::Access;");
+        }
+    }
+
+    void mark_committed(StreamVersion version, GlobalPosition position) noexcept
+    {
+        version_ = version;
+        position_ = position;
+        uncommitted_.clear();
+        uncommitted_ids_.clear();
+    }
+
+    Id id_;
+    StreamVersion version_;
+    GlobalPosition position_;
+    std::vector<Event> uncommitted_;
+    std::vector<EventId> uncommitted_ids_;
+};
+
+} // namespace escqrs

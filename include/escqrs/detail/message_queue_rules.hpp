@@ -1,0 +1,153 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/messaging.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+// What every queue in this library decides alike, free of I/O.
+namespace escqrs::detail {
+
+/// Service Bus limits of a message id and a session id, and of a dead-letter reason and description.
+inline constexpr std::size_t max_message_id_length = 128;
+inline constexpr std::size_t max_session_id_length = 128;
+inline constexpr std::size_t max_dead_letter_text_length = 4096;
+
+inline constexpr const char* max_delivery_count_exceeded = "MaxDeliveryCountExceeded";
+
+/// Bytes that count against `MessageQueueOptions::max_message_size`.
+inline std::size_t message_size(const Message& message) noexcept
+{
+    std::size_t size = message.body.size() + message.subject.size() + message.correlation_id.size() +
+                       message.content_type.size();
+    for (const auto& [name, value] : message.properties) size += name.size() + value.size();
+    return size;
+}
+
+[[noreturn]] inline void refuse_message(const Message& message, const std::string& why)
+{
+    throw TransportError{"message '" + message.message_id.substr(0, max_message_id_length) + "' refused: " + why};
+}
+
+/// @throws TransportError if properties are too many bytes, or one is named twice
+inline void check_properties(const Message& message, const MessageQueueOptions& options)
+{
+    if (const std::size_t size = message_size(message); size > options.max_message_size) {
+        refuse_message(message, "body, properties and texts have " + std::to_string(size) + " bytes, at most " +
+                                    std::to_string(options.max_message_size) + " (max_message_size)");
+    }
+    if (message.properties.size() < 2) return;
+    std::vector<std::string_view> names;
+    names.reserve(message.properties.size());
+    for (const auto& property : message.properties) names.emplace_back(property.first);
+    std::sort(names.begin(), names.end());
+    if (const auto twice = std::adjacent_find(names.begin(), names.end()); twice != names.end()) {
+        refuse_message(message, "properties name '" + std::string{*twice} + "' more than once, at most 1");
+    }
+}
+
+/// @throws TransportError naming the message, the field, the limit and what was found
+inline void check_message(const Message& message, const MessageQueueOptions& options)
+{
+    const auto refuse_length = [&](const char* field, const std::string& limit, std::size_t found) {
+        refuse_message(message, std::string{field} + " has " + std::to_string(found) + " bytes, " + limit);
+    };
+    if (message.message_id.empty()) refuse_length("message_id", "at least 1", 0);
+    if (message.message_id.size() > max_message_id_length) {
+        refuse_length("message_id", "at most " + std::to_string(max_message_id_length), message.message_id.size());
+    }
+    if (message.session_id.size() > max_session_id_length) {
+        refuse_length("session_id", "at most " + std::to_string(max_session_id_length), message.session_id.size());
+    }
+    check_properties(message, options);
+}
+
+inline void check_messages(std::span<const Message> messages, const MessageQueueOptions& options)
+{
+    for (const Message& message : messages) check_message(message, options);
+}
+
+/// Sets `added` in `properties`; one that is there already gets the new value.
+inline void add_properties(MessageProperties& properties, const MessageProperties& added)
+{
+    for (const auto& [name, value] : added) {
+        const auto there = std::find_if(properties.begin(), properties.end(),
+                                        [&wanted = name](const auto& property) { return property.first == wanted; });
+        if (there == properties.end()) {
+            properties.emplace_back(name, value);
+        } else {
+            there->second = value;
+        }
+    }
+}
+
+/// @throws TransportError if an abandoned message would be larger than the queue takes
+inline void check_disposition(const ReceivedMessage& received, const Disposition& disposition,
+                              const MessageQueueOptions& options)
+{
+    const auto* abandon = std::get_if<Abandon>(&disposition);
+    if (abandon == nullptr || abandon->properties.empty()) return;
+    Message changed = received.message;
+    add_properties(changed.properties, abandon->properties);
+    check_properties(changed, options);
+}
+
+/// `text` cut to what a dead-lettered message may carry, between two UTF-8 characters.
+inline std::string_view dead_letter_text(std::string_view text) noexcept
+{
+    if (text.size() <= max_dead_letter_text_length) return text;
+    std::size_t length = max_dead_letter_text_length;
+    while (length > 0 && (static_cast<unsigned char>(text[length]) & 0xC0U) == 0x80U) --length;
+    return text.substr(0, length);
+}
+
+inline std::string max_delivery_count_description(std::uint32_t delivery_count)
+{
+    return "delivered " + std::to_string(delivery_count) + " times without being settled";
+}
+
+/// @throws TransportError if no queue can behave so
+inline void check_options(const MessageQueueOptions& options)
+{
+    const auto refuse = [](const std::string& why) { throw TransportError{"message queue options: " + why}; };
+    if (options.lock_duration <= Duration::zero()) {
+        refuse("lock_duration must be above 0, found " + std::to_string(options.lock_duration.count()) + " us");
+    }
+    if (options.max_delivery_count == 0) refuse("max_delivery_count must be at least 1, found 0");
+    if (options.duplicate_detection_window < Duration::zero()) {
+        refuse("duplicate_detection_window must be at least 0, found " +
+               std::to_string(options.duplicate_detection_window.count()) + " us");
+    }
+    if (options.clock == nullptr) refuse("clock is missing");
+}
+
+/// `moment + duration`, or the last moment there is.
+inline Timestamp later_by(Timestamp moment, Duration duration) noexcept
+{
+    if (duration > Duration::zero() && moment > Timestamp::max() - duration) return Timestamp::max();
+    return moment + duration;
+}
+
+/// The part of a longer wait that is waited at once: never so long that a clock's arithmetic overflows.
+inline Duration next_wait(Timestamp now, Timestamp until) noexcept
+{
+    constexpr Duration longest = std::chrono::hours{1};
+    return until <= now ? Duration::zero() : std::min<Duration>(longest, until - now);
+}
+
+[[noreturn]] inline void throw_lock_lost(const ReceivedMessage& received)
+{
+    throw MessageLockLost{"the lock of message '" + received.message.message_id + "' (sequence number " +
+                          std::to_string(received.sequence_number) + ", delivery " +
+                          std::to_string(received.delivery_count) + ") is no longer held"};
+}
+
+} // namespace escqrs::detail

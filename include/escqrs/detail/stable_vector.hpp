@@ -1,0 +1,58 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <bit>
+#include <cstddef>
+#include <memory>
+#include <utility>
+
+namespace escqrs::detail {
+
+/// A vector that only grows and never moves an element, so that readers need no lock.
+///
+/// Segment k holds `first_segment << k` elements.
+/// @par Thread safety  one writer at a time; `size` and `operator[]` below it from any thread meanwhile
+template <class T, std::size_t first_segment = 1024>
+class StableVector {
+public:
+    std::size_t size() const noexcept { return size_.load(std::memory_order_acquire); }
+
+    const T& operator[](std::size_t index) const noexcept
+    {
+        const auto [segment, offset] = place_of(index);
+        return segments_[segment].load(std::memory_order_acquire)[offset];
+    }
+
+    /// Stages elements behind the end; `publish` makes them visible, all at once.
+    void stage(std::size_t index, T&& value)
+    {
+        const auto [segment, offset] = place_of(index);
+        if (owned_[segment] == nullptr) {
+            owned_[segment] = std::make_unique<T[]>(first_segment << segment); // NOLINT(modernize-avoid-c-arrays)
+            segments_[segment].store(owned_[segment].get(), std::memory_order_release);
+        }
+        owned_[segment][offset] = std::move(value);
+    }
+
+    void publish(std::size_t new_size) noexcept { size_.store(new_size, std::memory_order_release); }
+
+private:
+    static constexpr std::size_t segment_count = 48;
+    static constexpr auto first_bits = static_cast<std::size_t>(std::countr_zero(first_segment));
+    static_assert(std::has_single_bit(first_segment));
+
+    static std::pair<std::size_t, std::size_t> place_of(std::size_t index) noexcept
+    {
+        const std::size_t shifted = index + first_segment;
+        const auto segment = static_cast<std::size_t>(std::bit_width(shifted)) - 1 - first_bits;
+        return {segment, shifted - (first_segment << segment)};
+    }
+
+    std::atomic<std::size_t> size_{0};
+    std::array<std::atomic<const T*>, segment_count> segments_{};
+    std::array<std::unique_ptr<T[]>, segment_count> owned_; // NOLINT(modernize-avoid-c-arrays)
+};
+
+} // namespace escqrs::detail

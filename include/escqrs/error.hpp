@@ -1,0 +1,151 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/detail/error_base.hpp>
+#include <escqrs/identifiers.hpp>
+
+#include <cstddef>
+#include <exception>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace escqrs {
+
+/// A stream was not at the version that an append expected. Nothing was written; load again and decide again.
+class ConcurrencyError : public Error {
+public:
+    ConcurrencyError(StreamId stream, ExpectedVersion expected, StreamVersion actual)
+        : Error{"concurrency conflict on stream '" + stream.text() + "': expected " + to_string(expected) +
+                ", found version " + std::to_string(actual.value())},
+          stream_{std::move(stream)}, expected_{expected}, actual_{actual}
+    {
+    }
+
+    const StreamId& stream() const noexcept { return stream_; }
+    ExpectedVersion expected() const noexcept { return expected_; }
+    StreamVersion actual() const noexcept { return actual_; }
+
+private:
+    StreamId stream_;
+    ExpectedVersion expected_;
+    StreamVersion actual_;
+};
+
+/// An append reuses an event id that another append has already stored.
+class DuplicateEventId : public Error {
+public:
+    DuplicateEventId(const StreamId& stream, EventId id)
+        : Error{"append to stream '" + stream.text() + "' refused: event id " + to_string(id) +
+                " is already stored by a different append"},
+          id_{id}
+    {
+    }
+
+    EventId id() const noexcept { return id_; }
+
+private:
+    EventId id_;
+};
+
+/// An aggregate was asked for that has no events.
+class AggregateNotFound : public Error {
+public:
+    explicit AggregateNotFound(StreamId stream) : Error{"no aggregate '" + stream.text() + "'"}, stream_{std::move(stream)}
+    {
+    }
+
+    const StreamId& stream() const noexcept { return stream_; }
+
+private:
+    StreamId stream_;
+};
+
+/// Bytes cannot be decoded into an event, or an event into bytes.
+class CodecError : public Error {
+public:
+    using Error::Error;
+};
+
+/// An event's wire name is not in the codec's list.
+class UnknownEventType : public CodecError {
+public:
+    explicit UnknownEventType(std::string name)
+        : CodecError{"unknown event type '" + name + "'"}, name_{std::move(name)}
+    {
+    }
+
+    const std::string& name() const noexcept { return name_; }
+
+private:
+    std::string name_;
+};
+
+/// An aggregate cannot be rebuilt: one of its stored events cannot be decoded or applied. The cause is nested.
+class HydrationError : public Error {
+public:
+    HydrationError(StreamId stream, StreamVersion version, GlobalPosition position, const std::string& cause)
+        : Error{"cannot rebuild '" + stream.text() + "' from event version " + std::to_string(version.value()) +
+                " at position " + std::to_string(position.value()) + ": " + cause},
+          stream_{std::move(stream)}, version_{version}, position_{position}
+    {
+    }
+
+    const StreamId& stream() const noexcept { return stream_; }
+    StreamVersion version() const noexcept { return version_; }
+    GlobalPosition position() const noexcept { return position_; }
+
+private:
+    StreamId stream_;
+    StreamVersion version_;
+    GlobalPosition position_;
+};
+
+/// A command was sent for which nobody registered a handler.
+class HandlerNotFound : public Error {
+public:
+    explicit HandlerNotFound(const std::string& command) : Error{"no handler is registered for command " + command} {}
+};
+
+/// A second handler was registered for one command.
+class DuplicateHandler : public Error {
+public:
+    explicit DuplicateHandler(const std::string& command)
+        : Error{"command " + command + " already has a handler; a command has exactly one"}
+    {
+    }
+};
+
+/// Some subscribers of an event failed; the others received it. Holds every failure, in order of subscription.
+class EventDispatchError : public Error {
+public:
+    EventDispatchError(const std::string& text, std::vector<std::exception_ptr> failures)
+        : Error{text}, failures_{std::move(failures)}
+    {
+    }
+
+    const std::vector<std::exception_ptr>& failures() const noexcept { return failures_; }
+
+private:
+    std::vector<std::exception_ptr> failures_;
+};
+
+/// A store could not do its work: file missing, foreign or newer, disk full, database gone.
+class StoreError : public Error {
+public:
+    using Error::Error;
+};
+
+/// A queue or broker could not do its work.
+class TransportError : public Error {
+public:
+    using Error::Error;
+};
+
+/// The lock of a received message ran out or was given back; whoever holds it now decides about the message.
+class MessageLockLost : public TransportError {
+public:
+    using TransportError::TransportError;
+};
+
+} // namespace escqrs

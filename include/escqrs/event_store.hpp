@@ -1,0 +1,166 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/clock.hpp>
+#include <escqrs/detail/function_ref.hpp>
+#include <escqrs/error.hpp>
+#include <escqrs/identifiers.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string_view>
+#include <utility>
+
+namespace escqrs {
+
+using Bytes = std::span<const std::byte>;
+
+/// An encoded event on its way into a store. Views only: what they point at must live until `append` returns.
+struct NewEvent {
+    EventId id;
+    std::string_view type; ///< wire name
+    unsigned schema_version = 0;
+    std::string_view content_type;
+    Bytes payload;
+    Bytes metadata;
+};
+
+/// A stored event as a store shows it. Views and `stream` are valid only during the call that hands it over.
+struct RecordedEvent {
+    const StreamId& stream;
+    StreamVersion version;
+    GlobalPosition position;
+    Timestamp recorded_at;
+    EventId id;
+    std::string_view type;
+    unsigned schema_version;
+    std::string_view content_type;
+    Bytes payload;
+    Bytes metadata;
+};
+
+/// Receives events one by one; returns whether it wants the next. It may throw, and may use the store.
+using EventSink = FunctionRef<bool(const RecordedEvent&)>;
+
+/// Where an append ended: version of the stream and position of the log after its last event.
+struct AppendResult {
+    StreamVersion version;
+    GlobalPosition position;
+
+    friend bool operator==(const AppendResult&, const AppendResult&) = default;
+};
+
+/// Where a stored event is.
+struct EventLocation {
+    StreamId stream;
+    StreamVersion version;
+    GlobalPosition position;
+};
+
+/// A log of events in streams.
+///
+/// The semantics are enforced by the suite in testing/event_store_conformance.hpp, which every store runs:
+///
+/// - `append(stream, expected, events)` stores all events or none; once it has returned they are durable. At least one
+///   event. Throws `ConcurrencyError` if the stream is not at `expected`, and writes nothing; of several appends at one
+///   version exactly one wins. `ExpectedVersion::any()` never conflicts. An append whose event ids are stored already, as
+///   one append to the same stream, returns the first result whatever `expected` says, and writes nothing; ids that are
+///   stored otherwise, or twice in one call, throw `DuplicateEventId`.
+/// - `read_stream(stream, from, sink)` shows the stream's events from version `from` on, in order, to `sink`; nothing if
+///   there is no such stream. The stream is read page by page and never held as a whole.
+/// - `read_log(after, at_most, sink)` shows at most `at_most` events behind position `after`, in order, and returns the
+///   position of the last one shown, or `after`. No event ever turns up at or below a position that was read.
+/// - `head()` is the position of the last event; 0 for an empty log.
+/// - `locate(event_id)` tells where an event is.
+/// - `wait_for_events(after, at_most, stop)` returns true as soon as there is an event behind `after`, appended by whatever
+///   process; false after `at_most` or when `stop` is requested.
+///
+/// Every operation may be called from any thread, and throws `StoreError` if the store cannot do it.
+template <class Store>
+concept EventStore = requires(Store& store, const StreamId& stream, ExpectedVersion expected,
+                              std::span<const NewEvent> events, StreamVersion from, GlobalPosition after,
+                              std::size_t at_most, Duration wait, std::stop_token stop, EventSink sink, EventId id) {
+    { store.append(stream, expected, events) } -> std::same_as<AppendResult>;
+    { store.read_stream(stream, from, sink) } -> std::same_as<void>;
+    { store.read_log(after, at_most, sink) } -> std::same_as<GlobalPosition>;
+    { store.head() } -> std::same_as<GlobalPosition>;
+    { store.locate(id) } -> std::same_as<std::optional<EventLocation>>;
+    { store.wait_for_events(after, wait, stop) } -> std::same_as<bool>;
+};
+
+/// Any event store, chosen at run time. Copies share the store.
+/// @par Thread safety  as the store inside
+class AnyEventStore {
+public:
+    template <EventStore Store>
+        requires(!std::same_as<Store, AnyEventStore>)
+    explicit AnyEventStore(std::shared_ptr<Store> store) : store_{std::make_shared<Model<Store>>(std::move(store))}
+    {
+    }
+
+    AppendResult append(const StreamId& stream, ExpectedVersion expected, std::span<const NewEvent> events)
+    {
+        return store_->append(stream, expected, events);
+    }
+    void read_stream(const StreamId& stream, StreamVersion from, EventSink sink)
+    {
+        store_->read_stream(stream, from, sink);
+    }
+    GlobalPosition read_log(GlobalPosition after, std::size_t at_most, EventSink sink)
+    {
+        return store_->read_log(after, at_most, sink);
+    }
+    GlobalPosition head() { return store_->head(); }
+    std::optional<EventLocation> locate(EventId id) { return store_->locate(id); }
+    bool wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop)
+    {
+        return store_->wait_for_events(after, at_most, std::move(stop));
+    }
+
+private:
+    struct Interface {
+        virtual ~Interface() = default;
+        virtual AppendResult append(const StreamId&, ExpectedVersion, std::span<const NewEvent>) = 0;
+        virtual void read_stream(const StreamId&, StreamVersion, EventSink) = 0;
+        virtual GlobalPosition read_log(GlobalPosition, std::size_t, EventSink) = 0;
+        virtual GlobalPosition head() = 0;
+        virtual std::optional<EventLocation> locate(EventId) = 0;
+        virtual bool wait_for_events(GlobalPosition, Duration, std::stop_token) = 0;
+    };
+
+    template <EventStore Store>
+    struct Model final : Interface {
+        explicit Model(std::shared_ptr<Store> chosen) : store{std::move(chosen)} {}
+
+        AppendResult append(const StreamId& stream, ExpectedVersion expected, std::span<const NewEvent> events) override
+        {
+            return store->append(stream, expected, events);
+        }
+        void read_stream(const StreamId& stream, StreamVersion from, EventSink sink) override
+        {
+            store->read_stream(stream, from, sink);
+        }
+        GlobalPosition read_log(GlobalPosition after, std::size_t at_most, EventSink sink) override
+        {
+            return store->read_log(after, at_most, sink);
+        }
+        GlobalPosition head() override { return store->head(); }
+        std::optional<EventLocation> locate(EventId id) override { return store->locate(id); }
+        bool wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop) override
+        {
+            return store->wait_for_events(after, at_most, std::move(stop));
+        }
+
+        std::shared_ptr<Store> store;
+    };
+
+    std::shared_ptr<Interface> store_;
+};
+
+static_assert(EventStore<AnyEventStore>);
+
+} // namespace escqrs

@@ -1,0 +1,244 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/detail/stable_vector.hpp>
+#include <escqrs/event_store.hpp>
+
+#include <algorithm>
+#include <array>
+#include <condition_variable>
+#include <cstdint>
+#include <cstring>
+#include <deque>
+#include <limits>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <shared_mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+namespace escqrs::in_memory {
+
+struct EventStoreOptions {
+    Clock* clock = &system_clock();
+};
+
+/// An event store that lives as long as the program: for tests, and for state that may be lost.
+///
+/// Keeps every promise of the `EventStore` concept except durability. Readers of the log take no lock, and no lock is held
+/// while a sink runs.
+/// @par Thread safety  every operation may be called from any thread
+class EventStore {
+public:
+    explicit EventStore(EventStoreOptions options = {}) : clock_{options.clock} {}
+    EventStore(const EventStore&) = delete;
+    EventStore& operator=(const EventStore&) = delete;
+
+    AppendResult append(const StreamId& stream, ExpectedVersion expected, std::span<const NewEvent> events);
+    void read_stream(const StreamId& stream, StreamVersion from, EventSink sink);
+    GlobalPosition read_log(GlobalPosition after, std::size_t at_most, EventSink sink);
+    GlobalPosition head() { return GlobalPosition{log_.size()}; }
+    std::optional<EventLocation> locate(EventId id);
+    bool wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop);
+
+private:
+    struct Stream {
+        explicit Stream(const StreamId& name) : id{name} {}
+
+        StreamId id;
+        std::vector<std::uint64_t> positions; ///< by version - 1
+    };
+
+    struct Stored {
+        const Stream* stream = nullptr;
+        const std::string* type = nullptr;
+        const std::string* content_type = nullptr;
+        std::unique_ptr<std::byte[]> bytes; ///< payload, then metadata. NOLINT(modernize-avoid-c-arrays)
+        std::size_t payload_size = 0;
+        std::size_t metadata_size = 0;
+        StreamVersion version;
+        EventId id;
+        Timestamp recorded_at{};
+        unsigned schema_version = 0;
+    };
+
+    std::optional<AppendResult> find_repeat(const StreamId& stream, std::span<const NewEvent> events) const;
+    Stored store(const NewEvent& event, const Stream& stream, StreamVersion version, Timestamp now);
+    const std::string* intern(std::string_view text);
+    RecordedEvent show(std::uint64_t position) const;
+
+    Clock* clock_;
+    detail::StableVector<Stored> log_; ///< by position - 1
+
+    /// Held shared to look a stream or id up, exclusively to append.
+    mutable std::shared_mutex index_mutex_;
+    std::unordered_map<StreamId, Stream> streams_;
+    std::unordered_map<EventId, std::uint64_t> position_of_id_;
+    std::unordered_set<std::string> texts_;
+
+    std::mutex wait_mutex_;
+    std::condition_variable_any appended_;
+};
+
+inline AppendResult EventStore::append(const StreamId& stream_id, ExpectedVersion expected, std::span<const NewEvent> events)
+{
+    if (events.empty()) throw StoreError{"append to stream '" + stream_id.text() + "': expected at least one event, found none"};
+    AppendResult result;
+    {
+        const std::unique_lock lock{index_mutex_};
+        if (const auto repeat = find_repeat(stream_id, events)) return *repeat;
+
+        const auto known = streams_.find(stream_id);
+        const StreamVersion actual{known == streams_.end() ? 0 : known->second.positions.size()};
+        if (!expected.is_met_by(actual)) throw ConcurrencyError{stream_id, expected, actual};
+
+        // Whatever can fail comes first. A stream left without events is as good as none.
+        Stream& stream = known != streams_.end() ? known->second : streams_.try_emplace(stream_id, stream_id).first->second;
+        const std::size_t first = log_.size();
+        const Timestamp now = clock_->now();
+        if (stream.positions.capacity() < stream.positions.size() + events.size()) {
+            stream.positions.reserve(std::max(stream.positions.size() + events.size(), 2 * stream.positions.size()));
+        }
+        std::size_t staged = 0;
+        try {
+            for (; staged < events.size(); ++staged) {
+                log_.stage(first + staged, store(events[staged], stream, StreamVersion{actual.value() + staged + 1}, now));
+                position_of_id_.emplace(events[staged].id, first + staged + 1);
+            }
+        } catch (...) {
+            for (std::size_t index = 0; index < staged; ++index) position_of_id_.erase(events[index].id);
+            throw;
+        }
+        // Nothing throws from here on.
+        for (std::size_t index = 0; index < events.size(); ++index) stream.positions.push_back(first + index + 1);
+        log_.publish(first + events.size());
+        result = {StreamVersion{actual.value() + events.size()}, GlobalPosition{first + events.size()}};
+    }
+    {
+        const std::scoped_lock lock{wait_mutex_}; // a waiter between its check and its sleep must not miss this
+    }
+    appended_.notify_all();
+    return result;
+}
+
+inline std::optional<AppendResult> EventStore::find_repeat(const StreamId& stream, std::span<const NewEvent> events) const
+{
+    // Without a stored id, the only thing left to exclude is an id given twice.
+    std::size_t known = 0;
+    for (const NewEvent& event : events) known += position_of_id_.count(event.id);
+    if (known == 0) {
+        std::vector<EventId> ids;
+        if (events.size() > 1) {
+            ids.reserve(events.size());
+            for (const NewEvent& event : events) ids.push_back(event.id);
+            std::ranges::sort(ids);
+            const auto twice = std::ranges::adjacent_find(ids);
+            if (twice != ids.end()) throw DuplicateEventId{stream, *twice};
+        }
+        return std::nullopt;
+    }
+    std::uint64_t last = 0;
+    for (const NewEvent& event : events) {
+        const auto found = position_of_id_.find(event.id);
+        const bool in_place = found != position_of_id_.end() && log_[found->second - 1].stream->id == stream &&
+                              (last == 0 || found->second == last + 1);
+        if (!in_place) throw DuplicateEventId{stream, event.id};
+        last = found->second;
+    }
+    return AppendResult{log_[last - 1].version, GlobalPosition{last}};
+}
+
+inline EventStore::Stored EventStore::store(const NewEvent& event, const Stream& stream, StreamVersion version, Timestamp now)
+{
+    Stored stored;
+    stored.stream = &stream;
+    stored.type = intern(event.type);
+    stored.content_type = intern(event.content_type);
+    stored.payload_size = event.payload.size();
+    stored.metadata_size = event.metadata.size();
+    stored.bytes = std::make_unique_for_overwrite<std::byte[]>(stored.payload_size + stored.metadata_size); // NOLINT
+    std::ranges::copy(event.payload, stored.bytes.get());
+    std::ranges::copy(event.metadata, stored.bytes.get() + stored.payload_size);
+    stored.version = version;
+    stored.id = event.id;
+    stored.recorded_at = now;
+    stored.schema_version = event.schema_version;
+    return stored;
+}
+
+inline const std::string* EventStore::intern(std::string_view text) { return &*texts_.emplace(text).first; }
+
+inline RecordedEvent EventStore::show(std::uint64_t position) const
+{
+    const Stored& stored = log_[position - 1];
+    const Bytes bytes{stored.bytes.get(), stored.payload_size + stored.metadata_size};
+    return {stored.stream->id,
+            stored.version,
+            GlobalPosition{position},
+            stored.recorded_at,
+            stored.id,
+            *stored.type,
+            stored.schema_version,
+            *stored.content_type,
+            bytes.first(stored.payload_size),
+            bytes.subspan(stored.payload_size)};
+}
+
+inline void EventStore::read_stream(const StreamId& stream_id, StreamVersion from, EventSink sink)
+{
+    std::array<std::uint64_t, 64> page; // NOLINT(cppcoreguidelines-pro-type-member-init): filled before it is read
+    std::size_t next = from.value() == 0 ? 0 : from.value() - 1;
+    while (true) {
+        std::size_t count = 0;
+        {
+            const std::shared_lock lock{index_mutex_};
+            const auto known = streams_.find(stream_id);
+            if (known == streams_.end()) return;
+            const auto& positions = known->second.positions;
+            if (next < positions.size()) {
+                count = std::min(page.size(), positions.size() - next);
+                std::copy_n(positions.begin() + static_cast<std::ptrdiff_t>(next), count, page.begin());
+            }
+        }
+        for (std::size_t index = 0; index < count; ++index) {
+            if (!sink(show(page[index]))) return;
+        }
+        if (count < page.size()) return;
+        next += count;
+    }
+}
+
+inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_most, EventSink sink)
+{
+    const std::uint64_t head = log_.size();
+    std::uint64_t position = after.value();
+    while (position < head && at_most-- > 0) {
+        ++position;
+        if (!sink(show(position))) break;
+    }
+    return GlobalPosition{position};
+}
+
+inline std::optional<EventLocation> EventStore::locate(EventId id)
+{
+    const std::shared_lock lock{index_mutex_};
+    const auto found = position_of_id_.find(id);
+    if (found == position_of_id_.end()) return std::nullopt;
+    const Stored& stored = log_[found->second - 1];
+    return EventLocation{stored.stream->id, stored.version, GlobalPosition{found->second}};
+}
+
+inline bool EventStore::wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop)
+{
+    std::unique_lock lock{wait_mutex_};
+    return clock_->wait_for(lock, appended_, at_most, std::move(stop), [&] { return head() > after; });
+}
+
+static_assert(escqrs::EventStore<EventStore>);
+
+} // namespace escqrs::in_memory

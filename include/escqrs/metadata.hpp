@@ -1,0 +1,36 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/identifiers.hpp>
+#include <escqrs/timestamp.hpp>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace escqrs {
+
+/// What is known about an event beside its content: who and what caused it. Nil ids and empty texts mean "not given".
+struct Metadata {
+    CorrelationId correlation_id; ///< the same for everything one outside request set off
+    CausationId causation_id;     ///< the message that led directly to this event
+    CommandId command_id;         ///< the command it came from; makes a repeated command recognisable
+    std::string actor;            ///< who asked
+    std::string traceparent;      ///< W3C Trace Context, carried along
+    std::vector<std::pair<std::string, std::string>> headers;
+
+    friend bool operator==(const Metadata&, const Metadata&) = default;
+};
+
+/// What a subscriber or projection is told beside the event itself.
+struct EventContext {
+    StreamId stream;
+    StreamVersion version;
+    GlobalPosition position;
+    EventId id;
+    Timestamp recorded_at{};
+    Metadata metadata;
+    bool is_replay = false; ///< the event was handled before and a read model is being rebuilt: cause nothing outside it
+};
+
+} // namespace escqrs

@@ -1,0 +1,74 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/event_store.hpp>
+#include <escqrs/messaging.hpp>
+#include <escqrs/subscription.hpp>
+
+#include <atomic>
+#include <stop_token>
+#include <utility>
+#include <vector>
+
+namespace escqrs {
+
+/// Publishes the store's log on a queue: the log is the outbox.
+///
+/// Nothing is sent that was not stored; everything stored is sent at least once, in log order. A page that was sent but
+/// not checkpointed is sent again; the queue drops it by message id, within its window, and consumers by stream version.
+/// `Translate` makes a message of an event: `Message translate(const RecordedEvent&)`, see `CloudEvents`.
+/// One relay at a time for each checkpoint.
+/// @par Thread safety  none but for `position`; `run` it in a thread of its own
+template <EventStore Store, Checkpoint Place, MessageSender Sender, class Translate>
+class Relay {
+public:
+    /// @param store, place, sender  must outlive the relay
+    Relay(Store& store, Place& place, Sender& sender, Translate translate, SubscriptionOptions options = {})
+        : subscription_{store, place, std::move(options)}, sender_{&sender}, translate_{std::move(translate)},
+          position_{place.load().value()}
+    {
+    }
+
+    /// Sends what lies behind the checkpoint.
+    /// @return the position reached
+    GlobalPosition catch_up()
+    {
+        page_.clear();
+        return subscription_.catch_up([this](const RecordedEvent& event) { collect(event); }, [this] { send(); });
+    }
+
+    /// Sends, then goes on with whatever is appended, until stopped; backs off after a failure.
+    void run(std::stop_token stop)
+    {
+        subscription_.run(
+            std::move(stop), [this](const RecordedEvent& event) { collect(event); }, [this] { send(); });
+    }
+
+    /// Position of the last event known to be on the queue. May be called from any thread.
+    GlobalPosition position() const noexcept { return GlobalPosition{position_.load(std::memory_order_relaxed)}; }
+
+private:
+    void collect(const RecordedEvent& event)
+    {
+        // Left over from a page that failed: that page is being shown again.
+        if (!page_.empty() && event.position <= last_) page_.clear();
+        page_.push_back(translate_(event));
+        last_ = event.position;
+    }
+
+    void send()
+    {
+        sender_->send(page_);
+        page_.clear();
+        position_.store(last_.value(), std::memory_order_relaxed);
+    }
+
+    Subscription<Store, Place> subscription_;
+    Sender* sender_;
+    Translate translate_;
+    std::vector<Message> page_;
+    GlobalPosition last_;
+    std::atomic<std::uint64_t> position_;
+};
+
+} // namespace escqrs

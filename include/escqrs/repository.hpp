@@ -1,0 +1,214 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/aggregate_root.hpp>
+#include <escqrs/codec.hpp>
+#include <escqrs/commit_result.hpp>
+#include <escqrs/error.hpp>
+#include <escqrs/event_store.hpp>
+#include <escqrs/id_generator.hpp>
+#include <escqrs/metadata.hpp>
+
+#include <algorithm>
+#include <exception>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace escqrs {
+
+/// How `Repository::execute` goes on after a conflict: at once, then after `delay`, doubled each time.
+struct RetryPolicy {
+    unsigned attempts = 10;
+    Duration delay = std::chrono::milliseconds{1};
+    Duration max_delay = std::chrono::milliseconds{50};
+};
+
+struct RepositoryOptions {
+    RetryPolicy retry;
+    IdGenerator ids = random_uuid;
+    Clock* clock = &system_clock();
+};
+
+/// Loads aggregates from their events and saves what they raised.
+///
+/// A command id in the metadata makes a change recognisable: event ids are derived from it, so a repeated save writes
+/// nothing and returns the first result, and `find_commit` tells what became of the command.
+/// @par Thread safety  any thread, if the store and the id generator are; an aggregate belongs to one thread
+template <class Aggregate, EventStore Store = AnyEventStore, class EventCodec = Codec<typename Aggregate::EventTypes>>
+class Repository {
+public:
+    using Id = typename Aggregate::Id;
+
+    /// @param store  must outlive the repository
+    explicit Repository(Store& store, RepositoryOptions options = {}) : store_{&store}, options_{std::move(options)} {}
+
+    static StreamId stream_of(const Id& id) { return StreamId{Aggregate::category, id.value()}; }
+
+    /// The aggregate as its events tell it, or nothing if it has none.
+    /// @throws HydrationError if an event cannot be decoded or applied
+    /// @par Complexity  linear in the length of the stream
+    std::optional<Aggregate> find(const Id& id) const;
+
+    /// Like `find`.
+    /// @throws AggregateNotFound if it has no events
+    Aggregate get(const Id& id) const;
+
+    /// Stores the aggregate's uncommitted events, all or none. Without any, nothing is written.
+    ///
+    /// If it throws, the aggregate still holds them with the ids they were given: saving it again is safe, even if the
+    /// first attempt did reach the store.
+    /// @throws ConcurrencyError if somebody else has stored events since the aggregate was loaded
+    CommitResult save(Aggregate& aggregate, const Metadata& metadata = {}) const;
+
+    /// Loads the aggregate, lets `decide(aggregate)` change it, and saves it; does all three again after a conflict.
+    /// @throws AggregateNotFound; ConcurrencyError when the retry policy is exhausted; what `decide` throws
+    template <class Decide>
+    CommitResult execute(const Id& id, Decide&& decide, const Metadata& metadata = {}) const;
+
+    /// What the command with this id has stored before, if anything.
+    std::optional<CommitResult> find_commit(const CommandId& command) const;
+
+private:
+    struct EncodedBatch;
+
+    void assign_ids(Aggregate& aggregate, const Metadata& metadata) const;
+    static EventId event_id_of(const CommandId& command, std::size_t index);
+
+    Store* store_;
+    RepositoryOptions options_;
+    [[no_unique_address]] EventCodec codec_;
+};
+
+/// Uncommitted events in one buffer, and the views the store takes.
+template <class Aggregate, EventStore Store, class EventCodec>
+struct Repository<Aggregate, Store, EventCodec>::EncodedBatch {
+    EncodedBatch(Aggregate& aggregate, const Metadata& metadata, const EventCodec& codec)
+    {
+        const auto uncommitted = aggregate.uncommitted_events();
+        const auto& ids = Access::uncommitted_ids(aggregate);
+        bytes.reserve(128 * uncommitted.size());
+        events.reserve(uncommitted.size());
+        encode_metadata(metadata, bytes);
+        const std::size_t metadata_size = bytes.size();
+        std::vector<std::size_t> ends;
+        ends.reserve(uncommitted.size());
+        for (const auto& event : uncommitted) {
+            std::visit([&](const auto& typed) { add(typed, ids[events.size()], codec); }, event);
+            ends.push_back(bytes.size());
+        }
+        // The buffer stands still from here on, so the views can be taken.
+        const Bytes all{bytes};
+        std::size_t begin = metadata_size;
+        for (std::size_t index = 0; index < events.size(); ++index) {
+            events[index].payload = all.subspan(begin, ends[index] - begin);
+            events[index].metadata = all.first(metadata_size);
+            begin = ends[index];
+        }
+    }
+
+    template <class E>
+    void add(const E& event, const EventId& id, const EventCodec& codec)
+    {
+        events.push_back({id, event_name<E>(), schema_version<E>(), EventCodec::content_type, {}, {}});
+        codec.encode(event, bytes);
+    }
+
+    std::vector<std::byte> bytes;
+    std::vector<NewEvent> events;
+};
+
+template <class Aggregate, EventStore Store, class EventCodec>
+std::optional<Aggregate> Repository<Aggregate, Store, EventCodec>::find(const Id& id) const
+{
+    std::optional<Aggregate> aggregate{std::in_place, id};
+    typename EventCodec::Scratch scratch;
+    StreamVersion version;
+    GlobalPosition position;
+    store_->read_stream(stream_of(id), StreamVersion{1}, [&](const RecordedEvent& recorded) {
+        version = recorded.version;
+        position = recorded.position;
+        try {
+            codec_.decode(encoded(recorded), scratch, [&](const auto& event) { Access::replay(*aggregate, event); });
+        } catch (const std::exception& cause) {
+            std::throw_with_nested(HydrationError{recorded.stream, recorded.version, recorded.position, cause.what()});
+        }
+        return true;
+    });
+    if (version == StreamVersion{}) return std::nullopt;
+    Access::mark_committed(*aggregate, version, position);
+    return aggregate;
+}
+
+template <class Aggregate, EventStore Store, class EventCodec>
+Aggregate Repository<Aggregate, Store, EventCodec>::get(const Id& id) const
+{
+    auto aggregate = find(id);
+    if (!aggregate) throw AggregateNotFound{stream_of(id)};
+    return *std::move(aggregate);
+}
+
+template <class Aggregate, EventStore Store, class EventCodec>
+CommitResult Repository<Aggregate, Store, EventCodec>::save(Aggregate& aggregate, const Metadata& metadata) const
+{
+    StreamId stream = stream_of(aggregate.id());
+    if (!aggregate.uncommitted_events().empty()) {
+        assign_ids(aggregate, metadata);
+        const EncodedBatch batch{aggregate, metadata, codec_};
+        const auto result = store_->append(stream, ExpectedVersion::exactly(aggregate.version()), batch.events);
+        Access::mark_committed(aggregate, result.version, result.position);
+    }
+    return {std::move(stream), aggregate.version(), aggregate.position()};
+}
+
+template <class Aggregate, EventStore Store, class EventCodec>
+template <class Decide>
+CommitResult Repository<Aggregate, Store, EventCodec>::execute(const Id& id, Decide&& decide, const Metadata& metadata) const
+{
+    Duration delay{};
+    for (unsigned attempt = 1;; ++attempt) {
+        // A repeated command must not be decided again: its own first effect may forbid it.
+        if (auto before = find_commit(metadata.command_id)) return *std::move(before);
+        Aggregate aggregate = get(id);
+        decide(aggregate);
+        try {
+            return save(aggregate, metadata);
+        } catch (const ConcurrencyError&) {
+            if (attempt >= options_.retry.attempts) throw;
+        }
+        sleep_for(*options_.clock, delay, {});
+        delay = std::min(std::max(2 * delay, options_.retry.delay), options_.retry.max_delay);
+    }
+}
+
+template <class Aggregate, EventStore Store, class EventCodec>
+std::optional<CommitResult> Repository<Aggregate, Store, EventCodec>::find_commit(const CommandId& command) const
+{
+    std::optional<CommitResult> found;
+    if (command.is_nil()) return found;
+    for (std::size_t index = 0;; ++index) {
+        auto location = store_->locate(event_id_of(command, index));
+        if (!location) return found;
+        found = CommitResult{std::move(location->stream), location->version, location->position};
+    }
+}
+
+template <class Aggregate, EventStore Store, class EventCodec>
+void Repository<Aggregate, Store, EventCodec>::assign_ids(Aggregate& aggregate, const Metadata& metadata) const
+{
+    auto& ids = Access::uncommitted_ids(aggregate);
+    const std::size_t count = aggregate.uncommitted_events().size();
+    ids.reserve(count);
+    while (ids.size() < count) {
+        ids.push_back(metadata.command_id.is_nil() ? EventId{options_.ids()} : event_id_of(metadata.command_id, ids.size()));
+    }
+}
+
+template <class Aggregate, EventStore Store, class EventCodec>
+EventId Repository<Aggregate, Store, EventCodec>::event_id_of(const CommandId& command, std::size_t index)
+{
+    return EventId{name_based_uuid(command.value(), std::to_string(index))};
+}
+
+} // namespace escqrs
