@@ -1,0 +1,34 @@
+# Sourced by the other scripts: the Debian 12 packages that building and testing need, and how to get them.
+# Boost 1.81 stands beside Debian's default 1.74; their -dev packages exclude each other, so none of 1.74's is listed.
+# shellcheck shell=bash disable=SC2034
+
+build_packages=(
+    g++ cmake ninja-build
+    libboost1.81-dev libboost-json1.81-dev libboost-program-options1.81-dev libboost-url1.81-dev
+    libsqlite3-dev libcurl4-openssl-dev ca-certificates
+)
+test_packages=(
+    catch2 clang-16 clang-tidy-16 clang-format-16 libclang-rt-16-dev
+    python3 python3-selenium chromium chromium-driver fonts-dejavu-core procps curl wrk
+)
+
+# install_missing <package>... installs those that are not installed; without the right to, it says which they are.
+install_missing() {
+    local package missing=()
+    if ! command -v dpkg-query >/dev/null; then
+        echo "This is not a Debian system; it needs the equivalents of: $*" >&2
+        return
+    fi
+    for package in "$@"; do
+        dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+    done
+    if ((${#missing[@]} == 0)); then return; fi
+    if ((EUID != 0)); then
+        echo "Packages are missing. Please run: sudo apt-get install --no-install-recommends ${missing[*]}" >&2
+        exit 1
+    fi
+    echo "Installing ${missing[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}

@@ -1,0 +1,10 @@
+# Looks for an include of each of `headers` in escqrs.hpp, and for none of any other.
+file(STRINGS "${folder}/escqrs/escqrs.hpp" included REGEX "^#include <escqrs/")
+list(TRANSFORM included REPLACE "^#include <(.*)>$" "\\1")
+list(TRANSFORM headers REPLACE "^${folder}/" "")
+set(missing ${headers})
+list(REMOVE_ITEM missing ${included})
+list(REMOVE_ITEM included ${headers})
+if(missing OR included)
+    message(FATAL_ERROR "escqrs.hpp misses: ${missing}; includes what it should not: ${included}")
+endif()
