@@ -29,7 +29,7 @@ struct EventContext {
     GlobalPosition position;
     EventId id;
     Timestamp recorded_at{};
-    Metadata metadata;
+    Metadata metadata{};
     bool is_replay = false; ///< the event was handled before and a read model is being rebuilt: cause nothing outside it
 };
 

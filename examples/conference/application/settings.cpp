@@ -1,0 +1,186 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include "settings.hpp"
+
+#include <escqrs/id_generator.hpp>
+
+#include <boost/program_options.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <charconv>
+#include <initializer_list>
+#include <ostream>
+#include <string_view>
+#include <vector>
+
+namespace conference {
+namespace {
+
+namespace po = boost::program_options;
+
+constexpr std::string_view environment_prefix = "CONFERENCE_";
+
+constexpr std::string_view usage = R"(Conference registration: a worked example of CQRS and event sourcing with escqrs.
+
+  conference web     serves the page and the API, stores events, and relays them to the queue
+  conference worker  takes events off the queue, keeps the read model, hands out the mails
+  conference all     both roles in one process
+
+Every option can also be given as an environment variable: --read-model is CONFERENCE_READ_MODEL.
+
+)";
+
+po::options_description options()
+{
+    po::options_description description{"Options"};
+    // clang-format off
+    description.add_options()
+        ("help,h", "show this text")
+        ("listen", po::value<std::string>()->default_value("127.0.0.1:8080"), "address and port of the page; port 0 takes a free one")
+        ("store", po::value<std::string>()->default_value("sqlite:conference-data/events.db"), "events: sqlite:PATH or memory: (lost at exit, role all only)")
+        ("queue", po::value<std::string>()->default_value("sqlite:conference-data/queue.db"), "from web to worker: sqlite:PATH or memory: (lost at exit, role all only)")
+        ("read-model", po::value<std::string>()->default_value("sqlite:conference-data/read-model.db"), "what queries see: sqlite:PATH")
+        ("mail", po::value<std::string>()->default_value("dir:conference-data/mail"), "where mails go: dir:PATH, or smtp://[user:password@]host[:port]")
+        ("public-url", po::value<std::string>(), "how people reach the page, for links in mails (default: http:// and --listen)")
+        ("organiser-token", po::value<std::string>(), "bearer token of the organiser's routes (default: a new one at each start)")
+        ("durability", po::value<std::string>()->default_value("full"), "of the SQLite files: full (survives power loss) or normal (survives a crash of the program)");
+    // clang-format on
+    return description;
+}
+
+/// CONFERENCE_READ_MODEL -> read-model; variables that are not ours -> "".
+std::string option_of_variable(const std::string& variable, const po::options_description& known)
+{
+    if (!variable.starts_with(environment_prefix)) return {};
+    std::string name = variable.substr(environment_prefix.size());
+    std::ranges::transform(name, name.begin(), [](unsigned char c) { return c == '_' ? '-' : static_cast<char>(std::tolower(c)); });
+    if (name == "help" || known.find_nothrow(name, false) == nullptr) {
+        throw SettingsError{"environment variable " + variable + " is not a setting of this program; see --help"};
+    }
+    return name;
+}
+
+Location parse_location(const po::variables_map& values, const char* option, std::initializer_list<std::string_view> schemes)
+{
+    const auto& text = values[option].as<std::string>();
+    const auto colon = text.find(':');
+    Location location{text.substr(0, colon), colon == std::string::npos ? "" : text.substr(colon + 1)};
+    const bool known = std::ranges::find(schemes, location.scheme) != schemes.end();
+    const bool complete = location.scheme == "memory" ? location.rest.empty() : !location.rest.empty();
+    if (colon == std::string::npos || !known || !complete) {
+        std::string expected;
+        for (const auto scheme : schemes) {
+            expected.append(expected.empty() ? "" : " or ").append(scheme).append(scheme == "memory" ? ":" : ":PATH");
+        }
+        // The scheme only: what follows it might hold a secret.
+        throw SettingsError{std::string{"--"} + option + ": expected " + expected + ", found '" + location.scheme + "'"};
+    }
+    return location;
+}
+
+void parse_listen(const std::string& text, Settings& settings)
+{
+    const auto colon = text.rfind(':');
+    const auto port = colon == std::string::npos ? std::string_view{} : std::string_view{text}.substr(colon + 1);
+    const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), settings.listen_port);
+    if (port.empty() || error != std::errc{} || end != port.data() + port.size() || colon == 0) {
+        throw SettingsError{"--listen: expected ADDRESS:PORT such as 127.0.0.1:8080, found '" + text + "'"};
+    }
+    settings.listen_address = text.substr(0, colon);
+    if (settings.listen_address.front() == '[' && settings.listen_address.back() == ']') { // [::1]:8080
+        settings.listen_address = settings.listen_address.substr(1, settings.listen_address.size() - 2);
+    }
+}
+
+Role parse_role(const std::string& text)
+{
+    if (text == "web") return Role::web;
+    if (text == "worker") return Role::worker;
+    if (text == "all") return Role::all;
+    throw SettingsError{"expected web, worker or all, found '" + text + "'; see --help"};
+}
+
+std::string without_password(const std::string& url)
+{
+    const auto at = url.rfind('@');
+    const auto scheme_end = url.find("://");
+    if (at == std::string::npos || scheme_end == std::string::npos) return url;
+    return url.substr(0, scheme_end + 3) + "***" + url.substr(at);
+}
+
+Settings interpret(const po::variables_map& values)
+{
+    Settings settings;
+    settings.role = parse_role(values["role"].as<std::string>());
+    parse_listen(values["listen"].as<std::string>(), settings);
+    settings.store = parse_location(values, "store", {"sqlite", "memory"});
+    settings.queue = parse_location(values, "queue", {"sqlite", "memory"});
+    settings.read_model = parse_location(values, "read-model", {"sqlite"});
+    settings.mail = values["mail"].as<std::string>();
+    if (!settings.mail.starts_with("dir:") && !settings.mail.starts_with("smtp://") && !settings.mail.starts_with("smtps://")) {
+        throw SettingsError{"--mail: expected dir:PATH, smtp://HOST or smtps://HOST, found '" +
+                            settings.mail.substr(0, settings.mail.find(':')) + "'"};
+    }
+    for (const Location* location : {&settings.store, &settings.queue}) {
+        if (location->scheme == "memory" && settings.role != Role::all) {
+            throw SettingsError{"memory: cannot be shared by two processes; it serves 'conference all' only"};
+        }
+    }
+    const auto& durability = values["durability"].as<std::string>();
+    if (durability != "full" && durability != "normal") {
+        throw SettingsError{"--durability: expected full or normal, found '" + durability + "'"};
+    }
+    settings.durable = durability == "full";
+    settings.public_url = values.contains("public-url") ? values["public-url"].as<std::string>()
+                                                        : "http://" + values["listen"].as<std::string>();
+    while (settings.public_url.ends_with('/')) settings.public_url.pop_back();
+    settings.organiser_token = values.contains("organiser-token") ? values["organiser-token"].as<std::string>()
+                                                                  : escqrs::to_string(escqrs::random_uuid());
+    if (settings.organiser_token.size() < 8) {
+        throw SettingsError{"--organiser-token: expected at least 8 characters, found " +
+                            std::to_string(settings.organiser_token.size())};
+    }
+    return settings;
+}
+
+} // namespace
+
+std::optional<Settings> read_settings(int argc, const char* const* argv, std::ostream& out)
+{
+    const auto visible = options();
+    po::options_description all;
+    all.add(visible).add_options()("role", po::value<std::string>()->default_value("all"));
+    po::positional_options_description positional;
+    positional.add("role", 1);
+    try {
+        po::variables_map values;
+        po::store(po::command_line_parser{argc, argv}.options(all).positional(positional).run(), values);
+        if (values.contains("help") || argc < 2) {
+            out << usage << visible;
+            return std::nullopt;
+        }
+        po::store(po::parse_environment(visible, [&](const std::string& name) { return option_of_variable(name, visible); }),
+                  values);
+        po::notify(values);
+        return interpret(values);
+    } catch (const po::error& error) {
+        throw SettingsError{std::string{error.what()} + "; see --help"};
+    }
+}
+
+void print(const Settings& settings, std::ostream& out)
+{
+    constexpr std::array roles{"web", "worker", "all"};
+    const auto shown = [](const Location& location) { return location.scheme + ":" + location.rest; };
+    out << "role         " << roles.at(static_cast<std::size_t>(settings.role)) << '\n'
+        << "listen       " << settings.listen_address << ':' << settings.listen_port << '\n'
+        << "store        " << shown(settings.store) << '\n'
+        << "queue        " << shown(settings.queue) << '\n'
+        << "read model   " << shown(settings.read_model) << '\n'
+        << "mail         " << without_password(settings.mail) << '\n'
+        << "public url   " << settings.public_url << '\n'
+        << "durability   " << (settings.durable ? "full" : "normal") << '\n';
+}
+
+} // namespace conference

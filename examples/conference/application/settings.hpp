@@ -1,0 +1,47 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <cstdint>
+#include <iosfwd>
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+namespace conference {
+
+/// The command line or the environment does not make sense. The text names the setting, what was expected and found.
+class SettingsError : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
+
+/// `scheme:rest`, as in `sqlite:conference-data/events.db`.
+struct Location {
+    std::string scheme;
+    std::string rest;
+};
+
+enum class Role : std::uint8_t { web, worker, all };
+
+/// What the program was asked to do. Each value comes from a flag, else from the environment, else from its default.
+struct Settings {
+    Role role = Role::all;
+    std::string listen_address;
+    std::uint16_t listen_port = 0;
+    Location store;
+    Location queue;
+    Location read_model;
+    std::string mail; ///< dir:PATH or smtp://…, as the mailer takes it
+    std::string public_url;
+    std::string organiser_token;
+    bool durable = true; ///< an acknowledged command survives a power failure, not only the end of the process
+};
+
+/// Reads the settings; nothing if help was asked for, which is then written to `out`.
+/// @throws SettingsError
+std::optional<Settings> read_settings(int argc, const char* const* argv, std::ostream& out);
+
+/// Writes the settings for people to read, without secrets.
+void print(const Settings& settings, std::ostream& out);
+
+} // namespace conference

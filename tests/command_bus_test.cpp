@@ -1,0 +1,150 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include <escqrs/command_bus.hpp>
+#include <escqrs/testing/catch2.hpp>
+
+#include <atomic>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+using namespace escqrs;
+
+namespace {
+
+struct Add {
+    using Result = int;
+    int left = 0;
+    int right = 0;
+};
+
+struct Note {
+    using Result = void;
+    std::string text;
+};
+
+struct Save {};
+
+} // namespace
+
+TEST_CASE("a command reaches its handler, and the handler's answer its sender")
+{
+    CommandBus bus;
+    std::string noted;
+    bus.handle(on<Add>([](const Add& add) { return add.left + add.right; }),
+               on<Note>([&](const Note& note, const Metadata& metadata) { noted = note.text + " by " + metadata.actor; }));
+
+    CHECK(bus.send(Add{2, 3}) == 5);
+    Metadata metadata;
+    metadata.actor = "ada";
+    bus.send(Note{"hello"}, metadata);
+    CHECK(noted == "hello by ada");
+}
+
+TEST_CASE("a command that names no result returns the commit result")
+{
+    CommandBus bus;
+    const CommitResult expected{StreamId{"a", "1"}, StreamVersion{3}, GlobalPosition{9}};
+    bus.handle<Save>([&](const Save&) { return expected; });
+    CHECK(bus.send(Save{}) == expected);
+}
+
+TEST_CASE("a command without a handler is an error that names it")
+{
+    CommandBus bus;
+    CHECK_THROWS_AS(bus.send(Add{}), HandlerNotFound);
+    CHECK_THROWS_WITH(bus.send(Add{}), Catch::Contains("Add"));
+    bus.handle<Note>([](const Note&) {});
+    CHECK_THROWS_AS(bus.send(Add{}), HandlerNotFound);
+}
+
+TEST_CASE("a second handler is an error that names the command, and the first one stays")
+{
+    CommandBus bus;
+    bus.handle<Add>([](const Add&) { return 1; });
+    CHECK_THROWS_AS(bus.handle<Add>([](const Add&) { return 2; }), DuplicateHandler);
+    CHECK_THROWS_WITH(bus.handle<Add>([](const Add&) { return 2; }), Catch::Contains("Add"));
+    CHECK(bus.send(Add{}) == 1);
+}
+
+TEST_CASE("two buses are independent")
+{
+    CommandBus one;
+    CommandBus other;
+    one.handle<Add>([](const Add&) { return 1; });
+    CHECK_THROWS_AS(other.send(Add{}), HandlerNotFound);
+    other.handle<Add>([](const Add&) { return 2; });
+    CHECK(one.send(Add{}) == 1);
+    CHECK(other.send(Add{}) == 2);
+}
+
+TEST_CASE("an exception of the handler reaches the sender as it is")
+{
+    CommandBus bus;
+    bus.handle<Note>([](const Note&) { throw std::out_of_range{"no"}; });
+    CHECK_THROWS_AS(bus.send(Note{}), std::out_of_range);
+    bus.use([](const CommandInfo&, FunctionRef<void()> next) { next(); });
+    CHECK_THROWS_AS(bus.send(Note{}), std::out_of_range);
+}
+
+TEST_CASE("middlewares wrap every handler, the first one outermost")
+{
+    CommandBus bus;
+    std::vector<std::string> trace;
+    bus.handle<Add>([&](const Add& add) { trace.emplace_back("handler"); return add.left; });
+    bus.use([&](const CommandInfo& command, FunctionRef<void()> next) {
+        trace.push_back("outer " + std::string{command.name});
+        next();
+        trace.emplace_back("outer end");
+    });
+    bus.use([&](const CommandInfo&, FunctionRef<void()> next) {
+        trace.emplace_back("inner");
+        next();
+    });
+    CHECK(bus.send(Add{7, 0}) == 7);
+    REQUIRE(trace.size() == 4);
+    CHECK_THAT(trace[0], Catch::Contains("Add"));
+    CHECK(trace[1] == "inner");
+    CHECK(trace[2] == "handler");
+    CHECK(trace[3] == "outer end");
+}
+
+TEST_CASE("a middleware may run the handler again, and must not end in silence")
+{
+    CommandBus bus;
+    int calls = 0;
+    bus.handle<Add>([&](const Add&) { return ++calls; });
+    SECTION("again")
+    {
+        bus.use([](const CommandInfo&, FunctionRef<void()> next) { next(); next(); });
+        CHECK(bus.send(Add{}) == 2);
+    }
+    SECTION("silence")
+    {
+        bus.use([](const CommandInfo&, FunctionRef<void()>) {});
+        CHECK_THROWS_AS(bus.send(Add{}), Error);
+        CHECK(calls == 0);
+    }
+}
+
+TEST_CASE("a handler may own what cannot be copied")
+{
+    CommandBus bus;
+    bus.handle<Add>([owned = std::make_unique<int>(4)](const Add&) { return *owned; });
+    CHECK(bus.send(Add{}) == 4);
+}
+
+TEST_CASE("commands may be sent from many threads")
+{
+    CommandBus bus;
+    std::atomic<int> sum{0};
+    bus.handle<Add>([&](const Add& add) { return sum += add.left; });
+    {
+        std::vector<std::jthread> threads;
+        for (int thread = 0; thread < 4; ++thread) {
+            threads.emplace_back([&] { for (int round = 0; round < 1000; ++round) bus.send(Add{1, 0}); });
+        }
+    }
+    CHECK(sum == 4000);
+}
