@@ -1,10 +1,11 @@
 # escqrs_write_include_all(<file> <target>...)
 #
-# Writes a header that includes every public header of the targets, sorted.
+# Writes a header that includes every header of the targets, sorted; but for fwd.hpp, which repeats what others declare.
 function(escqrs_write_include_all file)
     set(lines "")
     foreach(target IN LISTS ARGN)
         get_target_property(headers ${target} HEADER_SET)
+        list(FILTER headers EXCLUDE REGEX "/fwd\\.hpp$")
         foreach(header IN LISTS headers)
             cmake_path(RELATIVE_PATH header BASE_DIRECTORY "${PROJECT_SOURCE_DIR}/include")
             list(APPEND lines "#include <${header}>\n")

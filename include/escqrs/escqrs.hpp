@@ -1,0 +1,26 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+// The whole core. Costly to compile and therefore on their own: <escqrs/event_bus.hpp>, and the stores and queues in the
+// folders in_memory/ and sqlite/. A domain needs only <escqrs/aggregate_root.hpp>.
+#include <escqrs/aggregate_root.hpp>
+#include <escqrs/archive/binary.hpp>
+#include <escqrs/archive/json.hpp>
+#include <escqrs/clock.hpp>
+#include <escqrs/cloud_events.hpp>
+#include <escqrs/codec.hpp>
+#include <escqrs/command_bus.hpp>
+#include <escqrs/commit_result.hpp>
+#include <escqrs/error.hpp>
+#include <escqrs/event.hpp>
+#include <escqrs/event_store.hpp>
+#include <escqrs/id_generator.hpp>
+#include <escqrs/identifiers.hpp>
+#include <escqrs/messaging.hpp>
+#include <escqrs/metadata.hpp>
+#include <escqrs/projection.hpp>
+#include <escqrs/relay.hpp>
+#include <escqrs/repository.hpp>
+#include <escqrs/subscription.hpp>
+#include <escqrs/timestamp.hpp>
+#include <escqrs/version.hpp>
