@@ -84,7 +84,7 @@ public:
     /// Calls the command's handler and returns what it returns.
     /// @throws HandlerNotFound if it has none; whatever the handler or a middleware throws
     template <class Command>
-    CommandResult<Command> send(const Command& command, const Metadata& metadata = {}) const;
+    CommandResult<Command> send(const Command& command, const Metadata& metadata = no_metadata) const;
 
 private:
     struct Family;

@@ -22,6 +22,9 @@ struct Metadata {
     friend bool operator==(const Metadata&, const Metadata&) = default;
 };
 
+/// For default arguments, so that a call without metadata does not construct any.
+inline const Metadata no_metadata{};
+
 /// What a subscriber or projection is told beside the event itself.
 struct EventContext {
     StreamId stream;

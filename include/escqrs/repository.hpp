@@ -60,12 +60,12 @@ public:
     /// If it throws, the aggregate still holds them with the ids they were given: saving it again is safe, even if the
     /// first attempt did reach the store.
     /// @throws ConcurrencyError if somebody else has stored events since the aggregate was loaded
-    CommitResult save(Aggregate& aggregate, const Metadata& metadata = {}) const;
+    CommitResult save(Aggregate& aggregate, const Metadata& metadata = no_metadata) const;
 
     /// Loads the aggregate, lets `decide(aggregate)` change it, and saves it; does all three again after a conflict.
     /// @throws AggregateNotFound; ConcurrencyError when the retry policy is exhausted; what `decide` throws
     template <class Decide>
-    CommitResult execute(const Id& id, Decide&& decide, const Metadata& metadata = {}) const;
+    CommitResult execute(const Id& id, Decide&& decide, const Metadata& metadata = no_metadata) const;
 
     /// What the command with this id has stored before, if anything.
     std::optional<CommitResult> find_commit(const CommandId& command) const;
