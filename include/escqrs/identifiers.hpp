@@ -11,6 +11,7 @@
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace escqrs {
 
@@ -18,6 +19,9 @@ using Uuid = boost::uuids::uuid;
 
 /// Formats a UUID as 36 lower-case characters (RFC 9562, section 4).
 std::string to_string(const Uuid& uuid);
+
+/// Appends that text to `out`.
+void append_text(const Uuid& uuid, std::string& out);
 
 /// Parses the 36-character text form; upper and lower case are accepted.
 /// @throws InvalidIdentifier on anything else
@@ -136,7 +140,7 @@ public:
 
     /// @throws InvalidIdentifier if the category is empty or holds a hyphen, the id is empty, or both are too long
     StreamId(std::string_view category, std::string_view id);
-    StreamId(std::string_view category, const Uuid& id) : StreamId{category, std::string_view{to_string(id)}} {}
+    StreamId(std::string_view category, const Uuid& id);
 
     /// @throws InvalidIdentifier if `text` is not `category-id`
     static StreamId parse(std::string_view text);
@@ -151,22 +155,33 @@ public:
 private:
     explicit StreamId(std::string text);
 
+    static std::string join(std::string_view category, const Uuid& id);
+    void check_category(std::string_view category) const;
+
     std::string text_;
     std::size_t category_length_ = 0;
 };
 
 inline const std::string& to_string(const StreamId& stream) noexcept { return stream.text(); }
 
-inline std::string to_string(const Uuid& uuid)
+inline void append_text(const Uuid& uuid, std::string& out)
 {
     constexpr char digits[] = "0123456789abcdef";
-    std::string text(36, '-');
-    std::size_t at = 0;
+    char text[36];
+    char* at = text;
     for (std::size_t byte = 0; byte < 16; ++byte) {
-        if (byte == 4 || byte == 6 || byte == 8 || byte == 10) ++at;
-        text[at++] = digits[uuid.data[byte] >> 4U];
-        text[at++] = digits[uuid.data[byte] & 0x0FU];
+        if (byte == 4 || byte == 6 || byte == 8 || byte == 10) *at++ = '-';
+        *at++ = digits[uuid.data[byte] >> 4U];
+        *at++ = digits[uuid.data[byte] & 0x0FU];
     }
+    out.append(text, sizeof text);
+}
+
+inline std::string to_string(const Uuid& uuid)
+{
+    std::string text;
+    text.reserve(36);
+    append_text(uuid, text);
     return text;
 }
 
@@ -208,6 +223,25 @@ inline std::string to_string(ExpectedVersion expected)
 
 inline StreamId::StreamId(std::string_view category, std::string_view id)
     : StreamId{std::string{category}.append(1, '-').append(id)}
+{
+    check_category(category);
+}
+
+inline StreamId::StreamId(std::string_view category, const Uuid& id) : StreamId{join(category, id)}
+{
+    check_category(category);
+}
+
+inline std::string StreamId::join(std::string_view category, const Uuid& id)
+{
+    std::string text;
+    text.reserve(category.size() + 37);
+    text.append(category).append(1, '-');
+    append_text(id, text);
+    return text;
+}
+
+inline void StreamId::check_category(std::string_view category) const
 {
     if (category_length_ != category.size()) {
         throw InvalidIdentifier{"a stream category must not hold a hyphen, found '" + std::string{category} + "'"};

@@ -73,6 +73,8 @@ public:
 private:
     struct EncodedBatch;
 
+    std::optional<Aggregate> load(const StreamId& stream, const Id& id) const;
+    CommitResult store(StreamId stream, Aggregate& aggregate, const Metadata& metadata) const;
     void assign_ids(Aggregate& aggregate, const Metadata& metadata) const;
     static EventId event_id_of(const CommandId& command, std::size_t index);
 
@@ -122,11 +124,17 @@ struct Repository<Aggregate, Store, EventCodec>::EncodedBatch {
 template <class Aggregate, EventStore Store, class EventCodec>
 std::optional<Aggregate> Repository<Aggregate, Store, EventCodec>::find(const Id& id) const
 {
+    return load(stream_of(id), id);
+}
+
+template <class Aggregate, EventStore Store, class EventCodec>
+std::optional<Aggregate> Repository<Aggregate, Store, EventCodec>::load(const StreamId& stream, const Id& id) const
+{
     std::optional<Aggregate> aggregate{std::in_place, id};
     typename EventCodec::Scratch scratch;
     StreamVersion version;
     GlobalPosition position;
-    store_->read_stream(stream_of(id), StreamVersion{1}, [&](const RecordedEvent& recorded) {
+    store_->read_stream(stream, StreamVersion{1}, [&](const RecordedEvent& recorded) {
         version = recorded.version;
         position = recorded.position;
         try {
@@ -136,8 +144,8 @@ std::optional<Aggregate> Repository<Aggregate, Store, EventCodec>::find(const Id
         }
         return true;
     });
-    if (version == StreamVersion{}) return std::nullopt;
-    Access::mark_committed(*aggregate, version, position);
+    if (version == StreamVersion{}) aggregate.reset();
+    else Access::mark_committed(*aggregate, version, position);
     return aggregate;
 }
 
@@ -152,7 +160,13 @@ Aggregate Repository<Aggregate, Store, EventCodec>::get(const Id& id) const
 template <class Aggregate, EventStore Store, class EventCodec>
 CommitResult Repository<Aggregate, Store, EventCodec>::save(Aggregate& aggregate, const Metadata& metadata) const
 {
-    StreamId stream = stream_of(aggregate.id());
+    return store(stream_of(aggregate.id()), aggregate, metadata);
+}
+
+template <class Aggregate, EventStore Store, class EventCodec>
+CommitResult Repository<Aggregate, Store, EventCodec>::store(StreamId stream, Aggregate& aggregate,
+                                                             const Metadata& metadata) const
+{
     if (!aggregate.uncommitted_events().empty()) {
         assign_ids(aggregate, metadata);
         const EncodedBatch batch{aggregate, metadata, codec_};
@@ -166,14 +180,16 @@ template <class Aggregate, EventStore Store, class EventCodec>
 template <class Decide>
 CommitResult Repository<Aggregate, Store, EventCodec>::execute(const Id& id, Decide&& decide, const Metadata& metadata) const
 {
+    StreamId stream = stream_of(id);
     Duration delay{};
     for (unsigned attempt = 1;; ++attempt) {
         // A repeated command must not be decided again: its own first effect may forbid it.
         if (auto before = find_commit(metadata.command_id)) return *std::move(before);
-        Aggregate aggregate = get(id);
-        decide(aggregate);
+        auto aggregate = load(stream, id);
+        if (!aggregate) throw AggregateNotFound{std::move(stream)};
+        decide(*aggregate);
         try {
-            return save(aggregate, metadata);
+            return store(stream, *aggregate, metadata);
         } catch (const ConcurrencyError&) {
             if (attempt >= options_.retry.attempts) throw;
         }

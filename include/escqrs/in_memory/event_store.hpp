@@ -8,17 +8,15 @@
 #include <array>
 #include <condition_variable>
 #include <cstdint>
-#include <cstring>
-#include <deque>
-#include <limits>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <shared_mutex>
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -79,7 +77,7 @@ private:
     mutable std::shared_mutex index_mutex_;
     std::unordered_map<StreamId, Stream> streams_;
     std::unordered_map<EventId, std::uint64_t> position_of_id_;
-    std::unordered_set<std::string> texts_;
+    std::set<std::string, std::less<>> texts_; ///< wire names and content types: few, and long-lived
 
     std::mutex wait_mutex_;
     std::condition_variable_any appended_;
@@ -171,7 +169,11 @@ inline EventStore::Stored EventStore::store(const NewEvent& event, const Stream&
     return stored;
 }
 
-inline const std::string* EventStore::intern(std::string_view text) { return &*texts_.emplace(text).first; }
+inline const std::string* EventStore::intern(std::string_view text)
+{
+    const auto known = texts_.find(text);
+    return known != texts_.end() ? &*known : &*texts_.emplace(text).first;
+}
 
 inline RecordedEvent EventStore::show(std::uint64_t position) const
 {
