@@ -1,0 +1,372 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/detail/message_queue_rules.hpp>
+#include <escqrs/messaging.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <iterator>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace escqrs::detail {
+
+/// What a queue in memory holds, and what becomes of it: no clock, no lock, no waiting. Each call is told the time.
+///
+/// Sessions that have something to hand out stand in line; one that has been served goes to the end. Messages without a
+/// session are handed out in the order they came; they and the sessions take turns at being served first.
+/// @par Complexity  logarithmic in what the queue holds, times the messages moved
+class MessageQueueState {
+public:
+    explicit MessageQueueState(const MessageQueueOptions& options) : options_{options} {}
+
+    /// Does what has become due by `now`: enqueues scheduled messages, takes back locks that ran out, forgets old ids.
+    /// To be called before anything else is done at that time.
+    void pass_time(Timestamp now);
+    /// When time alone will make something available.
+    Timestamp next_change() const;
+    bool can_take() const noexcept { return !line_.empty() || !single_.empty(); }
+
+    void send(const Message& message, Timestamp now);
+    std::vector<ReceivedMessage> take(std::size_t at_most, const std::string& token, Timestamp now);
+    /// @return false if the lock is lost; nothing has changed
+    bool settle(const ReceivedMessage& message, const Disposition& disposition, Timestamp now);
+    /// @return false if the lock is lost; nothing has changed
+    bool renew_lock(ReceivedMessage& message, Timestamp now);
+    std::vector<DeadLetteredMessage> dead_letters(std::uint64_t after, std::size_t at_most) const;
+    bool resubmit(const std::string& message_id, Timestamp now);
+    MessageQueueCounts counts() const;
+
+private:
+    struct Entry {
+        Message message;
+        std::uint64_t sequence_number = 0;
+        std::uint32_t failed_deliveries = 0;
+        Timestamp enqueued_at{};
+        std::string lock_token; ///< of a message without session
+        Timestamp locked_until{};
+    };
+    using Entries = std::map<std::uint64_t, Entry>;
+
+    /// The waiting messages of a session. Those up to `held_up_to` are held by the owner of `lock_token`.
+    struct Session {
+        Entries entries;
+        std::uint64_t turn = 0; ///< place in line; 0 while locked
+        std::uint64_t held_up_to = 0;
+        std::string lock_token;
+        Timestamp locked_until{};
+    };
+    using Sessions = std::unordered_map<std::string, Session>;
+    using SessionEntry = Sessions::value_type;
+
+    void enqueue(Entry entry);
+    void take_sessions(std::size_t at_most, Timestamp now, const std::string& token,
+                       std::vector<ReceivedMessage>& taken);
+    void take_single(std::size_t at_most, Timestamp now, const std::string& token, std::vector<ReceivedMessage>& taken);
+    bool is_held(const ReceivedMessage& message) const;
+    void settle_in_session(const ReceivedMessage& message, const Disposition& disposition, Timestamp now);
+    bool fail_delivery(Entry& entry, Timestamp now);
+    void release_if_settled(SessionEntry& session);
+    void lock_session(SessionEntry& session, Timestamp until);
+    void put_aside(Entry entry, std::string_view reason, std::string_view description, Timestamp now);
+    static ReceivedMessage hand_out(const Entry& entry, const std::string& token, Timestamp until);
+
+    const MessageQueueOptions options_;
+    std::uint64_t last_number_ = 0; ///< of sequence numbers and of turns
+    bool sessions_first_ = false;
+    Sessions sessions_;
+    std::map<std::uint64_t, SessionEntry*> line_;
+    std::set<std::pair<Timestamp, SessionEntry*>> session_locks_;
+    Entries single_;
+    Entries locked_single_;
+    std::set<std::pair<Timestamp, std::uint64_t>> single_locks_;
+    std::multimap<Timestamp, Entry> scheduled_;
+    std::map<std::uint64_t, DeadLetteredMessage> dead_;
+    std::unordered_map<std::string, Timestamp> seen_;
+    std::deque<std::pair<Timestamp, std::string>> seen_order_;
+};
+
+inline void MessageQueueState::send(const Message& message, Timestamp now)
+{
+    if (options_.duplicate_detection_window > Duration::zero()) {
+        if (!seen_.try_emplace(message.message_id, now).second) return;
+        seen_order_.emplace_back(now, message.message_id);
+    }
+    Entry entry{.message = message, .sequence_number = 0, .enqueued_at = now, .lock_token = {}};
+    if (message.scheduled_enqueue_time.value_or(now) > now) {
+        scheduled_.emplace(*message.scheduled_enqueue_time, std::move(entry));
+    } else {
+        enqueue(std::move(entry));
+    }
+}
+
+inline void MessageQueueState::pass_time(Timestamp now)
+{
+    while (!scheduled_.empty() && scheduled_.begin()->first <= now) {
+        auto node = scheduled_.extract(scheduled_.begin());
+        node.mapped().enqueued_at = now;
+        enqueue(std::move(node.mapped()));
+    }
+    while (!session_locks_.empty() && session_locks_.begin()->first <= now) {
+        SessionEntry& session = *session_locks_.begin()->second;
+        Entries& entries = session.second.entries;
+        for (auto entry = entries.begin(); entry != entries.end() && entry->first <= session.second.held_up_to;) {
+            entry = fail_delivery(entry->second, now) ? std::next(entry) : entries.erase(entry);
+        }
+        session.second.held_up_to = 0;
+        release_if_settled(session);
+    }
+    while (!single_locks_.empty() && single_locks_.begin()->first <= now) {
+        auto node = locked_single_.extract(single_locks_.begin()->second);
+        single_locks_.erase(single_locks_.begin());
+        if (fail_delivery(node.mapped(), now)) single_.insert(std::move(node));
+    }
+    while (!seen_order_.empty() && seen_order_.front().first <= now - options_.duplicate_detection_window) {
+        seen_.erase(seen_order_.front().second);
+        seen_order_.pop_front();
+    }
+}
+
+inline void MessageQueueState::enqueue(Entry entry)
+{
+    const std::uint64_t number = ++last_number_;
+    entry.sequence_number = number;
+    if (entry.message.session_id.empty()) {
+        single_.emplace(number, std::move(entry));
+        return;
+    }
+    const auto [session, is_new] = sessions_.try_emplace(entry.message.session_id);
+    session->second.entries.emplace(number, std::move(entry));
+    if (is_new) {
+        session->second.turn = number;
+        line_.emplace(number, &*session);
+    }
+}
+
+inline std::vector<ReceivedMessage> MessageQueueState::take(std::size_t at_most, const std::string& token,
+                                                            Timestamp now)
+{
+    std::vector<ReceivedMessage> taken;
+    sessions_first_ = !sessions_first_;
+    if (sessions_first_) {
+        take_sessions(at_most, now, token, taken);
+        take_single(at_most, now, token, taken);
+    } else {
+        take_single(at_most, now, token, taken);
+        take_sessions(at_most, now, token, taken);
+    }
+    return taken;
+}
+
+inline void MessageQueueState::take_sessions(std::size_t at_most, Timestamp now, const std::string& token,
+                                             std::vector<ReceivedMessage>& taken)
+{
+    const Timestamp until = now + options_.lock_duration;
+    while (!line_.empty() && taken.size() < at_most) {
+        SessionEntry& session = *line_.begin()->second;
+        line_.erase(line_.begin());
+        session.second.turn = 0;
+        session.second.lock_token = token;
+        lock_session(session, until);
+        for (const auto& [number, entry] : session.second.entries) {
+            if (taken.size() == at_most) break;
+            session.second.held_up_to = number;
+            taken.push_back(hand_out(entry, token, until));
+        }
+    }
+}
+
+inline void MessageQueueState::take_single(std::size_t at_most, Timestamp now, const std::string& token,
+                                           std::vector<ReceivedMessage>& taken)
+{
+    const Timestamp until = now + options_.lock_duration;
+    while (!single_.empty() && taken.size() < at_most) {
+        auto node = single_.extract(single_.begin());
+        Entry& entry = node.mapped();
+        entry.lock_token = token;
+        entry.locked_until = until;
+        taken.push_back(hand_out(entry, token, until));
+        single_locks_.emplace(until, entry.sequence_number);
+        locked_single_.insert(std::move(node));
+    }
+}
+
+inline ReceivedMessage MessageQueueState::hand_out(const Entry& entry, const std::string& token, Timestamp until)
+{
+    return {.message = entry.message,
+            .sequence_number = entry.sequence_number,
+            .delivery_count = entry.failed_deliveries + 1,
+            .enqueued_at = entry.enqueued_at,
+            .locked_until = until,
+            .lock_token = token};
+}
+
+inline bool MessageQueueState::is_held(const ReceivedMessage& message) const
+{
+    if (message.message.session_id.empty()) {
+        const auto entry = locked_single_.find(message.sequence_number);
+        return entry != locked_single_.end() && entry->second.lock_token == message.lock_token;
+    }
+    const auto session = sessions_.find(message.message.session_id);
+    return session != sessions_.end() && session->second.turn == 0 &&
+           session->second.lock_token == message.lock_token && message.sequence_number <= session->second.held_up_to &&
+           session->second.entries.contains(message.sequence_number);
+}
+
+inline bool MessageQueueState::settle(const ReceivedMessage& message, const Disposition& disposition, Timestamp now)
+{
+    if (!is_held(message)) return false;
+    if (!message.message.session_id.empty()) {
+        settle_in_session(message, disposition, now);
+        return true;
+    }
+    auto node = locked_single_.extract(message.sequence_number);
+    Entry& entry = node.mapped();
+    single_locks_.erase({entry.locked_until, entry.sequence_number});
+    if (const auto* abandon = std::get_if<Abandon>(&disposition)) {
+        add_properties(entry.message.properties, abandon->properties);
+        if (fail_delivery(entry, now)) single_.insert(std::move(node));
+    } else if (const auto* dead = std::get_if<DeadLetter>(&disposition)) {
+        ++entry.failed_deliveries;
+        put_aside(std::move(entry), dead->reason, dead->description, now);
+    }
+    return true;
+}
+
+/// Settles a message that is held. Abandoning it takes the later ones of its session from the holder as well.
+inline void MessageQueueState::settle_in_session(const ReceivedMessage& message, const Disposition& disposition,
+                                                Timestamp now)
+{
+    SessionEntry& session = *sessions_.find(message.message.session_id);
+    Entries& entries = session.second.entries;
+    const auto entry = entries.find(message.sequence_number);
+    if (const auto* abandon = std::get_if<Abandon>(&disposition)) {
+        add_properties(entry->second.message.properties, abandon->properties);
+        if (!fail_delivery(entry->second, now)) entries.erase(entry);
+        session.second.held_up_to = message.sequence_number - 1;
+    } else {
+        if (const auto* dead = std::get_if<DeadLetter>(&disposition)) {
+            ++entry->second.failed_deliveries;
+            put_aside(std::move(entry->second), dead->reason, dead->description, now);
+        }
+        entries.erase(entry);
+    }
+    release_if_settled(session);
+}
+
+/// Counts a delivery that came to nothing.
+/// @return false if it was one too many: then the message has been put aside, and `entry` is to be erased
+inline bool MessageQueueState::fail_delivery(Entry& entry, Timestamp now)
+{
+    if (++entry.failed_deliveries < options_.max_delivery_count) return true;
+    const std::string description = max_delivery_count_description(entry.failed_deliveries);
+    put_aside(std::move(entry), max_delivery_count_exceeded, description, now);
+    return false;
+}
+
+/// Ends a session's lock once nothing is held under it, and forgets a session without messages.
+inline void MessageQueueState::release_if_settled(SessionEntry& session)
+{
+    Entries& entries = session.second.entries;
+    if (!entries.empty() && entries.begin()->first <= session.second.held_up_to) return;
+    session_locks_.erase({session.second.locked_until, &session});
+    if (entries.empty()) {
+        sessions_.erase(sessions_.find(session.first));
+        return;
+    }
+    session.second.held_up_to = 0;
+    session.second.lock_token.clear();
+    session.second.turn = ++last_number_;
+    line_.emplace(session.second.turn, &session);
+}
+
+inline void MessageQueueState::lock_session(SessionEntry& session, Timestamp until)
+{
+    session_locks_.erase({session.second.locked_until, &session});
+    session.second.locked_until = until;
+    session_locks_.emplace(until, &session);
+}
+
+inline void MessageQueueState::put_aside(Entry entry, std::string_view reason, std::string_view description,
+                                         Timestamp now)
+{
+    const std::uint64_t number = entry.sequence_number;
+    dead_.emplace(number, DeadLetteredMessage{.message = std::move(entry.message),
+                                              .sequence_number = number,
+                                              .delivery_count = entry.failed_deliveries,
+                                              .enqueued_at = entry.enqueued_at,
+                                              .dead_lettered_at = now,
+                                              .reason = std::string{dead_letter_text(reason)},
+                                              .description = std::string{dead_letter_text(description)}});
+}
+
+inline Timestamp MessageQueueState::next_change() const
+{
+    Timestamp next = Timestamp::max();
+    if (!scheduled_.empty()) next = std::min(next, scheduled_.begin()->first);
+    if (!session_locks_.empty()) next = std::min(next, session_locks_.begin()->first);
+    if (!single_locks_.empty()) next = std::min(next, single_locks_.begin()->first);
+    return next;
+}
+
+inline bool MessageQueueState::renew_lock(ReceivedMessage& message, Timestamp now)
+{
+    if (!is_held(message)) return false;
+    const Timestamp until = now + options_.lock_duration;
+    if (message.message.session_id.empty()) {
+        Entry& entry = locked_single_.at(message.sequence_number);
+        single_locks_.erase({entry.locked_until, entry.sequence_number});
+        entry.locked_until = until;
+        single_locks_.emplace(until, entry.sequence_number);
+    } else {
+        lock_session(*sessions_.find(message.message.session_id), until);
+    }
+    message.locked_until = until;
+    return true;
+}
+
+inline std::vector<DeadLetteredMessage> MessageQueueState::dead_letters(std::uint64_t after, std::size_t at_most) const
+{
+    std::vector<DeadLetteredMessage> found;
+    for (auto entry = dead_.upper_bound(after); entry != dead_.end() && found.size() < at_most; ++entry) {
+        found.push_back(entry->second);
+    }
+    return found;
+}
+
+inline bool MessageQueueState::resubmit(const std::string& message_id, Timestamp now)
+{
+    const auto found = std::find_if(dead_.begin(), dead_.end(),
+                                    [&](const auto& dead) { return dead.second.message.message_id == message_id; });
+    if (found == dead_.end()) return false;
+    Entry entry{.message = std::move(found->second.message), .sequence_number = 0, .enqueued_at = now, .lock_token = {}};
+    dead_.erase(found);
+    enqueue(std::move(entry));
+    return true;
+}
+
+inline MessageQueueCounts MessageQueueState::counts() const
+{
+    MessageQueueCounts counts{.active = single_.size(),
+                              .locked = locked_single_.size(),
+                              .scheduled = scheduled_.size(),
+                              .dead_lettered = dead_.size()};
+    for (const auto& [id, session] : sessions_) {
+        const auto held_end = session.entries.upper_bound(session.held_up_to);
+        const auto held = static_cast<std::uint64_t>(std::distance(session.entries.begin(), held_end));
+        counts.locked += held;
+        counts.active += session.entries.size() - held;
+    }
+    return counts;
+}
+
+} // namespace escqrs::detail

@@ -1,0 +1,134 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/detail/message_queue_state.hpp>
+#include <escqrs/id_generator.hpp>
+#include <escqrs/messaging.hpp>
+
+#include <algorithm>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace escqrs::in_memory {
+
+/// A queue that lives as long as the object: `MessageSender`, `MessageReceiver` and `DeadLetterQueue`.
+///
+/// Sessions that have something to hand out stand in line; one that has been served goes to the end. Messages without a
+/// session are handed out in the order they came; they and the sessions take turns at being served first.
+/// @par Thread safety  all members may be called from any thread
+/// @par Complexity     logarithmic in what the queue holds, times the messages moved
+class MessageQueue {
+public:
+    /// @param options      the clock must live longer than the queue
+    /// @param lock_tokens  draws what nobody can guess: a lock is held by whoever knows its token
+    /// @throws TransportError if `options` make no sense
+    explicit MessageQueue(const MessageQueueOptions& options = {}, IdGenerator lock_tokens = random_uuid)
+        : options_{(detail::check_options(options), options)}, lock_tokens_{std::move(lock_tokens)}, state_{options}
+    {
+    }
+
+    void send(std::span<const Message> messages)
+    {
+        detail::check_messages(messages, options_);
+        at_present([&](Timestamp now) {
+            for (const Message& message : messages) state_.send(message, now);
+            ++changes_;
+        });
+        wake_.notify_all();
+    }
+
+    std::vector<ReceivedMessage> receive(std::size_t at_most, Duration wait, std::stop_token stop = {})
+    {
+        std::unique_lock lock{mutex_};
+        const Timestamp deadline = detail::later_by(options_.clock->now(), wait);
+        while (at_most > 0 && !stop.stop_requested()) {
+            const Timestamp now = options_.clock->now();
+            state_.pass_time(now);
+            if (state_.can_take()) return state_.take(at_most, to_string(lock_tokens_()), now);
+            if (now >= deadline) break;
+            const Duration next = detail::next_wait(now, std::min(deadline, state_.next_change()));
+            options_.clock->wait_for(lock, wake_, next, stop, [&, seen = changes_] { return changes_ != seen; });
+        }
+        return {};
+    }
+
+    void settle(const ReceivedMessage& message, const Disposition& disposition)
+    {
+        const Settlement settlement{message, disposition};
+        if (settle(std::span{&settlement, 1}).front() == SettlementResult::lock_lost) detail::throw_lock_lost(message);
+    }
+
+    std::vector<SettlementResult> settle(std::span<const Settlement> settlements)
+    {
+        for (const auto& [message, disposition] : settlements) {
+            detail::check_disposition(message, disposition, options_);
+        }
+        std::vector<SettlementResult> results;
+        results.reserve(settlements.size());
+        at_present([&](Timestamp now) {
+            for (const auto& [message, disposition] : settlements) {
+                const bool held = state_.settle(message, disposition, now);
+                results.push_back(held ? SettlementResult::settled : SettlementResult::lock_lost);
+            }
+            ++changes_;
+        });
+        wake_.notify_all();
+        return results;
+    }
+
+    void renew_lock(ReceivedMessage& message)
+    {
+        if (!at_present([&](Timestamp now) { return state_.renew_lock(message, now); })) {
+            detail::throw_lock_lost(message);
+        }
+    }
+
+    std::vector<DeadLetteredMessage> dead_letters(std::uint64_t after, std::size_t at_most)
+    {
+        return at_present([&](Timestamp) { return state_.dead_letters(after, at_most); });
+    }
+
+    bool resubmit(const std::string& message_id)
+    {
+        const bool found = at_present([&](Timestamp now) {
+            ++changes_;
+            return state_.resubmit(message_id, now);
+        });
+        wake_.notify_all();
+        return found;
+    }
+
+    MessageQueueCounts counts()
+    {
+        return at_present([&](Timestamp) { return state_.counts(); });
+    }
+
+private:
+    template <class Action>
+    std::invoke_result_t<Action&, Timestamp> at_present(Action action)
+    {
+        const std::scoped_lock lock{mutex_};
+        const Timestamp now = options_.clock->now();
+        state_.pass_time(now);
+        return action(now);
+    }
+
+    const MessageQueueOptions options_;
+    const IdGenerator lock_tokens_;
+    std::mutex mutex_;
+    std::condition_variable_any wake_;
+    std::uint64_t changes_ = 0; ///< counts what may end or shorten a receiver's wait
+    detail::MessageQueueState state_;
+};
+
+static_assert(MessageSender<MessageQueue> && MessageReceiver<MessageQueue> && DeadLetterQueue<MessageQueue>);
+
+} // namespace escqrs::in_memory
