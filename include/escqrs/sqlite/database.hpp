@@ -1,0 +1,421 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/error.hpp>
+#include <escqrs/timestamp.hpp>
+
+#include <sqlite3.h>
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace escqrs::sqlite {
+
+/// How much a commit waits for the disk.
+enum class Synchronous : std::uint8_t {
+    full,   ///< a commit survives the death of the process and a power cut
+    normal, ///< a commit survives the death of the process; a power cut may undo the last ones, whole and in order
+};
+
+struct DatabaseOptions {
+    Synchronous synchronous = Synchronous::full;
+    Duration busy_timeout = std::chrono::seconds{10}; ///< how long to wait for another connection's write to end
+};
+
+/// What a file has to hold. The version stands in SQLite's `user_version`, the kind of file in its `application_id`.
+struct Schema {
+    std::string_view name; ///< for error messages: "event store"
+    std::int32_t application_id;
+    std::int32_t version;
+    const char* sql; ///< creates version `version` in an empty file
+};
+
+/// SQLite refused to do something. The text names the file and holds SQLite's own message.
+class DatabaseError : public StoreError {
+public:
+    DatabaseError(const std::string& path, std::string_view what, int code, const char* message)
+        : StoreError{"sqlite '" + path + "': " + std::string{what} + ": " + message + " (code " + std::to_string(code) +
+                     ")"},
+          code_{code}
+    {
+    }
+
+    /// SQLite's extended result code.
+    int code() const noexcept { return code_; }
+
+private:
+    int code_;
+};
+
+/// A connection to an SQLite file, in write-ahead-log mode, with foreign keys enforced.
+/// @par Thread safety  one thread at a time; use a connection per thread, or a `GroupCommit`
+class Database {
+public:
+    /// Opens or creates any SQLite file. ":memory:" makes a database of this connection's own.
+    /// @throws StoreError if that is impossible, or the file is something else
+    explicit Database(std::string path, DatabaseOptions options = {});
+
+    /// Opens a file of this schema, or creates it. Any number of processes may do so at once.
+    /// @throws StoreError as above, and if the file is another kind of database or of another version; nothing in the file
+    ///         is changed then
+    Database(std::string path, const Schema& schema, DatabaseOptions options = {});
+
+    Database(const Database&) = delete;
+    Database& operator=(const Database&) = delete;
+
+    const std::string& path() const noexcept { return path_; }
+    sqlite3* handle() const noexcept { return handle_.get(); }
+
+    /// Runs one or more statements that return nothing.
+    void execute(const char* sql);
+
+    /// The first column of the first row, as a number; 0 if there is none.
+    std::int64_t query_integer(const char* sql);
+
+    std::int64_t last_insert_rowid() const noexcept { return sqlite3_last_insert_rowid(handle()); }
+
+    /// Rows that INSERT, UPDATE and DELETE have written since the connection was opened.
+    std::int64_t total_changes() const noexcept { return sqlite3_total_changes(handle()); }
+
+    bool in_transaction() const noexcept { return sqlite3_get_autocommit(handle()) == 0; }
+
+    /// Transactions begun, and how many of them were undone. Whoever caches what it wrote can tell from these whether the
+    /// cache still holds.
+    std::uint64_t transactions_begun() const noexcept { return transactions_begun_; }
+    std::uint64_t transactions_rolled_back() const noexcept { return transactions_rolled_back_; }
+
+    /// @throws DatabaseError with the message and code of the call that has just failed
+    [[noreturn]] void fail(std::string_view what) const;
+
+private:
+    friend class Transaction;
+
+    struct Close {
+        void operator()(sqlite3* handle) const noexcept { sqlite3_close_v2(handle); }
+    };
+
+    static int wait_while_busy(void* self, int attempts) noexcept;
+    void open(const DatabaseOptions& options);
+    bool is_new_file(const Schema& schema);
+    void enter_wal_mode();
+
+    std::string path_;
+    Duration busy_timeout_;
+    std::unique_ptr<sqlite3, Close> handle_;
+    std::uint64_t transactions_begun_ = 0;
+    std::uint64_t transactions_rolled_back_ = 0;
+};
+
+class Statement;
+
+/// The rows of a running query. The statement is free again when this ends.
+class Rows {
+public:
+    Rows(const Rows&) = delete;
+    Rows& operator=(const Rows&) = delete;
+    Rows(Rows&& other) noexcept : statement_{std::exchange(other.statement_, nullptr)}, database_{other.database_} {}
+    ~Rows();
+
+    /// Goes to the next row, at first to the first one.
+    /// @return false if there is none
+    bool next();
+
+    // Columns of this row, from 0. Views are valid until the next `next()`.
+    bool is_null(int column) const noexcept { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
+    std::int64_t integer(int column) const noexcept { return sqlite3_column_int64(statement_, column); }
+    double real(int column) const noexcept { return sqlite3_column_double(statement_, column); }
+    std::string_view text(int column) const noexcept;
+    std::span<const std::byte> blob(int column) const noexcept;
+    Timestamp time(int column) const noexcept { return Timestamp{Duration{integer(column)}}; }
+
+private:
+    friend Statement;
+    Rows(sqlite3_stmt* statement, const Database& database) noexcept : statement_{statement}, database_{&database} {}
+
+    sqlite3_stmt* statement_;
+    const Database* database_;
+};
+
+/// A prepared statement, made once and run often. It must not outlive its database.
+///
+/// Values are bound in order: integers and bool, floating point, text (`std::string_view`), bytes
+/// (`std::span<const std::byte>`), moments (as microseconds since 1970) and `nullptr` (NULL). Texts and bytes are not
+/// copied; they must live until `run` returns or the `Rows` end.
+class Statement {
+public:
+    Statement(Database& database, std::string_view sql);
+
+    /// Runs an INSERT, UPDATE or DELETE.
+    /// @return number of rows it changed
+    template <class... Values>
+    int run(const Values&... values)
+    {
+        auto rows = query(values...);
+        while (rows.next()) {}
+        return sqlite3_changes(database_->handle());
+    }
+
+    /// Starts a query. `while (rows.next())` reads it.
+    template <class... Values>
+    [[nodiscard]] Rows query(const Values&... values)
+    {
+        Rows rows{statement_.get(), *database_};
+        int index = 0;
+        (check(bind(++index, values)), ...);
+        return rows;
+    }
+
+private:
+    struct Finalize {
+        void operator()(sqlite3_stmt* statement) const noexcept { sqlite3_finalize(statement); }
+    };
+
+    template <std::integral Value>
+    int bind(int index, Value value) noexcept
+    {
+        return sqlite3_bind_int64(statement_.get(), index, static_cast<sqlite3_int64>(value));
+    }
+    template <std::floating_point Value>
+    int bind(int index, Value value) noexcept
+    {
+        return sqlite3_bind_double(statement_.get(), index, value);
+    }
+    int bind(int index, std::string_view text) noexcept;
+    int bind(int index, std::span<const std::byte> bytes) noexcept;
+    int bind(int index, Timestamp time) noexcept { return bind(index, time.time_since_epoch().count()); }
+    int bind(int index, std::nullptr_t) noexcept { return sqlite3_bind_null(statement_.get(), index); }
+
+    void check(int code) const
+    {
+        if (code != SQLITE_OK) database_->fail("cannot bind a value");
+    }
+
+    Database* database_;
+    std::unique_ptr<sqlite3_stmt, Finalize> statement_;
+};
+
+/// A write transaction. Rolls back when it ends without `commit`.
+///
+/// It takes the write lock at once: a transaction that read first and wrote later could not wait for another writer.
+class Transaction {
+public:
+    explicit Transaction(Database& database);
+    Transaction(const Transaction&) = delete;
+    Transaction& operator=(const Transaction&) = delete;
+    ~Transaction();
+
+    /// Makes durable what was written.
+    /// @throws DatabaseError and the destructor rolls back
+    void commit();
+
+private:
+    Database* database_;
+    bool committed_ = false;
+};
+
+/// A part of a transaction that can be undone alone. Rolls back when it ends without `commit`.
+class Savepoint {
+public:
+    explicit Savepoint(Database& database) : database_{&database} { database.execute("SAVEPOINT part"); }
+    Savepoint(const Savepoint&) = delete;
+    Savepoint& operator=(const Savepoint&) = delete;
+    ~Savepoint();
+
+    /// Makes what was written part of the transaction around it.
+    void commit()
+    {
+        database_->execute("RELEASE part");
+        committed_ = true;
+    }
+
+private:
+    Database* database_;
+    bool committed_ = false;
+};
+
+inline Database::Database(std::string path, DatabaseOptions options)
+    : path_{std::move(path)}, busy_timeout_{options.busy_timeout}
+{
+    open(options);
+    enter_wal_mode();
+}
+
+inline Database::Database(std::string path, const Schema& schema, DatabaseOptions options)
+    : path_{std::move(path)}, busy_timeout_{options.busy_timeout}
+{
+    open(options);
+    const bool looked_new = is_new_file(schema);
+    enter_wal_mode();
+    if (!looked_new) return;
+
+    Transaction transaction{*this};
+    if (!is_new_file(schema)) return; // another process was faster
+    execute(schema.sql);
+    execute(("PRAGMA application_id = " + std::to_string(schema.application_id)).c_str());
+    execute(("PRAGMA user_version = " + std::to_string(schema.version)).c_str());
+    transaction.commit();
+}
+
+inline void Database::open(const DatabaseOptions& options)
+{
+    if (sqlite3_threadsafe() == 0) throw StoreError{"this SQLite library was built without thread safety"};
+    sqlite3* opened = nullptr;
+    const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+    const int code = sqlite3_open_v2(path_.c_str(), &opened, flags, nullptr);
+    handle_.reset(opened);
+    if (opened == nullptr) throw DatabaseError{path_, "cannot open", code, sqlite3_errstr(code)};
+    sqlite3_extended_result_codes(handle(), 1);
+    if (code != SQLITE_OK) fail("cannot open");
+    // Until the file is known to be ours, closing it must not even move another program's log into its database.
+    sqlite3_db_config(handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+    sqlite3_busy_handler(handle(), &Database::wait_while_busy, this);
+    execute("PRAGMA foreign_keys = ON");
+    execute(options.synchronous == Synchronous::full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
+}
+
+/// SQLite's own handler sleeps up to 100 ms at a time, in which a busy process takes the lock again many times over.
+inline int Database::wait_while_busy(void* self, int attempts) noexcept
+{
+    const auto& database = *static_cast<const Database*>(self);
+    if (std::chrono::milliseconds{attempts} >= database.busy_timeout_) return 0;
+    sqlite3_sleep(1);
+    return 1;
+}
+
+inline bool Database::is_new_file(const Schema& schema)
+{
+    const std::int64_t application_id = query_integer("PRAGMA application_id");
+    const std::int64_t version = query_integer("PRAGMA user_version");
+    if (application_id == 0 && version == 0 && query_integer("SELECT count(*) FROM sqlite_schema") == 0) return true;
+
+    const auto refuse = [&](const std::string& problem) {
+        return StoreError{"sqlite '" + path_ + "': " + problem};
+    };
+    const std::string name{schema.name};
+    if (application_id != schema.application_id) {
+        throw refuse("not an escqrs " + name + ": expected application id " + std::to_string(schema.application_id) +
+                     ", found " + std::to_string(application_id));
+    }
+    if (version != schema.version) {
+        throw refuse("the " + name + " has another schema: expected version " + std::to_string(schema.version) +
+                     ", found " + std::to_string(version) +
+                     (version > schema.version ? "; a newer program wrote it" : ""));
+    }
+    return false;
+}
+
+inline void Database::enter_wal_mode()
+{
+    // Only one connection can change the mode, and for the others SQLite does not wait by itself.
+    for (int attempts = 0;; ++attempts) {
+        try {
+            Statement statement{*this, "PRAGMA journal_mode = WAL"};
+            auto rows = statement.query();
+            const std::string mode{rows.next() ? rows.text(0) : ""};
+            if (mode == "wal" || mode == "memory") break;
+            throw StoreError{"sqlite '" + path_ + "': expected journal mode 'wal', found '" + mode + "'"};
+        } catch (const DatabaseError& error) {
+            if ((error.code() & 0xFF) != SQLITE_BUSY || wait_while_busy(this, attempts) == 0) throw;
+        }
+    }
+    sqlite3_db_config(handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
+}
+
+inline void Database::execute(const char* sql)
+{
+    if (sqlite3_exec(handle(), sql, nullptr, nullptr, nullptr) != SQLITE_OK) fail(sql);
+}
+
+inline std::int64_t Database::query_integer(const char* sql)
+{
+    Statement statement{*this, sql};
+    auto rows = statement.query();
+    return rows.next() ? rows.integer(0) : 0;
+}
+
+inline void Database::fail(std::string_view what) const
+{
+    throw DatabaseError{path_, what, sqlite3_extended_errcode(handle()), sqlite3_errmsg(handle())};
+}
+
+inline Rows::~Rows()
+{
+    if (statement_ != nullptr) sqlite3_reset(statement_); // its code is that of the last step, which was thrown
+}
+
+inline bool Rows::next()
+{
+    const int code = sqlite3_step(statement_);
+    if (code == SQLITE_ROW) return true;
+    if (code != SQLITE_DONE) database_->fail(sqlite3_sql(statement_));
+    return false;
+}
+
+inline std::string_view Rows::text(int column) const noexcept
+{
+    const unsigned char* data = sqlite3_column_text(statement_, column);
+    const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement_, column));
+    return data == nullptr ? std::string_view{} : std::string_view{reinterpret_cast<const char*>(data), size};
+}
+
+inline std::span<const std::byte> Rows::blob(int column) const noexcept
+{
+    const void* data = sqlite3_column_blob(statement_, column);
+    return {static_cast<const std::byte*>(data), static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
+}
+
+inline Statement::Statement(Database& database, std::string_view sql) : database_{&database}
+{
+    sqlite3_stmt* prepared = nullptr;
+    const int code = sqlite3_prepare_v3(database.handle(), sql.data(), static_cast<int>(sql.size()),
+                                        SQLITE_PREPARE_PERSISTENT, &prepared, nullptr);
+    if (code != SQLITE_OK) database.fail(sql);
+    statement_.reset(prepared);
+}
+
+// A null pointer would be bound as NULL, so empty texts and bytes point at something.
+inline int Statement::bind(int index, std::string_view text) noexcept
+{
+    return sqlite3_bind_text64(statement_.get(), index, text.empty() ? "" : text.data(), text.size(), SQLITE_STATIC,
+                               SQLITE_UTF8);
+}
+
+inline int Statement::bind(int index, std::span<const std::byte> bytes) noexcept
+{
+    const void* data = bytes.empty() ? static_cast<const void*>("") : bytes.data();
+    return sqlite3_bind_blob64(statement_.get(), index, data, bytes.size(), SQLITE_STATIC);
+}
+
+inline Transaction::Transaction(Database& database) : database_{&database}
+{
+    database.execute("BEGIN IMMEDIATE");
+    ++database.transactions_begun_;
+}
+
+inline Transaction::~Transaction()
+{
+    if (committed_) return;
+    ++database_->transactions_rolled_back_;
+    // A full disk, for example, makes SQLite roll back by itself.
+    if (database_->in_transaction()) sqlite3_exec(database_->handle(), "ROLLBACK", nullptr, nullptr, nullptr);
+}
+
+inline void Transaction::commit()
+{
+    database_->execute("COMMIT");
+    committed_ = true;
+}
+
+inline Savepoint::~Savepoint()
+{
+    if (committed_ || !database_->in_transaction()) return;
+    sqlite3_exec(database_->handle(), "ROLLBACK TO part; RELEASE part", nullptr, nullptr, nullptr);
+}
+
+} // namespace escqrs::sqlite
