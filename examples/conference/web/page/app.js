@@ -341,7 +341,10 @@ onSubmit($('change-email-form'), 'Please enter the new email address.', async ({
 
 function confirm(id, confirmationId) {
     const path = attendeePath(id, `/email/${encodeURIComponent(confirmationId)}`);
-    return act(path, {}, 'Your new address is confirmed.', () => $('confirm-form').reset());
+    return act(path, {}, 'Your new address is confirmed.', () => {
+        $('confirm-form').reset();
+        showError($('confirm-form'), null);
+    });
 }
 
 onSubmit($('confirm-form'), 'Please paste the confirmation id from the mail.', async ({ confirmationId }) => {
