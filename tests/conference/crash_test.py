@@ -1,0 +1,244 @@
+#!/usr/bin/env python3
+# Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+"""Kills the web role and the worker role with SIGKILL again and again while people register, and counts what was lost or
+doubled. Usage: crash_test.py CONFERENCE [--kills N] [--seed N]
+
+Each visitor sends a command again, with the same Idempotency-Key, until it is answered. So the history of every attendee is
+known exactly, whatever was killed in between: at the end the store, the read model and the mails must agree with it.
+"""
+
+import argparse
+import email
+import email.policy
+import glob
+import os
+import random
+import re
+import sqlite3
+import sys
+import tempfile
+import threading
+import time
+import uuid
+
+from conference_process import Conference
+
+
+class Visitor(threading.Thread):
+    """Registers attendees and changes, confirms and gives back their registrations, until told to stop."""
+
+    def __init__(self, conference, number, seed, stop):
+        super().__init__(daemon=True)
+        self.conference = conference
+        self.number = number
+        self.random = random.Random(seed)
+        self.stop_event = stop
+        self.expected = {}  # attendee id -> list of (type, data)
+        self.failure = None
+        self.retries = 0
+
+    def run(self):
+        try:
+            count = 0
+            while not self.stop_event.is_set():
+                self.live(count)
+                count += 1
+        except Exception as error:  # reported by the main thread
+            self.failure = error
+
+    def command(self, method, path, body):
+        """Sends one command until it is answered; the answer may come from an earlier try."""
+        key = str(uuid.uuid4())
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                status, answer = self.conference.request(method, path, body, {"Idempotency-Key": key})
+            except OSError:
+                status, answer = 0, "no answer"
+            if status == 202:
+                return answer
+            if status not in (0, 503):
+                raise AssertionError(f"{method} {path}: {status} {answer}")
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{method} {path}: no answer within two minutes, last {status} {answer}")
+            self.retries += 1
+            time.sleep(0.02)
+
+    def live(self, count):
+        address = f"visitor{self.number}.{count}@example.org"
+        answer = self.command("POST", "/api/attendee/register", {"email": address})
+        attendee = answer["attendeeId"]
+        events = self.expected[attendee] = [("AttendeeRegistered", {"email": address})]
+        self.check_version(answer, events)
+        for change in range(self.random.randrange(3)):
+            new_address = f"visitor{self.number}.{count}.{change}@example.net"
+            answer = self.command("POST", f"/api/attendee/{attendee}/email", {"email": new_address})
+            events.append(("EmailChangeRequested", {"email": new_address}))
+            self.check_version(answer, events)
+            if self.random.random() < 0.4:
+                confirmation = self.confirmation_id(attendee, new_address)
+                answer = self.command("POST", f"/api/attendee/{attendee}/email/{confirmation}", None)
+                events.append(("EmailChangeConfirmed", {"email": new_address}))
+                self.check_version(answer, events)
+        if self.random.random() < 0.3:
+            answer = self.command("DELETE", f"/api/attendee/{attendee}", {"reason": "other plans"})
+            events.append(("AttendeeUnregistered", {"reason": "other plans"}))
+            self.check_version(answer, events)
+
+    def check_version(self, answer, events):
+        if answer["version"] != len(events):
+            raise AssertionError(f"answered version {answer['version']} after {len(events)} commands: {answer}")
+
+    def confirmation_id(self, attendee, address):
+        """Waits for the mail, as a person would."""
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            for mail in read_mails(self.conference.mail_folder):
+                if mail["to"] == address:
+                    assert mail["attendee"] == attendee
+                    return mail["confirmation"]
+            time.sleep(0.1)
+        raise AssertionError(f"no mail to {address} within two minutes")
+
+
+mail_cache = {}
+mail_lock = threading.Lock()
+
+
+def read_mails(folder):
+    with mail_lock:
+        for path in glob.glob(os.path.join(folder, "*.eml")):
+            if path in mail_cache:
+                continue
+            with open(path, "rb") as file:
+                message = email.message_from_binary_file(file, policy=email.policy.default)
+            link = re.search(r"#confirm=([0-9a-f-]{36})/([0-9a-f-]{36})", message.get_content())
+            assert link, f"no link in {path}"
+            mail_cache[path] = {"to": message["To"].addresses[0].addr_spec, "attendee": link[1], "confirmation": link[2]}
+        return list(mail_cache.values())
+
+
+def fold(events):
+    """What the read model must show of an attendee with this history."""
+    state = {"status": "registered", "email": None, "pendingEmail": None, "reason": None, "version": len(events)}
+    for kind, data in events:
+        if kind == "AttendeeRegistered":
+            state["email"] = data["email"]
+        elif kind == "EmailChangeRequested":
+            state["pendingEmail"] = data["email"]
+        elif kind == "EmailChangeConfirmed":
+            state["email"], state["pendingEmail"] = data["email"], None
+        elif kind == "AttendeeUnregistered":
+            state["status"], state["reason"] = "unregistered", data["reason"]
+    return state
+
+
+def verify(conference, expected):
+    positions = set()
+    for attendee, events in expected.items():
+        status, answer = conference.request("GET", f"/api/attendee/{attendee}/history")
+        assert status == 200, (status, answer)
+        history = answer["events"]
+        assert [(e["type"], e["data"]) for e in history] == events, f"{attendee}: expected {events}, found {history}"
+        assert [e["version"] for e in history] == list(range(1, len(events) + 1)), history
+        positions.update(e["position"] for e in history)
+        last = history[-1]["position"]
+        status, view = conference.request("GET", f"/api/attendee/{attendee}?position={last}", timeout=60)
+        for attempt in range(20):
+            if status != 503:
+                break
+            status, view = conference.request("GET", f"/api/attendee/{attendee}?position={last}", timeout=60)
+        assert status == 200, (status, view)
+        wanted = fold(events)
+        assert {key: view[key] for key in wanted} == wanted, f"{attendee}: expected {wanted}, found {view}"
+
+    total = sum(len(events) for events in expected.values())
+    assert len(positions) == total, f"expected {total} different positions, found {len(positions)}"
+
+    seen, after = set(), ""
+    while after is not None:
+        status, page = conference.as_organiser("GET", f"/api/attendees?limit=500&after={after}")
+        assert status == 200, (status, page)
+        ids = [view["attendeeId"] for view in page["attendees"]]
+        assert not seen.intersection(ids), "an attendee is on two pages"
+        seen.update(ids)
+        after = page["next"]
+    assert seen == set(expected), f"the read model has {len(seen)} attendees, expected {len(expected)}"
+
+    status, dead = conference.as_organiser("GET", "/api/dead-letters")
+    assert status == 200 and dead["deadLetters"] == [], dead
+
+    wanted_mails = sorted((data["email"], attendee) for attendee, events in expected.items()
+                          for kind, data in events if kind == "EmailChangeRequested")
+    deadline = time.monotonic() + 60
+    while len(read_mails(conference.mail_folder)) < len(wanted_mails) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    found_mails = sorted((mail["to"], mail["attendee"]) for mail in read_mails(conference.mail_folder))
+    assert found_mails == wanted_mails, f"expected {len(wanted_mails)} mails, found {len(found_mails)}"
+    leftovers = [name for name in os.listdir(conference.mail_folder) if not name.endswith(".eml")]
+    assert not leftovers, f"half-written mails: {leftovers}"
+    return total, len(wanted_mails)
+
+
+def check_files(folder):
+    for name in ("events.db", "queue.db", "read-model.db"):
+        with sqlite3.connect(os.path.join(folder, name)) as database:
+            result = database.execute("PRAGMA integrity_check").fetchone()[0]
+            assert result == "ok", f"{name}: {result}"
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("conference")
+    parser.add_argument("--kills", type=int, default=22, help="of each role")
+    parser.add_argument("--visitors", type=int, default=8)
+    parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
+    options = parser.parse_args()
+    print(f"seed {options.seed}", flush=True)
+    chance = random.Random(options.seed)
+
+    with tempfile.TemporaryDirectory(prefix="conference-crash-") as folder:
+        conference = Conference(options.conference, folder)
+        conference.start("web")
+        conference.start("worker")
+        try:
+            conference.wait_until_ready()
+            stop = threading.Event()
+            visitors = [Visitor(conference, number, options.seed + number, stop) for number in range(options.visitors)]
+            for visitor in visitors:
+                visitor.start()
+            roles = ["web", "worker"] * options.kills
+            chance.shuffle(roles)
+            for role in roles:
+                time.sleep(chance.uniform(0.05, 0.9))
+                assert conference.is_running(role), f"{role} ended by itself:\n{conference.log(role)}"
+                conference.kill(role)
+                time.sleep(chance.choice([0, 0, 0.2]))
+                conference.start(role)
+            time.sleep(1)
+            conference.wait_until_ready()
+            stop.set()
+            for visitor in visitors:
+                visitor.join(150)
+                assert not visitor.is_alive(), "a visitor hangs"
+                if visitor.failure:
+                    raise visitor.failure
+            expected = {}
+            for visitor in visitors:
+                expected.update(visitor.expected)
+            events, mails = verify(conference, expected)
+            retries = sum(visitor.retries for visitor in visitors)
+            codes = conference.stop_all()
+            assert codes == {"web": 0, "worker": 0}, codes
+            check_files(folder)
+        except BaseException:
+            for role in list(conference.processes):
+                print(f"--- {role}\n{conference.log(role)}", file=sys.stderr)
+                conference.kill(role)
+            raise
+    print(f"{options.kills} kills of each role, {len(expected)} attendees, {events} events, {mails} mails, "
+          f"{retries} commands sent again: nothing lost, nothing doubled")
+
+
+if __name__ == "__main__":
+    main()
