@@ -45,6 +45,7 @@ public:
           code_{code}
     {
     }
+    DatabaseError(const std::string& text, int code) : StoreError{text}, code_{code} {}
 
     /// SQLite's extended result code.
     int code() const noexcept { return code_; }
@@ -275,6 +276,9 @@ inline void Database::open(const DatabaseOptions& options)
     // Until the file is known to be ours, closing it must not even move another program's log into its database.
     sqlite3_db_config(handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
     sqlite3_busy_handler(handle(), &Database::wait_while_busy, this);
+    if (sqlite3_exec(handle(), "SELECT 1 FROM sqlite_schema LIMIT 1", nullptr, nullptr, nullptr) != SQLITE_OK) {
+        fail("expected an SQLite database");
+    }
     execute("PRAGMA foreign_keys = ON");
     execute(options.synchronous == Synchronous::full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
 }

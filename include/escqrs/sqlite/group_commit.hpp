@@ -1,0 +1,183 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/detail/function_ref.hpp>
+#include <escqrs/sqlite/database.hpp>
+
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <mutex>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+namespace escqrs::sqlite {
+
+/// Writes to one database from many threads, many pieces of work to one transaction, so that they share its price.
+///
+/// A caller that finds nobody committing commits at once, for itself and all that wait; then it hands over to one of those
+/// that came meanwhile. So there is no thread in between, a lone caller never waits, and under load the groups grow.
+/// @par Thread safety  may be called from any thread, but not from inside a piece of work
+class GroupCommit {
+public:
+    /// @param database        must outlive this, and is used by nobody else meanwhile
+    /// @param max_group_size  bounds the time a caller waits for others' work
+    explicit GroupCommit(Database& database, std::size_t max_group_size = 256) noexcept
+        : database_{&database}, max_group_size_{max_group_size}
+    {
+    }
+    GroupCommit(const GroupCommit&) = delete;
+    GroupCommit& operator=(const GroupCommit&) = delete;
+
+    /// Runs `work(database)` within a transaction, and returns what it returned once that is durable.
+    ///
+    /// If `work` throws, what it wrote is undone, nothing else is, and the exception comes out here. `work` may run on
+    /// another caller's thread, and more than once: the whole group is repeated if a part of it failed after it had changed
+    /// rows. Only rows count: create tables elsewhere.
+    /// @throws DatabaseError if the transaction fails; so it does for the whole group
+    template <class Work>
+    auto commit(Work&& work) -> std::invoke_result_t<Work&, Database&>
+    {
+        using Result = std::invoke_result_t<Work&, Database&>;
+        if constexpr (std::is_void_v<Result>) {
+            wait_for_commit(work);
+        } else {
+            std::optional<Result> result;
+            wait_for_commit([&](Database& database) { result = work(database); });
+            return std::move(*result);
+        }
+    }
+
+private:
+    /// A call of `commit` that has not returned yet. Lives on its caller's stack.
+    struct Caller {
+        explicit Caller(FunctionRef<void(Database&)> given) noexcept : work{given} {}
+
+        enum class State : std::uint8_t { waits, leads, is_done };
+
+        FunctionRef<void(Database&)> work;
+        std::exception_ptr failure;
+        std::condition_variable woken;
+        Caller* next = nullptr;
+        State state = State::waits;
+    };
+
+    void wait_for_commit(FunctionRef<void(Database&)> work);
+    void enqueue(Caller& caller) noexcept;
+    Caller* take_group() noexcept;
+    void commit_group(Caller* group) noexcept;
+    bool run_together(Caller* group);
+    void run_apart(Caller* group);
+
+    Database* database_;
+    std::size_t max_group_size_;
+
+    std::mutex mutex_;
+    Caller* first_ = nullptr;
+    Caller* last_ = nullptr;
+    bool is_led_ = false;
+};
+
+inline void GroupCommit::wait_for_commit(FunctionRef<void(Database&)> work)
+{
+    Caller self{work};
+    std::unique_lock lock{mutex_};
+    enqueue(self);
+    if (is_led_) self.woken.wait(lock, [&] { return self.state != Caller::State::waits; });
+
+    if (self.state != Caller::State::is_done) {
+        is_led_ = true;
+        Caller* const group = take_group(); // begins with self
+        lock.unlock();
+        commit_group(group);
+        lock.lock();
+        is_led_ = first_ != nullptr;
+        if (is_led_) {
+            first_->state = Caller::State::leads;
+            first_->woken.notify_one();
+        }
+        // Woken under the lock: once a caller can see that it is done, it is gone.
+        for (Caller* caller = self.next; caller != nullptr;) {
+            Caller* const next = caller->next;
+            caller->state = Caller::State::is_done;
+            caller->woken.notify_one();
+            caller = next;
+        }
+    }
+    lock.unlock();
+    if (self.failure) std::rethrow_exception(self.failure);
+}
+
+inline void GroupCommit::enqueue(Caller& caller) noexcept
+{
+    (first_ == nullptr ? first_ : last_->next) = &caller;
+    last_ = &caller;
+}
+
+inline GroupCommit::Caller* GroupCommit::take_group() noexcept
+{
+    Caller* const group = first_;
+    Caller* end = group;
+    for (std::size_t size = 1; size < max_group_size_ && end->next != nullptr; ++size) end = end->next;
+    first_ = std::exchange(end->next, nullptr);
+    return group;
+}
+
+inline void GroupCommit::commit_group(Caller* group) noexcept
+{
+    // Each caller gets an exception object of its own: it is read and destroyed on a thread of its own.
+    const auto fail_all = [group](const auto& make_failure) {
+        for (Caller* caller = group; caller != nullptr; caller = caller->next) {
+            if (!caller->failure) caller->failure = make_failure();
+        }
+    };
+    try {
+        if (!run_together(group)) run_apart(group);
+    } catch (const DatabaseError& error) {
+        fail_all([&] { return std::make_exception_ptr(DatabaseError{std::string{error.what()}, error.code()}); });
+    } catch (...) {
+        fail_all([failure = std::current_exception()] { return failure; });
+    }
+}
+
+/// The common way: no savepoints.
+/// @return false if a part failed after it had written; nothing is committed then
+inline bool GroupCommit::run_together(Caller* group)
+{
+    Transaction transaction{*database_};
+    for (Caller* caller = group; caller != nullptr; caller = caller->next) {
+        const auto changes_before = database_->total_changes();
+        try {
+            caller->work(*database_);
+        } catch (...) {
+            caller->failure = std::current_exception();
+            if (database_->total_changes() != changes_before || !database_->in_transaction()) return false;
+        }
+    }
+    transaction.commit();
+    return true;
+}
+
+/// The way out if a part has to be undone: each in a savepoint.
+inline void GroupCommit::run_apart(Caller* group)
+{
+    for (Caller* caller = group; caller != nullptr; caller = caller->next) caller->failure = nullptr;
+    Transaction transaction{*database_};
+    for (Caller* caller = group; caller != nullptr; caller = caller->next) {
+        try {
+            Savepoint part{*database_};
+            caller->work(*database_);
+            part.commit();
+        } catch (...) {
+            caller->failure = std::current_exception();
+        }
+        // Disk full, and the like: SQLite has undone everything, so everybody must hear of it.
+        if (!database_->in_transaction()) throw DatabaseError{database_->path(), "transaction undone", SQLITE_ABORT_ROLLBACK,
+                                                              sqlite3_errstr(SQLITE_ABORT_ROLLBACK)};
+    }
+    transaction.commit();
+}
+
+} // namespace escqrs::sqlite
