@@ -1,8 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-// The whole core. Costly to compile and therefore on their own: <escqrs/event_bus.hpp>, and the stores and queues in the
-// folders in_memory/ and sqlite/. A domain needs only <escqrs/aggregate_root.hpp>.
+// The whole core, but for <escqrs/event_bus.hpp> and <escqrs/archive/boost.hpp>, which are costly to compile, and the stores
+// and queues in the folders in_memory/ and sqlite/. A domain needs only <escqrs/aggregate_root.hpp>.
 #include <escqrs/aggregate_root.hpp>
 #include <escqrs/archive/binary.hpp>
 #include <escqrs/archive/json.hpp>

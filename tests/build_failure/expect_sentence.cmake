@@ -1,4 +1,6 @@
 # Compiles `source` as it stands, which must succeed, and with OFFENDING defined, which must fail with its sentence.
+cmake_minimum_required(VERSION 3.25)
+
 list(TRANSFORM includes PREPEND "-I")
 set(compile "${compiler}" -std=c++20 -fsyntax-only ${includes})
 

@@ -1,4 +1,6 @@
 # Compares the `listed` headers with those in `folder`.
+cmake_minimum_required(VERSION 3.25)
+
 file(GLOB_RECURSE found "${folder}/*.hpp")
 list(REMOVE_ITEM found ${listed})
 if(found)

@@ -1,4 +1,6 @@
 # Compares what escqrs.hpp includes, directly or through others, with `headers`, and with `costly`, which it must leave out.
+cmake_minimum_required(VERSION 3.25)
+
 execute_process(
     COMMAND "${compiler}" -std=c++20 -MM -x c++ "-I${folder}" "${folder}/escqrs/escqrs.hpp"
     RESULT_VARIABLE failed OUTPUT_VARIABLE included ERROR_VARIABLE text)

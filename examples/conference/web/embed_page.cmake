@@ -2,6 +2,8 @@
 #
 # cmake -Doutput=<page.cpp> -Dfolder=<web/page> "-Dfiles=index.html;app.js;style.css" -P embed_page.cmake
 # index.html is served as "/", any other file by its name.
+cmake_minimum_required(VERSION 3.25)
+
 set(types
     "html=text/html; charset=utf-8"
     "css=text/css; charset=utf-8"
