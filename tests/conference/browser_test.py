@@ -1,0 +1,293 @@
+#!/usr/bin/env python3
+# Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+"""Drives the page in headless Chromium against the real web and worker processes: the whole story of one attendee, and the
+error paths. Usage: browser_test.py CONFERENCE SEND_MESSAGE [--screenshots FOLDER]
+
+Exits with 77 (skipped) where Chromium, ChromeDriver or Selenium is not installed.
+"""
+
+import argparse
+import glob
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+try:
+    from selenium import webdriver
+    from selenium.webdriver.chrome.options import Options
+    from selenium.webdriver.chrome.service import Service
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.ui import WebDriverWait
+except ImportError:
+    print("skipped: Selenium for Python is not installed")
+    sys.exit(77)
+
+from conference_process import Conference
+
+SECONDS = 20
+
+
+class Page:
+    def __init__(self, conference, screenshots):
+        options = Options()
+        options.binary_location = shutil.which("chromium")
+        for flag in ("headless=new", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run",
+                     "disable-background-networking", "disable-component-update", "disable-sync",
+                     "disable-dev-shm-usage", "window-size=1280,1000"):
+            options.add_argument("--" + flag)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        self.profile = tempfile.TemporaryDirectory(prefix="conference-browser-")
+        options.add_argument("--user-data-dir=" + self.profile.name)
+        self.driver = webdriver.Chrome(service=Service(shutil.which("chromedriver")), options=options)
+        self.conference = conference
+        self.screenshots = screenshots
+
+    def close(self):
+        self.driver.quit()
+        self.profile.cleanup()
+
+    def open(self, hash=""):
+        self.driver.get(self.conference.url + "/" + hash)
+
+    def find(self, name):
+        return self.driver.find_element(By.CSS_SELECTOR, f'[data-testid="{name}"]')
+
+    def text(self, name):
+        return self.find(name).text.strip()
+
+    def wait(self, condition, what):
+        def quiet(_):
+            try:
+                return condition()
+            except Exception as error:
+                if "stale element" in str(error) or "no such element" in str(error):
+                    return False
+                raise
+        WebDriverWait(self.driver, SECONDS, 0.05).until(quiet, f"{what}\n{self.conference.log('web')}")
+
+    def wait_text(self, name, wanted):
+        try:
+            self.wait(lambda: self.find(name).is_displayed() and wanted in self.text(name), "")
+        except Exception as error:
+            raise AssertionError(f"{name}: expected '{wanted}', found '{self.text(name)}'") from error
+
+    def type(self, name, text):
+        field = self.find(name)
+        field.clear()
+        field.send_keys(text)
+
+    def submit(self, field, text, button):
+        self.type(field, text)
+        self.find(button).click()
+
+    def events(self):
+        items = self.driver.find_elements(By.CSS_SELECTOR, '[data-testid="timeline"] li[data-event-type]')
+        return [(item.get_attribute("data-event-type"), int(item.get_attribute("data-version"))) for item in items]
+
+    def wait_events(self, *types):
+        wanted = [(kind, number + 1) for number, kind in enumerate(types)]
+        self.wait(lambda: self.events() == wanted, f"expected events {wanted}, found {self.events()}")
+
+    def picture(self, name):
+        if self.screenshots:
+            self.driver.save_screenshot(os.path.join(self.screenshots, name + ".png"))
+
+    def check_console(self):
+        """Refused requests are logged by the browser itself; anything else is a defect of the page."""
+        entries = [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+        unexpected = [text for text in entries if "Failed to load resource" not in text and "net::ERR_" not in text]
+        assert not unexpected, unexpected
+
+
+def mailed_link(conference, recipient):
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        for path in glob.glob(os.path.join(conference.mail_folder, "*.eml")):
+            with open(path) as file:
+                text = file.read()
+            if recipient in text:
+                return re.search(r"(#confirm=[0-9a-f-]{36}/([0-9a-f-]{36}))", text)
+        time.sleep(0.05)
+    raise AssertionError(f"no mail to {recipient}")
+
+
+def attendee_story(page):
+    page.open()
+    page.picture("1-landing")
+
+    # What the server refuses is said beside the field, and the field has the focus.
+    page.submit("register-email", "not-an-address", "register-submit")
+    page.wait_text("register-error", "@")
+    field = page.find("register-email")
+    assert field.get_attribute("aria-invalid") == "true"
+    assert page.driver.switch_to.active_element == field
+    page.picture("2-register-error")
+
+    # By keyboard alone.
+    field.clear()
+    field.send_keys("  ada@example.org  ", Keys.ENTER)
+    page.wait_text("attendee-status", "registered")
+    page.wait_text("attendee-email", "ada@example.org")
+    page.wait_events("AttendeeRegistered")
+    page.picture("3-registered")
+
+    page.submit("new-email", "ada@example.org", "change-email-submit")
+    page.wait_text("change-email-error", "already in use")
+
+    page.submit("new-email", "lovelace@example.net", "change-email-submit")
+    page.wait_text("attendee-pending-email", "lovelace@example.net")
+    page.wait_text("attendee-email", "ada@example.org")
+    page.wait_events("AttendeeRegistered", "EmailChangeRequested")
+
+    page.submit("confirmation-id", "00000000-0000-4000-8000-000000000000", "confirm-submit")
+    page.wait_text("confirm-error", "not the confirmation id")
+    page.submit("confirmation-id", "not an id", "confirm-submit")
+    page.wait(lambda: page.text("confirm-error") and "not the confirmation id" not in page.text("confirm-error"),
+              "another error for what is not an id")
+    page.picture("4-confirm-error")
+
+    link = mailed_link(page.conference, "lovelace@example.net")
+    assert link[2] not in page.driver.page_source, "the page shows the confirmation id"
+    page.open(link[1])
+    page.wait_text("attendee-email", "lovelace@example.net")
+    page.wait_events("AttendeeRegistered", "EmailChangeRequested", "EmailChangeConfirmed")
+    assert not page.find("attendee-pending-email").is_displayed()
+
+    # A link works once.
+    page.open()
+    page.open(link[1])
+    page.wait_text("confirm-error", "No change of address")
+
+    # The device remembers.
+    page.open()
+    page.wait_text("attendee-email", "lovelace@example.net")
+    page.wait_events("AttendeeRegistered", "EmailChangeRequested", "EmailChangeConfirmed")
+
+
+def live_updates(page):
+    """A change made elsewhere shows without anything being pressed."""
+    attendee = page.text("attendee-id")
+    page.wait_text("stream-state", "live")
+    status, answer = page.conference.request("POST", f"/api/attendee/{attendee}/email", {"email": "third@example.com"})
+    assert status == 202, answer
+    page.wait_text("attendee-pending-email", "third@example.com")
+    page.wait_events("AttendeeRegistered", "EmailChangeRequested", "EmailChangeConfirmed", "EmailChangeRequested")
+
+
+def server_away(page):
+    """The page says so when the server is gone, and the same command can be tried again."""
+    assert page.conference.stop("web") == 0
+    page.submit("new-email", "fourth@example.com", "change-email-submit")
+    page.wait_text("change-email-error", "can’t be reached")
+    page.picture("5-server-away")
+    page.conference.start("web")
+    page.conference.wait_until_ready()
+    page.find("retry").click()
+    page.wait_text("attendee-pending-email", "fourth@example.com")
+    page.wait_events("AttendeeRegistered", "EmailChangeRequested", "EmailChangeConfirmed", "EmailChangeRequested",
+                     "EmailChangeRequested")
+
+
+def unregister(page):
+    page.find("unregister-open").click()
+    page.wait(lambda: page.find("unregister-dialog").is_displayed(), "the dialog opens")
+    page.find("unregister-submit").click()
+    page.wait_text("unregister-error", "say why")
+    page.picture("6-unregister")
+    page.submit("unregister-reason", "Other plans", "unregister-submit")
+    page.wait_text("attendee-status", "unregistered")
+    page.wait_text("attendee-reason", "Other plans")
+    page.wait(lambda: not page.find("change-email-form").is_displayed(), "nothing can be changed any more")
+    assert page.events()[-1] == ("AttendeeUnregistered", 6)
+    page.picture("7-unregistered")
+
+
+def lookup(page):
+    known = page.text("attendee-id")
+    page.find("forget").click()
+    page.wait(lambda: not page.find("registration").is_displayed(), "it is forgotten")
+    page.submit("lookup-id", "00000000-0000-4000-8000-000000000000", "lookup-submit")
+    page.wait(lambda: page.text("lookup-error"), "an unknown id is refused")
+    page.submit("lookup-id", known, "lookup-submit")
+    page.wait_text("attendee-status", "unregistered")
+
+
+def organiser(page, send_message):
+    subprocess.run([send_message, os.path.join(page.conference.folder, "queue.db"), "poison-1", "<b>not an event</b>"],
+                   check=True)
+    page.open("#organiser")
+    page.submit("organiser-token", "wrong", "organiser-submit")
+    page.wait_text("organiser-error", "not accepted")
+    page.submit("organiser-token", page.conference.token, "organiser-submit")
+    page.wait_text("attendees-table", "lovelace@example.net")
+
+    def dead_letter_shown():
+        if "poison-1" in page.text("dead-letters"):
+            return True
+        page.find("organiser-refresh").click()
+        return False
+    page.wait(dead_letter_shown, "the poison message is among the dead letters")
+    assert not page.driver.find_elements(By.CSS_SELECTOR, '[data-testid="dead-letters"] b'), "data became markup"
+    page.picture("8-organiser")
+    page.find("resubmit-poison-1").click()
+    page.wait_text("dead-letters-notice", "Resubmitted poison-1")
+    page.wait(dead_letter_shown, "a resubmitted message was delivered, and put aside, again")
+
+
+def phone(page):
+    page.open()
+    for width in (320, 375):
+        page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
+                                    {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": True})
+        time.sleep(0.2)
+        overflow = page.driver.execute_script("return document.documentElement.scrollWidth - window.innerWidth")
+        assert overflow <= 0, f"{overflow} pixels too wide at {width}"
+        page.picture(f"9-phone-{width}")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("conference")
+    parser.add_argument("send_message")
+    parser.add_argument("--screenshots")
+    options = parser.parse_args()
+    for program in ("chromium", "chromedriver"):
+        if not shutil.which(program):
+            print(f"skipped: {program} is not installed")
+            sys.exit(77)
+
+    with tempfile.TemporaryDirectory(prefix="conference-page-") as folder:
+        conference = Conference(options.conference, folder)
+        conference.start("web")
+        conference.start("worker")
+        page = None
+        try:
+            conference.wait_until_ready()
+            page = Page(conference, options.screenshots)
+            for part in (attendee_story, live_updates, server_away, unregister, lookup):
+                print(part.__name__, flush=True)
+                part(page)
+            print("organiser", flush=True)
+            organiser(page, options.send_message)
+            phone(page)
+            page.check_console()
+        except BaseException:
+            if page:
+                page.picture("failure")
+            for role in conference.processes:
+                print(f"--- {role}\n{conference.log(role)}", file=sys.stderr)
+            raise
+        finally:
+            if page:
+                page.close()
+            codes = conference.stop_all()
+        assert codes == {"web": 0, "worker": 0}, codes
+
+
+if __name__ == "__main__":
+    main()
