@@ -1,0 +1,257 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/detail/message_queue_rules.hpp>
+#include <escqrs/id_generator.hpp>
+#include <escqrs/messaging.hpp>
+#include <escqrs/sqlite/database.hpp>
+#include <escqrs/sqlite/detail/message_queue_tables.hpp>
+#include <escqrs/sqlite/detail/message_queue_view.hpp>
+#include <escqrs/sqlite/group_commit.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace escqrs::sqlite {
+
+struct MessageQueueSettings {
+    DatabaseOptions database;
+    /// How long a waiting receiver may take to notice what another process did. In the same object it notices at once.
+    Duration poll_interval = std::chrono::milliseconds{10};
+    IdGenerator lock_tokens = random_uuid; ///< draws what nobody can guess: a lock is held by whoever knows its token
+};
+
+/// A queue in an SQLite file of its own: `MessageSender`, `MessageReceiver` and `DeadLetterQueue`.
+///
+/// Any number of processes may use the file at once, on one machine; they are to give the same options. What a member
+/// did is durable once it has returned; members running at once share the commits. A holder that dies loses its locks
+/// when they run out, not before.
+///
+/// Sessions that have something to hand out stand in line; one that has been served goes to the end. Messages without a
+/// session are handed out in the order they came; they and the sessions take turns at being served first.
+/// @par Thread safety  all members may be called from any thread
+/// @par Complexity     logarithmic in what the queue holds, times the messages moved; `counts` looks at every message
+class MessageQueue {
+public:
+    /// Opens the queue at `path`, or creates it.
+    /// @param options  the clock must live longer than the queue
+    /// @throws TransportError if `options` make no sense, or the file cannot be opened, is something else than a queue,
+    ///         or was written by a newer version of this library
+    explicit MessageQueue(const std::string& path, const MessageQueueOptions& options = {},
+                          MessageQueueSettings settings = {});
+
+    void send(std::span<const Message> messages);
+
+    std::vector<ReceivedMessage> receive(std::size_t at_most, Duration wait, std::stop_token stop = {});
+    void settle(const ReceivedMessage& message, const Disposition& disposition);
+    std::vector<SettlementResult> settle(std::span<const Settlement> settlements);
+    void renew_lock(ReceivedMessage& message);
+
+    std::vector<DeadLetteredMessage> dead_letters(std::uint64_t after, std::size_t at_most);
+    bool resubmit(const std::string& message_id);
+
+    MessageQueueCounts counts();
+
+private:
+    using State = detail::MessageQueueView::State;
+
+    /// Runs what uses the file, and reports its failures as those of a queue.
+    template <class Action>
+    static std::invoke_result_t<Action&> as_transport(Action action)
+    {
+        try {
+            return action();
+        } catch (const StoreError& error) {
+            std::throw_with_nested(TransportError{error.what()});
+        }
+    }
+
+    /// Commits what `action(tables, now)` changes.
+    template <class Action>
+    auto change(Action action)
+    {
+        return as_transport([&] {
+            return commits_.commit([&](Database&) { return action(tables_, options_.clock->now()); });
+        });
+    }
+
+    /// Runs `action(view)` on the reading connection.
+    template <class Action>
+    auto look(Action action)
+    {
+        return as_transport([&] {
+            const std::scoped_lock lock{view_mutex_};
+            return action(view_);
+        });
+    }
+
+    void wake_receivers();
+    void do_what_is_due();
+    std::vector<ReceivedMessage> take(std::size_t at_most);
+    void wait_for_change(std::uint64_t seen, const State& state, Timestamp deadline, const std::stop_token& stop);
+
+    const MessageQueueOptions options_;
+    const MessageQueueSettings settings_;
+
+    Database writer_;
+    detail::MessageQueueTables tables_;
+    GroupCommit commits_;
+
+    std::mutex view_mutex_;
+    Database reader_;
+    detail::MessageQueueView view_;
+
+    std::mutex wake_mutex_;
+    std::condition_variable_any wake_;
+    std::uint64_t changes_ = 0; ///< counts what may end or shorten a receiver's wait
+    std::atomic<unsigned> takes_{0};
+};
+
+inline MessageQueue::MessageQueue(const std::string& path, const MessageQueueOptions& options,
+                                  MessageQueueSettings settings)
+try : options_{(escqrs::detail::check_options(options), options)}, settings_{std::move(settings)},
+    writer_{path, detail::queue_sql::schema, settings_.database}, tables_{writer_, options_}, commits_{writer_},
+    reader_{path, detail::queue_sql::schema, settings_.database}, view_{reader_} {
+} catch (const StoreError& error) {
+    std::throw_with_nested(TransportError{error.what()});
+}
+
+inline void MessageQueue::send(std::span<const Message> messages)
+{
+    escqrs::detail::check_messages(messages, options_);
+    if (messages.empty()) return;
+    change([&](auto& tables, Timestamp now) { tables.send(messages, now); });
+    wake_receivers();
+}
+
+inline std::vector<ReceivedMessage> MessageQueue::receive(std::size_t at_most, Duration wait, std::stop_token stop)
+{
+    const Timestamp deadline = escqrs::detail::later_by(options_.clock->now(), wait);
+    while (at_most > 0 && !stop.stop_requested()) {
+        std::uint64_t seen = 0;
+        {
+            const std::scoped_lock lock{wake_mutex_};
+            seen = changes_;
+        }
+        const auto state = look([](auto& view) { return view.state(); });
+        const Timestamp now = options_.clock->now();
+        if (state.can_take || state.next_change <= now) {
+            auto taken = take(at_most);
+            if (!taken.empty()) return taken;
+            // Somebody else was faster, or what was due has been put aside.
+            if (now < deadline || state.next_change <= now) continue;
+        }
+        if (now >= deadline) break;
+        wait_for_change(seen, state, deadline, stop);
+    }
+    return {};
+}
+
+inline std::vector<ReceivedMessage> MessageQueue::take(std::size_t at_most)
+{
+    const std::string token = to_string(settings_.lock_tokens());
+    const bool sessions_first = takes_.fetch_add(1, std::memory_order_relaxed) % 2 == 0;
+    return change([&](auto& tables, Timestamp now) {
+        tables.pass_time(now);
+        return tables.take(at_most, token, sessions_first, now);
+    });
+}
+
+/// Returns when there may be something to take.
+inline void MessageQueue::wait_for_change(std::uint64_t seen, const State& state, Timestamp deadline,
+                                          const std::stop_token& stop)
+{
+    const Timestamp until = std::min(deadline, state.next_change);
+    std::unique_lock lock{wake_mutex_};
+    while (changes_ == seen && !stop.stop_requested()) {
+        const Timestamp now = options_.clock->now();
+        if (now >= until) return;
+        const Duration next = std::min(settings_.poll_interval, escqrs::detail::next_wait(now, until));
+        if (options_.clock->wait_for(lock, wake_, next, stop, [&] { return changes_ != seen; })) return;
+        lock.unlock();
+        if (look([](auto& view) { return view.version(); }) != state.version) return;
+        lock.lock();
+    }
+}
+
+inline void MessageQueue::wake_receivers()
+{
+    {
+        const std::scoped_lock lock{wake_mutex_};
+        ++changes_;
+    }
+    wake_.notify_all();
+}
+
+inline void MessageQueue::settle(const ReceivedMessage& message, const Disposition& disposition)
+{
+    const Settlement settlement{message, disposition};
+    if (settle(std::span{&settlement, 1}).front() == SettlementResult::lock_lost) {
+        escqrs::detail::throw_lock_lost(message);
+    }
+}
+
+inline std::vector<SettlementResult> MessageQueue::settle(std::span<const Settlement> settlements)
+{
+    for (const auto& [message, disposition] : settlements) {
+        escqrs::detail::check_disposition(message, disposition, options_);
+    }
+    if (settlements.empty()) return {};
+    auto results = change([&](auto& tables, Timestamp now) { return tables.settle(settlements, now); });
+    wake_receivers();
+    return results;
+}
+
+inline void MessageQueue::renew_lock(ReceivedMessage& message)
+{
+    const auto until = change([&](auto& tables, Timestamp now) {
+        const Timestamp end = now + options_.lock_duration;
+        return tables.renew_lock(message, end, now) ? std::optional{end} : std::nullopt;
+    });
+    if (!until) escqrs::detail::throw_lock_lost(message);
+    message.locked_until = *until;
+}
+
+/// Enqueues and takes back what time alone has made available, as a receiver would.
+inline void MessageQueue::do_what_is_due()
+{
+    while (look([](auto& view) { return view.next_change(); }) <= options_.clock->now()) {
+        change([](auto& tables, Timestamp now) { tables.pass_time(now); });
+    }
+}
+
+inline std::vector<DeadLetteredMessage> MessageQueue::dead_letters(std::uint64_t after, std::size_t at_most)
+{
+    do_what_is_due();
+    return look([&](auto& view) { return view.dead_letters(after, at_most); });
+}
+
+inline bool MessageQueue::resubmit(const std::string& message_id)
+{
+    do_what_is_due();
+    const bool found = change([&](auto& tables, Timestamp now) { return tables.resubmit(message_id, now); });
+    wake_receivers();
+    return found;
+}
+
+inline MessageQueueCounts MessageQueue::counts()
+{
+    do_what_is_due();
+    return look([](auto& view) { return view.counts(); });
+}
+
+static_assert(MessageSender<MessageQueue> && MessageReceiver<MessageQueue> && DeadLetterQueue<MessageQueue>);
+
+} // namespace escqrs::sqlite
