@@ -63,6 +63,7 @@ private:
         EventId id;
         Timestamp recorded_at{};
         unsigned schema_version = 0;
+        std::size_t index_in_append = 0;
     };
 
     std::optional<AppendResult> find_repeat(const StreamId& stream, std::span<const NewEvent> events) const;
@@ -105,7 +106,9 @@ inline AppendResult EventStore::append(const StreamId& stream_id, ExpectedVersio
         std::size_t staged = 0;
         try {
             for (; staged < events.size(); ++staged) {
-                log_.stage(first + staged, store(events[staged], stream, StreamVersion{actual.value() + staged + 1}, now));
+                Stored stored = store(events[staged], stream, StreamVersion{actual.value() + staged + 1}, now);
+                stored.index_in_append = staged;
+                log_.stage(first + staged, std::move(stored));
                 position_of_id_.emplace(events[staged].id, first + staged + 1);
             }
         } catch (...) {
@@ -140,14 +143,19 @@ inline std::optional<AppendResult> EventStore::find_repeat(const StreamId& strea
         }
         return std::nullopt;
     }
+    const auto is_stored = [&](const NewEvent& event) { return position_of_id_.count(event.id) != 0; };
+    if (known < events.size()) throw DuplicateEventId{stream, std::ranges::find_if(events, is_stored)->id};
     std::uint64_t last = 0;
-    for (const NewEvent& event : events) {
-        const auto found = position_of_id_.find(event.id);
-        const bool in_place = found != position_of_id_.end() && log_[found->second - 1].stream->id == stream &&
-                              (last == 0 || found->second == last + 1);
-        if (!in_place) throw DuplicateEventId{stream, event.id};
-        last = found->second;
+    for (std::size_t index = 0; index < events.size(); ++index) {
+        const std::uint64_t position = position_of_id_.at(events[index].id);
+        const Stored& stored = log_[position - 1];
+        const bool in_place = stored.stream->id == stream && stored.index_in_append == index &&
+                              (index == 0 || position == last + 1);
+        if (!in_place) throw DuplicateEventId{stream, events[index].id};
+        last = position;
     }
+    const bool goes_on = last < log_.size() && log_[last].index_in_append != 0;
+    if (goes_on) throw DuplicateEventId{stream, events.front().id};
     return AppendResult{log_[last - 1].version, GlobalPosition{last}};
 }
 

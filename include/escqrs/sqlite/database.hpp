@@ -86,16 +86,17 @@ public:
 
     bool in_transaction() const noexcept { return sqlite3_get_autocommit(handle()) == 0; }
 
-    /// Transactions begun, and how many of them were undone. Whoever caches what it wrote can tell from these whether the
-    /// cache still holds.
-    std::uint64_t transactions_begun() const noexcept { return transactions_begun_; }
-    std::uint64_t transactions_rolled_back() const noexcept { return transactions_rolled_back_; }
+    /// Transactions begun, and transactions and parts undone. Whoever remembers what it wrote can tell from these whether
+    /// that still holds.
+    std::uint64_t transactions() const noexcept { return transactions_; }
+    std::uint64_t rollbacks() const noexcept { return rollbacks_; }
 
     /// @throws DatabaseError with the message and code of the call that has just failed
     [[noreturn]] void fail(std::string_view what) const;
 
 private:
     friend class Transaction;
+    friend class Savepoint;
 
     struct Close {
         void operator()(sqlite3* handle) const noexcept { sqlite3_close_v2(handle); }
@@ -109,8 +110,8 @@ private:
     std::string path_;
     Duration busy_timeout_;
     std::unique_ptr<sqlite3, Close> handle_;
-    std::uint64_t transactions_begun_ = 0;
-    std::uint64_t transactions_rolled_back_ = 0;
+    std::uint64_t transactions_ = 0;
+    std::uint64_t rollbacks_ = 0;
 };
 
 class Statement;
@@ -399,13 +400,13 @@ inline int Statement::bind(int index, std::span<const std::byte> bytes) noexcept
 inline Transaction::Transaction(Database& database) : database_{&database}
 {
     database.execute("BEGIN IMMEDIATE");
-    ++database.transactions_begun_;
+    ++database.transactions_;
 }
 
 inline Transaction::~Transaction()
 {
     if (committed_) return;
-    ++database_->transactions_rolled_back_;
+    ++database_->rollbacks_;
     // A full disk, for example, makes SQLite roll back by itself.
     if (database_->in_transaction()) sqlite3_exec(database_->handle(), "ROLLBACK", nullptr, nullptr, nullptr);
 }
@@ -418,7 +419,9 @@ inline void Transaction::commit()
 
 inline Savepoint::~Savepoint()
 {
-    if (committed_ || !database_->in_transaction()) return;
+    if (committed_) return;
+    ++database_->rollbacks_;
+    if (!database_->in_transaction()) return; // undone as a whole
     sqlite3_exec(database_->handle(), "ROLLBACK TO part; RELEASE part", nullptr, nullptr, nullptr);
 }
 

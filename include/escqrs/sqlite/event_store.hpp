@@ -1,0 +1,159 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/clock.hpp>
+#include <escqrs/event_store.hpp>
+#include <escqrs/sqlite/database.hpp>
+#include <escqrs/sqlite/detail/event_log_reader.hpp>
+#include <escqrs/sqlite/detail/event_log_schema.hpp>
+#include <escqrs/sqlite/detail/event_log_writer.hpp>
+#include <escqrs/sqlite/group_commit.hpp>
+
+#include <algorithm>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <utility>
+
+namespace escqrs::sqlite {
+
+struct EventStoreOptions {
+    Synchronous synchronous = Synchronous::full;
+    Duration busy_timeout = std::chrono::seconds{10}; ///< how long to wait for another process's write to end
+    Duration poll_interval = std::chrono::milliseconds{10}; ///< how often a waiter looks for other processes' events
+    std::size_t max_readers = 8; ///< connections for reading, opened as needed
+    Clock* clock = &system_clock();
+};
+
+/// An event store in an SQLite file. Several processes may use one file.
+///
+/// Appends of many threads share transactions, each failing or succeeding alone. Reads go page by page: a page is copied out
+/// of the database, and shown when the database has been left again. So a sink may take its time, throw, and use the store;
+/// a long read sees what is appended meanwhile, never blocks a writer, and does not keep the write-ahead log from being
+/// reused.
+///
+/// With `Synchronous::full`, what was acknowledged survives SIGKILL and power cuts: SQLite forces the write-ahead log to
+/// disk within each commit, before it returns, and so the log's folder when the log is new. A transaction cut short has no
+/// commit record, whose checksum runs over everything before it; recovery stops there. Before the log is reused, its content
+/// has been forced to disk in the database file.
+/// @par Thread safety  every operation may be called from any thread
+class EventStore {
+public:
+    /// Opens the store in the file `path`, which is created if it does not exist.
+    /// @throws StoreError if that is impossible, or the file is something else or of another version
+    explicit EventStore(const std::string& path, EventStoreOptions options = {});
+
+    EventStore(const EventStore&) = delete;
+    EventStore& operator=(const EventStore&) = delete;
+
+    AppendResult append(const StreamId& stream, ExpectedVersion expected, std::span<const NewEvent> events);
+    void read_stream(const StreamId& stream, StreamVersion from, EventSink sink);
+    GlobalPosition read_log(GlobalPosition after, std::size_t at_most, EventSink sink);
+    GlobalPosition head();
+    std::optional<EventLocation> locate(EventId id);
+    bool wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop);
+
+private:
+    static constexpr std::size_t first_page_size = 64;
+    static constexpr std::size_t max_page_size = 512;
+
+    EventStoreOptions options_;
+    Database database_;
+    detail::EventLogWriter writer_{database_, *options_.clock};
+    GroupCommit commits_{database_};
+    detail::EventLogReaders readers_;
+
+    std::mutex wait_mutex_;
+    std::condition_variable_any appended_;
+    std::uint64_t appends_ = 0; ///< by this object
+};
+
+inline EventStore::EventStore(const std::string& path, EventStoreOptions options)
+    : options_{options},
+      database_{detail::file_path(path), detail::event_log_schema, {options.synchronous, options.busy_timeout}},
+      readers_{path, {options.synchronous, options.busy_timeout}, options.max_readers}
+{
+}
+
+inline AppendResult EventStore::append(const StreamId& stream, ExpectedVersion expected, std::span<const NewEvent> events)
+{
+    if (events.empty()) {
+        throw StoreError{"append to stream '" + stream.text() + "': expected at least one event, found none"};
+    }
+    const AppendResult result = commits_.commit([&](Database&) { return writer_.append(stream, expected, events); });
+    {
+        const std::scoped_lock lock{wait_mutex_};
+        ++appends_;
+    }
+    appended_.notify_all();
+    return result;
+}
+
+inline void EventStore::read_stream(const StreamId& stream, StreamVersion from, EventSink sink)
+{
+    detail::EventPage page;
+    std::uint64_t version = from.value();
+    for (std::size_t page_size = first_page_size; version <= detail::max_number; page_size = max_page_size) {
+        readers_.with_one([&](auto& reader) { reader.read_stream(stream, version, page_size, page); });
+        for (std::size_t index = 0; index < page.size(); ++index) {
+            if (!sink(page.event(index, stream))) return;
+        }
+        if (page.is_last()) return;
+        version = page.version(page.size() - 1) + 1;
+    }
+}
+
+inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_most, EventSink sink)
+{
+    detail::EventPage page;
+    std::optional<StreamId> stream;
+    std::uint64_t position = after.value();
+    for (std::size_t page_size = first_page_size; at_most > 0 && position <= detail::max_number; page_size = max_page_size) {
+        readers_.with_one([&](auto& reader) { reader.read_log(position, std::min(page_size, at_most), page); });
+        for (std::size_t index = 0; index < page.size(); ++index) {
+            const std::string_view name = page.stream_name(index);
+            if (!stream || stream->text() != name) stream = StreamId::parse(name);
+            position = page.position(index);
+            if (!sink(page.event(index, *stream))) return GlobalPosition{position};
+        }
+        if (page.is_last()) break;
+        at_most -= page.size();
+    }
+    return GlobalPosition{position};
+}
+
+inline GlobalPosition EventStore::head()
+{
+    return readers_.with_one([](auto& reader) { return reader.head(); });
+}
+
+inline std::optional<EventLocation> EventStore::locate(EventId id)
+{
+    return readers_.with_one([&](auto& reader) { return reader.locate(id); });
+}
+
+inline bool EventStore::wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop)
+{
+    std::unique_lock lock{wait_mutex_};
+    while (true) {
+        const std::uint64_t seen = appends_; // before the look: an append after it is not slept through
+        lock.unlock();
+        if (head() > after) return true;
+        if (at_most <= Duration::zero() || stop.stop_requested()) return false;
+        lock.lock();
+
+        const Duration slice = std::min(at_most, options_.poll_interval);
+        const Timestamp begin = options_.clock->now();
+        const bool woken = options_.clock->wait_for(lock, appended_, slice, stop, [&] { return appends_ != seen; });
+        at_most -= woken ? std::clamp(options_.clock->now() - begin, Duration::zero(), slice) : slice;
+    }
+}
+
+static_assert(escqrs::EventStore<EventStore>);
+
+} // namespace escqrs::sqlite

@@ -1,0 +1,125 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/clock.hpp>
+#include <escqrs/event_store.hpp>
+#include <escqrs/testing/catch2.hpp>
+#include <escqrs/testing/detail/event_store_appending.hpp>
+#include <escqrs/testing/detail/event_store_concurrency.hpp>
+#include <escqrs/testing/detail/event_store_reading.hpp>
+#include <escqrs/testing/detail/event_store_waiting.hpp>
+#include <escqrs/testing/detail/sample_events.hpp>
+
+#include <chrono>
+#include <future>
+#include <utility>
+#include <vector>
+
+namespace escqrs::testing {
+
+/// Makes stores for the suite: `open(clock)` gives a pointer to a store that takes its time from `clock`, empty at first.
+///
+/// If `is_durable`, opening again shows what was appended before, also while another store is open on the same place.
+template <class Fixture>
+concept EventStoreFixture = requires(Fixture& fixture, Clock& clock) {
+    requires EventStore<std::remove_reference_t<decltype(*fixture.open(clock))>>;
+    { Fixture::is_durable } -> std::convertible_to<bool>;
+};
+
+namespace detail {
+
+/// What is still there after the store was closed, and what several stores on one place see of each other.
+template <class Fixture>
+void check_durability(Fixture& fixture)
+{
+    ManualClock clock;
+    auto store = fixture.open(clock);
+    const StreamId stream = sample_stream();
+
+    SECTION("a store opened again goes on where it was")
+    {
+        const std::vector<SampleEvent> events(3);
+        const auto first = append(*store, stream, ExpectedVersion::no_stream(), events);
+        append_some(*store, sample_stream("two"), 2);
+        const auto head = store->head();
+        store.reset();
+        store = fixture.open(clock);
+
+        CHECK(store->head() == head);
+        REQUIRE(read_stream(*store, stream).size() == 3);
+        CHECK(read_stream(*store, stream)[2].content.id == events[2].id);
+        CHECK(append(*store, stream, ExpectedVersion::no_stream(), events) == first);
+        CHECK_THROWS_AS(append(*store, stream, ExpectedVersion::no_stream(), std::vector<SampleEvent>(1)), ConcurrencyError);
+        const auto next = append(*store, stream, ExpectedVersion::exactly(StreamVersion{3}), std::vector<SampleEvent>(1));
+        CHECK(next.version == StreamVersion{4});
+        CHECK(next.position > head);
+    }
+
+    SECTION("two stores on one place never work from what the other has overtaken")
+    {
+        auto other = fixture.open(clock);
+        GlobalPosition last;
+        for (std::uint64_t round = 0; round < 10; ++round) {
+            auto& writer = round % 2 == 0 ? store : other;
+            auto& loser = round % 2 == 0 ? other : store;
+            const auto expected = ExpectedVersion::exactly(StreamVersion{round});
+            std::vector<SampleEvent> events(1);
+            events[0].type = "Kind" + std::to_string(round / 3);
+            const auto result = append(*writer, stream, expected, events);
+            CHECK(result.position > last);
+            last = result.position;
+            CHECK_THROWS_AS(append(*loser, stream, expected, std::vector<SampleEvent>(1)), ConcurrencyError);
+            CHECK(append(*loser, stream, ExpectedVersion::any(), events) == result);
+            REQUIRE(read_log(*loser).size() == round + 1);
+            CHECK(read_log(*loser).back().content.type == events[0].type);
+        }
+    }
+
+    SECTION("an append through one store wakes who waits on another")
+    {
+        SystemClock system;
+        auto other = fixture.open(system);
+        auto waiting = std::async(std::launch::async, [&] { return other->wait_for_events({}, std::chrono::minutes{1}, {}); });
+        append_some(*store, stream, 1);
+        CHECK(waiting.get());
+    }
+}
+
+} // namespace detail
+
+/// Checks every promise of the `EventStore` concept. Use it in a test case of its own, which makes the fixture:
+/// ```
+/// TEST_CASE("my store is an event store")
+/// {
+///     MyFixture fixture;
+///     escqrs::testing::event_store_conformance(fixture);
+/// }
+/// ```
+template <EventStoreFixture Fixture>
+void event_store_conformance(Fixture& fixture)
+{
+    SECTION("appending") { detail::check_appending(fixture); }
+    SECTION("expected versions") { detail::check_expected_versions(fixture); }
+    SECTION("event ids") { detail::check_event_ids(fixture); }
+    SECTION("reading") { detail::check_reading(fixture); }
+    SECTION("waiting") { detail::check_waiting(fixture); }
+    SECTION("many threads, one store")
+    {
+        SystemClock clock;
+        std::vector<decltype(fixture.open(clock))> stores;
+        stores.push_back(fixture.open(clock));
+        detail::check_races(stores);
+    }
+    if constexpr (Fixture::is_durable) {
+        SECTION("durability") { detail::check_durability(fixture); }
+        SECTION("many threads, three stores on one place")
+        {
+            SystemClock clock;
+            std::vector<decltype(fixture.open(clock))> stores;
+            for (int count = 0; count < 3; ++count) stores.push_back(fixture.open(clock));
+            detail::check_races(stores);
+        }
+    }
+}
+
+} // namespace escqrs::testing

@@ -1,0 +1,111 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/clock.hpp>
+
+#include <algorithm>
+#include <condition_variable>
+#include <cstddef>
+#include <list>
+#include <mutex>
+#include <stop_token>
+#include <thread>
+#include <utility>
+
+namespace escqrs::testing {
+
+/// A clock that stands still until a test moves it.
+///
+/// Whoever waits on it wakes when its condition is met, when it is stopped, or when the time has been moved far enough;
+/// how fast the machine is plays no part.
+/// @par Thread safety  all members may be called from any thread
+class ManualClock final : public Clock {
+public:
+    /// Starts at 2026-01-01T00:00:00Z.
+    ManualClock() noexcept : ManualClock{std::chrono::sys_days{std::chrono::year{2026} / 1 / 1}} {}
+    explicit ManualClock(Timestamp start) noexcept : now_{start} {}
+
+    Timestamp now() const override
+    {
+        const std::scoped_lock lock{mutex_};
+        return now_;
+    }
+
+    bool wait_for(std::unique_lock<std::mutex>& lock, std::condition_variable_any& wake, Duration at_most,
+                  std::stop_token stop, FunctionRef<bool()> ready) override;
+
+    /// Moves the time on and wakes those whose time has come; returns when all of them have been woken.
+    void advance(Duration by);
+
+    /// How many calls of `wait_for` are under way.
+    std::size_t waiting() const
+    {
+        const std::scoped_lock lock{mutex_};
+        return waiters_.size();
+    }
+
+    /// Blocks until that many calls of `wait_for` are under way.
+    void await_waiting(std::size_t count) const
+    {
+        std::unique_lock lock{mutex_};
+        changed_.wait(lock, [&] { return waiters_.size() >= count; });
+    }
+
+private:
+    struct Waiter {
+        std::mutex* mutex;
+        std::condition_variable_any* wake;
+        Timestamp deadline;
+    };
+
+    mutable std::mutex mutex_;
+    mutable std::condition_variable changed_;
+    Timestamp now_;
+    std::list<Waiter> waiters_;
+};
+
+inline bool ManualClock::wait_for(std::unique_lock<std::mutex>& lock, std::condition_variable_any& wake, Duration at_most,
+                                  std::stop_token stop, FunctionRef<bool()> ready)
+{
+    std::list<Waiter>::iterator self;
+    Timestamp deadline;
+    {
+        const std::scoped_lock guard{mutex_};
+        deadline = at_most < Timestamp::max() - now_ ? now_ + at_most : Timestamp::max();
+        self = waiters_.insert(waiters_.end(), {lock.mutex(), &wake, deadline});
+        changed_.notify_all();
+    }
+    wake.wait(lock, std::move(stop), [&] { return ready() || now() >= deadline; });
+    {
+        const std::scoped_lock guard{mutex_};
+        waiters_.erase(self);
+    }
+    return ready();
+}
+
+inline void ManualClock::advance(Duration by)
+{
+    std::unique_lock lock{mutex_};
+    now_ += by;
+    // A waiter between its look at the time and its sleep holds its mutex, so a wake-up that has got hold of the mutex is
+    // not lost. Waiters take that mutex first and the clock's second, hence only a try; while the clock's is held here, no
+    // waiter goes away.
+    for (bool again = true; std::exchange(again, false);) {
+        for (Waiter& waiter : waiters_) {
+            if (waiter.deadline > now_) continue;
+            if (waiter.mutex->try_lock()) {
+                waiter.mutex->unlock();
+                waiter.wake->notify_all();
+            } else {
+                again = true;
+            }
+        }
+        if (again) {
+            lock.unlock();
+            std::this_thread::yield();
+            lock.lock();
+        }
+    }
+}
+
+} // namespace escqrs::testing
