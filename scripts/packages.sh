@@ -7,8 +7,9 @@ build_packages=(
     libboost1.81-dev libboost-json1.81-dev libboost-program-options1.81-dev libboost-url1.81-dev
     libsqlite3-dev libcurl4-openssl-dev ca-certificates
 )
+unit_test_packages=(catch2 libboost-serialization1.81-dev)
 test_packages=(
-    catch2 clang-16 clang-tidy-16 clang-format-16 libclang-rt-16-dev
+    "${unit_test_packages[@]}" clang-16 clang-tidy-16 clang-format-16 libclang-rt-16-dev
     python3 python3-selenium chromium chromium-driver fonts-dejavu-core procps curl wrk
 )
 
