@@ -6,6 +6,7 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -55,6 +56,9 @@ private:
 };
 
 /// A connection to an SQLite file, in write-ahead-log mode, with foreign keys enforced.
+///
+/// The log is moved into the file as it grows, and begun anew. If readers that follow on each other without a gap never let
+/// that happen, the connection waits a moment for them once the log has reached 32 MiB.
 /// @par Thread safety  one thread at a time; use a connection per thread, or a `GroupCommit`
 class Database {
 public:
@@ -102,13 +106,19 @@ private:
         void operator()(sqlite3* handle) const noexcept { sqlite3_close_v2(handle); }
     };
 
+    static constexpr int checkpoint_pages = 1000; ///< SQLite's default
+    static constexpr int restart_pages = 8192;
+    static constexpr Duration restart_patience = std::chrono::milliseconds{100};
+
     static int wait_while_busy(void* self, int attempts) noexcept;
+    static int after_commit(void* self, sqlite3* handle, const char* name, int log_pages) noexcept;
     void open(const DatabaseOptions& options);
     bool is_new_file(const Schema& schema);
     void enter_wal_mode();
 
     std::string path_;
     Duration busy_timeout_;
+    int restart_at_ = restart_pages;
     std::unique_ptr<sqlite3, Close> handle_;
     std::uint64_t transactions_ = 0;
     std::uint64_t rollbacks_ = 0;
@@ -293,6 +303,23 @@ inline int Database::wait_while_busy(void* self, int attempts) noexcept
     return 1;
 }
 
+/// Takes the place of SQLite's automatic checkpoint, which by itself never waits for readers.
+inline int Database::after_commit(void* self, sqlite3* handle, const char* name, int log_pages) noexcept
+{
+    auto& database = *static_cast<Database*>(self);
+    if (log_pages < checkpoint_pages) {
+        database.restart_at_ = restart_pages;
+    } else if (log_pages < database.restart_at_) {
+        sqlite3_wal_checkpoint_v2(handle, name, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+    } else {
+        database.restart_at_ += restart_pages; // a reader that stays is not waited for with each commit
+        const Duration patience = std::exchange(database.busy_timeout_, std::min(restart_patience, database.busy_timeout_));
+        sqlite3_wal_checkpoint_v2(handle, name, SQLITE_CHECKPOINT_RESTART, nullptr, nullptr);
+        database.busy_timeout_ = patience;
+    }
+    return SQLITE_OK; // the commit has succeeded, even if the log could not be moved
+}
+
 inline bool Database::is_new_file(const Schema& schema)
 {
     const std::int64_t application_id = query_integer("PRAGMA application_id");
@@ -330,6 +357,7 @@ inline void Database::enter_wal_mode()
         }
     }
     sqlite3_db_config(handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
+    sqlite3_wal_hook(handle(), &Database::after_commit, this);
 }
 
 inline void Database::execute(const char* sql)
