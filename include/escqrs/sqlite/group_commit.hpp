@@ -40,31 +40,47 @@ public:
     template <class Work>
     auto commit(Work&& work) -> std::invoke_result_t<Work&, Database&>
     {
-        using Result = std::invoke_result_t<Work&, Database&>;
-        if constexpr (std::is_void_v<Result>) {
-            wait_for_commit(work);
-        } else {
-            std::optional<Result> result;
-            wait_for_commit([&](Database& database) { result = work(database); });
-            return std::move(*result);
-        }
+        return commit(std::forward<Work>(work), true);
+    }
+
+    /// As `commit`, but does not wait for the disk: other processes see it at once and it survives the death of this one,
+    /// but a power cut may undo it, with whatever was not durable either. A later `commit` makes it durable.
+    template <class Work>
+    auto commit_without_sync(Work&& work) -> std::invoke_result_t<Work&, Database&>
+    {
+        return commit(std::forward<Work>(work), false);
     }
 
 private:
     /// A call of `commit` that has not returned yet. Lives on its caller's stack.
     struct Caller {
-        explicit Caller(FunctionRef<void(Database&)> given) noexcept : work{given} {}
+        Caller(FunctionRef<void(Database&)> given, bool syncs) noexcept : work{given}, needs_sync{syncs} {}
 
         enum class State : std::uint8_t { waits, leads, is_done };
 
         FunctionRef<void(Database&)> work;
+        bool needs_sync;
         std::exception_ptr failure;
         std::condition_variable woken;
         Caller* next = nullptr;
         State state = State::waits;
     };
 
-    void wait_for_commit(FunctionRef<void(Database&)> work);
+    template <class Work>
+    auto commit(Work&& work, bool needs_sync) -> std::invoke_result_t<Work&, Database&>
+    {
+        using Result = std::invoke_result_t<Work&, Database&>;
+        if constexpr (std::is_void_v<Result>) {
+            wait_for_commit(work, needs_sync);
+        } else {
+            std::optional<Result> result;
+            wait_for_commit([&](Database& database) { result = work(database); }, needs_sync);
+            return std::move(*result);
+        }
+    }
+
+    void wait_for_commit(FunctionRef<void(Database&)> work, bool needs_sync);
+    void choose_sync(const Caller* group);
     void enqueue(Caller& caller) noexcept;
     Caller* take_group() noexcept;
     void commit_group(Caller* group) noexcept;
@@ -73,6 +89,8 @@ private:
 
     Database* database_;
     std::size_t max_group_size_;
+    std::optional<bool> can_sync_; ///< whether the database was opened with `Synchronous::full`
+    bool syncs_ = true;            ///< whether it syncs now; the leader alone uses these two
 
     std::mutex mutex_;
     Caller* first_ = nullptr;
@@ -80,9 +98,9 @@ private:
     bool is_led_ = false;
 };
 
-inline void GroupCommit::wait_for_commit(FunctionRef<void(Database&)> work)
+inline void GroupCommit::wait_for_commit(FunctionRef<void(Database&)> work, bool needs_sync)
 {
-    Caller self{work};
+    Caller self{work, needs_sync};
     std::unique_lock lock{mutex_};
     enqueue(self);
     if (is_led_) self.woken.wait(lock, [&] { return self.state != Caller::State::waits; });
@@ -134,12 +152,24 @@ inline void GroupCommit::commit_group(Caller* group) noexcept
         }
     };
     try {
+        choose_sync(group);
         if (!run_together(group)) run_apart(group);
     } catch (const DatabaseError& error) {
         fail_all([&] { return std::make_exception_ptr(DatabaseError{std::string{error.what()}, error.code()}); });
     } catch (...) {
         fail_all([failure = std::current_exception()] { return failure; });
     }
+}
+
+/// Has the commit wait for the disk if one of the group needs that.
+inline void GroupCommit::choose_sync(const Caller* group)
+{
+    bool needs_sync = false;
+    for (; group != nullptr; group = group->next) needs_sync = needs_sync || group->needs_sync;
+    if (needs_sync == syncs_) return;
+    if (!can_sync_) can_sync_ = database_->query_integer("PRAGMA synchronous") >= 2;
+    if (*can_sync_) database_->execute(needs_sync ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
+    syncs_ = needs_sync;
 }
 
 /// The common way: no savepoints.

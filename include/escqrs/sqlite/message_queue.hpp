@@ -35,9 +35,10 @@ struct MessageQueueSettings {
 
 /// A queue in an SQLite file of its own: `MessageSender`, `MessageReceiver` and `DeadLetterQueue`.
 ///
-/// Any number of processes may use the file at once, on one machine; they are to give the same options. What a member
-/// did is durable once it has returned; members running at once share the commits. A holder that dies loses its locks
-/// when they run out, not before.
+/// Any number of processes may use the file at once, on one machine; they are to give the same options. What was sent,
+/// settled or resubmitted is durable once the member has returned; members running at once share the commits. A lock
+/// outlives the process, but not a power cut, as its holder does not either. A holder that dies loses its locks when they
+/// run out, not before.
 ///
 /// Sessions that have something to hand out stand in line; one that has been served goes to the end. Messages without a
 /// session are handed out in the order they came; they and the sessions take turns at being served first.
@@ -87,13 +88,29 @@ private:
         });
     }
 
-    /// Runs `action(view)` on the reading connection.
+    /// As `change`, for locks and for what time does: after a power cut their holders are gone, and time does it again.
     template <class Action>
-    auto look(Action action)
+    auto change_for_now(Action action)
     {
         return as_transport([&] {
-            const std::scoped_lock lock{view_mutex_};
-            return action(view_);
+            return commits_.commit_without_sync([&](Database&) { return action(tables_, options_.clock->now()); });
+        });
+    }
+
+    /// A connection that only reads.
+    struct Reader {
+        std::mutex mutex;
+        Database database;
+        detail::MessageQueueView view{database};
+    };
+
+    /// Runs `action(view)` on a reading connection.
+    template <class Action>
+    static auto look(Reader& reader, Action action)
+    {
+        return as_transport([&] {
+            const std::scoped_lock lock{reader.mutex};
+            return action(reader.view);
         });
     }
 
@@ -109,9 +126,8 @@ private:
     detail::MessageQueueTables tables_;
     GroupCommit commits_;
 
-    std::mutex view_mutex_;
-    Database reader_;
-    detail::MessageQueueView view_;
+    Reader receivers_; ///< for receivers to see whether there is anything to take
+    Reader people_;    ///< for counts and dead letters, which may take long
 
     std::mutex wake_mutex_;
     std::condition_variable_any wake_;
@@ -123,7 +139,8 @@ inline MessageQueue::MessageQueue(const std::string& path, const MessageQueueOpt
                                   MessageQueueSettings settings)
 try : options_{(escqrs::detail::check_options(options), options)}, settings_{std::move(settings)},
     writer_{path, detail::queue_sql::schema, settings_.database}, tables_{writer_, options_}, commits_{writer_},
-    reader_{path, detail::queue_sql::schema, settings_.database}, view_{reader_} {
+    receivers_{{}, {path, detail::queue_sql::schema, settings_.database}},
+    people_{{}, {path, detail::queue_sql::schema, settings_.database}} {
 } catch (const StoreError& error) {
     std::throw_with_nested(TransportError{error.what()});
 }
@@ -145,7 +162,7 @@ inline std::vector<ReceivedMessage> MessageQueue::receive(std::size_t at_most, D
             const std::scoped_lock lock{wake_mutex_};
             seen = changes_;
         }
-        const auto state = look([](auto& view) { return view.state(); });
+        const auto state = look(receivers_, [](auto& view) { return view.state(); });
         const Timestamp now = options_.clock->now();
         if (state.can_take || state.next_change <= now) {
             auto taken = take(at_most);
@@ -163,7 +180,7 @@ inline std::vector<ReceivedMessage> MessageQueue::take(std::size_t at_most)
 {
     const std::string token = to_string(settings_.lock_tokens());
     const bool sessions_first = takes_.fetch_add(1, std::memory_order_relaxed) % 2 == 0;
-    return change([&](auto& tables, Timestamp now) {
+    return change_for_now([&](auto& tables, Timestamp now) {
         tables.pass_time(now);
         return tables.take(at_most, token, sessions_first, now);
     });
@@ -181,7 +198,7 @@ inline void MessageQueue::wait_for_change(std::uint64_t seen, const State& state
         const Duration next = std::min(settings_.poll_interval, escqrs::detail::next_wait(now, until));
         if (options_.clock->wait_for(lock, wake_, next, stop, [&] { return changes_ != seen; })) return;
         lock.unlock();
-        if (look([](auto& view) { return view.version(); }) != state.version) return;
+        if (look(receivers_, [](auto& view) { return view.version(); }) != state.version) return;
         lock.lock();
     }
 }
@@ -216,7 +233,7 @@ inline std::vector<SettlementResult> MessageQueue::settle(std::span<const Settle
 
 inline void MessageQueue::renew_lock(ReceivedMessage& message)
 {
-    const auto until = change([&](auto& tables, Timestamp now) {
+    const auto until = change_for_now([&](auto& tables, Timestamp now) {
         const Timestamp end = now + options_.lock_duration;
         return tables.renew_lock(message, end, now) ? std::optional{end} : std::nullopt;
     });
@@ -227,15 +244,15 @@ inline void MessageQueue::renew_lock(ReceivedMessage& message)
 /// Enqueues and takes back what time alone has made available, as a receiver would.
 inline void MessageQueue::do_what_is_due()
 {
-    while (look([](auto& view) { return view.next_change(); }) <= options_.clock->now()) {
-        change([](auto& tables, Timestamp now) { tables.pass_time(now); });
+    while (look(receivers_, [](auto& view) { return view.next_change(); }) <= options_.clock->now()) {
+        change_for_now([](auto& tables, Timestamp now) { tables.pass_time(now); });
     }
 }
 
 inline std::vector<DeadLetteredMessage> MessageQueue::dead_letters(std::uint64_t after, std::size_t at_most)
 {
     do_what_is_due();
-    return look([&](auto& view) { return view.dead_letters(after, at_most); });
+    return look(people_, [&](auto& view) { return view.dead_letters(after, at_most); });
 }
 
 inline bool MessageQueue::resubmit(const std::string& message_id)
@@ -249,7 +266,7 @@ inline bool MessageQueue::resubmit(const std::string& message_id)
 inline MessageQueueCounts MessageQueue::counts()
 {
     do_what_is_due();
-    return look([](auto& view) { return view.counts(); });
+    return look(people_, [](auto& view) { return view.counts(); });
 }
 
 static_assert(MessageSender<MessageQueue> && MessageReceiver<MessageQueue> && DeadLetterQueue<MessageQueue>);
