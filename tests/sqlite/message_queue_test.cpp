@@ -208,6 +208,22 @@ TEST_CASE("sqlite queue: no statement's cost grows with the queue")
     }
 }
 
+TEST_CASE("sqlite queue: counting looks at indexes only")
+{
+    Fixture fixture{{}};
+    sqlite::Database file{fixture.path()};
+    sqlite::Statement plan{file, std::string{"EXPLAIN QUERY PLAN "} + sqlite::detail::queue_sql::counts};
+    int searches = 0;
+    for (auto rows = plan.query(); rows.next();) {
+        const std::string step{rows.text(3)};
+        INFO(step);
+        if (step == "SCAN CONSTANT ROW" || step.starts_with("SCALAR SUBQUERY")) continue;
+        ++searches;
+        CHECK((step.find("COVERING INDEX") != std::string::npos || step.find("session_lock") != std::string::npos));
+    }
+    CHECK(searches == 6);
+}
+
 TEST_CASE("sqlite queue: properties that are damaged are refused, not misread")
 {
     using sqlite::detail::decode_properties;

@@ -41,7 +41,7 @@ inline constexpr Schema schema{.name = "message queue", .application_id = 0x6573
         scheduled_at INTEGER,
         properties BLOB NOT NULL,
         body BLOB NOT NULL);
-    CREATE INDEX message_ready ON message (session) WHERE due IS NULL AND locked_until IS NULL;
+    CREATE INDEX message_ready ON message (session, due, locked_until) WHERE due IS NULL AND locked_until IS NULL;
     CREATE INDEX message_lock ON message (locked_until) WHERE locked_until IS NOT NULL;
     CREATE INDEX message_due ON message (due) WHERE due IS NOT NULL;
     CREATE TABLE dead_letter (
@@ -159,8 +159,8 @@ inline constexpr const char* counts =
     "SELECT (SELECT count(*) FROM message WHERE due IS NULL AND locked_until IS NULL), "
     "(SELECT count(*) FROM message WHERE locked_until IS NOT NULL), "
     "(SELECT count(*) FROM message WHERE due IS NOT NULL), (SELECT count(*) FROM dead_letter), "
-    "(SELECT count(*) FROM session s JOIN message m ON m.session = s.id AND m.due IS NULL AND m.locked_until IS NULL "
-    "AND m.number <= s.held_up_to WHERE s.locked_until IS NOT NULL)";
+    "(SELECT count(*) FROM session s CROSS JOIN message m ON m.session = s.id AND m.due IS NULL "
+    "AND m.locked_until IS NULL AND m.number <= s.held_up_to WHERE s.locked_until IS NOT NULL)";
 
 #undef ESCQRS_CONTENT
 #undef ESCQRS_READY

@@ -22,7 +22,7 @@ public:
     struct State {
         std::int64_t version = 0;                 ///< differs as soon as anybody has changed the file
         bool can_take = false;                    ///< something is available
-        Timestamp next_change = Timestamp::max(); ///< when time alone will make something available
+        Timestamp next_change = Timestamp::max(); ///< else, when time alone will make something available
     };
 
     explicit MessageQueueView(Database& database) : database_{&database} {}
@@ -37,7 +37,7 @@ public:
     {
         State state{.version = version()}; // first, so that what changes meanwhile is not overlooked
         if (auto rows = can_take_.query(); rows.next()) state.can_take = rows.integer(0) != 0;
-        state.next_change = next_change();
+        if (!state.can_take) state.next_change = next_change();
         return state;
     }
 
