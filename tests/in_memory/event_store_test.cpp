@@ -1,0 +1,40 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include <escqrs/in_memory/event_store.hpp>
+#include <escqrs/testing/catch2.hpp>
+#include <escqrs/testing/event_store_conformance.hpp>
+
+#include <memory>
+
+namespace {
+
+using escqrs::in_memory::EventStore;
+
+struct Fixture {
+    static constexpr bool is_durable = false;
+
+    static std::unique_ptr<EventStore> open(escqrs::Clock& clock) { return std::make_unique<EventStore>(escqrs::in_memory::EventStoreOptions{&clock}); }
+};
+
+struct AnyFixture {
+    static constexpr bool is_durable = false;
+
+    static std::unique_ptr<escqrs::AnyEventStore> open(escqrs::Clock& clock)
+    {
+        return std::make_unique<escqrs::AnyEventStore>(
+            std::make_shared<EventStore>(escqrs::in_memory::EventStoreOptions{&clock}));
+    }
+};
+
+} // namespace
+
+TEST_CASE("the store in memory is an event store")
+{
+    Fixture fixture;
+    escqrs::testing::event_store_conformance(fixture);
+}
+
+TEST_CASE("a store chosen at run time is an event store")
+{
+    AnyFixture fixture;
+    escqrs::testing::event_store_conformance(fixture);
+}
