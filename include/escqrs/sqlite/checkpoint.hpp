@@ -1,0 +1,151 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/identifiers.hpp>
+#include <escqrs/sqlite/database.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+namespace escqrs::sqlite {
+
+/// How far a reader of the log has come, kept in a database beside the read model that it belongs to.
+///
+/// `begin` opens a transaction in which the read model and the position change together.
+/// @par Thread safety  as its database: one thread at a time
+class Checkpoint {
+public:
+    /// A write transaction on the database. Rolls back when it ends without a commit.
+    class Transaction {
+    public:
+        GlobalPosition position() const noexcept { return state_.position; }
+
+        /// The furthest position ever reached before the last restart.
+        GlobalPosition replay_until() const noexcept { return state_.replay_until; }
+
+        /// Makes what was written, and the position, durable together.
+        void commit(GlobalPosition position)
+        {
+            checkpoint_->write({position, state_.replay_until});
+            transaction_.commit();
+        }
+
+        /// As `commit`, with the position at the beginning of the log.
+        void commit_restart()
+        {
+            checkpoint_->write({GlobalPosition{}, std::max(state_.replay_until, state_.position)});
+            transaction_.commit();
+        }
+
+    private:
+        friend Checkpoint;
+        explicit Transaction(Checkpoint& checkpoint)
+            : checkpoint_{&checkpoint}, transaction_{*checkpoint.database_}, state_{checkpoint.read()}
+        {
+        }
+
+        struct State {
+            GlobalPosition position;
+            GlobalPosition replay_until;
+        };
+
+        Checkpoint* checkpoint_;
+        sqlite::Transaction transaction_;
+        State state_;
+    };
+
+    /// Creates its table if there is none.
+    /// @param database  must outlive this
+    /// @param name      tells this reader's checkpoint from those of others
+    Checkpoint(Database& database, std::string name) : database_{&database}, name_{std::move(name)} {}
+
+    GlobalPosition load() { return read().position; }
+
+    /// Writes the position; within a transaction that is open on the database, as a part of it.
+    void save(GlobalPosition position) { write({position, read().replay_until}); }
+
+    Transaction begin() { return Transaction{*this}; }
+
+private:
+    using State = Transaction::State;
+
+    static Database& with_table(Database& database)
+    {
+        database.execute("CREATE TABLE IF NOT EXISTS escqrs_checkpoints (name TEXT PRIMARY KEY, position INTEGER NOT NULL, "
+                         "replay_until INTEGER NOT NULL) WITHOUT ROWID");
+        return database;
+    }
+
+    State read()
+    {
+        auto rows = select_.query(name_);
+        if (!rows.next()) return {};
+        return {GlobalPosition{static_cast<std::uint64_t>(rows.integer(0))},
+                GlobalPosition{static_cast<std::uint64_t>(rows.integer(1))}};
+    }
+    void write(const State& state) { upsert_.run(name_, state.position.value(), state.replay_until.value()); }
+
+    Database* database_;
+    std::string name_;
+    Statement select_{with_table(*database_), "SELECT position, replay_until FROM escqrs_checkpoints WHERE name = ?"};
+    Statement upsert_{*database_, "INSERT INTO escqrs_checkpoints VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE "
+                                  "SET position = excluded.position, replay_until = excluded.replay_until"};
+};
+
+/// What to do with an event of a stream, going by its version.
+enum class Advance : std::uint8_t {
+    apply,     ///< it is the next one
+    duplicate, ///< it was applied before
+    gap,       ///< one before it has not been applied yet
+};
+
+/// How far each stream has been applied to a read model: for a consumer of a queue, to whom messages may come twice or too
+/// soon. Kept in a database beside the read model.
+/// @par Thread safety  as its database: one thread at a time
+class StreamCheckpoint {
+public:
+    /// Creates its table if there is none.
+    /// @param database    must outlive this
+    /// @param projection  tells this read model's checkpoints from those of others
+    StreamCheckpoint(Database& database, std::string projection)
+        : database_{&database}, projection_{std::move(projection)}
+    {
+    }
+
+    /// Tells what to do with an event, and if it is to be applied, remembers its version. Call it in the transaction that
+    /// applies it.
+    Advance advance(const StreamId& stream, StreamVersion version)
+    {
+        const StreamVersion last = version_of(stream);
+        if (version <= last) return Advance::duplicate;
+        if (version != last.next()) return Advance::gap;
+        upsert_.run(projection_, stream.text(), version.value());
+        return Advance::apply;
+    }
+
+    /// Version of the last event applied; 0 if there is none.
+    StreamVersion version_of(const StreamId& stream)
+    {
+        auto rows = select_.query(projection_, stream.text());
+        return rows.next() ? StreamVersion{static_cast<std::uint64_t>(rows.integer(0))} : StreamVersion{};
+    }
+
+private:
+    static Database& with_table(Database& database)
+    {
+        database.execute("CREATE TABLE IF NOT EXISTS escqrs_stream_checkpoints (projection TEXT NOT NULL, stream TEXT NOT "
+                         "NULL, version INTEGER NOT NULL, PRIMARY KEY (projection, stream)) WITHOUT ROWID");
+        return database;
+    }
+
+    Database* database_;
+    std::string projection_;
+    Statement select_{with_table(*database_),
+                      "SELECT version FROM escqrs_stream_checkpoints WHERE projection = ? AND stream = ?"};
+    Statement upsert_{*database_, "INSERT INTO escqrs_stream_checkpoints VALUES (?, ?, ?) "
+                                  "ON CONFLICT (projection, stream) DO UPDATE SET version = excluded.version"};
+};
+
+} // namespace escqrs::sqlite
