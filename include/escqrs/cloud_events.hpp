@@ -82,7 +82,7 @@ public:
     Timestamp time(std::string_view name) const
     {
         const std::string& text = required(name);
-        const auto parsed = parse_rfc3339(text);
+        const auto parsed = escqrs::parse_rfc3339(text);
         if (!parsed) refuse(name, "an RFC 3339 time in UTC", text);
         return *parsed;
     }

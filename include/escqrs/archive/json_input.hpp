@@ -333,7 +333,7 @@ Time JsonInput::read_time()
     const std::size_t begin = reader_.next_offset();
     std::string text;
     reader_.read_text(&text, "a time as a string");
-    if (const auto split = detail::parse_rfc3339(text, detail::fraction_digits<Time>())) {
+    if (const auto split = escqrs::detail::parse_rfc3339(text, detail::fraction_digits<Time>())) {
         if (const auto time = detail::join_time<Time>(*split)) return *time;
     }
     reader_.fail_at(begin,

@@ -169,7 +169,7 @@ void JsonOutput::write(const T& value)
     } else if constexpr (kind == Kind::time_point) {
         const auto time = detail::split_time<T>(value);
         if (!time) fail("the time is outside the years 0 to 9999");
-        write_text(detail::to_rfc3339(*time, detail::fraction_digits<T>()));
+        write_text(escqrs::detail::to_rfc3339(*time, detail::fraction_digits<T>()));
     }
 }
 

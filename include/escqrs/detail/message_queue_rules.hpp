@@ -26,8 +26,8 @@ inline constexpr const char* max_delivery_count_exceeded = "MaxDeliveryCountExce
 /// Bytes that count against `MessageQueueOptions::max_message_size`.
 inline std::size_t message_size(const Message& message) noexcept
 {
-    std::size_t size = message.body.size() + message.subject.size() + message.correlation_id.size() +
-                       message.content_type.size();
+    std::size_t size =
+        message.body.size() + message.subject.size() + message.correlation_id.size() + message.content_type.size();
     for (const auto& [name, value] : message.properties) size += name.size() + value.size();
     return size;
 }

@@ -244,7 +244,7 @@ inline bool MessageQueueState::settle(const ReceivedMessage& message, const Disp
 
 /// Settles a message that is held. Abandoning it takes the later ones of its session from the holder as well.
 inline void MessageQueueState::settle_in_session(const ReceivedMessage& message, const Disposition& disposition,
-                                                Timestamp now)
+                                                 Timestamp now)
 {
     SessionEntry& session = *sessions_.find(message.message.session_id);
     Entries& entries = session.second.entries;
@@ -348,7 +348,8 @@ inline bool MessageQueueState::resubmit(const std::string& message_id, Timestamp
     const auto found = std::find_if(dead_.begin(), dead_.end(),
                                     [&](const auto& dead) { return dead.second.message.message_id == message_id; });
     if (found == dead_.end()) return false;
-    Entry entry{.message = std::move(found->second.message), .sequence_number = 0, .enqueued_at = now, .lock_token = {}};
+    Entry entry{
+        .message = std::move(found->second.message), .sequence_number = 0, .enqueued_at = now, .lock_token = {}};
     dead_.erase(found);
     enqueue(std::move(entry));
     return true;

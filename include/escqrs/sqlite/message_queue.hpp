@@ -83,9 +83,8 @@ private:
     template <class Action>
     auto change(Action action)
     {
-        return as_transport([&] {
-            return commits_.commit([&](Database&) { return action(tables_, options_.clock->now()); });
-        });
+        return as_transport(
+            [&] { return commits_.commit([&](Database&) { return action(tables_, options_.clock->now()); }); });
     }
 
     /// As `change`, for locks and for what time does: after a power cut their holders are gone, and time does it again.
@@ -139,11 +138,12 @@ inline MessageQueue::MessageQueue(const std::string& path, const MessageQueueOpt
                                   MessageQueueSettings settings)
 try : options_{(escqrs::detail::check_options(options), options)}, settings_{std::move(settings)},
     writer_{path, detail::queue_sql::schema, settings_.database}, tables_{writer_, options_}, commits_{writer_},
-    receivers_{{}, {path, detail::queue_sql::schema, settings_.database}},
-    people_{{}, {path, detail::queue_sql::schema, settings_.database}} {
-} catch (const StoreError& error) {
-    std::throw_with_nested(TransportError{error.what()});
+    receivers_{{}, {
+    path, detail::queue_sql::schema, settings_.database
 }
+} // namespace escqrs::sqlite
+, people_{{}, {path, detail::queue_sql::schema, settings_.database}} {}
+catch (const StoreError& error) { std::throw_with_nested(TransportError{error.what()}); }
 
 inline void MessageQueue::send(std::span<const Message> messages)
 {

@@ -15,9 +15,9 @@
 /// @code
 /// ESCQRS_MESSAGE_QUEUE_CONFORMANCE("in memory", [](const escqrs::MessageQueueOptions& o) { return Fixture{o}; })
 /// @endcode
-#define ESCQRS_MESSAGE_QUEUE_CONFORMANCE(name, ...)                                                                   \
-    TEST_CASE(name " queue: delivery") { escqrs::testing::check_message_delivery(__VA_ARGS__); }                      \
-    TEST_CASE(name " queue: sending") { escqrs::testing::check_message_sending(__VA_ARGS__); }                        \
-    TEST_CASE(name " queue: sessions") { escqrs::testing::check_message_sessions(__VA_ARGS__); }                      \
-    TEST_CASE(name " queue: dead letters") { escqrs::testing::check_dead_letters(__VA_ARGS__); }                      \
+#define ESCQRS_MESSAGE_QUEUE_CONFORMANCE(name, ...)                                                                    \
+    TEST_CASE(name " queue: delivery") { escqrs::testing::check_message_delivery(__VA_ARGS__); }                       \
+    TEST_CASE(name " queue: sending") { escqrs::testing::check_message_sending(__VA_ARGS__); }                         \
+    TEST_CASE(name " queue: sessions") { escqrs::testing::check_message_sessions(__VA_ARGS__); }                       \
+    TEST_CASE(name " queue: dead letters") { escqrs::testing::check_dead_letters(__VA_ARGS__); }                       \
     TEST_CASE(name " queue: under load") { escqrs::testing::check_message_queue_under_load(__VA_ARGS__); }

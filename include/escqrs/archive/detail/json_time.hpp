@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/archive/detail/rfc3339.hpp>
+#include <escqrs/detail/rfc3339.hpp>
 
 #include <cstdint>
 #include <optional>
@@ -17,38 +17,38 @@ consteval unsigned fraction_digits()
     constexpr auto ticks_per_second = static_cast<std::uint64_t>(Time::period::den);
     constexpr unsigned digits = [] {
         unsigned count = 0;
-        while (count < 18 && power_of_ten(count) < ticks_per_second) ++count;
+        while (count < 18 && escqrs::detail::power_of_ten(count) < ticks_per_second) ++count;
         return count;
     }();
-    static_assert(power_of_ten(digits) == ticks_per_second && (digits == 0 || Time::period::num == 1),
+    static_assert(escqrs::detail::power_of_ten(digits) == ticks_per_second && (digits == 0 || Time::period::num == 1),
                   "escqrs: a point in time must count seconds, or decimal fractions or multiples of them");
     return digits;
 }
 
 /// Nothing if the time is outside the years that RFC 3339 can write.
 template <class Time>
-std::optional<SplitTime> split_time(const Time& time) noexcept
+std::optional<escqrs::detail::SplitTime> split_time(const Time& time) noexcept
 {
     constexpr auto multiple = static_cast<std::int64_t>(Time::period::num);
-    constexpr auto parts = static_cast<std::int64_t>(power_of_ten(fraction_digits<Time>()));
+    constexpr auto parts = static_cast<std::int64_t>(escqrs::detail::power_of_ten(fraction_digits<Time>()));
     const auto count = time.time_since_epoch().count();
     const auto ticks = static_cast<std::int64_t>(count);
     if (static_cast<decltype(count)>(ticks) != count || (ticks < 0) != (count < decltype(count){})) return std::nullopt;
     const std::int64_t fraction = (ticks % parts + parts) % parts;
     const std::int64_t units = ticks / parts - (ticks % parts < 0 ? 1 : 0);
-    if (units < first_rfc3339_second || units > last_rfc3339_second) return std::nullopt;
+    if (units < escqrs::detail::first_rfc3339_second || units > escqrs::detail::last_rfc3339_second) return std::nullopt;
     const std::int64_t seconds = units * multiple;
-    if (seconds < first_rfc3339_second || seconds > last_rfc3339_second) return std::nullopt;
-    return SplitTime{seconds, static_cast<std::uint64_t>(fraction)};
+    if (seconds < escqrs::detail::first_rfc3339_second || seconds > escqrs::detail::last_rfc3339_second) return std::nullopt;
+    return escqrs::detail::SplitTime{seconds, static_cast<std::uint64_t>(fraction)};
 }
 
 /// Nothing if the time is outside what `Time` can hold, or between two of its ticks.
 template <class Time>
-std::optional<Time> join_time(const SplitTime& split) noexcept
+std::optional<Time> join_time(const escqrs::detail::SplitTime& split) noexcept
 {
     using Count = typename Time::rep;
     constexpr auto multiple = static_cast<std::int64_t>(Time::period::num);
-    constexpr auto parts = static_cast<std::int64_t>(power_of_ten(fraction_digits<Time>()));
+    constexpr auto parts = static_cast<std::int64_t>(escqrs::detail::power_of_ten(fraction_digits<Time>()));
     constexpr std::int64_t largest = INT64_MAX;
     if (split.seconds % multiple != 0) return std::nullopt;
     std::int64_t units = split.seconds / multiple;

@@ -103,9 +103,8 @@ inline constexpr const char* fail_message =
 
 // Receiving.
 inline constexpr const char* line = "SELECT id FROM session WHERE turn IS NOT NULL ORDER BY turn LIMIT ?1";
-inline constexpr const char* ready_messages =
-    "SELECT number, failed_deliveries, enqueued_at, " ESCQRS_CONTENT " FROM message WHERE " ESCQRS_READY
-    " ORDER BY number LIMIT ?2";
+inline constexpr const char* ready_messages = "SELECT number, failed_deliveries, enqueued_at, " ESCQRS_CONTENT
+                                              " FROM message WHERE " ESCQRS_READY " ORDER BY number LIMIT ?2";
 inline constexpr const char* lock_session =
     "UPDATE session SET turn = NULL, held_up_to = ?2, locked_until = ?3, lock_token = ?4 WHERE id = ?1";
 inline constexpr const char* lock_message = "UPDATE message SET locked_until = ?2, lock_token = ?3 WHERE number = ?1";
@@ -133,14 +132,13 @@ inline constexpr const char* remove_session = "DELETE FROM session WHERE id = ?1
 inline constexpr const char* renew_session = "UPDATE session SET locked_until = ?2 WHERE id = ?1";
 inline constexpr const char* renew_message = "UPDATE message SET locked_until = ?2 WHERE number = ?1";
 inline constexpr const char* put_aside =
-    "INSERT INTO dead_letter (number, delivery_count, enqueued_at, dead_lettered_at, reason, description, "
-    ESCQRS_CONTENT ") SELECT number, failed_deliveries, enqueued_at, ?2, ?3, ?4, " ESCQRS_CONTENT
+    "INSERT INTO dead_letter (number, delivery_count, enqueued_at, dead_lettered_at, reason, "
+    "description, " ESCQRS_CONTENT ") SELECT number, failed_deliveries, enqueued_at, ?2, ?3, ?4, " ESCQRS_CONTENT
     " FROM message WHERE number = ?1";
 inline constexpr const char* find_dead_letter =
     "SELECT number, session_id FROM dead_letter WHERE message_id = ?1 ORDER BY number LIMIT 1";
-inline constexpr const char* resubmit =
-    "INSERT INTO message (number, session, enqueued_at, " ESCQRS_CONTENT ") "
-    "SELECT ?2, ?3, ?4, " ESCQRS_CONTENT " FROM dead_letter WHERE number = ?1";
+inline constexpr const char* resubmit = "INSERT INTO message (number, session, enqueued_at, " ESCQRS_CONTENT ") "
+                                        "SELECT ?2, ?3, ?4, " ESCQRS_CONTENT " FROM dead_letter WHERE number = ?1";
 inline constexpr const char* remove_dead_letter = "DELETE FROM dead_letter WHERE number = ?1";
 
 // Looking, outside transactions.
@@ -166,13 +164,24 @@ inline constexpr const char* counts =
 #undef ESCQRS_READY
 
 /// Those whose cost must not grow with the queue, for a test to look at their plans.
-inline constexpr const char* flat[] = {
-    next_numbers,     remember_id,      forget_ids,      add_session,        find_session,    add_message,
-    due_messages,     enqueue_due,      expired_sessions, fail_held,         failed_too_often, expired_messages,
-    fail_message,     line,             ready_messages,  lock_session,       lock_message,    held_session,
-    held_message,     message_of_session, remove_held,   remove_of_session,  remove_message,  set_properties,
-    hold_up_to,       first_of_session, release_session, remove_session,     renew_session,   renew_message,
-    put_aside,        find_dead_letter, resubmit,        remove_dead_letter, can_take,        next_change,
-    dead_letters};
+inline constexpr const char* flat[] = {next_numbers,     remember_id,
+                                       forget_ids,       add_session,
+                                       find_session,     add_message,
+                                       due_messages,     enqueue_due,
+                                       expired_sessions, fail_held,
+                                       failed_too_often, expired_messages,
+                                       fail_message,     line,
+                                       ready_messages,   lock_session,
+                                       lock_message,     held_session,
+                                       held_message,     message_of_session,
+                                       remove_held,      remove_of_session,
+                                       remove_message,   set_properties,
+                                       hold_up_to,       first_of_session,
+                                       release_session,  remove_session,
+                                       renew_session,    renew_message,
+                                       put_aside,        find_dead_letter,
+                                       resubmit,         remove_dead_letter,
+                                       can_take,         next_change,
+                                       dead_letters};
 
 } // namespace escqrs::sqlite::detail::queue_sql

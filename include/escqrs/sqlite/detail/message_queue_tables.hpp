@@ -23,8 +23,7 @@ namespace rules = escqrs::detail;
 /// @par Thread safety  as the database: one thread at a time
 class MessageQueueTables {
 public:
-    MessageQueueTables(Database& database, const MessageQueueOptions& options)
-        : database_{&database}, options_{options}
+    MessageQueueTables(Database& database, const MessageQueueOptions& options) : database_{&database}, options_{options}
     {
     }
 

@@ -128,12 +128,9 @@ void check_message_delivery(MakeFixture make)
         queue.settle(received[1], Complete{});
         ReceivedMessage forged = received[3];
         forged.lock_token.back() = forged.lock_token.back() == '0' ? '1' : '0';
-        const std::vector<Settlement> settlements{{received[0], Complete{}},
-                                                  {received[1], Complete{}},
-                                                  {received[2], DeadLetter{"bad", "very"}},
-                                                  {forged, Complete{}},
-                                                  {received[4], Abandon{}},
-                                                  {received[0], Abandon{}}};
+        const std::vector<Settlement> settlements{
+            {received[0], Complete{}}, {received[1], Complete{}}, {received[2], DeadLetter{"bad", "very"}},
+            {forged, Complete{}},      {received[4], Abandon{}},  {received[0], Abandon{}}};
         using enum SettlementResult;
         CHECK(queue.settle(settlements) ==
               std::vector<SettlementResult>{settled, lock_lost, settled, lock_lost, settled, lock_lost});

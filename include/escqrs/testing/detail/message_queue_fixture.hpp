@@ -29,11 +29,21 @@ concept MessageQueueFixture = requires(Fixture& fixture, Duration duration) {
     requires MessageSender<std::remove_cvref_t<decltype(fixture.queue())>>;
     requires MessageReceiver<std::remove_cvref_t<decltype(fixture.queue())>>;
     requires DeadLetterQueue<std::remove_cvref_t<decltype(fixture.queue())>>;
-    { fixture.queue().counts() } -> std::same_as<MessageQueueCounts>;
-    { fixture.options() } -> std::convertible_to<MessageQueueOptions>;
-    { fixture.now() } -> std::same_as<Timestamp>;
-    { fixture.patience() } -> std::convertible_to<Duration>;
-    { fixture.reopen() } -> std::same_as<bool>;
+    {
+        fixture.queue().counts()
+    } -> std::same_as<MessageQueueCounts>;
+    {
+        fixture.options()
+    } -> std::convertible_to<MessageQueueOptions>;
+    {
+        fixture.now()
+    } -> std::same_as<Timestamp>;
+    {
+        fixture.patience()
+    } -> std::convertible_to<Duration>;
+    {
+        fixture.reopen()
+    } -> std::same_as<bool>;
     fixture.advance(duration);
 };
 
@@ -119,10 +129,10 @@ class WaitingReceiver {
 public:
     template <class Queue>
     WaitingReceiver(Queue& queue, std::size_t at_most, Duration wait)
-        : result_{std::async(std::launch::async, [&queue, at_most, wait, stop = stop_.get_token()] {
-              return queue.receive(at_most, wait, stop);
-          })}
     {
+        result_ = std::async(std::launch::async, [&queue, at_most, wait, stop = stop_.get_token()] {
+            return queue.receive(at_most, wait, stop);
+        });
     }
     WaitingReceiver(const WaitingReceiver&) = delete;
     WaitingReceiver& operator=(const WaitingReceiver&) = delete;

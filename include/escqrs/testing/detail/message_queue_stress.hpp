@@ -18,8 +18,7 @@ namespace detail {
 /// Receivers tell it at which tick a receive began, so that it can tell a stale delivery from a wrong one.
 class DeliveryJournal {
 public:
-    DeliveryJournal(std::size_t sessions, std::size_t per_session)
-        : total_{sessions * per_session}, sessions_(sessions)
+    DeliveryJournal(std::size_t sessions, std::size_t per_session) : total_{sessions * per_session}, sessions_(sessions)
     {
         for (Session& session : sessions_) session.completed_at.assign(per_session, 0);
     }
@@ -176,8 +175,8 @@ void check_message_queue_under_load(MakeFixture make)
                     const auto batch = queue.receive(1 + random() % 8, lock_duration, stop.get_token());
                     journal.delivered(batch, began, true);
                     for (std::size_t at = 0; at < batch.size(); ++at) {
-                        const bool is_last = at + 1 == batch.size() ||
-                                             batch[at + 1].message.session_id != batch[at].message.session_id;
+                        const bool is_last =
+                            at + 1 == batch.size() || batch[at + 1].message.session_id != batch[at].message.session_id;
                         if (is_last) journal.releasing(batch[at]);
                         queue.settle(batch[at], Complete{});
                         journal.completed(batch[at]);
