@@ -117,9 +117,8 @@ ESCQRS_MESSAGE_QUEUE_CONFORMANCE("sqlite", make_fixture)
 
 TEST_CASE("sqlite queue: two objects on one file lose and double nothing under load")
 {
-    escqrs::testing::check_message_queue_under_load([](const MessageQueueOptions& options) {
-        return TwoObjects{options};
-    });
+    escqrs::testing::check_message_queue_under_load(
+        [](const MessageQueueOptions& options) { return TwoObjects{options}; });
 }
 
 TEST_CASE("sqlite queue: a receiver is woken by what another process sends")
@@ -170,10 +169,9 @@ TEST_CASE("sqlite queue: completed messages leave only their ids, and these go a
     Fixture fixture{options};
     sqlite::Database file{fixture.path()};
     const auto rows = [&] {
-        return std::vector<std::int64_t>{file.query_integer("SELECT count(*) FROM message"),
-                                         file.query_integer("SELECT count(*) FROM session"),
-                                         file.query_integer("SELECT count(*) FROM dead_letter"),
-                                         file.query_integer("SELECT count(*) FROM seen")};
+        return std::vector<std::int64_t>{
+            file.query_integer("SELECT count(*) FROM message"), file.query_integer("SELECT count(*) FROM session"),
+            file.query_integer("SELECT count(*) FROM dead_letter"), file.query_integer("SELECT count(*) FROM seen")};
     };
     const auto send_and_complete = [&](int first, int count) {
         std::vector<std::string> ids;
@@ -229,8 +227,7 @@ TEST_CASE("sqlite queue: properties that are damaged are refused, not misread")
     using sqlite::detail::decode_properties;
     const auto bytes = [](const std::string& text) { return std::as_bytes(std::span{text.data(), text.size()}); };
     const std::string good = sqlite::detail::encode_properties({{"name", "value"}, {"", std::string(300, 'x')}});
-    CHECK(decode_properties(bytes(good)) ==
-          escqrs::MessageProperties{{"name", "value"}, {"", std::string(300, 'x')}});
+    CHECK(decode_properties(bytes(good)) == escqrs::MessageProperties{{"name", "value"}, {"", std::string(300, 'x')}});
     for (std::size_t length = 1; length < good.size(); ++length) {
         if (length == 17) continue; // the end of the first property
         CHECK_THROWS_AS(decode_properties(bytes(good.substr(0, length))), TransportError);
