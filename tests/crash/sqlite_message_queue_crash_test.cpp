@@ -101,7 +101,7 @@ void run_sender(const fs::path& folder, const std::string& number)
     }
 }
 
-/// Receives and settles, and tells what it received, and what was completed. A delivery comes with the size that the log
+/// Receives and settles, and tells what it received, and what was completed. A delivery comes with the size the log
 /// had when its receive began: what was completed before that must not be among it.
 void run_receiver(const fs::path& folder, bool until_empty)
 {

@@ -37,8 +37,8 @@ struct MessageQueueSettings {
 ///
 /// Any number of processes may use the file at once, on one machine; they are to give the same options. What was sent,
 /// settled or resubmitted is durable once the member has returned; members running at once share the commits. A lock
-/// outlives the process, but not a power cut, as its holder does not either. A holder that dies loses its locks when they
-/// run out, not before.
+/// outlives the process, but not a power cut, as its holder does not either. A holder that dies loses its locks when
+/// they run out, not before.
 ///
 /// Sessions that have something to hand out stand in line; one that has been served goes to the end. Messages without a
 /// session are handed out in the order they came; they and the sessions take turns at being served first.

@@ -22,7 +22,7 @@ namespace escqrs::testing {
 /// - `queue()` models `MessageSender`, `MessageReceiver` and `DeadLetterQueue`, and has `counts()`.
 /// - `options()` tells how the queue really behaves, as far as it cannot do what was wished.
 /// - `now()` is the queue's time, `advance(duration)` returns when that much of it has passed.
-/// - `patience()` is how long a receive may have to wait for a message that is there: 0 for a queue in the same machine.
+/// - `patience()` is how long a receive may have to wait for a message that is there: 0 for a queue on this machine.
 /// - `reopen()` closes the queue and opens it again; false if it is not durable.
 template <class Fixture>
 concept MessageQueueFixture = requires(Fixture& fixture, Duration duration) {
