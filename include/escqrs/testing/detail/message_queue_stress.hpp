@@ -106,7 +106,7 @@ private:
     std::vector<std::string> failures_;
 };
 
-/// Sends every message of sessions `first`, `first + stride`, ... in batches; the sessions mixed, each in order, and now
+/// Sends every message of sessions `first`, `first + stride`, ... in batches, sessions mixed, each in order, and now
 /// and then a batch twice, as after a lost answer.
 template <class Queue>
 void send_sessions(Queue& queue, std::size_t first, std::size_t stride, std::size_t sessions, std::size_t per_session)
