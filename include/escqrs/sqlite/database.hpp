@@ -322,9 +322,14 @@ inline int Database::after_commit(void* self, sqlite3* handle, const char* name,
 
 inline bool Database::is_new_file(const Schema& schema)
 {
-    const std::int64_t application_id = query_integer("PRAGMA application_id");
-    const std::int64_t version = query_integer("PRAGMA user_version");
-    if (application_id == 0 && version == 0 && query_integer("SELECT count(*) FROM sqlite_schema") == 0) return true;
+    // One statement, so that all three are of one moment: another process may be creating the file.
+    Statement statement{*this, "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema) "
+                               "FROM pragma_application_id, pragma_user_version"};
+    auto rows = statement.query();
+    if (!rows.next()) return true;
+    const std::int64_t application_id = rows.integer(0);
+    const std::int64_t version = rows.integer(1);
+    if (application_id == 0 && version == 0 && rows.integer(2) == 0) return true;
 
     const auto refuse = [&](const std::string& problem) {
         return StoreError{"sqlite '" + path_ + "': " + problem};
