@@ -28,11 +28,12 @@ public:
 
     std::optional<AttendeeView> find(const AttendeeId& id);
 
-    /// At most `limit` attendees behind `after`, a cursor that an earlier page gave; empty: from the start.
+    /// At most `limit` (at least 1) attendees behind `after`, a cursor that an earlier page gave; empty: from the start.
     /// @throws std::invalid_argument if `after` is not such a cursor
     AttendeePage list(std::size_t limit, const std::string& after);
 
-    /// Position of the newest event in the read model: how far behind the log it is.
+    /// Position of the newest event in the read model: how far behind the log it is. Streams are handled in parallel, so
+    /// an older event of another attendee may still be on its way; an attendee's own place is `AttendeeView::position`.
     escqrs::GlobalPosition position();
 
     /// Attendees changed since `revision`, a number earlier calls gave (0: since ever), which is moved on.
@@ -40,6 +41,8 @@ public:
 
     /// Revision of the newest change.
     std::uint64_t revision();
+
+    const std::string& path() const noexcept;
 
 private:
     class Implementation;

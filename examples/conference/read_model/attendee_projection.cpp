@@ -1,0 +1,103 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include "attendee_projection.hpp"
+
+#include "../domain/attendee.hpp"
+
+#include <limits>
+#include <string_view>
+
+namespace conference {
+namespace {
+
+/// Text of the id of the attendee whose stream the event is in.
+std::string attendee_of(const escqrs::EventContext& context)
+{
+    if (context.stream.category() != Attendee::category) {
+        throw ProjectionError{"stream '" + context.stream.text() + "' is not an attendee's"};
+    }
+    return to_string(AttendeeId::parse(context.stream.id()));
+}
+
+void require_known(int rows_changed, const escqrs::EventContext& context)
+{
+    if (rows_changed == 1) return;
+    throw ProjectionError{"the read model has no attendee '" + context.stream.text() + "' to change"};
+}
+
+} // namespace
+
+AttendeeProjection::AttendeeProjection(escqrs::EventBus& bus, escqrs::sqlite::Database& database)
+    : insert_{database, "INSERT INTO attendee (id, registered, email, version, position, registered_at, updated_at,"
+                        " list_position, revision) VALUES (?1, 1, ?2, ?3, ?4, ?5, ?5, ?4, ?6) ON CONFLICT DO NOTHING"},
+      request_email_{database, "UPDATE attendee SET pending_email = ? WHERE id = ?"},
+      confirm_email_{database, "UPDATE attendee SET email = ?, pending_email = NULL WHERE id = ?"},
+      unregister_{database, "UPDATE attendee SET registered = 0, reason = ? WHERE id = ?"},
+      touch_{database, "UPDATE attendee SET version = ?, position = ?, updated_at = ?, revision = ? WHERE id = ?"},
+      owe_mail_{database, "INSERT INTO outgoing_mail (event_id, recipient, attendee_id, confirmation_id, created_at)"
+                          " VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"},
+      advance_{database, "UPDATE progress SET revision = revision + 1, position = max(position, ?) RETURNING revision"}
+{
+    subscribe<AttendeeRegistered>(bus);
+    subscribe<EmailChangeRequested>(bus);
+    subscribe<EmailChangeConfirmed>(bus);
+    subscribe<AttendeeUnregistered>(bus);
+}
+
+template <class Event>
+void AttendeeProjection::subscribe(escqrs::EventBus& bus)
+{
+    connections_.push_back(
+        bus.subscribe<Event>([this](const Event& event, const Context& context) { on(event, context); }));
+}
+
+std::uint64_t AttendeeProjection::next_revision(const Context& context)
+{
+    constexpr auto highest = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+    if (context.position.value() > highest || context.version.value() > highest) {
+        throw ProjectionError{"event " + to_string(context.id) + ": its position or version is beyond what can be stored"};
+    }
+    auto rows = advance_.query(context.position.value());
+    rows.next();
+    const auto revision = static_cast<std::uint64_t>(rows.integer(0));
+    while (rows.next()) {} // an UPDATE counts as done once its rows are
+    return revision;
+}
+
+void AttendeeProjection::on(const AttendeeRegistered& event, const Context& context)
+{
+    const std::string id = attendee_of(context);
+    const int inserted = insert_.run(id, event.email, context.version.value(), context.position.value(),
+                                     context.recorded_at, next_revision(context));
+    if (inserted != 1) throw ProjectionError{"attendee " + id + " is in the read model already"};
+}
+
+void AttendeeProjection::on(const EmailChangeRequested& event, const Context& context)
+{
+    const std::string id = attendee_of(context);
+    require_known(request_email_.run(event.email, id), context);
+    touch(id, context);
+    if (context.is_replay) return;
+    owe_mail_.run(to_string(context.id), event.email, id, to_string(event.confirmation_id), context.recorded_at);
+}
+
+void AttendeeProjection::on(const EmailChangeConfirmed& event, const Context& context)
+{
+    const std::string id = attendee_of(context);
+    require_known(confirm_email_.run(event.email, id), context);
+    touch(id, context);
+}
+
+void AttendeeProjection::on(const AttendeeUnregistered& event, const Context& context)
+{
+    const std::string id = attendee_of(context);
+    require_known(unregister_.run(event.reason, id), context);
+    touch(id, context);
+}
+
+void AttendeeProjection::touch(const std::string& id, const Context& context)
+{
+    const std::uint64_t revision = next_revision(context);
+    touch_.run(context.version.value(), context.position.value(), context.recorded_at, revision, id);
+}
+
+} // namespace conference

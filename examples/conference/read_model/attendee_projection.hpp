@@ -1,0 +1,62 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include "../domain/events.hpp"
+
+#include <escqrs/error.hpp>
+#include <escqrs/event_bus.hpp>
+#include <escqrs/sqlite/database.hpp>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace conference {
+
+/// An event does not fit what the read model shows.
+class ProjectionError : public escqrs::Error {
+public:
+    using Error::Error;
+};
+
+/// Keeps the read model: subscribes to the attendee events on a bus and writes what they tell.
+///
+/// It begins and commits nothing: whoever publishes does so inside a transaction on the same database, checks there by
+/// stream version that an event is neither a repeat nor early, and rolls back if publishing fails.
+///
+/// A request to change the email also leaves a row in `outgoing_mail`, in that same transaction, so the mail is owed
+/// exactly if the event was handled; never for a replayed event.
+/// @par Thread safety  none: events are published by the thread that uses the database
+class AttendeeProjection {
+public:
+    /// @param bus, database  must outlive the projection; the database is one of `read_model_schema`
+    AttendeeProjection(escqrs::EventBus& bus, escqrs::sqlite::Database& database);
+
+    AttendeeProjection(const AttendeeProjection&) = delete;
+    AttendeeProjection& operator=(const AttendeeProjection&) = delete;
+
+private:
+    using Context = escqrs::EventContext;
+
+    template <class Event>
+    void subscribe(escqrs::EventBus& bus);
+
+    void on(const AttendeeRegistered& event, const Context& context);
+    void on(const EmailChangeRequested& event, const Context& context);
+    void on(const EmailChangeConfirmed& event, const Context& context);
+    void on(const AttendeeUnregistered& event, const Context& context);
+
+    void touch(const std::string& id, const Context& context);
+    std::uint64_t next_revision(const Context& context);
+
+    escqrs::sqlite::Statement insert_;
+    escqrs::sqlite::Statement request_email_;
+    escqrs::sqlite::Statement confirm_email_;
+    escqrs::sqlite::Statement unregister_;
+    escqrs::sqlite::Statement touch_;
+    escqrs::sqlite::Statement owe_mail_;
+    escqrs::sqlite::Statement advance_;
+    std::vector<escqrs::EventBus::Connection> connections_; ///< last: they end before what they use
+};
+
+} // namespace conference

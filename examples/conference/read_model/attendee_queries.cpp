@@ -1,0 +1,190 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include "attendee_queries.hpp"
+
+#include "read_model_file.hpp"
+
+#include <escqrs/sqlite/database.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <mutex>
+#include <stdexcept>
+#include <string_view>
+#include <utility>
+
+namespace conference {
+namespace {
+
+using escqrs::sqlite::Database;
+using escqrs::sqlite::Statement;
+
+std::string select_attendees(std::string_view rest)
+{
+    return std::string{"SELECT "}.append(attendee_columns).append(", list_position FROM attendee ").append(rest);
+}
+constexpr int list_position_column = 9;
+
+/// Where a page ends: "<log position of the registration>-<attendee id>".
+struct Cursor {
+    std::int64_t list_position = 0;
+    std::string attendee_id;
+};
+
+std::string to_text(const Cursor& cursor) { return std::to_string(cursor.list_position) + "-" + cursor.attendee_id; }
+
+Cursor parse_cursor(const std::string& text)
+{
+    if (text.empty()) return {};
+    Cursor cursor;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), cursor.list_position);
+    const auto length = static_cast<std::size_t>(end - text.data());
+    try {
+        if (error == std::errc{} && cursor.list_position > 0 && length < text.size() && text[length] == '-') {
+            cursor.attendee_id = to_string(AttendeeId::parse(std::string_view{text}.substr(length + 1)));
+            return cursor;
+        }
+    } catch (const escqrs::InvalidIdentifier&) {
+        throw std::invalid_argument{"not a cursor of this list"};
+    }
+    throw std::invalid_argument{"not a cursor of this list"};
+}
+
+/// One reading connection, for one thread at a time.
+class Reader {
+public:
+    explicit Reader(const std::string& path) : database_{path, read_model_schema} {}
+
+    std::optional<AttendeeView> find(const AttendeeId& id)
+    {
+        const std::string text = to_string(id);
+        auto rows = find_.query(text);
+        if (!rows.next()) return std::nullopt;
+        return read_attendee(rows);
+    }
+
+    AttendeePage list(std::size_t limit, const Cursor& after)
+    {
+        limit = std::max<std::size_t>(limit, 1);
+        AttendeePage page;
+        Cursor last;
+        auto rows = list_.query(after.list_position, after.attendee_id, limit + 1);
+        while (rows.next()) {
+            if (page.attendees.size() == limit) { // there is one more
+                page.next = to_text(last);
+                break;
+            }
+            page.attendees.push_back(read_attendee(rows));
+            last = {rows.integer(list_position_column), std::string{rows.text(0)}};
+        }
+        return page;
+    }
+
+    std::vector<AttendeeView> changed_since(std::uint64_t& revision)
+    {
+        std::vector<AttendeeView> changed;
+        auto rows = changed_.query(revision);
+        std::uint64_t newest = revision;
+        while (rows.next()) {
+            changed.push_back(read_attendee(rows));
+            newest = static_cast<std::uint64_t>(rows.integer(list_position_column + 1));
+        }
+        revision = newest;
+        return changed;
+    }
+
+    std::uint64_t position() { return number(position_); }
+    std::uint64_t revision() { return number(revision_); }
+
+private:
+    static std::uint64_t number(Statement& statement)
+    {
+        auto rows = statement.query();
+        return rows.next() ? static_cast<std::uint64_t>(rows.integer(0)) : 0;
+    }
+
+    Database database_;
+    Statement find_{database_, select_attendees("WHERE id = ?")};
+    Statement list_{database_,
+                    select_attendees("WHERE (list_position, id) > (?, ?) ORDER BY list_position, id LIMIT ?")};
+    Statement changed_{database_, "SELECT " + std::string{attendee_columns} +
+                                      ", list_position, revision FROM attendee WHERE revision > ? ORDER BY revision"};
+    Statement position_{database_, "SELECT position FROM progress"};
+    Statement revision_{database_, "SELECT revision FROM progress"};
+};
+
+} // namespace
+
+/// Lends each caller a connection of its own, so that readers wait neither for each other nor for the worker.
+class AttendeeQueries::Implementation {
+public:
+    explicit Implementation(std::string path) : path_{std::move(path)} { give_back(std::make_unique<Reader>(path_)); }
+
+    template <class Ask>
+    auto ask(Ask question)
+    {
+        auto reader = borrow();
+        auto answer = question(*reader);
+        give_back(std::move(reader));
+        return answer; // a reader whose question threw is not used again
+    }
+
+    const std::string& path() const noexcept { return path_; }
+
+private:
+    std::unique_ptr<Reader> borrow()
+    {
+        {
+            const std::scoped_lock lock{mutex_};
+            if (!idle_.empty()) {
+                auto reader = std::move(idle_.back());
+                idle_.pop_back();
+                return reader;
+            }
+        }
+        return std::make_unique<Reader>(path_);
+    }
+
+    void give_back(std::unique_ptr<Reader> reader)
+    {
+        const std::scoped_lock lock{mutex_};
+        idle_.push_back(std::move(reader));
+    }
+
+    const std::string path_;
+    std::mutex mutex_;
+    std::vector<std::unique_ptr<Reader>> idle_;
+};
+
+AttendeeQueries::AttendeeQueries(const std::string& path) : implementation_{std::make_unique<Implementation>(path)} {}
+
+AttendeeQueries::~AttendeeQueries() = default;
+
+std::optional<AttendeeView> AttendeeQueries::find(const AttendeeId& id)
+{
+    return implementation_->ask([&](Reader& reader) { return reader.find(id); });
+}
+
+AttendeePage AttendeeQueries::list(std::size_t limit, const std::string& after)
+{
+    const Cursor cursor = parse_cursor(after);
+    return implementation_->ask([&](Reader& reader) { return reader.list(limit, cursor); });
+}
+
+escqrs::GlobalPosition AttendeeQueries::position()
+{
+    return escqrs::GlobalPosition{implementation_->ask([](Reader& reader) { return reader.position(); })};
+}
+
+std::vector<AttendeeView> AttendeeQueries::changed_since(std::uint64_t& revision)
+{
+    return implementation_->ask([&](Reader& reader) { return reader.changed_since(revision); });
+}
+
+std::uint64_t AttendeeQueries::revision()
+{
+    return implementation_->ask([](Reader& reader) { return reader.revision(); });
+}
+
+const std::string& AttendeeQueries::path() const noexcept { return implementation_->path(); }
+
+} // namespace conference

@@ -1,0 +1,195 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include "attendee_watcher.hpp"
+
+#include <escqrs/error.hpp>
+
+#include <escqrs/sqlite/database.hpp>
+
+#include <algorithm>
+#include <condition_variable>
+#include <cstdint>
+#include <exception>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace conference {
+namespace {
+
+constexpr std::chrono::milliseconds longest_delay_after_failure{1000};
+
+/// Tells cheaply whether any other connection has written to the file: SQLite looks at shared memory, not at the file.
+class ChangeDetector {
+public:
+    explicit ChangeDetector(const std::string& path) : database_{path} {}
+
+    std::int64_t version()
+    {
+        auto rows = statement_.query();
+        return rows.next() ? rows.integer(0) : 0;
+    }
+
+private:
+    escqrs::sqlite::Database database_;
+    escqrs::sqlite::Statement statement_{database_, "PRAGMA data_version"};
+};
+
+} // namespace
+
+struct AttendeeWatcher::Watch::Entry {
+    AttendeeId id;
+    Callback changed;
+    escqrs::StreamVersion seen; ///< newest state reported, or there when the watch began
+    bool ended = false;
+};
+
+class AttendeeWatcher::Implementation : public std::enable_shared_from_this<Implementation> {
+public:
+    using EntryPointer = std::shared_ptr<Watch::Entry>;
+
+    Implementation(AttendeeQueries& queries, std::chrono::milliseconds poll_interval)
+        : queries_{&queries}, detector_{queries.path()}, poll_interval_{poll_interval},
+          thread_{[this](const std::stop_token& stop) { run(stop); }}
+    {
+    }
+
+    void stop()
+    {
+        thread_.request_stop();
+        thread_.join();
+    }
+
+    std::unique_ptr<Watch> watch(const AttendeeId& id, Callback changed)
+    {
+        // The revision first: what changes after it is polled, and the version tells what is newer than this moment.
+        const std::uint64_t revision = queries_->revision();
+        const auto now = queries_->find(id);
+        auto entry = std::make_shared<Watch::Entry>();
+        entry->id = id;
+        entry->changed = std::move(changed);
+        if (now) entry->seen = now->version;
+        std::unique_ptr<Watch> watch{new Watch{shared_from_this(), entry}};
+        {
+            const std::scoped_lock lock{mutex_};
+            if (entries_.empty()) revision_ = std::max(revision_, revision); // nobody needs what was before
+            entries_.emplace(id, std::move(entry));
+        }
+        wake_.notify_all();
+        return watch;
+    }
+
+    void end(const EntryPointer& entry) noexcept
+    {
+        Callback unused; // destroyed without the lock: what it holds may end other watches
+        std::unique_lock lock{mutex_};
+        entry->ended = true;
+        const auto [begin, end] = entries_.equal_range(entry->id);
+        const auto found = std::find_if(begin, end, [&](const auto& known) { return known.second == entry; });
+        if (found != end) entries_.erase(found);
+        if (running_ == entry) {
+            if (std::this_thread::get_id() == thread_id_) return; // inside its own callback
+            done_.wait(lock, [&] { return running_ != entry; });
+        }
+        unused.swap(entry->changed);
+        lock.unlock();
+    }
+
+private:
+    void run(const std::stop_token& stop)
+    {
+        auto delay = poll_interval_;
+        std::unique_lock lock{mutex_};
+        thread_id_ = std::this_thread::get_id();
+        while (wake_.wait(lock, stop, [&] { return !entries_.empty(); })) {
+            const std::uint64_t revision = revision_;
+            lock.unlock();
+            const bool good = poll(revision);
+            delay = good ? poll_interval_ : std::min(2 * delay, longest_delay_after_failure);
+            lock.lock();
+            wake_.wait_for(lock, stop, delay, [] { return false; });
+        }
+    }
+
+    /// @return false if the read model could not be read
+    bool poll(std::uint64_t revision) noexcept
+    {
+        std::vector<AttendeeView> changes;
+        try {
+            const std::int64_t version = detector_.version();
+            if (version == version_) return true;
+            changes = queries_->changed_since(revision);
+            version_ = version;
+        } catch (const std::exception&) {
+            return false; // the revision stands, so the next poll finds these changes too
+        }
+        {
+            const std::scoped_lock lock{mutex_};
+            revision_ = std::max(revision_, revision);
+        }
+        for (const AttendeeView& view : changes) tell(view);
+        return true;
+    }
+
+    void tell(const AttendeeView& view)
+    {
+        std::vector<EntryPointer> watching;
+        std::unique_lock lock{mutex_};
+        const auto [begin, end] = entries_.equal_range(view.id);
+        for (auto entry = begin; entry != end; ++entry) watching.push_back(entry->second);
+        for (const EntryPointer& entry : watching) {
+            if (entry->ended || view.version <= entry->seen) continue;
+            entry->seen = view.version;
+            running_ = entry;
+            lock.unlock();
+            entry->changed(view);
+            Callback unused;
+            lock.lock();
+            running_.reset();
+            if (entry->ended) unused.swap(entry->changed); // by its own callback
+            lock.unlock();
+            done_.notify_all();
+            unused = nullptr;
+            lock.lock();
+        }
+    }
+
+    AttendeeQueries* queries_;
+    ChangeDetector detector_; ///< used by the thread only, like `version_`
+    std::optional<std::int64_t> version_;
+    const std::chrono::milliseconds poll_interval_;
+
+    std::mutex mutex_;
+    std::condition_variable_any wake_;
+    std::condition_variable done_;
+    std::unordered_multimap<AttendeeId, EntryPointer> entries_;
+    EntryPointer running_; ///< whose callback runs
+    std::uint64_t revision_ = 0; ///< changes up to this one have been told
+
+    std::thread::id thread_id_;
+    std::jthread thread_; ///< last: it uses all of the above
+};
+
+AttendeeWatcher::Watch::Watch(std::shared_ptr<Implementation> watcher, std::shared_ptr<Entry> entry) noexcept
+    : watcher_{std::move(watcher)}, entry_{std::move(entry)}
+{
+}
+
+AttendeeWatcher::Watch::~Watch() { watcher_->end(entry_); }
+
+AttendeeWatcher::AttendeeWatcher(AttendeeQueries& queries, std::chrono::milliseconds poll_interval)
+    : implementation_{std::make_shared<Implementation>(queries, poll_interval)}
+{
+}
+
+AttendeeWatcher::~AttendeeWatcher() { implementation_->stop(); }
+
+std::unique_ptr<AttendeeWatcher::Watch> AttendeeWatcher::watch(const AttendeeId& id, Callback changed)
+{
+    return implementation_->watch(id, std::move(changed));
+}
+
+} // namespace conference

@@ -1,0 +1,68 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include "read_model_file.hpp"
+
+namespace conference {
+
+// The ids are texts, so that people can look into the file with any SQLite tool. Moments are microseconds since 1970.
+const escqrs::sqlite::Schema read_model_schema{
+    .name = "conference read model",
+    .application_id = 0x43'6F'6E'66, // "Conf"
+    .version = 1,
+    .sql = R"sql(
+        CREATE TABLE attendee (
+            id            TEXT PRIMARY KEY,
+            registered    INTEGER NOT NULL,
+            email         TEXT NOT NULL,
+            pending_email TEXT,
+            reason        TEXT,
+            version       INTEGER NOT NULL,
+            position      INTEGER NOT NULL,
+            registered_at INTEGER NOT NULL,
+            updated_at    INTEGER NOT NULL,
+            list_position INTEGER NOT NULL, -- log position of the registration
+            revision      INTEGER NOT NULL  -- number of the last change: the newest change in the file has the highest
+        ) STRICT;
+        CREATE UNIQUE INDEX attendee_by_registration ON attendee (list_position, id);
+        CREATE INDEX attendee_by_revision ON attendee (revision);
+
+        CREATE TABLE progress (
+            only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+            revision INTEGER NOT NULL,
+            position INTEGER NOT NULL -- of the newest event shown
+        ) STRICT;
+        INSERT INTO progress VALUES (1, 0, 0);
+
+        CREATE TABLE outgoing_mail (
+            event_id        TEXT PRIMARY KEY, -- one mail for each event, however often it is delivered
+            recipient       TEXT NOT NULL,
+            attendee_id     TEXT NOT NULL,
+            confirmation_id TEXT NOT NULL,
+            created_at      INTEGER NOT NULL,
+            sent_at         INTEGER,
+            attempts        INTEGER NOT NULL DEFAULT 0, -- begun so far
+            not_before      INTEGER NOT NULL DEFAULT 0, -- nobody may begin the next attempt earlier
+            last_error      TEXT
+        ) STRICT;
+        CREATE INDEX unsent_mail ON outgoing_mail (not_before, created_at) WHERE sent_at IS NULL;
+    )sql"};
+
+AttendeeView read_attendee(const escqrs::sqlite::Rows& row)
+{
+    const auto optional_text = [&](int column) -> std::optional<std::string> {
+        if (row.is_null(column)) return std::nullopt;
+        return std::string{row.text(column)};
+    };
+    AttendeeView view;
+    view.id = AttendeeId::parse(row.text(0));
+    view.registered = row.integer(1) != 0;
+    view.email = row.text(2);
+    view.pending_email = optional_text(3);
+    view.reason = optional_text(4);
+    view.version = escqrs::StreamVersion{static_cast<std::uint64_t>(row.integer(5))};
+    view.position = escqrs::GlobalPosition{static_cast<std::uint64_t>(row.integer(6))};
+    view.registered_at = row.time(7);
+    view.updated_at = row.time(8);
+    return view;
+}
+
+} // namespace conference

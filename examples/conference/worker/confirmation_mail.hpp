@@ -1,0 +1,28 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include "mail.hpp"
+#include "mail_outbox.hpp"
+
+#include <string>
+
+namespace conference {
+
+/// Writes the mail that asks for the confirmation of a new address.
+/// @par Thread safety  any thread
+class ConfirmationMailWriter {
+public:
+    /// @param public_url  how people reach the page, without a slash at the end
+    /// @param from        address the mails come from; empty: no-reply at the host of `public_url`
+    /// @throws MailError if one of them cannot stand in a mail
+    ConfirmationMailWriter(std::string public_url, std::string from);
+
+    Mail operator()(const OwedMail& owed) const;
+
+private:
+    std::string public_url_;
+    std::string host_; ///< as it stands behind an @
+    std::string from_;
+};
+
+} // namespace conference

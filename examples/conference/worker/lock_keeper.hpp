@@ -1,0 +1,82 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include "message_receiver_ref.hpp"
+
+#include <escqrs/clock.hpp>
+#include <escqrs/messaging.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <vector>
+
+namespace conference {
+
+/// Keeps the locks of a batch while it is handled: renews them when half of their time is over.
+///
+/// A lock that is lost all the same does no harm: the message comes again, to us or to others, as a duplicate.
+/// @par Thread safety  none
+class LockKeeper {
+public:
+    /// @param messages  just received; must outlive the keeper
+    LockKeeper(MessageReceiverRef receiver, std::span<escqrs::ReceivedMessage> messages, const escqrs::Clock& clock)
+        : receiver_{std::move(receiver)}, messages_{messages}, clock_{&clock}, lost_(messages.size(), false)
+    {
+        plan();
+    }
+
+    /// Renews what is to be renewed now. To be called often: before each message.
+    void renew_if_due()
+    {
+        if (clock_->now() < renew_at_) return;
+        for (std::size_t index = 0; index < messages_.size(); ++index) {
+            if (!lost_[index] && !is_renewed_with_its_session(index)) renew(index);
+        }
+        plan();
+    }
+
+    bool is_lost(std::size_t index) const { return lost_[index]; }
+
+private:
+    /// The lock of a message with a session is the session's: the first of a session's messages renews it for all.
+    bool is_renewed_with_its_session(std::size_t index)
+    {
+        auto& message = messages_[index];
+        if (message.message.session_id.empty()) return false;
+        for (std::size_t earlier = 0; earlier < index; ++earlier) {
+            if (messages_[earlier].message.session_id != message.message.session_id) continue;
+            message.locked_until = messages_[earlier].locked_until;
+            lost_[index] = lost_[earlier];
+            return true;
+        }
+        return false;
+    }
+
+    void renew(std::size_t index)
+    {
+        try {
+            receiver_.renew_lock(messages_[index]);
+        } catch (const escqrs::MessageLockLost&) {
+            lost_[index] = true;
+        }
+    }
+
+    void plan()
+    {
+        const escqrs::Timestamp now = clock_->now();
+        renew_at_ = escqrs::Timestamp::max();
+        for (std::size_t index = 0; index < messages_.size(); ++index) {
+            if (lost_[index]) continue;
+            renew_at_ = std::min(renew_at_, now + (messages_[index].locked_until - now) / 2);
+        }
+    }
+
+    MessageReceiverRef receiver_;
+    std::span<escqrs::ReceivedMessage> messages_;
+    const escqrs::Clock* clock_;
+    std::vector<bool> lost_;
+    escqrs::Timestamp renew_at_{};
+};
+
+} // namespace conference

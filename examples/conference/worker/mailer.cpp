@@ -1,0 +1,91 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include "mailer.hpp"
+
+#include "readable_text.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <string>
+#include <utility>
+
+namespace conference {
+namespace {
+
+constexpr std::size_t max_error_length = 500;
+
+} // namespace
+
+Mailer::Mailer(escqrs::sqlite::Database& read_model, MailTransport& transport, ConfirmationMailWriter writer,
+               MailerOptions options)
+    : outbox_{read_model}, transport_{&transport}, writer_{std::move(writer)}, options_{std::move(options)}
+{
+}
+
+void Mailer::run(std::stop_token stop)
+{
+    Backoff outage{options_.first_delay, options_.longest_delay, options_.jitter};
+    while (!stop.stop_requested()) {
+        escqrs::Duration wait = options_.poll_interval;
+        try {
+            send_due(stop);
+            outage.reset();
+        } catch (const std::exception& error) {
+            if (stop.stop_requested()) return;
+            wait = outage.next();
+            options_.log("mails have to wait: " + readable(error.what(), max_error_length));
+        }
+        sleep_for(*options_.clock, wait, stop);
+    }
+}
+
+std::size_t Mailer::send_due(const std::stop_token& stop)
+{
+    std::size_t sent = 0;
+    while (!stop.stop_requested()) {
+        const auto owed = outbox_.claim(options_.clock->now(), transport_->time_limit());
+        if (!owed) break;
+        if (send(*owed, stop)) ++sent;
+    }
+    return sent;
+}
+
+bool Mailer::send(const OwedMail& owed, const std::stop_token& stop)
+{
+    try {
+        transport_->deliver(writer_(owed), stop);
+    } catch (const MailServerUnavailable& error) {
+        outbox_.put_off(owed, options_.clock->now(), readable(error.what(), max_error_length));
+        throw;
+    } catch (const std::exception& error) {
+        const std::string text = readable(error.what(), max_error_length);
+        outbox_.put_off(owed, options_.clock->now() + delay_after(owed.attempt), text);
+        options_.log("mail of event " + to_string(owed.event_id) + ", attempt " + std::to_string(owed.attempt) + ": " + text);
+        return false;
+    }
+    mark_sent(owed, stop);
+    return true;
+}
+
+/// Not giving up easily here is what keeps a mail from being sent twice.
+void Mailer::mark_sent(const OwedMail& owed, const std::stop_token& stop)
+{
+    Backoff backoff{options_.first_delay, options_.longest_delay, options_.jitter};
+    while (true) {
+        try {
+            outbox_.mark_sent(owed, options_.clock->now());
+            return;
+        } catch (const escqrs::StoreError& error) {
+            options_.log("cannot mark a mail as sent: " + readable(error.what(), max_error_length));
+            if (!sleep_for(*options_.clock, backoff.next(), stop)) throw;
+        }
+    }
+}
+
+escqrs::Duration Mailer::delay_after(std::uint32_t attempt)
+{
+    Backoff backoff{options_.first_delay, options_.longest_delay, options_.jitter};
+    for (std::uint32_t earlier = 1; earlier < std::min<std::uint32_t>(attempt, 32); ++earlier) backoff.next();
+    return backoff.next();
+}
+
+} // namespace conference

@@ -1,0 +1,75 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/messaging.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <stop_token>
+#include <utility>
+#include <vector>
+
+namespace conference {
+
+/// Refers to a message receiver of any type, which is chosen at run time and must live longer. Copies refer to the same.
+/// @par Thread safety  as the receiver
+class MessageReceiverRef {
+public:
+    template <escqrs::MessageReceiver Receiver>
+        requires(!std::same_as<Receiver, MessageReceiverRef>)
+    explicit MessageReceiverRef(Receiver& receiver) : receiver_{std::make_shared<Model<Receiver>>(receiver)}
+    {
+    }
+
+    std::vector<escqrs::ReceivedMessage> receive(std::size_t at_most, escqrs::Duration wait, std::stop_token stop)
+    {
+        return receiver_->receive(at_most, wait, std::move(stop));
+    }
+    void settle(const escqrs::ReceivedMessage& message, const escqrs::Disposition& disposition)
+    {
+        receiver_->settle(message, disposition);
+    }
+    std::vector<escqrs::SettlementResult> settle(std::span<const escqrs::Settlement> settlements)
+    {
+        return receiver_->settle(settlements);
+    }
+    void renew_lock(escqrs::ReceivedMessage& message) { receiver_->renew_lock(message); }
+
+private:
+    struct Interface {
+        virtual ~Interface() = default;
+        virtual std::vector<escqrs::ReceivedMessage> receive(std::size_t, escqrs::Duration, std::stop_token) = 0;
+        virtual void settle(const escqrs::ReceivedMessage&, const escqrs::Disposition&) = 0;
+        virtual std::vector<escqrs::SettlementResult> settle(std::span<const escqrs::Settlement>) = 0;
+        virtual void renew_lock(escqrs::ReceivedMessage&) = 0;
+    };
+
+    template <class Receiver>
+    struct Model final : Interface {
+        explicit Model(Receiver& chosen) noexcept : receiver{&chosen} {}
+
+        std::vector<escqrs::ReceivedMessage> receive(std::size_t at_most, escqrs::Duration wait, std::stop_token stop) override
+        {
+            return receiver->receive(at_most, wait, std::move(stop));
+        }
+        void settle(const escqrs::ReceivedMessage& message, const escqrs::Disposition& disposition) override
+        {
+            receiver->settle(message, disposition);
+        }
+        std::vector<escqrs::SettlementResult> settle(std::span<const escqrs::Settlement> settlements) override
+        {
+            return receiver->settle(settlements);
+        }
+        void renew_lock(escqrs::ReceivedMessage& message) override { receiver->renew_lock(message); }
+
+        Receiver* receiver;
+    };
+
+    std::shared_ptr<Interface> receiver_;
+};
+
+static_assert(escqrs::MessageReceiver<MessageReceiverRef>);
+
+} // namespace conference

@@ -1,0 +1,235 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include "message_worker.hpp"
+
+#include "lock_keeper.hpp"
+#include "readable_text.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <span>
+#include <unordered_set>
+#include <utility>
+#include <variant>
+
+namespace conference {
+namespace {
+
+using escqrs::ReceivedMessage;
+using escqrs::Settlement;
+
+/// What a message may carry away of an error: the queue limits its size.
+constexpr std::size_t max_error_length = 500;
+constexpr std::size_t max_description_length = 4000;
+
+/// An earlier event of the stream has not been handled yet.
+class OutOfOrder : public escqrs::Error {
+public:
+    using Error::Error;
+};
+
+/// True if a failure comes from the read model's state, and would come with any other message as well.
+bool is_outage(const std::exception_ptr& failure)
+{
+    try {
+        std::rethrow_exception(failure);
+    } catch (const escqrs::EventDispatchError& error) {
+        return std::ranges::any_of(error.failures(), is_outage);
+    } catch (const escqrs::sqlite::DatabaseError& error) {
+        const int code = error.code() & 0xFF; // the rest tells the kind of kind
+        return code != SQLITE_CONSTRAINT && code != SQLITE_MISMATCH && code != SQLITE_TOOBIG;
+    } catch (const escqrs::StoreError&) {
+        return true;
+    } catch (...) {
+        return false;
+    }
+}
+
+} // namespace
+
+MessageWorker::MessageWorker(MessageReceiverRef receiver, escqrs::sqlite::Database& read_model, escqrs::EventBus& bus,
+                             MessageWorkerOptions options)
+    : receiver_{std::move(receiver)}, read_model_{&read_model}, bus_{&bus}, options_{std::move(options)},
+      checkpoint_{read_model, "attendees"}
+{
+}
+
+void MessageWorker::run(std::stop_token stop)
+{
+    Backoff pause{options_.first_delay, options_.longest_pause, options_.jitter};
+    Backoff outage{options_.first_delay, options_.longest_outage_delay, options_.jitter};
+    while (!stop.stop_requested()) {
+        try {
+            const BatchResult result = work_once(stop);
+            outage.reset();
+            if (result.abandoned == 0) pause.reset();
+            else sleep_for(*options_.clock, pause.next(), stop); // they come again at once, and nothing may have changed yet
+        } catch (const escqrs::StoreError& error) {
+            options_.log("read model unavailable, waiting for it: " + readable(error.what(), max_error_length));
+            wait_for_read_model(outage, stop);
+        } catch (const std::exception& error) {
+            options_.log("worker failed, trying again: " + readable(error.what(), max_error_length));
+            sleep_for(*options_.clock, outage.next(), stop);
+        }
+    }
+}
+
+/// Every delivery counts against a message. So while nothing can be written, none is taken: an outage, however long, costs
+/// a message one delivery and no more.
+void MessageWorker::wait_for_read_model(Backoff& backoff, const std::stop_token& stop)
+{
+    while (sleep_for(*options_.clock, backoff.next(), stop)) {
+        try {
+            escqrs::sqlite::Transaction transaction{*read_model_};
+            read_model_->execute("UPDATE progress SET revision = revision");
+            transaction.commit();
+            options_.log("read model available again");
+            return;
+        } catch (const escqrs::StoreError& error) {
+            options_.log("read model still unavailable: " + readable(error.what(), max_error_length));
+        }
+    }
+}
+
+BatchResult MessageWorker::work_once(std::stop_token stop)
+{
+    auto batch = receiver_.receive(options_.batch_size, options_.max_wait, stop);
+    if (batch.empty()) return {};
+    std::vector<std::optional<Verdict>> verdicts;
+    try {
+        verdicts = handle(batch, stop);
+    } catch (...) {
+        give_back(batch);
+        throw;
+    }
+    return settle(batch, verdicts);
+}
+
+/// One verdict for each message; none for one whose lock is lost.
+std::vector<std::optional<MessageWorker::Verdict>> MessageWorker::handle(std::vector<ReceivedMessage>& batch,
+                                                                         const std::stop_token& stop)
+{
+    std::vector<std::optional<Verdict>> verdicts(batch.size());
+    if (stop.stop_requested()) {
+        std::ranges::fill(verdicts, Verdict{});
+        return verdicts;
+    }
+    LockKeeper locks{receiver_, batch, *options_.clock};
+    std::unordered_set<std::string_view> failed_sessions;
+    escqrs::sqlite::Transaction transaction{*read_model_};
+    for (std::size_t index = 0; index < batch.size(); ++index) {
+        const ReceivedMessage& message = batch[index];
+        const std::string& session = message.message.session_id;
+        locks.renew_if_due();
+        if (locks.is_lost(index)) {
+            failed_sessions.insert(session);
+        } else if (stop.stop_requested() || (!session.empty() && failed_sessions.contains(session))) {
+            verdicts[index] = Verdict{};
+        } else {
+            verdicts[index] = handle_one(message);
+            if (verdicts[index]->outcome != Outcome::handled) failed_sessions.insert(session);
+        }
+    }
+    transaction.commit();
+    return verdicts;
+}
+
+MessageWorker::Verdict MessageWorker::handle_one(const ReceivedMessage& message)
+{
+    const auto verdict = [](Outcome outcome, const char* reason, const std::exception& error) {
+        return Verdict{outcome, reason, readable(error.what(), max_description_length)};
+    };
+    try {
+        escqrs::sqlite::Savepoint part{*read_model_};
+        apply(message.message);
+        part.commit();
+        return {Outcome::handled, {}, {}};
+    } catch (const escqrs::UnknownEventType& error) {
+        return verdict(Outcome::poison, "UnknownEventType", error);
+    } catch (const escqrs::CodecError& error) {
+        return verdict(Outcome::poison, "CodecError", error);
+    } catch (const OutOfOrder& error) {
+        return verdict(Outcome::failed, "OutOfOrder", error);
+    } catch (const std::exception& error) {
+        if (is_outage(std::current_exception())) throw escqrs::StoreError{error.what()};
+        // After some errors SQLite has rolled back everything, not only the part.
+        if (!read_model_->in_transaction()) throw escqrs::StoreError{error.what()};
+        return verdict(Outcome::failed, "HandlerFailed", error);
+    }
+}
+
+void MessageWorker::apply(const escqrs::Message& message)
+{
+    using escqrs::sqlite::Advance;
+    events_.decode(message, [this](const auto& event, const escqrs::EventContext& context) {
+        if (context.version == escqrs::StreamVersion{}) throw escqrs::CodecError{"stream version: expected at least 1, found 0"};
+        const Advance advance = checkpoint_.advance(context.stream, context.version);
+        if (advance == Advance::apply) bus_->publish(event, context);
+        if (advance == Advance::gap) {
+            throw OutOfOrder{"stream '" + context.stream.text() + "': expected event version " +
+                             std::to_string(checkpoint_.version_of(context.stream).next().value()) + ", found " +
+                             std::to_string(context.version.value())};
+        }
+    });
+}
+
+escqrs::Disposition MessageWorker::disposition_of(const ReceivedMessage& message, const Verdict& verdict)
+{
+    if (verdict.outcome == Outcome::handled) return escqrs::Complete{};
+    if (verdict.reason.empty()) return escqrs::Abandon{};
+    const auto log = [&](const char* what) {
+        options_.log("message '" + readable(message.message.message_id, 128) + "' " + what + ": " + verdict.reason + ": " +
+                     readable(verdict.description, max_error_length));
+    };
+    if (verdict.outcome == Outcome::poison || message.delivery_count >= options_.max_attempts) {
+        log("dead-lettered");
+        return escqrs::DeadLetter{verdict.reason, verdict.description};
+    }
+    log("given back");
+    return escqrs::Abandon{{{"lastError", verdict.reason + ": " + readable(verdict.description, max_error_length)}}};
+}
+
+BatchResult MessageWorker::settle(const std::vector<ReceivedMessage>& batch,
+                                  const std::vector<std::optional<Verdict>>& verdicts)
+{
+    BatchResult result;
+    result.received = batch.size();
+    std::vector<Settlement> settlements;
+    settlements.reserve(batch.size());
+    for (std::size_t index = 0; index < batch.size(); ++index) {
+        if (!verdicts[index]) continue;
+        settlements.push_back({batch[index], disposition_of(batch[index], *verdicts[index])});
+        const auto& disposition = settlements.back().disposition;
+        if (std::holds_alternative<escqrs::Complete>(disposition)) ++result.completed;
+        else if (std::holds_alternative<escqrs::DeadLetter>(disposition)) ++result.dead_lettered;
+        else ++result.abandoned;
+    }
+    try {
+        receiver_.settle(settlements);
+    } catch (const escqrs::TransportError&) {
+        // A message may be too large to take a property as well. That must not keep the others from being settled.
+        bool changed = false;
+        for (auto& settlement : settlements) {
+            auto* const abandon = std::get_if<escqrs::Abandon>(&settlement.disposition);
+            if (abandon == nullptr || abandon->properties.empty()) continue;
+            abandon->properties.clear();
+            changed = true;
+        }
+        if (!changed) throw;
+        receiver_.settle(settlements);
+    }
+    return result;
+}
+
+void MessageWorker::give_back(const std::vector<ReceivedMessage>& batch) noexcept
+{
+    try {
+        std::vector<Settlement> settlements;
+        for (const ReceivedMessage& message : batch) settlements.push_back({message, escqrs::Abandon{}});
+        receiver_.settle(settlements);
+    } catch (const std::exception& error) {
+        // Their locks run out by themselves.
+        options_.log("cannot give messages back: " + readable(error.what(), max_error_length));
+    }
+}
+
+} // namespace conference

@@ -1,0 +1,102 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include "../domain/attendee.hpp"
+#include "backoff.hpp"
+#include "message_receiver_ref.hpp"
+#include "worker_log.hpp"
+
+#include <escqrs/clock.hpp>
+#include <escqrs/cloud_events.hpp>
+#include <escqrs/event_bus.hpp>
+#include <escqrs/messaging.hpp>
+#include <escqrs/sqlite/checkpoint.hpp>
+#include <escqrs/sqlite/database.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace conference {
+
+struct MessageWorkerOptions {
+    std::size_t batch_size = 100;                        ///< messages handled in one transaction
+    escqrs::Duration max_wait = std::chrono::seconds{1}; ///< for messages, before looking round again
+    std::uint32_t max_attempts = 8;                      ///< at a message; not more than the queue itself allows
+    escqrs::Duration first_delay = std::chrono::milliseconds{50};
+    escqrs::Duration longest_pause = std::chrono::seconds{1};  ///< after a batch in which a message had to be given back
+    escqrs::Duration longest_outage_delay = std::chrono::seconds{10}; ///< between looks whether read model or queue is back
+    escqrs::Clock* clock = &escqrs::system_clock();
+    Jitter jitter = random_jitter();
+    WorkerLog log = [](std::string_view) {};
+};
+
+/// What became of a batch.
+struct BatchResult {
+    std::size_t received = 0;
+    std::size_t completed = 0; ///< handled, or a duplicate of what was handled before
+    std::size_t abandoned = 0;
+    std::size_t dead_lettered = 0;
+
+    friend bool operator==(const BatchResult&, const BatchResult&) = default;
+};
+
+/// Takes events off a queue and publishes each once on a bus, whose subscribers write the read model.
+///
+/// One transaction covers what the subscribers wrote for a batch and how far each stream has come; messages are settled
+/// only after it was committed. So a crash at any moment brings messages again as duplicates, which change nothing:
+/// - handled, or a duplicate: complete;
+/// - a subscriber failed, or an earlier event of the stream is missing: what was written for the message is undone and it
+///   is abandoned with the error as property "lastError"; at the last attempt it is dead-lettered;
+/// - no event this program knows: dead-lettered at once;
+/// - the read model can't be written: everything is given back, and nothing is received until it can be again.
+///
+/// What follows a failed message in its session and batch is given back unhandled. Any number of workers, in any number
+/// of processes, may share queue and read model: SQLite lets one transaction write at a time.
+/// @par Thread safety  none; `run` it in a thread of its own
+class MessageWorker {
+public:
+    /// @param read_model, bus  must outlive the worker, as what `receiver` refers to; subscribers write to `read_model` and
+    ///        to nothing else
+    MessageWorker(MessageReceiverRef receiver, escqrs::sqlite::Database& read_model, escqrs::EventBus& bus,
+                  MessageWorkerOptions options = {});
+
+    /// Receives one batch and handles it. If stopped in between, what was not handled yet is given back.
+    /// @throws StoreError if the read model can't be written; the messages have been given back
+    /// @throws TransportError if the queue can't be reached; what was handled stays so
+    BatchResult work_once(std::stop_token stop = {});
+
+    /// Works until stopped. Reports failures to the log and goes on.
+    void run(std::stop_token stop);
+
+private:
+    enum class Outcome : std::uint8_t { handled, failed, poison };
+
+    struct Verdict {
+        Outcome outcome = Outcome::failed;
+        std::string reason; ///< short name of what went wrong; empty if the message was not looked at
+        std::string description;
+    };
+
+    std::vector<std::optional<Verdict>> handle(std::vector<escqrs::ReceivedMessage>& batch, const std::stop_token& stop);
+    Verdict handle_one(const escqrs::ReceivedMessage& message);
+    void apply(const escqrs::Message& message);
+
+    BatchResult settle(const std::vector<escqrs::ReceivedMessage>& batch, const std::vector<std::optional<Verdict>>& verdicts);
+    escqrs::Disposition disposition_of(const escqrs::ReceivedMessage& message, const Verdict& verdict);
+    void give_back(const std::vector<escqrs::ReceivedMessage>& batch) noexcept;
+    void wait_for_read_model(Backoff& backoff, const std::stop_token& stop);
+
+    MessageReceiverRef receiver_;
+    escqrs::sqlite::Database* read_model_;
+    escqrs::EventBus* bus_;
+    MessageWorkerOptions options_;
+    escqrs::CloudEvents<Attendee::EventTypes> events_{"worker"};
+    escqrs::sqlite::StreamCheckpoint checkpoint_;
+};
+
+} // namespace conference

@@ -1,0 +1,62 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include "../read_model/attendee_projection.hpp"
+#include "mail_transport.hpp"
+#include "mailer.hpp"
+#include "message_receiver_ref.hpp"
+#include "message_worker.hpp"
+#include "worker_log.hpp"
+
+#include <escqrs/clock.hpp>
+#include <escqrs/event_bus.hpp>
+#include <escqrs/sqlite/database.hpp>
+
+#include <memory>
+#include <string>
+#include <thread>
+
+namespace conference {
+
+struct WorkerRoleOptions {
+    std::string read_model;          ///< path of the SQLite file
+    std::string mail;                ///< as `open_mail_transport` takes it
+    std::string public_url;          ///< how people reach the page
+    std::string from{};              ///< address the mails come from; empty: as `mail` says, else no-reply at the page's host
+    escqrs::sqlite::Synchronous synchronous = escqrs::sqlite::Synchronous::full;
+};
+
+/// The worker: takes events off the queue, keeps the read model, and hands out the mails.
+/// @par Thread safety  one thread at a time
+class WorkerRole {
+public:
+    /// Opens everything and begins nothing.
+    /// @param receiver, clock  what they refer to must outlive the role
+    /// @throws StoreError, MailError
+    WorkerRole(const WorkerRoleOptions& options, MessageReceiverRef receiver, const WorkerLog& log,
+               escqrs::Clock& clock = escqrs::system_clock());
+
+    /// As `stop`.
+    ~WorkerRole();
+
+    WorkerRole(const WorkerRole&) = delete;
+    WorkerRole& operator=(const WorkerRole&) = delete;
+
+    void start();
+
+    /// Finishes the message and the mail at hand, gives back what was received beyond that, and returns when that is done.
+    void stop();
+
+private:
+    escqrs::sqlite::Database worker_database_;
+    escqrs::sqlite::Database mailer_database_;
+    escqrs::EventBus bus_;
+    AttendeeProjection projection_;
+    MessageWorker worker_;
+    std::unique_ptr<MailTransport> transport_;
+    Mailer mailer_;
+    std::jthread worker_thread_;
+    std::jthread mailer_thread_;
+};
+
+} // namespace conference
