@@ -5,17 +5,14 @@
 #include <escqrs/event_store.hpp>
 #include <escqrs/sqlite/database.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
-#include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <tuple>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 namespace escqrs::sqlite::detail {
@@ -35,6 +32,12 @@ private:
     struct Stream {
         std::int64_t id = 0; ///< 0: not stored yet
         std::uint64_t version = 0;
+    };
+    struct Kind {
+        std::string type;
+        unsigned schema_version;
+        std::string content_type;
+        std::int64_t id;
     };
     struct Place {
         std::int64_t stream;
@@ -58,7 +61,7 @@ private:
     // What the file holds as seen by the transaction that is open, or the last one. It is stale if another connection has
     // written since, or if anything was rolled back.
     std::unordered_map<StreamId, Stream> streams_;
-    std::map<std::tuple<std::string, unsigned, std::string>, std::int64_t, std::less<>> kinds_;
+    std::vector<Kind> kinds_; ///< few, so they are looked through
     std::uint64_t last_position_ = 0;
     std::uint64_t seen_transactions_ = 0;
     std::uint64_t seen_rollbacks_ = 0;
@@ -143,8 +146,11 @@ inline EventLogWriter::Stream EventLogWriter::find_stream(const StreamId& name)
 
 inline std::int64_t EventLogWriter::find_or_add_kind(const NewEvent& event)
 {
-    const std::tuple key{event.type, event.schema_version, event.content_type};
-    if (const auto known = kinds_.find(key); known != kinds_.end()) return known->second;
+    for (const Kind& kind : kinds_) {
+        const bool is_it = kind.type == event.type && kind.schema_version == event.schema_version &&
+                           kind.content_type == event.content_type;
+        if (is_it) return kind.id;
+    }
 
     std::int64_t id = 0;
     {
@@ -155,7 +161,7 @@ inline std::int64_t EventLogWriter::find_or_add_kind(const NewEvent& event)
         insert_kind_.run(event.type, event.schema_version, event.content_type);
         id = database_->last_insert_rowid();
     }
-    kinds_.emplace(key, id);
+    kinds_.push_back({std::string{event.type}, event.schema_version, std::string{event.content_type}, id});
     return id;
 }
 
@@ -182,11 +188,10 @@ inline std::optional<AppendResult> EventLogWriter::find_repeat(const StreamId& n
         return AppendResult{StreamVersion{last->version}, GlobalPosition{last->position}};
     }
 
-    std::vector<EventId> ids;
-    ids.reserve(events.size());
-    for (const NewEvent& event : events) ids.push_back(event.id);
-    std::ranges::sort(ids);
-    if (const auto twice = std::ranges::adjacent_find(ids); twice != ids.end()) throw DuplicateEventId{name, *twice};
+    std::unordered_set<EventId> ids;
+    for (const NewEvent& event : events) {
+        if (!ids.insert(event.id).second) throw DuplicateEventId{name, event.id};
+    }
     return std::nullopt;
 }
 
