@@ -1,0 +1,431 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include "attendee_api.hpp"
+
+#include "../application/attendee_handlers.hpp"
+#include "attendee_json.hpp"
+#include "problem.hpp"
+#include "request_metadata.hpp"
+
+#include <escqrs/codec.hpp>
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <charconv>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+namespace conference::web {
+namespace {
+
+namespace json = boost::json;
+
+[[noreturn]] void refuse(unsigned status, std::string slug, std::string detail, std::string field = {}, Headers headers = {})
+{
+    throw RequestRefused{{status, std::move(slug), std::move(detail), std::move(field), std::move(headers)}};
+}
+
+template <class Identifier>
+Identifier parse_id(const std::string& text, const char* field)
+{
+    try {
+        return Identifier::parse(text);
+    } catch (const escqrs::InvalidIdentifier&) {
+        refuse(400, "malformed-id", "This is not an id: expected 36 characters like 123e4567-e89b-12d3-a456-426614174000.", field);
+    }
+}
+
+AttendeeId attendee_id(const RoutedRequest& request) { return parse_id<AttendeeId>(request.path.at("id"), "attendeeId"); }
+
+std::uint64_t parse_number(const std::string& text, const char* field, std::uint64_t least, std::uint64_t most)
+{
+    std::uint64_t number = 0;
+    const char* const end = text.data() + text.size();
+    const auto [stopped, error] = std::from_chars(text.data(), end, number);
+    if (error != std::errc{} || stopped != end || number < least || number > most) {
+        refuse(400, "malformed-parameter",
+               std::string{field} + " must be a number from " + std::to_string(least) + " to " + std::to_string(most) + ".", field);
+    }
+    return number;
+}
+
+/// Compares in a time that does not depend on where the texts differ.
+bool same_secret(std::string_view given, std::string_view expected) noexcept
+{
+    unsigned difference = given.size() == expected.size() ? 0 : 1;
+    for (std::size_t index = 0; index < given.size(); ++index) {
+        difference |= static_cast<unsigned char>(given[index] ^ expected[expected.empty() ? 0 : index % expected.size()]);
+    }
+    return difference == 0;
+}
+
+} // namespace
+
+class AttendeeApi::Implementation : public std::enable_shared_from_this<Implementation> {
+public:
+    explicit Implementation(AttendeeApiParts parts) : parts_{std::move(parts)} {}
+
+    using Work = std::function<Response(const RoutedRequest&)>;
+
+    /// Runs `work` on the pool and responds with what it returns, or with the problem that it throws.
+    void run(RoutedRequest request, const Responder& responder, Work work) const
+    {
+        auto shared = std::make_shared<RoutedRequest>(std::move(request));
+        const bool taken = parts_.pool.try_run([this, shared, responder, work = std::move(work)] {
+            responder.respond(guarded([&] { return work(*shared); }));
+        });
+        if (!taken) responder.respond(to_response({503, {}, "We are busy just now.", {}, {{"Retry-After", "1"}}}));
+    }
+
+    Response guarded(const std::function<Response()>& work) const
+    {
+        try {
+            return work();
+        } catch (const std::exception& error) {
+            const Problem problem = problem_of(error);
+            if (problem.status >= 500) parts_.log(std::string{"web: "} + error.what());
+            return to_response(problem);
+        }
+    }
+
+    void require_organiser(const RoutedRequest& request) const
+    {
+        constexpr std::string_view scheme = "Bearer ";
+        const auto given = request.request.header("Authorization");
+        if (!given.starts_with(scheme) || !same_secret(given.substr(scheme.size()), parts_.organiser_token)) {
+            refuse(401, "organiser-only", "This needs the organiser's token.", {}, {{"WWW-Authenticate", "Bearer"}});
+        }
+    }
+
+    /// Sends a command and answers with what it stored.
+    template <class Command>
+    Response accept(const RequestMetadata& about, const Command& command) const
+    {
+        const auto result = parts_.bus.send(command, about.metadata);
+        if (!about.metadata.command_id.is_nil()) check_same_request(about, result);
+        Response response = json_response(202, to_json(command.attendee_id, result));
+        response.headers.emplace_back("Location", "/api/attendee/" + to_string(command.attendee_id) +
+                                                      "?position=" + std::to_string(result.position.value()));
+        return response;
+    }
+
+    /// The answer to a repeated command comes from its first try; a key used for another request must not get it.
+    void check_same_request(const RequestMetadata& about, const escqrs::CommitResult& result) const
+    {
+        bool same = false;
+        parts_.store.read_stream(result.stream, result.version, [&](const escqrs::RecordedEvent& event) {
+            same = about.is_digest_in(escqrs::decode_metadata(event.metadata));
+            return false;
+        });
+        if (!same) refuse(422, "idempotency-key-reused", "This Idempotency-Key was used for another request.");
+    }
+
+    Response register_attendee(const RoutedRequest& request) const
+    {
+        const CommandBody body{request.request};
+        const RequestMetadata about{request.request};
+        const auto given = body.optional_text("attendeeId");
+        const AttendeeId id = given ? parse_id<AttendeeId>(*given, "attendeeId") : AttendeeId{about.new_id("attendee")};
+        return accept(about, RegisterAttendee{id, body.text("email")});
+    }
+
+    Response change_email(const RoutedRequest& request) const
+    {
+        const CommandBody body{request.request};
+        return accept(RequestMetadata{request.request}, ChangeEmail{attendee_id(request), body.text("email")});
+    }
+
+    Response confirm_email(const RoutedRequest& request) const
+    {
+        const auto confirmation = parse_id<ConfirmationId>(request.path.at("confirmationId"), "confirmationId");
+        return accept(RequestMetadata{request.request}, ConfirmEmail{attendee_id(request), confirmation});
+    }
+
+    Response unregister_attendee(const RoutedRequest& request) const
+    {
+        const CommandBody body{request.request};
+        return accept(RequestMetadata{request.request}, UnregisterAttendee{attendee_id(request), body.text("reason")});
+    }
+
+    Response show_attendee(const RoutedRequest& request) const
+    {
+        const auto view = parts_.queries.find(attendee_id(request));
+        if (!view) refuse(404, "unknown-attendee", "There is no attendee with this id.");
+        return json_response(200, to_json(*view));
+    }
+
+    Response show_history(const RoutedRequest& request) const
+    {
+        const auto id = attendee_id(request);
+        auto events = history(parts_.store, id, escqrs::StreamVersion{});
+        if (events.empty()) refuse(404, "unknown-attendee", "There is no attendee with this id.");
+        return json_response(200, {{"attendeeId", to_string(id)}, {"events", std::move(events)}});
+    }
+
+    Response list_attendees(const RoutedRequest& request) const
+    {
+        require_organiser(request);
+        const auto limit = request.query.find("limit");
+        const auto after = request.query.find("after");
+        constexpr std::uint64_t default_limit = 100;
+        AttendeePage page;
+        try {
+            page = parts_.queries.list(
+                limit == request.query.end() ? default_limit : parse_number(limit->second, "limit", 1, 1000),
+                after == request.query.end() ? std::string{} : after->second);
+        } catch (const std::invalid_argument&) {
+            refuse(400, "malformed-parameter", "'after' must be the 'next' of an earlier page.", "after");
+        }
+        json::array attendees;
+        for (const auto& view : page.attendees) attendees.push_back(to_json(view));
+        return json_response(200, {{"attendees", std::move(attendees)},
+                                   {"next", page.next ? json::value(json::string{*page.next}) : json::value(nullptr)}});
+    }
+
+    Response list_dead_letters(const RoutedRequest& request) const
+    {
+        require_organiser(request);
+        constexpr std::size_t most = 200;
+        json::array letters;
+        for (const auto& letter : parts_.dead_letters.list(0, most)) letters.push_back(to_json(letter));
+        return json_response(200, {{"deadLetters", std::move(letters)}});
+    }
+
+    Response resubmit(const RoutedRequest& request) const
+    {
+        require_organiser(request);
+        const auto& id = request.path.at("messageId");
+        if (!parts_.dead_letters.resubmit(id)) refuse(404, "unknown-message", "There is no dead letter with this id.");
+        return json_response(202, {{"messageId", id}});
+    }
+
+    void wait_then_answer(RoutedRequest request, const Responder& responder, Work work);
+    void stream_attendee(RoutedRequest request, const Responder& responder);
+
+    AttendeeApiParts parts_;
+
+private:
+    class PositionWait;
+    class AttendeeStream;
+};
+
+/// A query that is answered once the read model has reached a position, or refused when that takes too long.
+class AttendeeApi::Implementation::PositionWait : public std::enable_shared_from_this<PositionWait> {
+public:
+    PositionWait(std::shared_ptr<Implementation> api, RoutedRequest request, Responder responder, Work work)
+        : api_{std::move(api)}, request_{std::move(request)}, responder_{std::move(responder)}, work_{std::move(work)}
+    {
+    }
+
+    /// Runs on the pool.
+    void begin()
+    {
+        const auto problem = api_->guarded([this] {
+            find_event();
+            return Response{0, {}, {}};
+        });
+        if (problem.status != 0) return responder_.respond(problem);
+        auto watch = api_->parts_.watcher.watch(id_, [self = weak_from_this()](const AttendeeView& view) {
+            if (const auto alive = self.lock(); alive && view.version >= alive->version_) alive->reached();
+        });
+        {
+            const std::scoped_lock lock{mutex_};
+            watch_ = std::move(watch);
+            keep_alive_ = shared_from_this();
+        }
+        api_->parts_.pool.run_after(api_->parts_.max_wait, [self = weak_from_this()] {
+            if (const auto alive = self.lock()) alive->end(false);
+        });
+        const auto view = api_->parts_.queries.find(id_);
+        if (view && view->version >= version_) end(true);
+    }
+
+private:
+    /// The position names an event, and so a stream and a version to wait for.
+    void find_event()
+    {
+        const auto position = parse_number(request_.query.at("position"), "position", 1, INT64_MAX);
+        bool found = false;
+        api_->parts_.store.read_log(escqrs::GlobalPosition{position - 1}, 1, [&](const escqrs::RecordedEvent& event) {
+            if (event.position.value() == position && event.stream.category() == Attendee::category) {
+                id_ = AttendeeId::parse(event.stream.id());
+                version_ = event.version;
+                found = true;
+            }
+            return false;
+        });
+        if (!found) refuse(400, "unknown-position", "There is no event at this position.", "position");
+    }
+
+    /// On the watcher's thread, which must not be held up.
+    void reached()
+    {
+        if (!api_->parts_.pool.try_run([self = shared_from_this()] { self->end(true); })) end(false);
+    }
+
+    void end(bool reached)
+    {
+        if (ended_.exchange(true)) return;
+        std::shared_ptr<PositionWait> last;
+        std::unique_ptr<AttendeeWatcher::Watch> watch;
+        {
+            const std::scoped_lock lock{mutex_};
+            last = std::move(keep_alive_);
+            watch = std::move(watch_);
+        }
+        if (reached) responder_.respond(api_->guarded([this] { return work_(request_); }));
+        else {
+            responder_.respond(to_response({503, "read-model-behind", "The view has not reached this position yet.", {},
+                                            {{"Retry-After", "1"}}}));
+        }
+    }
+
+    std::shared_ptr<Implementation> api_;
+    RoutedRequest request_;
+    Responder responder_;
+    Work work_;
+    AttendeeId id_;
+    escqrs::StreamVersion version_;
+    std::atomic<bool> ended_{false};
+    std::mutex mutex_;
+    std::unique_ptr<AttendeeWatcher::Watch> watch_;
+    std::shared_ptr<PositionWait> keep_alive_;
+};
+
+void AttendeeApi::Implementation::wait_then_answer(RoutedRequest request, const Responder& responder, Work work)
+{
+    if (!request.query.contains("position")) return run(std::move(request), responder, std::move(work));
+    const auto wait = std::make_shared<PositionWait>(shared_from_this(), std::move(request), responder, std::move(work));
+    if (!parts_.pool.try_run([wait] { wait->begin(); })) {
+        responder.respond(to_response({503, {}, "We are busy just now.", {}, {{"Retry-After", "1"}}}));
+    }
+}
+
+/// One client that follows one attendee. Each message holds the attendee and the events that the client lacks.
+class AttendeeApi::Implementation::AttendeeStream : public std::enable_shared_from_this<AttendeeStream> {
+public:
+    AttendeeStream(std::shared_ptr<Implementation> api, const AttendeeId& id, escqrs::StreamVersion seen)
+        : api_{std::move(api)}, id_{id}, seen_{seen}
+    {
+    }
+
+    /// Runs on the pool.
+    void begin(const Responder& responder)
+    {
+        if (!api_->parts_.queries.find(id_)) {
+            return responder.respond(to_response({404, "unknown-attendee", "There is no attendee with this id.", {}, {}}));
+        }
+        auto stream = responder.stream(
+            {{"Content-Type", "text/event-stream"}, {"Cache-Control", "no-store"}, {"X-Accel-Buffering", "no"}},
+            [self = shared_from_this()] { self->closed(); });
+        auto watch = api_->parts_.watcher.watch(id_, [self = weak_from_this()](const AttendeeView&) {
+            if (const auto alive = self.lock()) alive->update_soon();
+        });
+        {
+            const std::scoped_lock lock{mutex_};
+            stream_ = std::move(stream);
+            if (stream_->is_open()) watch_ = std::move(watch);
+        }
+        update();
+    }
+
+private:
+    void update_soon()
+    {
+        if (pending_.exchange(true)) return;
+        const bool taken = api_->parts_.pool.try_run([self = shared_from_this()] { self->update(); });
+        if (!taken) api_->parts_.pool.run_after(std::chrono::milliseconds{50}, [self = shared_from_this()] { self->update(); });
+    }
+
+    void update()
+    {
+        pending_ = false;
+        const std::scoped_lock lock{mutex_};
+        if (!stream_ || !stream_->is_open()) return;
+        try {
+            const auto view = api_->parts_.queries.find(id_);
+            if (!view || (is_started_ && view->version <= seen_)) return;
+            const json::object message{{"attendee", to_json(*view)},
+                                       {"events", history(api_->parts_.store, id_, seen_, view->version)}};
+            stream_->send("id: " + std::to_string(view->version.value()) + "\nevent: attendee\ndata: " +
+                          json::serialize(message) + "\n\n");
+            seen_ = view->version;
+            is_started_ = true;
+        } catch (const std::exception& error) {
+            api_->parts_.log(std::string{"web: stream: "} + error.what());
+        }
+    }
+
+    /// Called on a thread of the server, which must wait neither for an update nor for the watcher.
+    void closed()
+    {
+        const auto let_go = [self = shared_from_this()] {
+            std::unique_ptr<AttendeeWatcher::Watch> watch;
+            const std::scoped_lock lock{self->mutex_};
+            watch = std::move(self->watch_);
+            self->stream_.reset();
+        };
+        if (!api_->parts_.pool.try_run(let_go)) api_->parts_.pool.run_after(std::chrono::milliseconds{50}, let_go);
+    }
+
+    std::shared_ptr<Implementation> api_;
+    AttendeeId id_;
+    std::mutex mutex_;
+    std::shared_ptr<EventStream> stream_;
+    std::unique_ptr<AttendeeWatcher::Watch> watch_;
+    escqrs::StreamVersion seen_;
+    bool is_started_ = false;
+    std::atomic<bool> pending_{false};
+};
+
+void AttendeeApi::Implementation::stream_attendee(RoutedRequest request, const Responder& responder)
+{
+    const auto problem = guarded([&] {
+        const auto id = attendee_id(request);
+        const std::string last{request.request.header("Last-Event-ID")};
+        const std::uint64_t seen = last.empty() ? 0 : parse_number(last, "Last-Event-ID", 0, INT64_MAX);
+        const auto stream = std::make_shared<AttendeeStream>(shared_from_this(), id, escqrs::StreamVersion{seen});
+        const bool taken = parts_.pool.try_run([stream, responder] { stream->begin(responder); });
+        if (!taken) refuse(503, {}, "We are busy just now.", {}, {{"Retry-After", "1"}});
+        return Response{0, {}, {}};
+    });
+    if (problem.status != 0) responder.respond(problem);
+}
+
+AttendeeApi::AttendeeApi(AttendeeApiParts parts) : implementation_{std::make_shared<Implementation>(std::move(parts))} {}
+
+AttendeeApi::~AttendeeApi() = default;
+
+void AttendeeApi::add_routes(Router& router)
+{
+    using Member = Response (Implementation::*)(const RoutedRequest&) const;
+    const auto add = [&](const char* method, const char* pattern, Member member) {
+        router.on(method, pattern, [api = implementation_, member](RoutedRequest request, const Responder& responder) {
+            api->run(std::move(request), responder, [api, member](const RoutedRequest& given) { return ((*api).*member)(given); });
+        });
+    };
+    const auto add_query = [&](const char* pattern, Member member) {
+        router.on("GET", pattern, [api = implementation_, member](RoutedRequest request, const Responder& responder) {
+            api->wait_then_answer(std::move(request), responder,
+                                  [api, member](const RoutedRequest& given) { return ((*api).*member)(given); });
+        });
+    };
+    add("POST", "/api/attendee/register", &Implementation::register_attendee);
+    add("POST", "/api/attendee/{id}/email", &Implementation::change_email);
+    add("POST", "/api/attendee/{id}/email/{confirmationId}", &Implementation::confirm_email);
+    add("DELETE", "/api/attendee/{id}", &Implementation::unregister_attendee);
+    add_query("/api/attendee/{id}", &Implementation::show_attendee);
+    add_query("/api/attendee/{id}/history", &Implementation::show_history);
+    add_query("/api/attendees", &Implementation::list_attendees);
+    add("GET", "/api/dead-letters", &Implementation::list_dead_letters);
+    add("POST", "/api/dead-letters/{messageId}/resubmit", &Implementation::resubmit);
+    router.on("GET", "/api/attendee/{id}/stream", [api = implementation_](RoutedRequest request, const Responder& responder) {
+        api->stream_attendee(std::move(request), responder);
+    });
+}
+
+} // namespace conference::web

@@ -1,0 +1,52 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include "../read_model/attendee_queries.hpp"
+#include "../read_model/attendee_watcher.hpp"
+#include "blocking_pool.hpp"
+#include "dead_letters.hpp"
+#include "metrics.hpp"
+#include "router.hpp"
+
+#include <escqrs/command_bus.hpp>
+#include <escqrs/event_store.hpp>
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace conference::web {
+
+/// What the API works with. Everything must outlive it.
+struct AttendeeApiParts {
+    const escqrs::CommandBus& bus;
+    escqrs::AnyEventStore& store;
+    AttendeeQueries& queries;
+    AttendeeWatcher& watcher;
+    DeadLetters& dead_letters;
+    Metrics& metrics;
+    BlockingPool& pool;
+    std::string organiser_token;
+    std::chrono::milliseconds max_wait{5000}; ///< for the read model to reach a position
+    std::function<void(std::string_view)> log;
+};
+
+/// The conference's JSON API: commands to the bus, questions to the read model, history from the store.
+///
+/// Nothing here blocks a thread of the server: what waits for a disk runs on the pool, what waits for the read model is
+/// woken by its watcher.
+class AttendeeApi {
+public:
+    explicit AttendeeApi(AttendeeApiParts parts);
+    ~AttendeeApi();
+
+    void add_routes(Router& router);
+
+private:
+    class Implementation;
+    std::shared_ptr<Implementation> implementation_;
+};
+
+} // namespace conference::web

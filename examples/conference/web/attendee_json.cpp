@@ -1,0 +1,142 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include "attendee_json.hpp"
+
+#include "problem.hpp"
+
+#include <escqrs/codec.hpp>
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+
+#include <type_traits>
+#include <utility>
+
+namespace conference::web {
+namespace {
+
+namespace json = boost::json;
+
+json::value or_null(const std::optional<std::string>& text)
+{
+    return text ? json::value(json::string{*text}) : json::value(nullptr);
+}
+
+template <class Event>
+json::object public_data(const Event& event)
+{
+    if constexpr (requires { event.email; }) return {{"email", event.email}};
+    else return {{"reason", event.reason}};
+}
+
+[[noreturn]] void refuse(unsigned status, std::string slug, std::string detail, std::string field = {})
+{
+    throw RequestRefused{{status, std::move(slug), std::move(detail), std::move(field), {}}};
+}
+
+bool is_json(std::string_view content_type)
+{
+    auto media_type = content_type.substr(0, content_type.find(';'));
+    while (media_type.ends_with(' ')) media_type.remove_suffix(1);
+    constexpr std::string_view wanted = "application/json";
+    if (media_type.size() != wanted.size()) return false;
+    for (std::size_t index = 0; index < wanted.size(); ++index) {
+        const char c = media_type[index];
+        if ((c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c) != wanted[index]) return false;
+    }
+    return true;
+}
+
+} // namespace
+
+json::object to_json(const AttendeeView& view)
+{
+    return {{"attendeeId", to_string(view.id)},
+            {"status", view.registered ? "registered" : "unregistered"},
+            {"email", view.email},
+            {"pendingEmail", or_null(view.pending_email)},
+            {"reason", or_null(view.reason)},
+            {"version", view.version.value()},
+            {"position", view.position.value()},
+            {"registeredAt", escqrs::to_rfc3339(view.registered_at)},
+            {"updatedAt", escqrs::to_rfc3339(view.updated_at)}};
+}
+
+json::object to_json(const AttendeeId& id, const escqrs::CommitResult& result)
+{
+    return {{"attendeeId", to_string(id)}, {"version", result.version.value()}, {"position", result.position.value()}};
+}
+
+json::object to_json(const escqrs::DeadLetteredMessage& letter)
+{
+    return {{"messageId", letter.message.message_id},
+            {"subject", letter.message.subject},
+            {"sessionId", letter.message.session_id},
+            {"reason", letter.reason},
+            {"description", letter.description},
+            {"deliveryCount", letter.delivery_count},
+            {"enqueuedAt", escqrs::to_rfc3339(letter.enqueued_at)},
+            {"deadLetteredAt", escqrs::to_rfc3339(letter.dead_lettered_at)},
+            {"body", letter.message.body}};
+}
+
+json::array history(escqrs::AnyEventStore& store, const AttendeeId& id, escqrs::StreamVersion after,
+                    std::optional<escqrs::StreamVersion> up_to)
+{
+    const escqrs::Codec<Attendee::EventTypes> codec;
+    decltype(codec)::Scratch scratch;
+    json::array events;
+    const escqrs::StreamId stream{Attendee::category, id.value()};
+    store.read_stream(stream, after.next(), [&](const escqrs::RecordedEvent& recorded) {
+        if (up_to && recorded.version > *up_to) return false;
+        codec.decode(encoded(recorded), scratch, [&](const auto& event) {
+            events.push_back(json::object{{"type", recorded.type},
+                                          {"version", recorded.version.value()},
+                                          {"position", recorded.position.value()},
+                                          {"time", escqrs::to_rfc3339(recorded.recorded_at)},
+                                          {"data", public_data(event)}});
+        });
+        return true;
+    });
+    return events;
+}
+
+CommandBody::CommandBody(const Request& request)
+{
+    if (request.body.empty()) refuse(400, "malformed-body", "A JSON object is expected in the body.");
+    if (!is_json(request.header("Content-Type"))) {
+        refuse(415, {}, "The body must be sent with Content-Type: application/json.");
+    }
+    json::parse_options options;
+    options.max_depth = 8;
+    boost::system::error_code error;
+    json::value value = json::parse(request.body, error, {}, options);
+    if (error) refuse(400, "malformed-body", "The body is not JSON: " + error.message() + ".");
+    if (!value.is_object()) refuse(400, "malformed-body", "A JSON object is expected in the body.");
+    body_ = std::make_shared<const json::object>(std::move(value.as_object()));
+}
+
+std::string CommandBody::text(std::string_view field) const
+{
+    auto value = optional_text(field);
+    if (!value) refuse(400, "missing-field", "The field '" + std::string{field} + "' is needed.", std::string{field});
+    return *std::move(value);
+}
+
+std::optional<std::string> CommandBody::optional_text(std::string_view field) const
+{
+    const json::value* const value = body_->if_contains(field);
+    if (value == nullptr || value->is_null()) return std::nullopt;
+    if (!value->is_string()) {
+        refuse(400, "malformed-field", "The field '" + std::string{field} + "' must be a text.", std::string{field});
+    }
+    return std::string{value->as_string()};
+}
+
+Response json_response(unsigned status, const json::object& body)
+{
+    return {status, {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}}, json::serialize(body)};
+}
+
+} // namespace conference::web

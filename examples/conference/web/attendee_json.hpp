@@ -1,0 +1,46 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include "../read_model/attendee_view.hpp"
+#include "http_server.hpp"
+
+#include <escqrs/commit_result.hpp>
+#include <escqrs/event_store.hpp>
+#include <escqrs/messaging.hpp>
+
+#include <boost/json/fwd.hpp>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+// What the API's JSON looks like.
+namespace conference::web {
+
+boost::json::object to_json(const AttendeeView& view);
+boost::json::object to_json(const AttendeeId& id, const escqrs::CommitResult& result);
+boost::json::object to_json(const escqrs::DeadLetteredMessage& letter);
+
+/// The attendee's stored events in versions (after, up_to], for people: never the confirmation id, which is a secret between
+/// the mail and whoever reads it.
+boost::json::array history(escqrs::AnyEventStore& store, const AttendeeId& id, escqrs::StreamVersion after,
+                           std::optional<escqrs::StreamVersion> up_to = std::nullopt);
+
+/// The body of a command: one JSON object.
+class CommandBody {
+public:
+    /// @throws RequestRefused 415 or 400
+    explicit CommandBody(const Request& request);
+
+    /// @throws RequestRefused 400 that names the field
+    std::string text(std::string_view field) const;
+    std::optional<std::string> optional_text(std::string_view field) const;
+
+private:
+    std::shared_ptr<const boost::json::object> body_;
+};
+
+Response json_response(unsigned status, const boost::json::object& body);
+
+} // namespace conference::web

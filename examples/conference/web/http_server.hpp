@@ -1,0 +1,100 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace conference::web {
+
+using Headers = std::vector<std::pair<std::string, std::string>>;
+
+struct Request {
+    std::string method;
+    std::string target; ///< path and query as they came
+    Headers headers;
+    std::string body;
+
+    /// Value of the first header of that name, whatever its case; empty if there is none.
+    std::string_view header(std::string_view name) const noexcept;
+};
+
+struct Response {
+    unsigned status = 200;
+    Headers headers;
+    std::string body;
+};
+
+/// A response that goes on: server-sent events. Ends when the client goes away, or with its last copy.
+/// @par Thread safety  any thread
+class EventStream {
+public:
+    virtual ~EventStream() = default;
+
+    /// Sends `text` as it is. While an earlier text is on its way to a slow client, only the latest is kept.
+    virtual void send(std::string text) = 0;
+    virtual bool is_open() const noexcept = 0;
+};
+
+/// The way back to the client; exactly one of its members is to be called, once, from any thread. If none is, the client
+/// gets a 500 when the last copy is gone.
+class Responder {
+public:
+    class Channel;
+    explicit Responder(std::shared_ptr<Channel> channel) : channel_{std::move(channel)} {}
+
+    void respond(Response response) const;
+
+    /// The same way back, with somebody told of the status that goes along it.
+    Responder observed(std::function<void(unsigned status)> observer) const;
+
+    /// Begins an event stream. `closed` is called once, when the client has gone.
+    std::shared_ptr<EventStream> stream(Headers headers, std::function<void()> closed) const;
+
+private:
+    std::shared_ptr<Channel> channel_;
+    std::function<void(unsigned)> observer_;
+};
+
+struct HttpServerOptions {
+    std::string address = "127.0.0.1";
+    std::uint16_t port = 8080; ///< 0: any free one
+    unsigned threads = 2;
+    std::size_t max_connections = 20'000;
+    std::uint32_t max_header_bytes = 8 * 1024;
+    std::uint64_t max_body_bytes = 64 * 1024;
+    std::chrono::seconds read_timeout{10};  ///< for a whole request, once its first byte is there
+    std::chrono::seconds idle_timeout{60};  ///< between requests
+    std::chrono::seconds write_timeout{20}; ///< for a whole response
+};
+
+/// An asynchronous HTTP/1.1 server. It knows nothing of what it serves.
+class HttpServer {
+public:
+    /// Called for each request on one of the server's threads, which it must not block.
+    using Handler = std::function<void(Request, Responder)>;
+    /// Makes the response to what the server itself refuses: a status and a sentence.
+    using Refusal = std::function<Response(unsigned status, std::string_view sentence)>;
+
+    /// @throws std::system_error if the address cannot be listened on
+    HttpServer(HttpServerOptions options, Handler handler, Refusal refusal);
+    ~HttpServer();
+
+    std::uint16_t port() const noexcept;
+    std::size_t open_connections() const noexcept;
+
+    /// Stops accepting, lets running requests finish for at most `patience`, closes everything.
+    void stop(std::chrono::milliseconds patience);
+
+private:
+    class Implementation;
+    std::unique_ptr<Implementation> implementation_;
+};
+
+} // namespace conference::web

@@ -1,0 +1,53 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include "metrics.hpp"
+
+#include <escqrs/event_store.hpp>
+
+#include <chrono>
+#include <utility>
+
+namespace conference::web {
+
+/// Passes everything on to another store, and measures how long appends take.
+class MeasuredEventStore {
+public:
+    /// @param metrics  must outlive the store
+    MeasuredEventStore(escqrs::AnyEventStore store, Metrics& metrics)
+        : store_{std::move(store)},
+          latency_{&metrics.histogram("conference_append_seconds", "Time until an append was durable.")}
+    {
+    }
+
+    escqrs::AppendResult append(const escqrs::StreamId& stream, escqrs::ExpectedVersion expected,
+                                std::span<const escqrs::NewEvent> events)
+    {
+        const auto start = std::chrono::steady_clock::now();
+        const auto result = store_.append(stream, expected, events);
+        latency_->observe(std::chrono::steady_clock::now() - start);
+        return result;
+    }
+    void read_stream(const escqrs::StreamId& stream, escqrs::StreamVersion from, escqrs::EventSink sink)
+    {
+        store_.read_stream(stream, from, sink);
+    }
+    escqrs::GlobalPosition read_log(escqrs::GlobalPosition after, std::size_t at_most, escqrs::EventSink sink)
+    {
+        return store_.read_log(after, at_most, sink);
+    }
+    escqrs::GlobalPosition head() { return store_.head(); }
+    std::optional<escqrs::EventLocation> locate(escqrs::EventId id) { return store_.locate(id); }
+    bool wait_for_events(escqrs::GlobalPosition after, escqrs::Duration at_most, std::stop_token stop)
+    {
+        return store_.wait_for_events(after, at_most, std::move(stop));
+    }
+
+private:
+    escqrs::AnyEventStore store_;
+    Metrics::Histogram* latency_;
+};
+
+static_assert(escqrs::EventStore<MeasuredEventStore>);
+
+} // namespace conference::web

@@ -1,0 +1,123 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include "metrics.hpp"
+
+#include <exception>
+#include <sstream>
+#include <string_view>
+#include <tuple>
+
+namespace conference::web {
+namespace {
+
+/// `name="value",name="value"`, values escaped as the format wants it.
+std::string text_of(const Metrics::Labels& labels)
+{
+    std::string text;
+    for (const auto& [name, value] : labels) {
+        if (!text.empty()) text.push_back(',');
+        text.append(name).append("=\"");
+        for (const char c : value) {
+            if (c == '\\' || c == '"') text.push_back('\\');
+            if (c == '\n') text.append("\\n");
+            else text.push_back(c);
+        }
+        text.push_back('"');
+    }
+    return text;
+}
+
+std::string in_braces(const std::string& labels, std::string_view more = {})
+{
+    if (labels.empty() && more.empty()) return {};
+    return "{" + labels + (labels.empty() || more.empty() ? "" : ",") + std::string{more} + "}";
+}
+
+void write_head(std::ostream& out, const std::string& name, const std::string& help, const char* type)
+{
+    out << "# HELP " << name << ' ' << help << "\n# TYPE " << name << ' ' << type << '\n';
+}
+
+} // namespace
+
+void Metrics::Histogram::observe(std::chrono::nanoseconds duration) noexcept
+{
+    const double seconds = std::chrono::duration<double>{duration}.count();
+    std::size_t bucket = 0;
+    while (bucket < bounds.size() && seconds > bounds.at(bucket)) ++bucket;
+    buckets_[bucket].fetch_add(1, std::memory_order_relaxed); // NOLINT: bucket is at most the last
+    nanoseconds_.fetch_add(static_cast<std::uint64_t>(duration.count()), std::memory_order_relaxed);
+}
+
+template <class Metric>
+Metric& Metrics::member(std::map<std::string, Family<Metric>>& families, const std::string& name, const std::string& help,
+                        const Labels& labels)
+{
+    const std::string text = text_of(labels);
+    {
+        const std::shared_lock lock{mutex_};
+        if (const auto family = families.find(name); family != families.end()) {
+            if (const auto known = family->second.members.find(text); known != family->second.members.end()) {
+                return known->second;
+            }
+        }
+    }
+    const std::unique_lock lock{mutex_};
+    auto& family = families[name];
+    family.help = help;
+    return family.members[text];
+}
+
+Metrics::Counter& Metrics::counter(const std::string& name, const std::string& help, const Labels& labels)
+{
+    return member(counters_, name, help, labels);
+}
+
+Metrics::Histogram& Metrics::histogram(const std::string& name, const std::string& help, const Labels& labels)
+{
+    return member(histograms_, name, help, labels);
+}
+
+void Metrics::gauge(const std::string& name, const std::string& help, std::function<double()> value)
+{
+    const std::unique_lock lock{mutex_};
+    gauges_[name] = {help, std::move(value)};
+}
+
+std::string Metrics::text() const
+{
+    std::ostringstream out;
+    out.precision(17);
+    const std::shared_lock lock{mutex_};
+    for (const auto& [name, family] : counters_) {
+        write_head(out, name, family.help, "counter");
+        for (const auto& [labels, counter] : family.members) out << name << in_braces(labels) << ' ' << counter.value() << '\n';
+    }
+    for (const auto& [name, family] : histograms_) {
+        write_head(out, name, family.help, "histogram");
+        for (const auto& [labels, histogram] : family.members) {
+            std::uint64_t count = 0;
+            for (std::size_t bucket = 0; bucket < histogram.buckets_.size(); ++bucket) {
+                count += histogram.buckets_.at(bucket).load(std::memory_order_relaxed);
+                std::ostringstream bound;
+                if (bucket < Histogram::bounds.size()) bound << Histogram::bounds.at(bucket);
+                else bound << "+Inf";
+                out << name << "_bucket" << in_braces(labels, "le=\"" + bound.str() + "\"") << ' ' << count << '\n';
+            }
+            const double sum = static_cast<double>(histogram.nanoseconds_.load(std::memory_order_relaxed)) / 1e9;
+            out << name << "_sum" << in_braces(labels) << ' ' << sum << '\n';
+            out << name << "_count" << in_braces(labels) << ' ' << count << '\n';
+        }
+    }
+    for (const auto& [name, gauge] : gauges_) {
+        try {
+            const double value = gauge.second();
+            write_head(out, name, gauge.first, "gauge");
+            out << name << ' ' << value << '\n';
+        } catch (const std::exception&) {
+            out << "# " << name << " is not known just now\n";
+        }
+    }
+    return out.str();
+}
+
+} // namespace conference::web

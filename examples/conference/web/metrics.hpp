@@ -1,0 +1,73 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+#include <vector>
+
+namespace conference::web {
+
+/// Numbers about a running program, shown in the Prometheus text format, version 0.0.4.
+/// @par Thread safety  any thread; counting takes no lock once a counter exists
+class Metrics {
+public:
+    using Labels = std::vector<std::pair<std::string, std::string>>;
+
+    class Counter {
+    public:
+        void add(std::uint64_t count = 1) noexcept { value_.fetch_add(count, std::memory_order_relaxed); }
+        std::uint64_t value() const noexcept { return value_.load(std::memory_order_relaxed); }
+
+    private:
+        std::atomic<std::uint64_t> value_{0};
+    };
+
+    /// Durations, in buckets from 0.25 ms to 10 s.
+    class Histogram {
+    public:
+        static constexpr std::array<double, 16> bounds{0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032,
+                                                       0.064,   0.128,  0.25,  0.5,   1.0,   2.5,   5.0,   10.0};
+
+        void observe(std::chrono::nanoseconds duration) noexcept;
+
+    private:
+        friend Metrics;
+        std::array<std::atomic<std::uint64_t>, bounds.size() + 1> buckets_{};
+        std::atomic<std::uint64_t> nanoseconds_{0};
+    };
+
+    /// The counter of that name and labels, made when first asked for. It lives as long as the metrics.
+    Counter& counter(const std::string& name, const std::string& help, const Labels& labels = {});
+    Histogram& histogram(const std::string& name, const std::string& help, const Labels& labels = {});
+
+    /// A value that is asked for when the metrics are shown. One that throws is left out.
+    void gauge(const std::string& name, const std::string& help, std::function<double()> value);
+
+    std::string text() const;
+
+private:
+    template <class Metric>
+    struct Family {
+        std::string help;
+        std::map<std::string, Metric> members; ///< by label text
+    };
+
+    template <class Metric>
+    Metric& member(std::map<std::string, Family<Metric>>& families, const std::string& name, const std::string& help,
+                   const Labels& labels);
+
+    mutable std::shared_mutex mutex_;
+    std::map<std::string, Family<Counter>> counters_;
+    std::map<std::string, Family<Histogram>> histograms_;
+    std::map<std::string, std::pair<std::string, std::function<double()>>> gauges_;
+};
+
+} // namespace conference::web

@@ -1,0 +1,32 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include "http_server.hpp"
+
+#include <escqrs/id_generator.hpp>
+#include <escqrs/metadata.hpp>
+
+#include <string>
+#include <string_view>
+
+namespace conference::web {
+
+/// What an HTTP request says about the command in it: correlation, trace, and whether it may be a repeat.
+class RequestMetadata {
+public:
+    /// @throws RequestRefused 400 if the Idempotency-Key is not 1 to 255 visible characters
+    explicit RequestMetadata(const Request& request);
+
+    escqrs::Metadata metadata;
+
+    /// An id for something new: random, or for a request with an Idempotency-Key the same at every repeat.
+    escqrs::Uuid new_id(std::string_view purpose) const;
+
+    /// Whether `stored` came from a request with this one's method, path and body.
+    bool is_digest_in(const escqrs::Metadata& stored) const;
+
+private:
+    std::string digest_;
+};
+
+} // namespace conference::web

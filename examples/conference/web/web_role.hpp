@@ -1,0 +1,56 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include "../read_model/attendee_queries.hpp"
+#include "dead_letters.hpp"
+#include "http_server.hpp"
+#include "metrics.hpp"
+
+#include <escqrs/command_bus.hpp>
+#include <escqrs/event_store.hpp>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace conference::web {
+
+/// One of the things that must be in order for the role to be ready; says what is not.
+struct ReadinessCheck {
+    std::string name;
+    std::function<std::optional<std::string>()> problem;
+};
+
+struct WebRoleOptions {
+    HttpServerOptions server;
+    std::string organiser_token;
+    std::size_t command_threads = 64; ///< this many appends can share a commit
+    std::size_t max_waiting = 10'000; ///< requests beyond this are told to come back
+    std::chrono::milliseconds max_read_wait{5000};
+    std::vector<ReadinessCheck> checks;
+    std::function<void(std::string_view)> log;
+};
+
+/// Serves the page, the API, health and metrics.
+class WebRole {
+public:
+    /// Starts serving. Everything given must outlive the role.
+    /// @throws std::system_error if the address cannot be listened on
+    WebRole(WebRoleOptions options, const escqrs::CommandBus& bus, escqrs::AnyEventStore& store, AttendeeQueries& queries,
+            DeadLetters& dead_letters, Metrics& metrics);
+    ~WebRole();
+
+    std::uint16_t port() const noexcept;
+
+    /// Answers what has arrived, then closes all connections.
+    void stop();
+
+private:
+    class Implementation;
+    std::unique_ptr<Implementation> implementation_;
+};
+
+} // namespace conference::web
