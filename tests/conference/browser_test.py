@@ -81,9 +81,14 @@ class Page:
         field.clear()
         field.send_keys(text)
 
+    def click(self, name):
+        button = self.find(name)
+        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", button)
+        button.click()
+
     def submit(self, field, text, button):
         self.type(field, text)
-        self.find(button).click()
+        self.click(button)
 
     def events(self):
         items = self.driver.find_elements(By.CSS_SELECTOR, '[data-testid="timeline"] li[data-event-type]')
@@ -187,16 +192,16 @@ def server_away(page):
     page.picture("5-server-away")
     page.conference.start("web")
     page.conference.wait_until_ready()
-    page.find("retry").click()
+    page.click("retry")
     page.wait_text("attendee-pending-email", "fourth@example.com")
     page.wait_events("AttendeeRegistered", "EmailChangeRequested", "EmailChangeConfirmed", "EmailChangeRequested",
                      "EmailChangeRequested")
 
 
 def unregister(page):
-    page.find("unregister-open").click()
+    page.click("unregister-open")
     page.wait(lambda: page.find("unregister-dialog").is_displayed(), "the dialog opens")
-    page.find("unregister-submit").click()
+    page.click("unregister-submit")
     page.wait_text("unregister-error", "say why")
     page.picture("6-unregister")
     page.submit("unregister-reason", "Other plans", "unregister-submit")
@@ -209,7 +214,7 @@ def unregister(page):
 
 def lookup(page):
     known = page.text("attendee-id")
-    page.find("forget").click()
+    page.click("forget")
     page.wait(lambda: not page.find("registration").is_displayed(), "it is forgotten")
     page.submit("lookup-id", "00000000-0000-4000-8000-000000000000", "lookup-submit")
     page.wait(lambda: page.text("lookup-error"), "an unknown id is refused")
@@ -229,12 +234,12 @@ def organiser(page, send_message):
     def dead_letter_shown():
         if "poison-1" in page.text("dead-letters"):
             return True
-        page.find("organiser-refresh").click()
+        page.click("organiser-refresh")
         return False
     page.wait(dead_letter_shown, "the poison message is among the dead letters")
     assert not page.driver.find_elements(By.CSS_SELECTOR, '[data-testid="dead-letters"] b'), "data became markup"
     page.picture("8-organiser")
-    page.find("resubmit-poison-1").click()
+    page.click("resubmit-poison-1")
     page.wait_text("dead-letters-notice", "Resubmitted poison-1")
     page.wait(dead_letter_shown, "a resubmitted message was delivered, and put aside, again")
 

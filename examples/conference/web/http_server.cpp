@@ -374,7 +374,7 @@ private:
     {
         beast::error_code error;
         stream_.socket().shutdown(tcp::socket::shutdown_send, error);
-        if (error) co_return;
+        if (error || outbox_) co_return; // the client of an event stream sends nothing more
         std::array<char, 4096> bytes{};
         stream_.expires_after(std::chrono::seconds{1});
         for (int reads = 0; reads < 256; ++reads) {

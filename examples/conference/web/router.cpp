@@ -14,6 +14,7 @@ namespace {
 std::vector<std::string> split(std::string_view path)
 {
     std::vector<std::string> segments;
+    if (path == "/") return segments;
     while (!path.empty()) {
         path.remove_prefix(1); // the slash
         const auto slash = path.find('/');
