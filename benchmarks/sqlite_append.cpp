@@ -61,7 +61,8 @@ public:
     void insert(const Request& request)
     {
         if (request.stream >= versions_.size()) versions_.resize(request.stream + 1);
-        if (versions_[request.stream] == 0) insert_stream_.run(request.stream + 1, "stream-" + std::to_string(request.stream));
+        if (versions_[request.stream] == 0)
+            insert_stream_.run(request.stream + 1, "stream-" + std::to_string(request.stream));
         insert_event_.run(++position_, request.stream + 1, ++versions_[request.stream], 0,
                           std::as_bytes(std::span{request.id.value().data}), 1, 0, bytes(metadata), bytes(payload));
     }
@@ -151,7 +152,12 @@ void append_to(sqlite::EventStore& store, std::size_t stream, std::size_t count)
     const std::string_view type = "SomethingHappened";
     std::vector<escqrs::NewEvent> events(count);
     for (auto& event : events) {
-        event = {escqrs::EventId{escqrs::random_uuid()}, type, 1, "application/octet-stream", bytes(payload), bytes(metadata)};
+        event = {escqrs::EventId{escqrs::random_uuid()},
+                 type,
+                 1,
+                 "application/octet-stream",
+                 bytes(payload),
+                 bytes(metadata)};
     }
     store.append(escqrs::StreamId{"stream", std::to_string(stream)}, escqrs::ExpectedVersion::any(), events);
 }
@@ -237,8 +243,8 @@ void measure_reads(const std::string& folder, std::size_t rounds)
         }));
         whole_log.push_back(rate_of([&] { store.read_log({}, std::numeric_limits<std::size_t>::max(), show); }));
     }
-    std::printf("streams of %zu events: %.0f events/s; whole log: %.0f events/s\n", events_per_stream, median(by_stream),
-                median(whole_log));
+    std::printf("streams of %zu events: %.0f events/s; whole log: %.0f events/s\n", events_per_stream,
+                median(by_stream), median(whole_log));
 }
 
 } // namespace

@@ -105,13 +105,15 @@ void read_acknowledged(int pipe, Clock::time_point end, std::vector<Acknowledged
     while (Clock::now() < end) {
         pollfd readable{pipe, POLLIN, 0};
         const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now());
-        if (::poll(&readable, 1, static_cast<int>(std::max<std::int64_t>(0, std::min<std::int64_t>(left.count(), 1000)))) == 0) {
+        if (::poll(&readable, 1,
+                   static_cast<int>(std::max<std::int64_t>(0, std::min<std::int64_t>(left.count(), 1000)))) == 0) {
             continue;
         }
         Acknowledged record{};
         const auto size = ::read(pipe, &record, sizeof record); // whole, as it was written: it is smaller than PIPE_BUF
         if (size == 0) return;
-        if (size != static_cast<ssize_t>(sizeof record)) throw std::system_error{errno, std::generic_category(), "read"};
+        if (size != static_cast<ssize_t>(sizeof record))
+            throw std::system_error{errno, std::generic_category(), "read"};
         records.push_back(record);
     }
 }
@@ -128,7 +130,8 @@ void run_and_kill(std::minstd_rand& random, std::vector<Acknowledged>& records)
     ::close(pipe[1]);
 
     const auto before = records.size();
-    for (const auto patience = Clock::now() + std::chrono::seconds{20}; records.size() == before && Clock::now() < patience;) {
+    for (const auto patience = Clock::now() + std::chrono::seconds{20};
+         records.size() == before && Clock::now() < patience;) {
         read_acknowledged(pipe[0], Clock::now() + std::chrono::milliseconds{1}, records);
     }
     for (const pid_t child : children) {
@@ -164,8 +167,10 @@ Verdict examine(EventStore& store)
         Stream& stream = seen[event.stream];
         verdict.positions_increase = verdict.positions_increase && event.position.value() > position;
         position = event.position.value();
-        verdict.versions_are_consecutive = verdict.versions_are_consecutive && event.version.value() == ++stream.version;
-        const bool goes_on = part.index != 0 && part.append == stream.last.append && part.index == stream.last.index + 1;
+        verdict.versions_are_consecutive =
+            verdict.versions_are_consecutive && event.version.value() == ++stream.version;
+        const bool goes_on =
+            part.index != 0 && part.append == stream.last.append && part.index == stream.last.index + 1;
         const bool begins = part.index == 0 && is_last(stream.last) && !verdict.appends.contains(part.append);
         verdict.no_append_is_torn = verdict.no_append_is_torn && (goes_on || begins);
         stream.last = part;
@@ -174,7 +179,8 @@ Verdict examine(EventStore& store)
         ++verdict.events;
         return true;
     });
-    for (const auto& [name, stream] : seen) verdict.no_append_is_torn = verdict.no_append_is_torn && is_last(stream.last);
+    for (const auto& [name, stream] : seen)
+        verdict.no_append_is_torn = verdict.no_append_is_torn && is_last(stream.last);
     return verdict;
 }
 

@@ -181,7 +181,9 @@ TEST_CASE("a file has to be of the schema that is asked for")
 
     SECTION("another version")
     {
-        { const Database create{path, schema}; }
+        {
+            const Database create{path, schema};
+        }
         Database{path}.execute("PRAGMA user_version = 3");
         is_refused("expected version 2, found 3; a newer program wrote it");
         Database{path}.execute("PRAGMA user_version = 1");
@@ -202,7 +204,8 @@ TEST_CASE("a file has to be of the schema that is asked for")
         sqlite3* other = nullptr;
         REQUIRE(sqlite3_open(path.c_str(), &other) == SQLITE_OK);
         REQUIRE(sqlite3_db_config(other, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr) == SQLITE_OK);
-        REQUIRE(sqlite3_exec(other, "PRAGMA journal_mode = WAL; CREATE TABLE other (a)", nullptr, nullptr, nullptr) == SQLITE_OK);
+        REQUIRE(sqlite3_exec(other, "PRAGMA journal_mode = WAL; CREATE TABLE other (a)", nullptr, nullptr, nullptr) ==
+                SQLITE_OK);
         sqlite3_close(other);
         REQUIRE_FALSE(read_file(path + "-wal").empty());
         is_refused("not an escqrs test file");

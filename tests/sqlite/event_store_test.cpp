@@ -84,13 +84,16 @@ TEST_CASE("an event store opens nothing but event stores")
         sqlite::Database{path}.execute("CREATE TABLE other (a); INSERT INTO other VALUES (1)");
         const auto before = read_file(path);
         CHECK_THROWS_AS(sqlite::EventStore{path}, StoreError);
-        CHECK_THROWS_WITH(sqlite::EventStore{path}, Catch::Contains(path) && Catch::Contains("not an escqrs event store"));
+        CHECK_THROWS_WITH(sqlite::EventStore{path},
+                          Catch::Contains(path) && Catch::Contains("not an escqrs event store"));
         CHECK((read_file(path) == before));
     }
 
     SECTION("a newer one")
     {
-        { const sqlite::EventStore store{path}; }
+        {
+            const sqlite::EventStore store{path};
+        }
         sqlite::Database{path}.execute("PRAGMA user_version = 2");
         const auto before = read_file(path);
         CHECK_THROWS_WITH(sqlite::EventStore{path}, Catch::Contains("expected version 1, found 2"));
@@ -186,14 +189,16 @@ TEST_CASE("an append for which the disk has no room stores nothing, and the stor
     REQUIRE(::setrlimit(RLIMIT_FSIZE, &tight) == 0);
     const auto failure = failure_of_append<StoreError>(*store, sample_stream(), ExpectedVersion::any(), large);
     // A small one still finds room.
-    const auto small = append(*store, sample_stream(), ExpectedVersion::exactly(StreamVersion{1}), std::vector<SampleEvent>(1));
+    const auto small =
+        append(*store, sample_stream(), ExpectedVersion::exactly(StreamVersion{1}), std::vector<SampleEvent>(1));
     ::setrlimit(RLIMIT_FSIZE, &unlimited);
     std::signal(SIGXFSZ, previous);
 
     CHECK(failure);
     CHECK(small.version == StreamVersion{2});
     CHECK(count_events(*store) == 2);
-    CHECK(append(*store, sample_stream(), ExpectedVersion::exactly(StreamVersion{2}), large).version == StreamVersion{5});
+    CHECK(append(*store, sample_stream(), ExpectedVersion::exactly(StreamVersion{2}), large).version ==
+          StreamVersion{5});
     CHECK(read_stream(*store, sample_stream())[4].content.payload.size() == 2'000'000);
 }
 

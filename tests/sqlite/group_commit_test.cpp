@@ -47,7 +47,8 @@ void commit_as_one_group(Fixture& fixture, std::chrono::milliseconds patience, W
     (threads.emplace_back([&] {
         ++waiting;
         works();
-    }), ...);
+    }),
+     ...);
 }
 
 } // namespace
@@ -73,8 +74,10 @@ TEST_CASE("work that throws is undone, and the exception comes out")
     CHECK_THROWS_AS(fixture.commits.commit([&](Database&) {
         fixture.insert(1);
         throw std::out_of_range{"its own"};
-    }), std::out_of_range);
-    CHECK_THROWS_AS(fixture.commits.commit([](Database&) { throw std::out_of_range{"nothing written"}; }), std::out_of_range);
+    }),
+                    std::out_of_range);
+    CHECK_THROWS_AS(fixture.commits.commit([](Database&) { throw std::out_of_range{"nothing written"}; }),
+                    std::out_of_range);
     CHECK(fixture.count() == 0);
     fixture.commits.commit([&](Database&) { fixture.insert(1); });
     CHECK(fixture.count() == 1);
@@ -126,8 +129,8 @@ TEST_CASE("in a group, each piece of work fails alone")
         }
     };
     fixture.insert(1);
-    commit_as_one_group(fixture, std::chrono::milliseconds{20}, insert(2), insert_and_fail(10, 1), insert(3), fail_at_once,
-                        insert_and_fail(11, 1), insert(4));
+    commit_as_one_group(fixture, std::chrono::milliseconds{20}, insert(2), insert_and_fail(10, 1), insert(3),
+                        fail_at_once, insert_and_fail(11, 1), insert(4));
     CHECK(failures == 3);
     CHECK(fixture.count() == 4);
     CHECK(fixture.database.query_integer("SELECT count(*) FROM t WHERE a >= 10") == 0);

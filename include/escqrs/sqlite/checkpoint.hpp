@@ -73,8 +73,9 @@ private:
 
     static Database& with_table(Database& database)
     {
-        database.execute("CREATE TABLE IF NOT EXISTS escqrs_checkpoints (name TEXT PRIMARY KEY, position INTEGER NOT NULL, "
-                         "replay_until INTEGER NOT NULL) WITHOUT ROWID");
+        database.execute(
+            "CREATE TABLE IF NOT EXISTS escqrs_checkpoints (name TEXT PRIMARY KEY, position INTEGER NOT NULL, "
+            "replay_until INTEGER NOT NULL) WITHOUT ROWID");
         return database;
     }
 
@@ -135,8 +136,9 @@ public:
 private:
     static Database& with_table(Database& database)
     {
-        database.execute("CREATE TABLE IF NOT EXISTS escqrs_stream_checkpoints (projection TEXT NOT NULL, stream TEXT NOT "
-                         "NULL, version INTEGER NOT NULL, PRIMARY KEY (projection, stream)) WITHOUT ROWID");
+        database.execute(
+            "CREATE TABLE IF NOT EXISTS escqrs_stream_checkpoints (projection TEXT NOT NULL, stream TEXT NOT "
+            "NULL, version INTEGER NOT NULL, PRIMARY KEY (projection, stream)) WITHOUT ROWID");
         return database;
     }
 

@@ -2,16 +2,15 @@
 #pragma once
 
 #include <escqrs/error.hpp>
+#include <escqrs/sqlite/database_error.hpp>
+#include <escqrs/sqlite/statement.hpp>
 #include <escqrs/timestamp.hpp>
 
 #include <sqlite3.h>
 
 #include <algorithm>
-#include <concepts>
-#include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -35,24 +34,6 @@ struct Schema {
     std::int32_t application_id;
     std::int32_t version;
     const char* sql; ///< creates version `version` in an empty file
-};
-
-/// SQLite refused to do something. The text names the file and holds SQLite's own message.
-class DatabaseError : public StoreError {
-public:
-    DatabaseError(const std::string& path, std::string_view what, int code, const char* message)
-        : StoreError{"sqlite '" + path + "': " + std::string{what} + ": " + message + " (code " + std::to_string(code) +
-                     ")"},
-          code_{code}
-    {
-    }
-    DatabaseError(const std::string& text, int code) : StoreError{text}, code_{code} {}
-
-    /// SQLite's extended result code.
-    int code() const noexcept { return code_; }
-
-private:
-    int code_;
 };
 
 /// A connection to an SQLite file, in write-ahead-log mode, with foreign keys enforced.
@@ -122,94 +103,6 @@ private:
     std::unique_ptr<sqlite3, Close> handle_;
     std::uint64_t transactions_ = 0;
     std::uint64_t rollbacks_ = 0;
-};
-
-class Statement;
-
-/// The rows of a running query. The statement is free again when this ends.
-class Rows {
-public:
-    Rows(const Rows&) = delete;
-    Rows& operator=(const Rows&) = delete;
-    Rows(Rows&& other) noexcept : statement_{std::exchange(other.statement_, nullptr)}, database_{other.database_} {}
-    ~Rows();
-
-    /// Goes to the next row, at first to the first one.
-    /// @return false if there is none
-    bool next();
-
-    // Columns of this row, from 0. Views are valid until the next `next()`.
-    bool is_null(int column) const noexcept { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
-    std::int64_t integer(int column) const noexcept { return sqlite3_column_int64(statement_, column); }
-    double real(int column) const noexcept { return sqlite3_column_double(statement_, column); }
-    std::string_view text(int column) const noexcept;
-    std::span<const std::byte> blob(int column) const noexcept;
-    Timestamp time(int column) const noexcept { return Timestamp{Duration{integer(column)}}; }
-
-private:
-    friend Statement;
-    Rows(sqlite3_stmt* statement, const Database& database) noexcept : statement_{statement}, database_{&database} {}
-
-    sqlite3_stmt* statement_;
-    const Database* database_;
-};
-
-/// A prepared statement, made once and run often. It must not outlive its database.
-///
-/// Values are bound in order: integers and bool, floating point, text (`std::string_view`), bytes
-/// (`std::span<const std::byte>`), moments (as microseconds since 1970) and `nullptr` (NULL). Texts and bytes are not
-/// copied; they must live until `run` returns or the `Rows` end.
-class Statement {
-public:
-    Statement(Database& database, std::string_view sql);
-
-    /// Runs an INSERT, UPDATE or DELETE.
-    /// @return number of rows it changed
-    template <class... Values>
-    int run(const Values&... values)
-    {
-        auto rows = query(values...);
-        while (rows.next()) {}
-        return sqlite3_changes(database_->handle());
-    }
-
-    /// Starts a query. `while (rows.next())` reads it.
-    template <class... Values>
-    [[nodiscard]] Rows query(const Values&... values)
-    {
-        Rows rows{statement_.get(), *database_};
-        int index = 0;
-        (check(bind(++index, values)), ...);
-        return rows;
-    }
-
-private:
-    struct Finalize {
-        void operator()(sqlite3_stmt* statement) const noexcept { sqlite3_finalize(statement); }
-    };
-
-    template <std::integral Value>
-    int bind(int index, Value value) noexcept
-    {
-        return sqlite3_bind_int64(statement_.get(), index, static_cast<sqlite3_int64>(value));
-    }
-    template <std::floating_point Value>
-    int bind(int index, Value value) noexcept
-    {
-        return sqlite3_bind_double(statement_.get(), index, value);
-    }
-    int bind(int index, std::string_view text) noexcept;
-    int bind(int index, std::span<const std::byte> bytes) noexcept;
-    int bind(int index, Timestamp time) noexcept { return bind(index, time.time_since_epoch().count()); }
-    int bind(int index, std::nullptr_t) noexcept { return sqlite3_bind_null(statement_.get(), index); }
-
-    void check(int code) const
-    {
-        if (code != SQLITE_OK) database_->fail("cannot bind a value");
-    }
-
-    Database* database_;
-    std::unique_ptr<sqlite3_stmt, Finalize> statement_;
 };
 
 /// A write transaction. Rolls back when it ends without `commit`.
@@ -313,7 +206,8 @@ inline int Database::after_commit(void* self, sqlite3* handle, const char* name,
         sqlite3_wal_checkpoint_v2(handle, name, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
     } else {
         database.restart_at_ += restart_pages; // a reader that stays is not waited for with each commit
-        const Duration patience = std::exchange(database.busy_timeout_, std::min(restart_patience, database.busy_timeout_));
+        const Duration patience =
+            std::exchange(database.busy_timeout_, std::min(restart_patience, database.busy_timeout_));
         sqlite3_wal_checkpoint_v2(handle, name, SQLITE_CHECKPOINT_RESTART, nullptr, nullptr);
         database.busy_timeout_ = patience;
     }
@@ -331,9 +225,7 @@ inline bool Database::is_new_file(const Schema& schema)
     const std::int64_t version = rows.integer(1);
     if (application_id == 0 && version == 0 && rows.integer(2) == 0) return true;
 
-    const auto refuse = [&](const std::string& problem) {
-        return StoreError{"sqlite '" + path_ + "': " + problem};
-    };
+    const auto refuse = [&](const std::string& problem) { return StoreError{"sqlite '" + path_ + "': " + problem}; };
     const std::string name{schema.name};
     if (application_id != schema.application_id) {
         throw refuse("not an escqrs " + name + ": expected application id " + std::to_string(schema.application_id) +
@@ -377,57 +269,15 @@ inline std::int64_t Database::query_integer(const char* sql)
     return rows.next() ? rows.integer(0) : 0;
 }
 
-inline void Database::fail(std::string_view what) const
-{
-    throw DatabaseError{path_, what, sqlite3_extended_errcode(handle()), sqlite3_errmsg(handle())};
-}
+inline void Database::fail(std::string_view what) const { detail::fail(handle(), path_, what); }
 
-inline Rows::~Rows()
-{
-    if (statement_ != nullptr) sqlite3_reset(statement_); // its code is that of the last step, which was thrown
-}
-
-inline bool Rows::next()
-{
-    const int code = sqlite3_step(statement_);
-    if (code == SQLITE_ROW) return true;
-    if (code != SQLITE_DONE) database_->fail(sqlite3_sql(statement_));
-    return false;
-}
-
-inline std::string_view Rows::text(int column) const noexcept
-{
-    const unsigned char* data = sqlite3_column_text(statement_, column);
-    const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement_, column));
-    return data == nullptr ? std::string_view{} : std::string_view{reinterpret_cast<const char*>(data), size};
-}
-
-inline std::span<const std::byte> Rows::blob(int column) const noexcept
-{
-    const void* data = sqlite3_column_blob(statement_, column);
-    return {static_cast<const std::byte*>(data), static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
-}
-
-inline Statement::Statement(Database& database, std::string_view sql) : database_{&database}
+inline Statement::Statement(Database& database, std::string_view sql) : path_{&database.path()}
 {
     sqlite3_stmt* prepared = nullptr;
     const int code = sqlite3_prepare_v3(database.handle(), sql.data(), static_cast<int>(sql.size()),
                                         SQLITE_PREPARE_PERSISTENT, &prepared, nullptr);
     if (code != SQLITE_OK) database.fail(sql);
     statement_.reset(prepared);
-}
-
-// A null pointer would be bound as NULL, so empty texts and bytes point at something.
-inline int Statement::bind(int index, std::string_view text) noexcept
-{
-    return sqlite3_bind_text64(statement_.get(), index, text.empty() ? "" : text.data(), text.size(), SQLITE_STATIC,
-                               SQLITE_UTF8);
-}
-
-inline int Statement::bind(int index, std::span<const std::byte> bytes) noexcept
-{
-    const void* data = bytes.empty() ? static_cast<const void*>("") : bytes.data();
-    return sqlite3_bind_blob64(statement_.get(), index, data, bytes.size(), SQLITE_STATIC);
 }
 
 inline Transaction::Transaction(Database& database) : database_{&database}

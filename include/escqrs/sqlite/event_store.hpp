@@ -24,9 +24,9 @@ namespace escqrs::sqlite {
 
 struct EventStoreOptions {
     Synchronous synchronous = Synchronous::full;
-    Duration busy_timeout = std::chrono::seconds{10}; ///< how long to wait for another process's write to end
+    Duration busy_timeout = std::chrono::seconds{10};       ///< how long to wait for another process's write to end
     Duration poll_interval = std::chrono::milliseconds{10}; ///< how often a waiter looks for other processes' events
-    std::size_t max_readers = 8; ///< connections for reading, opened as needed
+    std::size_t max_readers = 8;                            ///< connections for reading, opened as needed
     Clock* clock = &system_clock();
 };
 
@@ -80,7 +80,8 @@ inline EventStore::EventStore(const std::string& path, EventStoreOptions options
 {
 }
 
-inline AppendResult EventStore::append(const StreamId& stream, ExpectedVersion expected, std::span<const NewEvent> events)
+inline AppendResult EventStore::append(const StreamId& stream, ExpectedVersion expected,
+                                       std::span<const NewEvent> events)
 {
     if (events.empty()) {
         throw StoreError{"append to stream '" + stream.text() + "': expected at least one event, found none"};
@@ -113,7 +114,8 @@ inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_
     detail::EventPage page;
     std::optional<StreamId> stream;
     std::uint64_t position = after.value();
-    for (std::size_t page_size = first_page_size; at_most > 0 && position <= detail::max_number; page_size = max_page_size) {
+    for (std::size_t page_size = first_page_size; at_most > 0 && position <= detail::max_number;
+         page_size = max_page_size) {
         readers_.with_one([&](auto& reader) { reader.read_log(position, std::min(page_size, at_most), page); });
         for (std::size_t index = 0; index < page.size(); ++index) {
             const std::string_view name = page.stream_name(index);

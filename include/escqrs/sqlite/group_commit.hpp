@@ -204,8 +204,9 @@ inline void GroupCommit::run_apart(Caller* group)
             caller->failure = std::current_exception();
         }
         // Disk full, and the like: SQLite has undone everything, so everybody must hear of it.
-        if (!database_->in_transaction()) throw DatabaseError{database_->path(), "transaction undone", SQLITE_ABORT_ROLLBACK,
-                                                              sqlite3_errstr(SQLITE_ABORT_ROLLBACK)};
+        if (!database_->in_transaction())
+            throw DatabaseError{database_->path(), "transaction undone", SQLITE_ABORT_ROLLBACK,
+                                sqlite3_errstr(SQLITE_ABORT_ROLLBACK)};
     }
     transaction.commit();
 }

@@ -23,7 +23,9 @@ namespace escqrs::testing {
 template <class Fixture>
 concept EventStoreFixture = requires(Fixture& fixture, Clock& clock) {
     requires EventStore<std::remove_reference_t<decltype(*fixture.open(clock))>>;
-    { Fixture::is_durable } -> std::convertible_to<bool>;
+    {
+        Fixture::is_durable
+    } -> std::convertible_to<bool>;
 };
 
 namespace detail {
@@ -49,8 +51,10 @@ void check_durability(Fixture& fixture)
         REQUIRE(read_stream(*store, stream).size() == 3);
         CHECK(read_stream(*store, stream)[2].content.id == events[2].id);
         CHECK(append(*store, stream, ExpectedVersion::no_stream(), events) == first);
-        CHECK_THROWS_AS(append(*store, stream, ExpectedVersion::no_stream(), std::vector<SampleEvent>(1)), ConcurrencyError);
-        const auto next = append(*store, stream, ExpectedVersion::exactly(StreamVersion{3}), std::vector<SampleEvent>(1));
+        CHECK_THROWS_AS(append(*store, stream, ExpectedVersion::no_stream(), std::vector<SampleEvent>(1)),
+                        ConcurrencyError);
+        const auto next =
+            append(*store, stream, ExpectedVersion::exactly(StreamVersion{3}), std::vector<SampleEvent>(1));
         CHECK(next.version == StreamVersion{4});
         CHECK(next.position > head);
     }
@@ -79,7 +83,8 @@ void check_durability(Fixture& fixture)
     {
         SystemClock system;
         auto other = fixture.open(system);
-        auto waiting = std::async(std::launch::async, [&] { return other->wait_for_events({}, std::chrono::minutes{1}, {}); });
+        auto waiting =
+            std::async(std::launch::async, [&] { return other->wait_for_events({}, std::chrono::minutes{1}, {}); });
         append_some(*store, stream, 1);
         CHECK(waiting.get());
     }

@@ -64,8 +64,8 @@ private:
     std::list<Waiter> waiters_;
 };
 
-inline bool ManualClock::wait_for(std::unique_lock<std::mutex>& lock, std::condition_variable_any& wake, Duration at_most,
-                                  std::stop_token stop, FunctionRef<bool()> ready)
+inline bool ManualClock::wait_for(std::unique_lock<std::mutex>& lock, std::condition_variable_any& wake,
+                                  Duration at_most, std::stop_token stop, FunctionRef<bool()> ready)
 {
     std::list<Waiter>::iterator self;
     Timestamp deadline;

@@ -95,9 +95,9 @@ private:
     Statement select_stream_{
         database_, "SELECT position, version, id, kind, recorded_at, metadata, payload FROM events "
                    "WHERE stream = (SELECT id FROM streams WHERE name = ?) AND version >= ? ORDER BY version LIMIT ?"};
-    Statement select_log_{
-        database_, "SELECT position, version, events.id, kind, recorded_at, metadata, payload, name FROM events "
-                   "JOIN streams ON streams.id = events.stream WHERE position > ? ORDER BY position LIMIT ?"};
+    Statement select_log_{database_,
+                          "SELECT position, version, events.id, kind, recorded_at, metadata, payload, name FROM events "
+                          "JOIN streams ON streams.id = events.stream WHERE position > ? ORDER BY position LIMIT ?"};
     Statement select_head_{database_, "SELECT max(position) FROM events"};
     Statement select_place_{database_, "SELECT name, version, position FROM events "
                                        "JOIN streams ON streams.id = events.stream WHERE events.id = ?"};
@@ -170,7 +170,8 @@ inline RecordedEvent EventPage::event(std::size_t index, const StreamId& stream)
             bytes.first(row.metadata_size)};
 }
 
-inline void EventLogReader::read_stream(const StreamId& stream, std::uint64_t version, std::size_t at_most, EventPage& page)
+inline void EventLogReader::read_stream(const StreamId& stream, std::uint64_t version, std::size_t at_most,
+                                        EventPage& page)
 {
     fill(page, select_stream_.query(stream.text(), version, at_most), at_most, false);
 }
@@ -218,7 +219,8 @@ inline const EventPage::Kind* EventLogReader::find_kind(std::int64_t id)
     if (!kind) {
         auto rows = select_kind_.query(id);
         if (!rows.next()) {
-            throw StoreError{"sqlite '" + database_.path() + "': no event kind " + std::to_string(id) + "; the file is damaged"};
+            throw StoreError{"sqlite '" + database_.path() + "': no event kind " + std::to_string(id) +
+                             "; the file is damaged"};
         }
         kind = std::make_unique<const EventPage::Kind>(EventPage::Kind{
             std::string{rows.text(0)}, static_cast<unsigned>(rows.integer(1)), std::string{rows.text(2)}});

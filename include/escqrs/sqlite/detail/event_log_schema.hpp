@@ -13,11 +13,10 @@ namespace escqrs::sqlite::detail {
 /// Positions are given out inside the write transaction, of which there is one at a time, so their order is the order of
 /// the commits: a reader never finds an event behind its back. What is stored stays as it is; that also keeps a position
 /// from being given out twice, for which AUTOINCREMENT would cost a row written with each event.
-inline constexpr Schema event_log_schema{
-    "event store",
-    0x45534356, // "ESCV"
-    1,
-    R"(
+inline constexpr Schema event_log_schema{"event store",
+                                         0x45534356, // "ESCV"
+                                         1,
+                                         R"(
 CREATE TABLE streams (
     id   INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE

@@ -79,10 +79,12 @@ private:
                             "INSERT INTO events (position, stream, version, index_in_append, id, kind, recorded_at, "
                             "metadata, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"};
     Statement select_event_{*database_, "SELECT stream, version, position, index_in_append FROM events WHERE id = ?"};
-    Statement select_index_in_append_{*database_, "SELECT index_in_append FROM events WHERE stream = ? AND version = ?"};
+    Statement select_index_in_append_{*database_,
+                                      "SELECT index_in_append FROM events WHERE stream = ? AND version = ?"};
 };
 
-inline AppendResult EventLogWriter::append(const StreamId& name, ExpectedVersion expected, std::span<const NewEvent> events)
+inline AppendResult EventLogWriter::append(const StreamId& name, ExpectedVersion expected,
+                                           std::span<const NewEvent> events)
 {
     forget_what_may_be_stale();
     Stream stream = find_stream(name);
@@ -199,8 +201,8 @@ inline std::optional<EventLogWriter::Place> EventLogWriter::find_event(const Eve
 {
     auto rows = select_event_.query(bytes_of(id));
     if (!rows.next()) return std::nullopt;
-    return Place{rows.integer(0), static_cast<std::uint64_t>(rows.integer(1)), static_cast<std::uint64_t>(rows.integer(2)),
-                 static_cast<std::uint64_t>(rows.integer(3))};
+    return Place{rows.integer(0), static_cast<std::uint64_t>(rows.integer(1)),
+                 static_cast<std::uint64_t>(rows.integer(2)), static_cast<std::uint64_t>(rows.integer(3))};
 }
 
 /// Whether there is an event, and not the first of its append.

@@ -35,8 +35,10 @@ void check_appending(Fixture& fixture)
     SECTION("the first event of a stream is version 1, and each append goes on from there")
     {
         const auto first = append(*store, stream, ExpectedVersion::no_stream(), std::vector<SampleEvent>(1));
-        const auto second = append(*store, stream, ExpectedVersion::exactly(StreamVersion{1}), std::vector<SampleEvent>(3));
-        const auto other = append(*store, sample_stream("two"), ExpectedVersion::no_stream(), std::vector<SampleEvent>(1));
+        const auto second =
+            append(*store, stream, ExpectedVersion::exactly(StreamVersion{1}), std::vector<SampleEvent>(3));
+        const auto other =
+            append(*store, sample_stream("two"), ExpectedVersion::no_stream(), std::vector<SampleEvent>(1));
         CHECK(first.version == StreamVersion{1});
         CHECK(second.version == StreamVersion{4});
         CHECK(other.version == StreamVersion{1});
@@ -61,7 +63,8 @@ void check_appending(Fixture& fixture)
         std::vector<std::byte> every_value;
         for (unsigned value = 0; value < 256; ++value) every_value.push_back(static_cast<std::byte>(value));
         std::vector<std::byte> large(1024 * 1024);
-        for (std::size_t index = 0; index < large.size(); ++index) large[index] = static_cast<std::byte>(index * 7 % 251);
+        for (std::size_t index = 0; index < large.size(); ++index)
+            large[index] = static_cast<std::byte>(index * 7 % 251);
 
         std::vector<SampleEvent> events(5);
         events[0].payload = every_value;
@@ -232,9 +235,15 @@ void check_event_ids(Fixture& fixture)
 
     SECTION("the last ids of an append") { CHECK(is_refused(stream, {events[1], events[2]})); }
 
-    SECTION("ids of an append, and more") { CHECK(is_refused(stream, {events[0], events[1], events[2], SampleEvent{}})); }
+    SECTION("ids of an append, and more")
+    {
+        CHECK(is_refused(stream, {events[0], events[1], events[2], SampleEvent{}}));
+    }
 
-    SECTION("new ids, and then one of an append") { CHECK(is_refused(stream, {SampleEvent{}, SampleEvent{}, events[0]})); }
+    SECTION("new ids, and then one of an append")
+    {
+        CHECK(is_refused(stream, {SampleEvent{}, SampleEvent{}, events[0]}));
+    }
 
     SECTION("a new stream, new ids, and then one of an append")
     {

@@ -78,7 +78,8 @@ void check_races(Stores& stores)
         bool told_the_truth = true;
         for (const auto& [version, events] : won) {
             told_the_truth = told_the_truth && version <= stored.size() &&
-                             stored[version - 2].content.id == events[0].id && stored[version - 1].content.id == events[1].id;
+                             stored[version - 2].content.id == events[0].id &&
+                             stored[version - 1].content.id == events[1].id;
         }
         CHECK(told_the_truth);
         CHECK(count_events(*store) == 2 * rounds);
@@ -117,8 +118,8 @@ void check_races(Stores& stores)
             const std::vector<SampleEvent> events(2);
             std::vector<AppendResult> results(threads);
             const auto failures = in_threads(threads, [&](std::size_t thread) {
-                const auto expected = thread % 2 == 0 ? ExpectedVersion::exactly(StreamVersion{2 * round})
-                                                      : ExpectedVersion::any();
+                const auto expected =
+                    thread % 2 == 0 ? ExpectedVersion::exactly(StreamVersion{2 * round}) : ExpectedVersion::any();
                 results[thread] = append(store_of(thread), stream, expected, events);
             });
             CHECK(failures.empty());
@@ -140,7 +141,8 @@ void check_races(Stores& stores)
                 } catch (const DuplicateEventId&) {
                     ++refused;
                 }
-                append(store_of(thread), own, ExpectedVersion::exactly(StreamVersion{round}), std::vector<SampleEvent>(1));
+                append(store_of(thread), own, ExpectedVersion::exactly(StreamVersion{round}),
+                       std::vector<SampleEvent>(1));
             }
         });
         CHECK(failures.empty());
@@ -180,7 +182,8 @@ void check_races(Stores& stores)
                 last_look = writing == 0;
                 const auto behind = position;
                 position = store_of(thread).read_log(position, 7 + thread, [&](const RecordedEvent& event) {
-                    const bool ordered = event.position > position && event.version.value() == versions[event.stream] + 1;
+                    const bool ordered =
+                        event.position > position && event.version.value() == versions[event.stream] + 1;
                     if (!ordered) in_order = false;
                     versions[event.stream] = event.version.value();
                     position = event.position;
@@ -204,8 +207,8 @@ void check_races(Stores& stores)
                 const auto events = append_some(store_of(thread), own, 1);
                 auto& other = store_of(thread + 1);
                 const auto place = other.locate(events[0].id);
-                if (!place || place->version != StreamVersion{round} || version_of(other, own) != StreamVersion{round} ||
-                    other.head() < place->position) {
+                if (!place || place->version != StreamVersion{round} ||
+                    version_of(other, own) != StreamVersion{round} || other.head() < place->position) {
                     throw StoreError{"an acknowledged append is not to be seen"};
                 }
             }

@@ -34,8 +34,12 @@ struct SampleEvent {
 struct StoredEvent {
     explicit StoredEvent(const RecordedEvent& event)
         : stream{event.stream}, version{event.version}, position{event.position}, recorded_at{event.recorded_at},
-          content{event.id, std::string{event.type}, event.schema_version, std::string{event.content_type},
-                  {event.payload.begin(), event.payload.end()}, {event.metadata.begin(), event.metadata.end()}}
+          content{event.id,
+                  std::string{event.type},
+                  event.schema_version,
+                  std::string{event.content_type},
+                  {event.payload.begin(), event.payload.end()},
+                  {event.metadata.begin(), event.metadata.end()}}
     {
     }
 
@@ -49,12 +53,14 @@ struct StoredEvent {
 inline StreamId sample_stream(std::string_view name = "one") { return StreamId{"sample", name}; }
 
 template <EventStore Store>
-AppendResult append(Store& store, const StreamId& stream, ExpectedVersion expected, const std::vector<SampleEvent>& events)
+AppendResult append(Store& store, const StreamId& stream, ExpectedVersion expected,
+                    const std::vector<SampleEvent>& events)
 {
     std::vector<NewEvent> views;
     views.reserve(events.size());
     for (const SampleEvent& event : events) {
-        views.push_back({event.id, event.type, event.schema_version, event.content_type, event.payload, event.metadata});
+        views.push_back(
+            {event.id, event.type, event.schema_version, event.content_type, event.payload, event.metadata});
     }
     return store.append(stream, expected, views);
 }

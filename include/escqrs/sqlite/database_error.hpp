@@ -1,0 +1,41 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/error.hpp>
+
+#include <sqlite3.h>
+
+#include <string>
+#include <string_view>
+
+namespace escqrs::sqlite {
+
+/// SQLite refused to do something. The text names the file and holds SQLite's own message.
+class DatabaseError : public StoreError {
+public:
+    DatabaseError(const std::string& path, std::string_view what, int code, const char* message)
+        : StoreError{"sqlite '" + path + "': " + std::string{what} + ": " + message + " (code " + std::to_string(code) +
+                     ")"},
+          code_{code}
+    {
+    }
+    DatabaseError(const std::string& text, int code) : StoreError{text}, code_{code} {}
+
+    /// SQLite's extended result code.
+    int code() const noexcept { return code_; }
+
+private:
+    int code_;
+};
+
+namespace detail {
+
+/// @throws DatabaseError with the message and code of the call that has just failed
+[[noreturn]] inline void fail(sqlite3* handle, const std::string& path, std::string_view what)
+{
+    throw DatabaseError{path, what, sqlite3_extended_errcode(handle), sqlite3_errmsg(handle)};
+}
+
+} // namespace detail
+
+} // namespace escqrs::sqlite
