@@ -104,7 +104,7 @@ private:
         auto delay = poll_interval_;
         std::unique_lock lock{mutex_};
         thread_id_ = std::this_thread::get_id();
-        while (wake_.wait(lock, stop, [&] { return !entries_.empty(); })) {
+        while (wake_.wait(lock, stop, [&] { return !entries_.empty(); }) && !stop.stop_requested()) {
             const std::uint64_t revision = revision_;
             lock.unlock();
             const bool good = poll(revision);

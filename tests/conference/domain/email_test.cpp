@@ -4,6 +4,7 @@
 
 #include <escqrs/testing/catch2.hpp>
 
+#include <algorithm>
 #include <string>
 
 using conference::Email;

@@ -1,0 +1,237 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include "read_model/attendee_watcher.hpp"
+#include "read_model_fixture.hpp"
+
+#include <escqrs/testing/catch2.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+using namespace conference;
+using namespace conference::test;
+
+namespace {
+
+struct Model {
+    TemporaryFolder folder;
+    std::string path = folder / "read-model.db";
+    Publisher publisher{path};
+    AttendeeQueries queries{path};
+    AttendeeWatcher watcher{queries, std::chrono::milliseconds{1}};
+    AttendeeId ada = new_attendee_id();
+
+    Model() { publisher.publish(ada, 1, AttendeeRegistered{"ada@example.org"}); }
+
+    void change(std::uint64_t version)
+    {
+        publisher.publish(ada, version, EmailChangeRequested{"v" + std::to_string(version) + "@example.org", {}});
+    }
+};
+
+/// Collects what a watch tells, and waits for it.
+class Seen {
+public:
+    AttendeeWatcher::Callback collect()
+    {
+        return [this](const AttendeeView& view) {
+            {
+                const std::scoped_lock lock{mutex_};
+                views_.push_back(view);
+            }
+            arrived_.notify_all();
+        };
+    }
+
+    bool wait_for_version(std::uint64_t version)
+    {
+        std::unique_lock lock{mutex_};
+        return arrived_.wait_for(lock, std::chrono::seconds{20}, [&] {
+            return !views_.empty() && views_.back().version == escqrs::StreamVersion{version};
+        });
+    }
+
+    std::vector<std::uint64_t> versions()
+    {
+        const std::scoped_lock lock{mutex_};
+        std::vector<std::uint64_t> numbers;
+        for (const auto& view : views_) numbers.push_back(view.version.value());
+        return numbers;
+    }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable arrived_;
+    std::vector<AttendeeView> views_;
+};
+
+} // namespace
+
+TEST_CASE("watcher: tells of later states, not of the current one")
+{
+    Model model;
+    Seen seen;
+    const auto watch = model.watcher.watch(model.ada, seen.collect());
+    model.change(2);
+    REQUIRE(seen.wait_for_version(2));
+    model.change(3);
+    REQUIRE(seen.wait_for_version(3));
+    CHECK(seen.versions() == std::vector<std::uint64_t>{2, 3});
+}
+
+TEST_CASE("watcher: an attendee may be watched before it is known")
+{
+    Model model;
+    Seen seen;
+    const auto later = new_attendee_id();
+    const auto watch = model.watcher.watch(later, seen.collect());
+    model.publisher.publish(later, 1, AttendeeRegistered{"ada@example.org"});
+    REQUIRE(seen.wait_for_version(1));
+}
+
+TEST_CASE("watcher: each watch hears of its own attendee, several of the same one")
+{
+    Model model;
+    const auto other = new_attendee_id();
+    model.publisher.publish(other, 1, AttendeeRegistered{"other@example.org"});
+    Seen first;
+    Seen second;
+    Seen others;
+    const auto watch1 = model.watcher.watch(model.ada, first.collect());
+    const auto watch2 = model.watcher.watch(model.ada, second.collect());
+    const auto watch3 = model.watcher.watch(other, others.collect());
+    model.change(2);
+    REQUIRE(first.wait_for_version(2));
+    REQUIRE(second.wait_for_version(2));
+    model.publisher.publish(other, 2, AttendeeUnregistered{"other plans"});
+    REQUIRE(others.wait_for_version(2));
+    CHECK(first.versions().size() == 1);
+    CHECK(others.versions().size() == 1);
+}
+
+TEST_CASE("watcher: goes on after nobody was watching for a while, and skips what happened then")
+{
+    Model model;
+    for (std::uint64_t version = 2; version < 8; version += 2) {
+        Seen seen;
+        auto watch = model.watcher.watch(model.ada, seen.collect());
+        model.change(version);
+        REQUIRE(seen.wait_for_version(version));
+        CHECK(seen.versions() == std::vector{version});
+        watch.reset();
+        model.change(version + 1);
+    }
+}
+
+TEST_CASE("watcher: an ended watch is silent, whatever happens afterwards")
+{
+    Model model;
+    Seen stays;
+    const auto still = model.watcher.watch(model.ada, stays.collect());
+    std::atomic<int> calls{0};
+    auto ended = model.watcher.watch(model.ada, [&](const AttendeeView&) { ++calls; });
+    ended.reset();
+    model.change(2);
+    REQUIRE(stays.wait_for_version(2));
+    CHECK(calls == 0);
+}
+
+TEST_CASE("watcher: ending a watch waits for its callback")
+{
+    Model model;
+    std::atomic<bool> entered{false};
+    std::atomic<bool> left{false};
+    auto watch = model.watcher.watch(model.ada, [&](const AttendeeView&) {
+        entered = true;
+        std::this_thread::sleep_for(std::chrono::milliseconds{20});
+        left = true;
+    });
+    model.change(2);
+    while (!entered) std::this_thread::yield();
+    watch.reset();
+    CHECK(left);
+}
+
+TEST_CASE("watcher: a callback may end its own watch and others, and begin new ones")
+{
+    Model model;
+    Seen last;
+    std::atomic<int> own_calls{0};
+    std::atomic<int> other_calls{0};
+    std::unique_ptr<AttendeeWatcher::Watch> own;
+    std::unique_ptr<AttendeeWatcher::Watch> other;
+    std::unique_ptr<AttendeeWatcher::Watch> begun;
+    std::mutex mutex; // the pointers are written here and read in the watcher's thread
+    {
+        const std::scoped_lock lock{mutex};
+        const auto token = std::make_shared<int>(0); // something to destroy while it runs
+        own = model.watcher.watch(model.ada, [&, token](const AttendeeView&) {
+            const std::scoped_lock guard{mutex};
+            ++own_calls;
+            own.reset();
+            other.reset();
+            begun = model.watcher.watch(model.ada, last.collect());
+            own_calls += *token; // still alive
+        });
+        // Told second, if it were still there.
+        other = model.watcher.watch(model.ada, [&](const AttendeeView&) { ++other_calls; });
+    }
+    model.change(2);
+    while (own_calls == 0) std::this_thread::yield();
+    model.change(3);
+    REQUIRE(last.wait_for_version(3));
+    CHECK(own_calls == 1);
+    CHECK(other_calls <= 1); // which of two watches of one attendee is told first is not promised
+    begun.reset();
+}
+
+TEST_CASE("watcher: a watch may outlive its watcher")
+{
+    Model model;
+    std::unique_ptr<AttendeeWatcher::Watch> watch;
+    {
+        AttendeeWatcher short_lived{model.queries};
+        watch = short_lived.watch(model.ada, [](const AttendeeView&) {});
+    }
+    watch.reset();
+    CHECK(watch == nullptr);
+}
+
+TEST_CASE("watcher: what changes after watch() returned is never missed, and never told out of order")
+{
+    Model model;
+    constexpr std::uint64_t last = 250;
+    std::atomic<int> failures{0};
+    std::vector<std::jthread> threads;
+    for (int index = 0; index < 3; ++index) {
+        threads.emplace_back([&] {
+            std::uint64_t known = 0;
+            while (known < last) {
+                // What server-sent events do: watch, then look, then follow; and sometimes the browser comes back.
+                std::mutex mutex;
+                std::condition_variable arrived;
+                std::uint64_t told = 0;
+                const auto watch = model.watcher.watch(model.ada, [&](const AttendeeView& view) {
+                    const std::scoped_lock lock{mutex};
+                    if (view.version.value() <= told) ++failures;
+                    told = view.version.value();
+                    arrived.notify_all();
+                });
+                const std::uint64_t looked = model.queries.find(model.ada)->version.value();
+                if (looked < known) ++failures;
+                if (looked == last) return;
+                std::unique_lock lock{mutex};
+                if (!arrived.wait_for(lock, std::chrono::seconds{20}, [&] { return told > looked; })) ++failures;
+                known = told;
+            }
+        });
+    }
+    for (std::uint64_t version = 2; version <= last; ++version) model.change(version);
+    threads.clear();
+    CHECK(failures == 0);
+}

@@ -1,0 +1,74 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include "read_model/attendee_projection.hpp"
+#include "read_model/attendee_queries.hpp"
+#include "read_model/read_model_file.hpp"
+
+#include <escqrs/event_bus.hpp>
+#include <escqrs/id_generator.hpp>
+#include <escqrs/sqlite/database.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <stdexcept>
+#include <stdlib.h> // NOLINT(modernize-deprecated-headers): mkdtemp is POSIX
+#include <string>
+
+namespace conference::test {
+
+/// A folder that goes away with the test.
+class TemporaryFolder {
+public:
+    TemporaryFolder()
+    {
+        std::string pattern = (std::filesystem::temp_directory_path() / "conference-XXXXXX").string();
+        if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error{"cannot make a temporary folder"};
+        path_ = pattern;
+    }
+    TemporaryFolder(const TemporaryFolder&) = delete;
+    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+    ~TemporaryFolder() { std::filesystem::remove_all(path_); }
+
+    std::string operator/(const std::string& name) const { return (path_ / name).string(); }
+
+private:
+    std::filesystem::path path_;
+};
+
+inline AttendeeId new_attendee_id() { return AttendeeId{escqrs::random_uuid()}; }
+
+/// A moment that tells its number.
+inline escqrs::Timestamp moment(std::uint64_t number)
+{
+    return escqrs::Timestamp{std::chrono::sys_days{std::chrono::year{2026} / 11 / 23}} +
+           std::chrono::seconds{static_cast<std::int64_t>(number)};
+}
+
+/// Publishes events as the worker does: each in a transaction of its own, one after the other in the log.
+class Publisher {
+public:
+    explicit Publisher(const std::string& path) : database{path, read_model_schema} {}
+
+    template <class Event>
+    escqrs::EventContext publish(const AttendeeId& id, std::uint64_t version, const Event& event, bool is_replay = false)
+    {
+        escqrs::EventContext context{.stream = {Attendee::category, id.value()},
+                                     .version = escqrs::StreamVersion{version},
+                                     .position = escqrs::GlobalPosition{++position},
+                                     .id = escqrs::EventId{escqrs::random_uuid()},
+                                     .recorded_at = moment(position)};
+        context.is_replay = is_replay;
+        escqrs::sqlite::Transaction transaction{database};
+        bus.publish(event, context);
+        transaction.commit();
+        return context;
+    }
+
+    escqrs::sqlite::Database database;
+    escqrs::EventBus bus;
+    AttendeeProjection projection{bus, database};
+    std::uint64_t position = 0;
+};
+
+} // namespace conference::test

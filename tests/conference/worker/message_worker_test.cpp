@@ -1,0 +1,383 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include "worker_fixture.hpp"
+
+#include <escqrs/testing/catch2.hpp>
+
+#include <stdexcept>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <vector>
+
+using namespace conference;
+using namespace conference::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// A queue's receiving side with something between it and the worker.
+struct Receiver {
+    std::vector<escqrs::ReceivedMessage> receive(std::size_t at_most, escqrs::Duration wait, std::stop_token stop)
+    {
+        ++receives;
+        auto messages = queue->receive(at_most, wait, stop);
+        if (after_receive && !messages.empty()) after_receive();
+        return messages;
+    }
+    void settle(const escqrs::ReceivedMessage& message, const escqrs::Disposition& disposition)
+    {
+        queue->settle(message, disposition);
+    }
+    std::vector<escqrs::SettlementResult> settle(std::span<const escqrs::Settlement> settlements)
+    {
+        if (before_settle) before_settle();
+        auto results = queue->settle(settlements);
+        if (after_settle) after_settle();
+        for (const auto result : results) lost += result == escqrs::SettlementResult::lock_lost ? 1 : 0;
+        return results;
+    }
+    void renew_lock(escqrs::ReceivedMessage& message)
+    {
+        ++renewals;
+        queue->renew_lock(message);
+    }
+
+    escqrs::in_memory::MessageQueue* queue = nullptr;
+    std::function<void()> after_receive{};
+    std::function<void()> before_settle{};
+    std::function<void()> after_settle{};
+    int receives = 0;
+    int renewals = 0;
+    int lost = 0;
+};
+
+constexpr escqrs::MessageQueueCounts empty_queue{};
+
+} // namespace
+
+TEST_CASE("worker: a batch becomes the read model, and the queue is empty")
+{
+    Workplace place;
+    const auto id = place.history.register_attendee();
+    place.history.request_email(id, "lovelace@example.net");
+    place.history.register_attendee();
+    place.send(place.history.messages());
+    CHECK(place.work_once() == BatchResult{3, 3, 0, 0});
+    CHECK(place.model.attendees() == place.history.fold());
+    CHECK(place.model.mails() == place.history.owed_mails());
+    CHECK(place.queue.counts() == empty_queue);
+    CHECK(place.work_once() == BatchResult{});
+}
+
+TEST_CASE("worker: a duplicate is completed and changes nothing")
+{
+    Workplace place;
+    const auto id = place.history.register_attendee();
+    place.history.request_email(id, "lovelace@example.net");
+    place.send(place.history.messages());
+    place.work();
+    const auto revision = place.model.queries.revision();
+    place.send(place.history.messages());
+    CHECK(place.work_once() == BatchResult{2, 2, 0, 0});
+    CHECK(place.model.queries.revision() == revision);
+    CHECK(place.model.mails().size() == 1);
+}
+
+TEST_CASE("worker: poison in the middle of a batch is put aside with the reason, and the rest is handled")
+{
+    Workplace place;
+    const auto ada = place.history.register_attendee();
+    place.history.request_email(ada, "lovelace@example.net");
+    place.history.change(ada, [](Attendee& attendee) { attendee.unregister("other plans"); });
+    const auto byron = place.history.register_attendee();
+    auto messages = place.history.messages();
+    const std::string good = messages[1].body;
+    messages[1].body = "{\"email\": \"love";
+    escqrs::Message stranger;
+    stranger.message_id = "stranger";
+    stranger.body = "no event at all";
+    escqrs::Message unknown = messages[3];
+    unknown.message_id = "unknown";
+    unknown.session_id = "unknown";
+    for (auto& [name, value] : unknown.properties) {
+        if (name == "cloudEvents:type") value = "AttendeeBeamedUp";
+    }
+    messages.insert(messages.begin() + 1, {stranger, unknown});
+    place.send(messages);
+
+    // Ada's later event has to wait for the damaged one.
+    CHECK(place.work_once() == BatchResult{6, 2, 1, 3});
+    CHECK(place.model.attendees().at(ada).version == escqrs::StreamVersion{1});
+    CHECK(place.model.attendees().at(byron).registered);
+    std::map<std::string, std::string> reasons;
+    for (const auto& letter : place.dead_letters()) {
+        reasons[letter.message.message_id] = letter.reason;
+        CHECK_FALSE(letter.description.empty());
+    }
+    CHECK(reasons == std::map<std::string, std::string>{{messages[3].message_id, "CodecError"},
+                                                        {"stranger", "CodecError"},
+                                                        {"unknown", "UnknownEventType"}});
+
+    SECTION("what has to wait too long for its forerunner is put aside as well")
+    {
+        place.work();
+        REQUIRE(place.dead_letters().size() == 4);
+        const auto letter = place.dead_letters().back();
+        CHECK(letter.message.subject == "AttendeeUnregistered");
+        CHECK(letter.reason == "OutOfOrder");
+        CHECK(letter.description.find("expected event version 2, found 3") != std::string::npos);
+        CHECK(letter.delivery_count == 3);
+    }
+    SECTION("once the forerunner comes, mended, everything is caught up with")
+    {
+        auto mended = messages[3];
+        mended.body = good;
+        place.send({mended});
+        place.work();
+        for (const auto& letter : place.dead_letters()) {
+            if (letter.reason == "OutOfOrder") CHECK(place.queue.resubmit(letter.message.message_id));
+        }
+        place.work();
+        CHECK(place.model.attendees() == place.history.fold());
+        CHECK(place.model.mails().size() == 1);
+    }
+}
+
+TEST_CASE("worker: what a failing subscriber leaves is undone, for its message only")
+{
+    Workplace place;
+    const auto ada = place.history.register_attendee();
+    place.history.request_email(ada, "lovelace@example.net");
+    place.history.change(ada, [](Attendee& attendee) { attendee.unregister("other plans"); });
+    place.history.register_attendee("byron@example.org");
+    bool broken = true;
+    int calls = 0;
+    const auto connection = place.own.bus.subscribe<EmailChangeRequested>([&](const EmailChangeRequested&) {
+        ++calls; // the projection has written everything by now
+        if (broken) throw std::runtime_error{"the lamp is\nbroken \xFF"};
+    });
+    place.send(place.history.messages());
+
+    CHECK(place.work_once() == BatchResult{4, 2, 2, 0});
+    CHECK(place.model.attendees().at(ada).version == escqrs::StreamVersion{1});
+    CHECK_FALSE(place.model.attendees().at(ada).pending_email);
+    CHECK(place.model.mails().empty());
+    CHECK(place.model.attendees().size() == 2);
+    CHECK(calls == 1);
+
+    SECTION("the message carries the error, and is handled when the subscriber works again")
+    {
+        auto again = place.queue.receive(1, 0us);
+        REQUIRE(again.size() == 1);
+        std::string error;
+        for (const auto& [name, value] : again[0].message.properties) {
+            if (name == "lastError") error = value;
+        }
+        CHECK(error == "HandlerFailed: 1 subscriber(s) of event 'EmailChangeRequested' failed; the lamp is broken ?");
+        place.queue.settle(again[0], escqrs::Abandon{});
+        broken = false;
+        place.work();
+        CHECK(place.model.attendees() == place.history.fold());
+        CHECK(place.model.mails() == place.history.owed_mails());
+    }
+    SECTION("at the last attempt it is put aside")
+    {
+        CHECK(place.work_once() == BatchResult{2, 0, 2, 0});
+        CHECK(place.work_once() == BatchResult{2, 0, 1, 1});
+        REQUIRE(place.dead_letters().size() == 1);
+        CHECK(place.dead_letters()[0].reason == "HandlerFailed");
+        CHECK(place.dead_letters()[0].description.find("the lamp is broken") != std::string::npos);
+        CHECK(calls == 3);
+    }
+}
+
+TEST_CASE("worker: dying between commit and settlement leaves the effect once")
+{
+    Workplace place;
+    const auto ada = place.history.register_attendee();
+    place.history.request_email(ada, "lovelace@example.net");
+    place.send(place.history.messages());
+    Receiver receiver{&place.queue};
+    const bool before = GENERATE(true, false);
+    const auto die = [] { throw escqrs::TransportError{"the process is dying"}; };
+    (before ? receiver.before_settle : receiver.after_settle) = die;
+    {
+        Worker dying{place.path, MessageReceiverRef{receiver}, place.clock};
+        CHECK_THROWS_AS(dying.worker.work_once(), escqrs::TransportError);
+    }
+    CHECK(place.model.attendees() == place.history.fold());
+    const auto revision = place.model.queries.revision();
+
+    place.clock.advance(2min); // the lock runs out
+    const auto again = place.work_once();
+    CHECK(again == (before ? BatchResult{2, 2, 0, 0} : BatchResult{}));
+    CHECK(place.model.queries.revision() == revision);
+    CHECK(place.model.mails().size() == 1);
+    CHECK(place.queue.counts() == empty_queue);
+}
+
+TEST_CASE("worker: dying before the commit leaves no effect")
+{
+    Workplace place;
+    place.history.register_attendee();
+    place.send(place.history.messages());
+    Receiver receiver{&place.queue};
+    receiver.before_settle = [] { throw escqrs::TransportError{"dead"}; }; // it cannot give anything back either
+    {
+        Worker dying{place.path, MessageReceiverRef{receiver}, place.clock};
+        const auto connection = dying.bus.subscribe<AttendeeRegistered>(
+            [](const AttendeeRegistered&) { throw escqrs::StoreError{"the disk is gone"}; });
+        CHECK_THROWS_AS(dying.worker.work_once(), escqrs::StoreError);
+    }
+    CHECK(place.model.attendees().empty());
+    place.clock.advance(2min);
+    place.work();
+    CHECK(place.model.attendees() == place.history.fold());
+}
+
+TEST_CASE("worker: while the read model cannot be written, messages are kept, however long")
+{
+    Workplace place;
+    for (int count = 0; count < 5; ++count) place.history.register_attendee();
+    place.send(place.history.messages());
+    escqrs::sqlite::Database other{place.path};
+    auto lock = std::make_unique<escqrs::sqlite::Transaction>(other);
+
+    SECTION("one batch is given back whole")
+    {
+        CHECK_THROWS_AS(place.work_once(), escqrs::StoreError);
+        CHECK(place.queue.counts() == escqrs::MessageQueueCounts{5, 0, 0, 0});
+    }
+    SECTION("a running worker takes no more until it can write again")
+    {
+        Receiver receiver{&place.queue};
+        std::vector<std::string> log;
+        Worker worker{place.path, MessageReceiverRef{receiver}, place.clock, &log};
+        std::jthread thread{[&](std::stop_token stop) { worker.worker.run(std::move(stop)); }};
+        for (int probe = 0; probe < 100; ++probe) {
+            place.clock.await_waiting(1);
+            place.clock.advance(10s);
+        }
+        CHECK(place.queue.counts() == escqrs::MessageQueueCounts{5, 0, 0, 0});
+        lock.reset();
+        while (place.queue.counts() != empty_queue) {
+            place.clock.advance(10s);
+            std::this_thread::yield();
+        }
+        thread.request_stop();
+        thread.join();
+        CHECK(place.model.attendees() == place.history.fold());
+        CHECK(place.dead_letters().empty());
+        CHECK(log.front().find("read model unavailable") == 0);
+    }
+}
+
+TEST_CASE("worker: a failure of the queue is waited out")
+{
+    Workplace place;
+    place.history.register_attendee();
+    Receiver receiver{&place.queue};
+    int failures = 3;
+    receiver.after_receive = [&] {
+        if (failures-- > 0) throw escqrs::TransportError{"no route"};
+    };
+    std::vector<std::string> log;
+    Worker worker{place.path, MessageReceiverRef{receiver}, place.clock, &log};
+    place.send(place.history.messages());
+    std::jthread thread{[&](std::stop_token stop) { worker.worker.run(std::move(stop)); }};
+    while (place.queue.counts() != empty_queue) {
+        place.clock.advance(10s);
+        std::this_thread::yield();
+    }
+    thread.request_stop();
+    thread.join();
+    CHECK(place.model.attendees() == place.history.fold());
+    CHECK(log.size() == 3);
+}
+
+TEST_CASE("worker: stopping leaves nothing locked")
+{
+    Workplace place;
+    for (int count = 0; count < 5; ++count) place.history.register_attendee();
+    place.send(place.history.messages());
+    std::stop_source stop;
+    Receiver receiver{&place.queue};
+    Worker worker{place.path, MessageReceiverRef{receiver}, place.clock};
+
+    SECTION("before anything was handled")
+    {
+        receiver.after_receive = [&] { stop.request_stop(); };
+        CHECK(worker.worker.work_once(stop.get_token()) == BatchResult{5, 0, 5, 0});
+        CHECK(place.model.attendees().empty());
+        CHECK(place.queue.counts() == escqrs::MessageQueueCounts{5, 0, 0, 0});
+    }
+    SECTION("in the middle of a batch")
+    {
+        int calls = 0;
+        const auto connection = worker.bus.subscribe<AttendeeRegistered>([&](const AttendeeRegistered&) {
+            if (++calls == 2) stop.request_stop();
+        });
+        CHECK(worker.worker.work_once(stop.get_token()) == BatchResult{5, 2, 3, 0});
+        CHECK(place.model.attendees().size() == 2);
+        CHECK(place.queue.counts() == escqrs::MessageQueueCounts{3, 0, 0, 0});
+    }
+    place.work();
+    CHECK(place.model.attendees() == place.history.fold());
+}
+
+TEST_CASE("worker: slow handling renews the locks in time")
+{
+    Workplace place;
+    const auto ada = place.history.register_attendee();
+    for (int count = 0; count < 4; ++count) place.history.request_email(ada, "a" + std::to_string(count) + "@example.net");
+    place.history.register_attendee();
+    auto messages = place.history.messages();
+    messages.back().session_id.clear();
+    place.send(messages);
+    Receiver receiver{&place.queue};
+    Worker worker{place.path, MessageReceiverRef{receiver}, place.clock};
+
+    SECTION("every message takes more than half the lock's time")
+    {
+        const auto connection = worker.bus.subscribe_to_all([&](const escqrs::PublishedEvent&) { place.clock.advance(40s); });
+        CHECK(worker.worker.work_once() == BatchResult{6, 6, 0, 0});
+        CHECK(receiver.renewals == 10); // five times, for the session and for the message without one
+        CHECK(receiver.lost == 0);
+        CHECK(place.queue.counts() == empty_queue);
+    }
+    SECTION("a lock that was lost all the same costs nothing but a second delivery")
+    {
+        bool slow = true;
+        const auto connection = worker.bus.subscribe_to_all([&](const escqrs::PublishedEvent&) {
+            if (std::exchange(slow, false)) place.clock.advance(2min);
+        });
+        const auto result = worker.worker.work_once();
+        CHECK(result.completed == 1);
+        CHECK(result.abandoned == 0);
+        CHECK(place.queue.counts().active == 6);
+        place.work();
+        CHECK(place.queue.counts() == empty_queue);
+    }
+    CHECK(place.model.attendees() == place.history.fold());
+    CHECK(place.model.mails() == place.history.owed_mails());
+}
+
+TEST_CASE("worker: a message too large to carry its error does not keep others from being settled")
+{
+    Workplace place;
+    place.history.register_attendee();
+    place.history.register_attendee();
+    auto messages = place.history.messages();
+    const std::size_t limit = escqrs::MessageQueueOptions{}.max_message_size;
+    messages[0].properties.emplace_back("padding", "");
+    messages[0].properties.back().second.resize(limit - escqrs::detail::message_size(messages[0]));
+    place.send(messages);
+    bool broken = true;
+    const auto connection = place.own.bus.subscribe<AttendeeRegistered>([&](const AttendeeRegistered&) {
+        if (std::exchange(broken, false)) throw std::runtime_error{"not now"};
+    });
+    CHECK(place.work_once() == BatchResult{2, 1, 1, 0});
+    place.work();
+    CHECK(place.model.attendees() == place.history.fold());
+    CHECK(place.queue.counts() == empty_queue);
+}
