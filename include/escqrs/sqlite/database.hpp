@@ -97,6 +97,20 @@ private:
     bool is_new_file(const Schema& schema);
     void enter_wal_mode();
 
+    /// Runs `step` again while another connection is creating, recovering or closing the file: for those locks SQLite does
+    /// not wait by itself.
+    template <class Step>
+    auto while_file_is_busy(Step step)
+    {
+        for (int attempts = 0;; ++attempts) {
+            try {
+                return step();
+            } catch (const DatabaseError& error) {
+                if ((error.code() & 0xFF) != SQLITE_BUSY || wait_while_busy(this, attempts) == 0) throw;
+            }
+        }
+    }
+
     std::string path_;
     Duration busy_timeout_;
     int restart_at_ = restart_pages;
@@ -155,7 +169,7 @@ inline Database::Database(std::string path, const Schema& schema, DatabaseOption
     : path_{std::move(path)}, busy_timeout_{options.busy_timeout}
 {
     open(options);
-    const bool looked_new = is_new_file(schema);
+    const bool looked_new = while_file_is_busy([&] { return is_new_file(schema); });
     enter_wal_mode();
     if (!looked_new) return;
 
@@ -180,9 +194,10 @@ inline void Database::open(const DatabaseOptions& options)
     // Until the file is known to be ours, closing it must not even move another program's log into its database.
     sqlite3_db_config(handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
     sqlite3_busy_handler(handle(), &Database::wait_while_busy, this);
-    if (sqlite3_exec(handle(), "SELECT 1 FROM sqlite_schema LIMIT 1", nullptr, nullptr, nullptr) != SQLITE_OK) {
-        fail("expected an SQLite database");
-    }
+    while_file_is_busy([this] {
+        const char* const look = "SELECT 1 FROM sqlite_schema LIMIT 1";
+        if (sqlite3_exec(handle(), look, nullptr, nullptr, nullptr) != SQLITE_OK) fail("expected an SQLite database");
+    });
     execute("PRAGMA foreign_keys = ON");
     execute(options.synchronous == Synchronous::full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
 }
@@ -241,18 +256,13 @@ inline bool Database::is_new_file(const Schema& schema)
 
 inline void Database::enter_wal_mode()
 {
-    // Only one connection can change the mode, and for the others SQLite does not wait by itself.
-    for (int attempts = 0;; ++attempts) {
-        try {
-            Statement statement{*this, "PRAGMA journal_mode = WAL"};
-            auto rows = statement.query();
-            const std::string mode{rows.next() ? rows.text(0) : ""};
-            if (mode == "wal" || mode == "memory") break;
-            throw StoreError{"sqlite '" + path_ + "': expected journal mode 'wal', found '" + mode + "'"};
-        } catch (const DatabaseError& error) {
-            if ((error.code() & 0xFF) != SQLITE_BUSY || wait_while_busy(this, attempts) == 0) throw;
-        }
-    }
+    while_file_is_busy([this] { // only one connection can change the mode
+        Statement statement{*this, "PRAGMA journal_mode = WAL"};
+        auto rows = statement.query();
+        const std::string mode{rows.next() ? rows.text(0) : ""};
+        if (mode == "wal" || mode == "memory") return;
+        throw StoreError{"sqlite '" + path_ + "': expected journal mode 'wal', found '" + mode + "'"};
+    });
     sqlite3_db_config(handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
     sqlite3_wal_hook(handle(), &Database::after_commit, this);
 }
