@@ -126,7 +126,8 @@ std::vector<std::optional<MessageWorker::Verdict>> MessageWorker::handle(std::ve
             verdicts[index] = Verdict{};
         } else {
             verdicts[index] = handle_one(message);
-            if (verdicts[index]->outcome != Outcome::handled) failed_sessions.insert(session);
+            const Outcome outcome = verdicts[index]->outcome;
+            if (outcome == Outcome::failed || outcome == Outcome::poison) failed_sessions.insert(session);
         }
     }
     transaction.commit();
@@ -148,7 +149,7 @@ MessageWorker::Verdict MessageWorker::handle_one(const ReceivedMessage& message)
     } catch (const escqrs::CodecError& error) {
         return verdict(Outcome::poison, "CodecError", error);
     } catch (const OutOfOrder& error) {
-        return verdict(Outcome::failed, "OutOfOrder", error);
+        return verdict(Outcome::early, "OutOfOrder", error);
     } catch (const std::exception& error) {
         if (is_outage(std::current_exception())) throw escqrs::StoreError{error.what()};
         // After some errors SQLite has rolled back everything, not only the part.

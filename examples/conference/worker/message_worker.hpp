@@ -55,7 +55,8 @@ struct BatchResult {
 /// - no event this program knows: dead-lettered at once;
 /// - the read model can't be written: everything is given back, and nothing is received until it can be again.
 ///
-/// What follows a failed message in its session and batch is given back unhandled. Any number of workers, in any number
+/// What follows a failed message in its session and batch is given back unhandled; what follows one that came too early is
+/// not, for it may be the missing one. Any number of workers, in any number
 /// of processes, may share queue and read model: SQLite lets one transaction write at a time.
 /// @par Thread safety  none; `run` it in a thread of its own
 class MessageWorker {
@@ -74,7 +75,7 @@ public:
     void run(std::stop_token stop);
 
 private:
-    enum class Outcome : std::uint8_t { handled, failed, poison };
+    enum class Outcome : std::uint8_t { handled, early, failed, poison };
 
     struct Verdict {
         Outcome outcome = Outcome::failed;

@@ -163,7 +163,6 @@ TEST_CASE("smtp: a stop request breaks off what the server does not have yet", "
         if (line.starts_with("MAIL")) stop.request_stop();
         return "";
     });
-    std::jthread unused;
     try {
         client.deliver(sample(), stop.get_token());
         CHECK(server.mails().size() == 1); // it was quicker

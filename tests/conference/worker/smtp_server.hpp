@@ -141,9 +141,10 @@ private:
     {
         if (in_data) return "250 taken";
         if (line.starts_with("EHLO")) return "250-test\r\n250-AUTH PLAIN\r\n250 8BITMIME";
-        if (line.starts_with("AUTH")) return "235 welcome";
+        if (line == "AUTH PLAIN") return "334 ";
         if (line == "DATA") return "354 go ahead";
         if (line == "QUIT") return "221 bye";
+        if (line.find(' ') == std::string::npos && line != "RSET") return "235 welcome"; // name and password
         return "250 ok";
     }
 

@@ -167,12 +167,11 @@ private:
     escqrs::sqlite::Database database_;
 };
 
-/// A worker with its read model. Each call of `make` is another process, as it were.
+/// A worker with a connection of its own to the read model: another process, as it were.
 struct Worker {
     Worker(const std::string& path, MessageReceiverRef receiver, escqrs::Clock& clock,
-           std::vector<std::string>* log = nullptr, std::uint32_t max_attempts = 3)
-        : database{path, read_model_schema, {.synchronous = escqrs::sqlite::Synchronous::normal,
-                                             .busy_timeout = std::chrono::milliseconds{0}}},
+           std::vector<std::string>* log = nullptr, std::uint32_t max_attempts = 3, escqrs::Duration busy_timeout = {})
+        : database{path, read_model_schema, {.synchronous = escqrs::sqlite::Synchronous::normal, .busy_timeout = busy_timeout}},
           worker{std::move(receiver), database, bus, options(clock, log, max_attempts)}
     {
     }
