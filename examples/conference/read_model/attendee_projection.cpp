@@ -54,7 +54,8 @@ std::uint64_t AttendeeProjection::next_revision(const Context& context)
 {
     constexpr auto highest = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
     if (context.position.value() > highest || context.version.value() > highest) {
-        throw ProjectionError{"event " + to_string(context.id) + ": its position or version is beyond what can be stored"};
+        throw ProjectionError{"event " + to_string(context.id) +
+                              ": its position or version is beyond what can be stored"};
     }
     auto rows = advance_.query(context.position.value());
     rows.next();

@@ -166,7 +166,7 @@ private:
     std::condition_variable_any wake_;
     std::condition_variable done_;
     std::unordered_multimap<AttendeeId, EntryPointer> entries_;
-    EntryPointer running_; ///< whose callback runs
+    EntryPointer running_;       ///< whose callback runs
     std::uint64_t revision_ = 0; ///< changes up to this one have been told
 
     std::thread::id thread_id_;

@@ -21,7 +21,8 @@ public:
     class Watch;
 
     /// @param queries  must outlive the watcher
-    explicit AttendeeWatcher(AttendeeQueries& queries, std::chrono::milliseconds poll_interval = std::chrono::milliseconds{5});
+    explicit AttendeeWatcher(AttendeeQueries& queries,
+                             std::chrono::milliseconds poll_interval = std::chrono::milliseconds{5});
 
     /// Ends every watch. Not to be called by a callback.
     ~AttendeeWatcher();

@@ -4,11 +4,10 @@
 namespace conference {
 
 // The ids are texts, so that people can look into the file with any SQLite tool. Moments are microseconds since 1970.
-const escqrs::sqlite::Schema read_model_schema{
-    .name = "conference read model",
-    .application_id = 0x43'6F'6E'66, // "Conf"
-    .version = 1,
-    .sql = R"sql(
+const escqrs::sqlite::Schema read_model_schema{.name = "conference read model",
+                                               .application_id = 0x43'6F'6E'66, // "Conf"
+                                               .version = 1,
+                                               .sql = R"sql(
         CREATE TABLE attendee (
             id            TEXT PRIMARY KEY,
             registered    INTEGER NOT NULL,

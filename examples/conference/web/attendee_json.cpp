@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "attendee_json.hpp"
 
+#include "../application/readable_text.hpp"
 #include "problem.hpp"
 
 #include <escqrs/codec.hpp>
@@ -10,6 +11,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
+#include <algorithm>
 #include <type_traits>
 #include <utility>
 
@@ -28,6 +30,19 @@ json::object public_data(const Event& event)
 {
     if constexpr (requires { event.email; }) return {{"email", event.email}};
     else return {{"reason", event.reason}};
+}
+
+/// The body of a message that may hold anything, as valid UTF-8. Its line ends stay.
+std::string readable_lines(const std::string& body)
+{
+    std::string text;
+    for (std::size_t begin = 0; begin <= body.size();) {
+        const std::size_t end = std::min(body.find('\n', begin), body.size());
+        if (begin != 0) text.push_back('\n');
+        text.append(readable(std::string_view{body}.substr(begin, end - begin), body.size()));
+        begin = end + 1;
+    }
+    return text;
 }
 
 [[noreturn]] void refuse(unsigned status, std::string slug, std::string detail, std::string field = {})
@@ -78,7 +93,7 @@ json::object to_json(const escqrs::DeadLetteredMessage& letter)
             {"deliveryCount", letter.delivery_count},
             {"enqueuedAt", escqrs::to_rfc3339(letter.enqueued_at)},
             {"deadLetteredAt", escqrs::to_rfc3339(letter.dead_lettered_at)},
-            {"body", letter.message.body}};
+            {"body", readable_lines(letter.message.body)}};
 }
 
 json::array history(escqrs::AnyEventStore& store, const AttendeeId& id, escqrs::StreamVersion after,

@@ -336,6 +336,7 @@ private:
         } else {
             co_return false;
         }
+        refused_ = true;
         if (stream_.socket().is_open()) co_await write(shared_->refusal(status, sentence), false, false);
         co_return false;
     }
@@ -369,12 +370,12 @@ private:
         outbox_->close();
     }
 
-    /// Closes so that the client can still read the last response, though it may be in the middle of sending.
+    /// Closes. A client that was refused may be in the middle of sending, and is to read the answer all the same.
     asio::awaitable<void> linger()
     {
         beast::error_code error;
         stream_.socket().shutdown(tcp::socket::shutdown_send, error);
-        if (error || outbox_) co_return; // the client of an event stream sends nothing more
+        if (error || !refused_) co_return;
         std::array<char, 4096> bytes{};
         stream_.expires_after(std::chrono::seconds{1});
         for (int reads = 0; reads < 256; ++reads) {
@@ -388,6 +389,7 @@ private:
     Shared* shared_;
     std::shared_ptr<Outbox> outbox_;
     bool idle_ = false;
+    bool refused_ = false;
 };
 
 } // namespace
@@ -420,12 +422,17 @@ public:
         if (threads_.empty()) return;
         shared_.stopping = true;
         asio::post(context_, [this] { acceptor_.close(); });
+        std::vector<std::shared_ptr<Connection>> alive; // let go without the lock, which their destructors take
+        {
+            const std::scoped_lock lock{shared_.mutex};
+            for (Connection* const connection : shared_.connections) alive.push_back(connection->weak_from_this().lock());
+        }
+        for (const auto& connection : alive) {
+            if (connection) connection->stop();
+        }
+        alive.clear();
         {
             std::unique_lock lock{shared_.mutex};
-            // A connection in its destructor waits for the lock, and has no owner to be shared with.
-            for (Connection* const connection : shared_.connections) {
-                if (const auto alive = connection->weak_from_this().lock()) alive->stop();
-            }
             shared_.emptied.wait_for(lock, patience, [this] { return shared_.connections.empty(); });
         }
         context_.stop();

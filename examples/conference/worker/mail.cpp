@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "mail.hpp"
 
-#include "readable_text.hpp"
+#include "../application/readable_text.hpp"
 
 #include <algorithm>
 #include <array>
@@ -42,7 +42,8 @@ std::string header_text(const std::string& text)
     std::string words;
     for (std::string_view rest = text; !rest.empty();) {
         std::size_t length = std::min(rest.size(), max_bytes);
-        while (length > 1 && length < rest.size() && (static_cast<std::uint8_t>(rest[length]) & 0xC0U) == 0x80U) --length;
+        while (length > 1 && length < rest.size() && (static_cast<std::uint8_t>(rest[length]) & 0xC0U) == 0x80U)
+            --length;
         if (!words.empty()) words += "\r\n ";
         words.append("=?UTF-8?B?").append(base64(rest.substr(0, length))).append("?=");
         rest.remove_prefix(length);
@@ -132,9 +133,11 @@ bool is_plain(std::string_view text)
 
 const std::string& checked_address(const std::string& text)
 {
-    const bool safe = std::ranges::all_of(
-        text, [](char c) { return is_printable_ascii(c) && std::string_view{" <>\"(),;\\"}.find(c) == std::string_view::npos; });
-    if (text.empty() || text.size() > 320 || !safe) throw MailError{"mail: not an address: '" + readable(text, 100) + "'"};
+    const bool safe = std::ranges::all_of(text, [](char c) {
+        return is_printable_ascii(c) && std::string_view{" <>\"(),;\\"}.find(c) == std::string_view::npos;
+    });
+    if (text.empty() || text.size() > 320 || !safe)
+        throw MailError{"mail: not an address: '" + readable(text, 100) + "'"};
     return text;
 }
 

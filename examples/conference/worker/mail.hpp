@@ -19,15 +19,15 @@ public:
 
 /// A mail to one person.
 struct Mail {
-    escqrs::EventId id;          ///< of the event it tells of; the same in every attempt to send it
-    std::string message_id;      ///< `local@domain`, derived from the id
+    escqrs::EventId id;     ///< of the event it tells of; the same in every attempt to send it
+    std::string message_id; ///< `local@domain`, derived from the id
     escqrs::Timestamp date{};
     std::string from_name;
-    std::string from;            ///< address
-    std::string to;              ///< address
+    std::string from; ///< address
+    std::string to;   ///< address
     std::string subject;
-    std::string text;            ///< UTF-8, lines end with '\n'
-    std::uint32_t attempt = 1;   ///< how often sending has been begun, this time included
+    std::string text;          ///< UTF-8, lines end with '\n'
+    std::uint32_t attempt = 1; ///< how often sending has been begun, this time included
 };
 
 /// The mail as RFC 5322 and MIME text, lines ending with CRLF. The same mail always gives the same bytes.

@@ -10,7 +10,8 @@ MailOutbox::MailOutbox(escqrs::sqlite::Database& database)
                        " (SELECT event_id FROM outgoing_mail WHERE sent_at IS NULL AND not_before <= ?1"
                        "  ORDER BY not_before, created_at LIMIT 1)"
                        " RETURNING event_id, recipient, attendee_id, confirmation_id, created_at, attempts"},
-      mark_sent_{database, "UPDATE outgoing_mail SET sent_at = ?, last_error = NULL WHERE event_id = ? AND sent_at IS NULL"},
+      mark_sent_{database,
+                 "UPDATE outgoing_mail SET sent_at = ?, last_error = NULL WHERE event_id = ? AND sent_at IS NULL"},
       put_off_{database, "UPDATE outgoing_mail SET not_before = ?, last_error = ?"
                          " WHERE event_id = ? AND attempts = ? AND sent_at IS NULL"}
 {
@@ -37,7 +38,10 @@ std::optional<OwedMail> MailOutbox::claim(escqrs::Timestamp now, escqrs::Duratio
     return mail;
 }
 
-void MailOutbox::mark_sent(const OwedMail& mail, escqrs::Timestamp now) { mark_sent_.run(now, to_string(mail.event_id)); }
+void MailOutbox::mark_sent(const OwedMail& mail, escqrs::Timestamp now)
+{
+    mark_sent_.run(now, to_string(mail.event_id));
+}
 
 void MailOutbox::put_off(const OwedMail& mail, escqrs::Timestamp when, std::string_view error)
 {

@@ -15,7 +15,8 @@ std::unique_ptr<MailTransport> open_mail_transport(const std::string& url)
         return std::make_unique<MailFolder>(url.substr(folder.size()));
     }
     if (url.starts_with("smtp://") || url.starts_with("smtps://")) return std::make_unique<SmtpClient>(url);
-    throw MailError{"mail: expected dir:PATH, smtp://HOST or smtps://HOST, found '" + url.substr(0, url.find(':')) + "'"};
+    throw MailError{"mail: expected dir:PATH, smtp://HOST or smtps://HOST, found '" + url.substr(0, url.find(':')) +
+                    "'"};
 }
 
 } // namespace conference

@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "mailer.hpp"
 
-#include "readable_text.hpp"
+#include "../application/readable_text.hpp"
 
 #include <algorithm>
 #include <exception>
@@ -59,7 +59,8 @@ bool Mailer::send(const OwedMail& owed, const std::stop_token& stop)
     } catch (const std::exception& error) {
         const std::string text = readable(error.what(), max_error_length);
         outbox_.put_off(owed, options_.clock->now() + delay_after(owed.attempt), text);
-        options_.log("mail of event " + to_string(owed.event_id) + ", attempt " + std::to_string(owed.attempt) + ": " + text);
+        options_.log("mail of event " + to_string(owed.event_id) + ", attempt " + std::to_string(owed.attempt) + ": " +
+                     text);
         return false;
     }
     mark_sent(owed, stop);

@@ -50,7 +50,8 @@ private:
     struct Model final : Interface {
         explicit Model(Receiver& chosen) noexcept : receiver{&chosen} {}
 
-        std::vector<escqrs::ReceivedMessage> receive(std::size_t at_most, escqrs::Duration wait, std::stop_token stop) override
+        std::vector<escqrs::ReceivedMessage> receive(std::size_t at_most, escqrs::Duration wait,
+                                                     std::stop_token stop) override
         {
             return receiver->receive(at_most, wait, std::move(stop));
         }

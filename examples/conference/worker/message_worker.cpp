@@ -1,8 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "message_worker.hpp"
 
+#include "../application/readable_text.hpp"
 #include "lock_keeper.hpp"
-#include "readable_text.hpp"
 
 #include <algorithm>
 #include <exception>
@@ -62,7 +62,9 @@ void MessageWorker::run(std::stop_token stop)
             const BatchResult result = work_once(stop);
             outage.reset();
             if (result.abandoned == 0) pause.reset();
-            else sleep_for(*options_.clock, pause.next(), stop); // they come again at once, and nothing may have changed yet
+            else
+                sleep_for(*options_.clock, pause.next(),
+                          stop); // they come again at once, and nothing may have changed yet
         } catch (const escqrs::StoreError& error) {
             options_.log("read model unavailable, waiting for it: " + readable(error.what(), max_error_length));
             wait_for_read_model(outage, stop);
@@ -162,7 +164,8 @@ void MessageWorker::apply(const escqrs::Message& message)
 {
     using escqrs::sqlite::Advance;
     events_.decode(message, [this](const auto& event, const escqrs::EventContext& context) {
-        if (context.version == escqrs::StreamVersion{}) throw escqrs::CodecError{"stream version: expected at least 1, found 0"};
+        if (context.version == escqrs::StreamVersion{})
+            throw escqrs::CodecError{"stream version: expected at least 1, found 0"};
         const Advance advance = checkpoint_.advance(context.stream, context.version);
         if (advance == Advance::apply) bus_->publish(event, context);
         if (advance == Advance::gap) {
@@ -178,8 +181,8 @@ escqrs::Disposition MessageWorker::disposition_of(const ReceivedMessage& message
     if (verdict.outcome == Outcome::handled) return escqrs::Complete{};
     if (verdict.reason.empty()) return escqrs::Abandon{};
     const auto log = [&](const char* what) {
-        options_.log("message '" + readable(message.message.message_id, 128) + "' " + what + ": " + verdict.reason + ": " +
-                     readable(verdict.description, max_error_length));
+        options_.log("message '" + readable(message.message.message_id, 128) + "' " + what + ": " + verdict.reason +
+                     ": " + readable(verdict.description, max_error_length));
     };
     if (verdict.outcome == Outcome::poison || message.delivery_count >= options_.max_attempts) {
         log("dead-lettered");

@@ -28,8 +28,9 @@ struct MessageWorkerOptions {
     escqrs::Duration max_wait = std::chrono::seconds{1}; ///< for messages, before looking round again
     std::uint32_t max_attempts = 8;                      ///< at a message; not more than the queue itself allows
     escqrs::Duration first_delay = std::chrono::milliseconds{50};
-    escqrs::Duration longest_pause = std::chrono::seconds{1};  ///< after a batch in which a message had to be given back
-    escqrs::Duration longest_outage_delay = std::chrono::seconds{10}; ///< between looks whether read model or queue is back
+    escqrs::Duration longest_pause = std::chrono::seconds{1}; ///< after a batch in which a message had to be given back
+    escqrs::Duration longest_outage_delay =
+        std::chrono::seconds{10}; ///< between looks whether read model or queue is back
     escqrs::Clock* clock = &escqrs::system_clock();
     Jitter jitter = random_jitter();
     WorkerLog log = [](std::string_view) {};
@@ -83,11 +84,13 @@ private:
         std::string description;
     };
 
-    std::vector<std::optional<Verdict>> handle(std::vector<escqrs::ReceivedMessage>& batch, const std::stop_token& stop);
+    std::vector<std::optional<Verdict>> handle(std::vector<escqrs::ReceivedMessage>& batch,
+                                               const std::stop_token& stop);
     Verdict handle_one(const escqrs::ReceivedMessage& message);
     void apply(const escqrs::Message& message);
 
-    BatchResult settle(const std::vector<escqrs::ReceivedMessage>& batch, const std::vector<std::optional<Verdict>>& verdicts);
+    BatchResult settle(const std::vector<escqrs::ReceivedMessage>& batch,
+                       const std::vector<std::optional<Verdict>>& verdicts);
     escqrs::Disposition disposition_of(const escqrs::ReceivedMessage& message, const Verdict& verdict);
     void give_back(const std::vector<escqrs::ReceivedMessage>& batch) noexcept;
     void wait_for_read_model(Backoff& backoff, const std::stop_token& stop);

@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "smtp_client.hpp"
 
-#include "readable_text.hpp"
+#include "../application/readable_text.hpp"
 
 #include <boost/url/parse.hpp>
 #include <boost/url/url_view.hpp>
@@ -60,7 +60,10 @@ void initialise_curl()
     if (code != CURLE_OK) throw MailError{std::string{"mail: libcurl: "} + curl_easy_strerror(code)};
 }
 
-bool is_this_machine(std::string_view host) { return host == "localhost" || host == "[::1]" || host.starts_with("127."); }
+bool is_this_machine(std::string_view host)
+{
+    return host == "localhost" || host == "[::1]" || host.starts_with("127.");
+}
 
 } // namespace
 

@@ -19,10 +19,10 @@
 namespace conference {
 
 struct WorkerRoleOptions {
-    std::string read_model;          ///< path of the SQLite file
-    std::string mail;                ///< as `open_mail_transport` takes it
-    std::string public_url;          ///< how people reach the page
-    std::string from{};              ///< address the mails come from; empty: as `mail` says, else no-reply at the page's host
+    std::string read_model; ///< path of the SQLite file
+    std::string mail;       ///< as `open_mail_transport` takes it
+    std::string public_url; ///< how people reach the page
+    std::string from{};     ///< address the mails come from; empty: as `mail` says, else no-reply at the page's host
     escqrs::sqlite::Synchronous synchronous = escqrs::sqlite::Synchronous::full;
 };
 

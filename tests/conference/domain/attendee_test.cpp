@@ -157,7 +157,8 @@ TEST_CASE("attendee: confirming the new address")
     SECTION("needs the id that was mailed; a wrong one spoils nothing")
     {
         const auto confirmation = given.request(lovelace);
-        CHECK(given.rule_against([](Attendee& a) { a.confirm_email(new_confirmation_id()); }) == "confirmation-mismatch");
+        CHECK(given.rule_against([](Attendee& a) { a.confirm_email(new_confirmation_id()); }) ==
+              "confirmation-mismatch");
         CHECK(given.field == "confirmationId");
         CHECK(given.rule_against([](Attendee& a) { a.confirm_email(ConfirmationId{}); }) == "confirmation-mismatch");
         CHECK(given.confirm(confirmation) == "lovelace@example.net");
@@ -202,7 +203,8 @@ TEST_CASE("attendee: unregistering")
     {
         const auto confirmation = given.request(lovelace);
         given.unregister();
-        CHECK(given.rule_against([](Attendee& a) { a.change_email(byron, new_confirmation_id()); }) == "already-unregistered");
+        CHECK(given.rule_against([](Attendee& a) { a.change_email(byron, new_confirmation_id()); }) ==
+              "already-unregistered");
         CHECK(given.rule_against([&](Attendee& a) { a.confirm_email(confirmation); }) == "already-unregistered");
         CHECK(given.rule_against([](Attendee& a) { a.unregister("again"); }) == "already-unregistered");
         CHECK(given.field.empty());

@@ -123,7 +123,8 @@ TEST_CASE("queries: what is no cursor is refused")
     for (const std::string& hostile :
          {std::string{"x"}, std::string{"7"}, std::string{"7-"}, std::string{"-7-" + cursor.substr(2)}, cursor + "0",
           " " + cursor, cursor.substr(1), std::string{"99999999999999999999"} + cursor.substr(1),
-          std::string{"1-' OR 1=1 --aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}, std::string(100'000, '1'), std::string("1\0-", 3)}) {
+          std::string{"1-' OR 1=1 --aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}, std::string(100'000, '1'),
+          std::string("1\0-", 3)}) {
         CAPTURE(hostile.substr(0, 60));
         CHECK_THROWS_AS(model.queries.list(2, hostile), std::invalid_argument);
     }

@@ -51,7 +51,8 @@ public:
     explicit Publisher(const std::string& path) : database{path, read_model_schema} {}
 
     template <class Event>
-    escqrs::EventContext publish(const AttendeeId& id, std::uint64_t version, const Event& event, bool is_replay = false)
+    escqrs::EventContext publish(const AttendeeId& id, std::uint64_t version, const Event& event,
+                                 bool is_replay = false)
     {
         escqrs::EventContext context{.stream = {Attendee::category, id.value()},
                                      .version = escqrs::StreamVersion{version},

@@ -103,15 +103,17 @@ TEST_CASE("mail: a display name with special characters is quoted")
 {
     auto mail = sample();
     mail.from_name = "Ada \"the first\" Lovelace, Inc.";
-    CHECK(contains(to_rfc5322(mail), "From: \"Ada \\\"the first\\\" Lovelace, Inc.\" <no-reply@conference.example>\r\n"));
+    CHECK(
+        contains(to_rfc5322(mail), "From: \"Ada \\\"the first\\\" Lovelace, Inc.\" <no-reply@conference.example>\r\n"));
 }
 
 TEST_CASE("mail: nothing that comes from outside can add a header or a recipient")
 {
     for (const std::string& hostile :
-         {std::string{"ada@example.org\r\nBcc: eve@example.com"}, std::string{"ada@example.org\n"}, std::string{"a b@c.d"},
-          std::string{"ada@example.org>, <eve@example.com"}, std::string{"ada@example.org,eve@example.com"},
-          std::string{"ada@example.org\0", 16}, std::string{}, std::string(400, 'a'), std::string{"\xC3\xA4@example.org"}}) {
+         {std::string{"ada@example.org\r\nBcc: eve@example.com"}, std::string{"ada@example.org\n"},
+          std::string{"a b@c.d"}, std::string{"ada@example.org>, <eve@example.com"},
+          std::string{"ada@example.org,eve@example.com"}, std::string{"ada@example.org\0", 16}, std::string{},
+          std::string(400, 'a'), std::string{"\xC3\xA4@example.org"}}) {
         CAPTURE(hostile);
         for (auto field : {&Mail::to, &Mail::from, &Mail::message_id}) {
             auto mail = sample();

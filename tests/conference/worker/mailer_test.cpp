@@ -242,7 +242,8 @@ TEST_CASE("mailer: several racing for the same mails send each once")
     std::atomic<std::size_t> sent{0};
     for (int index = 0; index < 3; ++index) {
         threads.emplace_back([&] {
-            escqrs::sqlite::Database own{office.path, read_model_schema,
+            escqrs::sqlite::Database own{office.path,
+                                         read_model_schema,
                                          {.synchronous = escqrs::sqlite::Synchronous::normal, .busy_timeout = 30s}};
             auto mailer = office.mailer(transport, own);
             sent += mailer.send_due();

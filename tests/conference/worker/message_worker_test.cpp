@@ -195,7 +195,8 @@ TEST_CASE("worker: events of a session in the wrong order put themselves right")
 {
     Workplace place;
     const auto ada = place.history.register_attendee();
-    for (int count = 0; count < 4; ++count) place.history.request_email(ada, "a" + std::to_string(count) + "@example.net");
+    for (int count = 0; count < 4; ++count)
+        place.history.request_email(ada, "a" + std::to_string(count) + "@example.net");
     auto messages = place.history.messages();
     std::swap(messages[0], messages[1]);
     std::swap(messages[3], messages[4]);
@@ -344,7 +345,8 @@ TEST_CASE("worker: slow handling renews the locks in time")
 {
     Workplace place;
     const auto ada = place.history.register_attendee();
-    for (int count = 0; count < 4; ++count) place.history.request_email(ada, "a" + std::to_string(count) + "@example.net");
+    for (int count = 0; count < 4; ++count)
+        place.history.request_email(ada, "a" + std::to_string(count) + "@example.net");
     place.history.register_attendee();
     auto messages = place.history.messages();
     messages.back().session_id.clear();
@@ -354,7 +356,8 @@ TEST_CASE("worker: slow handling renews the locks in time")
 
     SECTION("every message takes more than half the lock's time")
     {
-        const auto connection = worker.bus.subscribe_to_all([&](const escqrs::PublishedEvent&) { place.clock.advance(40s); });
+        const auto connection =
+            worker.bus.subscribe_to_all([&](const escqrs::PublishedEvent&) { place.clock.advance(40s); });
         CHECK(worker.worker.work_once() == BatchResult{6, 6, 0, 0});
         CHECK(receiver.renewals == 10); // five times, for the session and for the message without one
         CHECK(receiver.lost == 0);

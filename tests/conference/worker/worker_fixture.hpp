@@ -41,13 +41,17 @@ public:
 
     void request_email(const AttendeeId& id, const std::string& email)
     {
-        change(id, [&](Attendee& attendee) { attendee.change_email(Email::parse(email), ConfirmationId{escqrs::random_uuid()}); });
+        change(id, [&](Attendee& attendee) {
+            attendee.change_email(Email::parse(email), ConfirmationId{escqrs::random_uuid()});
+        });
     }
 
     /// Somebody does something; what the domain refuses has not happened.
     void happen(std::mt19937& chance)
     {
-        const auto draw = [&](std::size_t below) { return std::uniform_int_distribution<std::size_t>{0, below - 1}(chance); };
+        const auto draw = [&](std::size_t below) {
+            return std::uniform_int_distribution<std::size_t>{0, below - 1}(chance);
+        };
         if (ids_.empty() || draw(6) == 0) {
             register_attendee("visitor" + std::to_string(ids_.size()) + "@example.org");
             return;
@@ -58,7 +62,8 @@ public:
             change(id, [&](Attendee& attendee) {
                 if (what < 5) {
                     const ConfirmationId confirmation{escqrs::random_uuid()};
-                    attendee.change_email(Email::parse("address" + std::to_string(draw(5)) + "@example.net"), confirmation);
+                    attendee.change_email(Email::parse("address" + std::to_string(draw(5)) + "@example.net"),
+                                          confirmation);
                     confirmations_[id] = confirmation;
                 } else if (what < 9) {
                     attendee.confirm_email(confirmations_[id]);
@@ -171,7 +176,9 @@ private:
 struct Worker {
     Worker(const std::string& path, MessageReceiverRef receiver, escqrs::Clock& clock,
            std::vector<std::string>* log = nullptr, std::uint32_t max_attempts = 3, escqrs::Duration busy_timeout = {})
-        : database{path, read_model_schema, {.synchronous = escqrs::sqlite::Synchronous::normal, .busy_timeout = busy_timeout}},
+        : database{path,
+                   read_model_schema,
+                   {.synchronous = escqrs::sqlite::Synchronous::normal, .busy_timeout = busy_timeout}},
           worker{std::move(receiver), database, bus, options(clock, log, max_attempts)}
     {
     }

@@ -181,9 +181,8 @@ TEST_CASE("worker: numbers at the edge of what they can be")
     for (auto& [name, value] : far.properties) {
         if (name == "cloudEvents:subject") value = "attendee-" + escqrs::to_string(escqrs::random_uuid());
     }
-    place.send({far, forged("streamversion", "0"), forged("streamversion", highest),
-                forged("schemaversion", highest), forged("subject", "speaker-1"), forged("subject", lower_case),
-                forged("subject", upper_case), good});
+    place.send({far, forged("streamversion", "0"), forged("streamversion", highest), forged("schemaversion", highest),
+                forged("subject", "speaker-1"), forged("subject", lower_case), forged("subject", upper_case), good});
     place.work();
     std::map<std::string, std::string> reasons;
     for (const auto& letter : place.dead_letters()) reasons[letter.message.message_id] = letter.reason;

@@ -1,0 +1,528 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include "web/web_role.hpp"
+
+#include "application/attendee_handlers.hpp"
+#include "support/temporary_folder.hpp"
+#include "web/command_metrics.hpp"
+#include "worker/worker_role.hpp"
+
+#include <escqrs/cloud_events.hpp>
+#include <escqrs/in_memory/checkpoint.hpp>
+#include <escqrs/in_memory/event_store.hpp>
+#include <escqrs/in_memory/message_queue.hpp>
+#include <escqrs/relay.hpp>
+#include <escqrs/testing/catch2.hpp>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/read_until.hpp>
+#include <boost/asio/streambuf.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace {
+
+namespace asio = boost::asio;
+namespace http = boost::beast::http;
+namespace json = boost::json;
+using asio::ip::tcp;
+using namespace conference;
+
+struct Reply {
+    unsigned status = 0;
+    std::map<std::string, std::string> headers;
+    std::string body;
+
+    json::object object() const { return json::parse(body).as_object(); }
+};
+
+/// One connection to the server, blocking.
+class Client {
+public:
+    explicit Client(std::uint16_t port) : socket_{context_} { socket_.connect({asio::ip::make_address("127.0.0.1"), port}); }
+
+    Reply request(const std::string& method, const std::string& target, const std::string& body = {},
+                  const std::map<std::string, std::string>& headers = {})
+    {
+        http::request<http::string_body> message;
+        message.method_string(method);
+        message.target(target);
+        message.version(11);
+        message.set(http::field::host, "localhost");
+        if (!body.empty()) message.set(http::field::content_type, "application/json");
+        for (const auto& [name, value] : headers) message.set(name, value);
+        message.body() = body;
+        message.prepare_payload();
+        http::write(socket_, message);
+        return read(method == "HEAD");
+    }
+
+    void send(const std::string& raw) { asio::write(socket_, asio::buffer(raw)); }
+
+    Reply read(bool is_head = false)
+    {
+        http::response_parser<http::string_body> parser;
+        parser.skip(is_head);
+        http::read(socket_, buffer_, parser);
+        Reply reply{parser.get().result_int(), {}, parser.get().body()};
+        for (const auto& field : parser.get()) reply.headers[std::string{field.name_string()}] = std::string{field.value()};
+        return reply;
+    }
+
+    /// Reads raw text up to and with `end`.
+    std::string read_until(const std::string& end)
+    {
+        const auto size = asio::read_until(socket_, raw_, end);
+        std::string text(size, '\0');
+        raw_.sgetn(text.data(), static_cast<std::streamsize>(size));
+        return text;
+    }
+
+    bool is_closed_by_server()
+    {
+        char byte = 0;
+        boost::system::error_code error;
+        socket_.read_some(asio::buffer(&byte, 1), error);
+        return error.failed();
+    }
+
+private:
+    asio::io_context context_;
+    tcp::socket socket_;
+    boost::beast::flat_buffer buffer_;
+    asio::streambuf raw_;
+};
+
+/// Refuses to append while told to.
+class FailingStore {
+public:
+    escqrs::AppendResult append(const escqrs::StreamId& stream, escqrs::ExpectedVersion expected,
+                                std::span<const escqrs::NewEvent> events)
+    {
+        if (fails) throw escqrs::StoreError{"disk full"};
+        return store.append(stream, expected, events);
+    }
+    void read_stream(const escqrs::StreamId& stream, escqrs::StreamVersion from, escqrs::EventSink sink)
+    {
+        store.read_stream(stream, from, sink);
+    }
+    escqrs::GlobalPosition read_log(escqrs::GlobalPosition after, std::size_t at_most, escqrs::EventSink sink)
+    {
+        return store.read_log(after, at_most, sink);
+    }
+    escqrs::GlobalPosition head() { return store.head(); }
+    std::optional<escqrs::EventLocation> locate(escqrs::EventId id) { return store.locate(id); }
+    bool wait_for_events(escqrs::GlobalPosition after, escqrs::Duration at_most, std::stop_token stop)
+    {
+        return store.wait_for_events(after, at_most, std::move(stop));
+    }
+
+    escqrs::in_memory::EventStore store;
+    std::atomic<bool> fails{false};
+};
+
+/// The whole conference in one process, in memory but for the read model.
+class Installation {
+public:
+    explicit Installation(web::HttpServerOptions server = {})
+    {
+        handle_attendee_commands(bus_, attendees_);
+        bus_.use(web::measure_commands(metrics_));
+        web::WebRoleOptions options;
+        options.server = std::move(server);
+        options.server.port = 0;
+        options.organiser_token = "the-organiser's-token";
+        options.max_read_wait = std::chrono::milliseconds{300};
+        options.checks = {{"example", [this] { return problem; }}};
+        options.log = [](std::string_view) {};
+        role.emplace(options, bus_, store_, queries_, dead_letters_, metrics_);
+    }
+
+    void start_worker()
+    {
+        relay_thread_ = std::jthread{[this](const std::stop_token& stop) {
+            escqrs::Relay relay{store_, place_, queue, escqrs::CloudEvents<Attendee::EventTypes>{"/conference"}};
+            relay.run(stop);
+        }};
+        worker_.emplace(WorkerRoleOptions{path_, "dir:" + folder_.file("mail"), "http://localhost"}, MessageReceiverRef{queue},
+                        [](std::string_view) {});
+        worker_->start();
+    }
+
+    Client client() const { return Client{role->port()}; }
+
+    std::shared_ptr<FailingStore> failing_store = std::make_shared<FailingStore>();
+    escqrs::in_memory::MessageQueue queue;
+    std::optional<std::string> problem;
+    std::optional<web::WebRole> role;
+
+private:
+    TemporaryFolder folder_;
+    std::string path_ = folder_.file("read-model.db");
+    web::Metrics metrics_;
+    escqrs::AnyEventStore store_{failing_store};
+    AttendeeRepository attendees_{store_};
+    escqrs::CommandBus bus_;
+    AttendeeQueries queries_{path_};
+    web::DeadLettersOf<escqrs::in_memory::MessageQueue> dead_letters_{queue};
+    escqrs::in_memory::Checkpoint place_;
+    std::jthread relay_thread_;
+    std::optional<WorkerRole> worker_;
+};
+
+const std::map<std::string, std::string> organiser{{"Authorization", "Bearer the-organiser's-token"}};
+
+std::string text_of(const json::object& object, const char* name) { return std::string{object.at(name).as_string()}; }
+
+std::string register_attendee(Client& client, const std::string& email = "ada@example.org")
+{
+    const auto reply = client.request("POST", "/api/attendee/register", R"({"email":")" + email + R"("})");
+    REQUIRE(reply.status == 202);
+    return text_of(reply.object(), "attendeeId");
+}
+
+void check_problem(const Reply& reply, unsigned status, const std::string& type)
+{
+    CAPTURE(reply.body);
+    CHECK(reply.status == status);
+    CHECK(reply.headers.at("Content-Type") == "application/problem+json");
+    const auto problem = reply.object();
+    CHECK(problem.at("status").as_int64() == status);
+    CHECK(text_of(problem, "type") == type);
+    CHECK_FALSE(text_of(problem, "title").empty());
+    CHECK_FALSE(text_of(problem, "detail").empty());
+}
+
+} // namespace
+
+TEST_CASE("a command is answered with id, version and position, and can be read back at once")
+{
+    Installation conference;
+    conference.start_worker();
+    auto client = conference.client();
+    const auto reply = client.request("POST", "/api/attendee/register", R"({"email":" ada@example.org "})");
+    REQUIRE(reply.status == 202);
+    const auto accepted = reply.object();
+    CHECK(accepted.at("version").as_int64() == 1);
+    CHECK(accepted.at("position").as_int64() == 1);
+    const auto view = client.request("GET", reply.headers.at("Location"));
+    CHECK(view.status == 200);
+    CHECK(text_of(view.object(), "email") == "ada@example.org");
+    CHECK(text_of(view.object(), "status") == "registered");
+    const auto history = client.request("GET", "/api/attendee/" + text_of(accepted, "attendeeId") + "/history?position=1");
+    CHECK(history.status == 200);
+    CHECK(history.object().at("events").as_array().size() == 1);
+}
+
+TEST_CASE("the history never shows the confirmation id")
+{
+    Installation conference;
+    auto client = conference.client();
+    const auto id = register_attendee(client);
+    REQUIRE(client.request("POST", "/api/attendee/" + id + "/email", R"({"email":"b@example.org"})").status == 202);
+    const auto events = client.request("GET", "/api/attendee/" + id + "/history").object().at("events").as_array();
+    REQUIRE(events.size() == 2);
+    CHECK(events[1].at("type").as_string() == "EmailChangeRequested");
+    CHECK(events[1].at("data").as_object().size() == 1);
+}
+
+TEST_CASE("what a rule refuses is a 400 that names the rule and the field")
+{
+    Installation conference;
+    auto client = conference.client();
+    const auto id = register_attendee(client);
+    const auto invalid = client.request("POST", "/api/attendee/register", R"({"email":"nobody"})");
+    check_problem(invalid, 400, "/problems/invalid-email");
+    CHECK(text_of(invalid.object().at("errors").as_array().at(0).as_object(), "field") == "email");
+    check_problem(client.request("POST", "/api/attendee/" + id + "/email/00000000-0000-4000-8000-000000000000"), 400,
+                  "/problems/nothing-to-confirm");
+    check_problem(client.request("POST", "/api/attendee/" + id + "/email/17"), 400, "/problems/malformed-id");
+    CHECK(client.request("DELETE", "/api/attendee/" + id, R"({"reason":"ill"})").status == 202);
+    check_problem(client.request("DELETE", "/api/attendee/" + id, R"({"reason":"ill"})"), 400, "/problems/already-unregistered");
+}
+
+TEST_CASE("an unknown attendee is a 404, an id in use a 409")
+{
+    Installation conference;
+    auto client = conference.client();
+    const std::string nobody = "/api/attendee/00000000-0000-4000-8000-000000000000";
+    check_problem(client.request("GET", nobody), 404, "/problems/unknown-attendee");
+    check_problem(client.request("GET", nobody + "/history"), 404, "/problems/unknown-attendee");
+    check_problem(client.request("GET", nobody + "/stream"), 404, "/problems/unknown-attendee");
+    check_problem(client.request("POST", nobody + "/email", R"({"email":"a@b.org"})"), 404, "/problems/unknown-attendee");
+    const auto id = register_attendee(client);
+    check_problem(client.request("POST", "/api/attendee/register", R"({"email":"a@b.org","attendeeId":")" + id + R"("})"), 409,
+                  "/problems/attendee-id-taken");
+}
+
+TEST_CASE("paths, methods, bodies and media types that do not fit have their status")
+{
+    Installation conference;
+    auto client = conference.client();
+    check_problem(client.request("GET", "/nothing"), 404, "about:blank");
+    const auto wrong_method = client.request("PUT", "/api/attendee/register", "{}");
+    check_problem(wrong_method, 405, "about:blank");
+    CHECK_THAT(wrong_method.headers.at("Allow"), Catch::Contains("POST"));
+    check_problem(client.request("POST", "/api/attendee/register", "{"), 400, "/problems/malformed-body");
+    check_problem(client.request("POST", "/api/attendee/register"), 400, "/problems/malformed-body");
+    check_problem(client.request("POST", "/api/attendee/register", "{}"), 400, "/problems/missing-field");
+    check_problem(client.request("POST", "/api/attendee/register", "{}", {{"Content-Type", "text/plain"}}), 415, "about:blank");
+    check_problem(client.request("GET", "/%zz"), 400, "about:blank");
+    check_problem(client.request("GET", "/api/attendees?limit=0", {}, organiser), 400, "/problems/malformed-parameter");
+    check_problem(client.request("GET", "/api/attendees?after=x", {}, organiser), 400, "/problems/malformed-parameter");
+}
+
+TEST_CASE("a repeated command returns the first answer, and its key serves no other request")
+{
+    Installation conference;
+    auto client = conference.client();
+    const std::map<std::string, std::string> key{{"Idempotency-Key", "one"}};
+    const std::string body = R"({"email":"ada@example.org"})";
+    const auto first = client.request("POST", "/api/attendee/register", body, key);
+    REQUIRE(first.status == 202);
+    CHECK(client.request("POST", "/api/attendee/register", body, key).body == first.body);
+    check_problem(client.request("POST", "/api/attendee/register", R"({"email":"b@example.org"})", key), 422,
+                  "/problems/idempotency-key-reused");
+    const auto id = text_of(first.object(), "attendeeId");
+    check_problem(client.request("DELETE", "/api/attendee/" + id, R"({"reason":"ill"})", key), 422,
+                  "/problems/idempotency-key-reused");
+
+    const std::map<std::string, std::string> other{{"Idempotency-Key", "two"}};
+    const auto gone = client.request("DELETE", "/api/attendee/" + id, R"({"reason":"ill"})", other);
+    CHECK(gone.status == 202);
+    CHECK(client.request("DELETE", "/api/attendee/" + id, R"({"reason":"ill"})", other).body == gone.body);
+    CHECK(conference.failing_store->head() == escqrs::GlobalPosition{2});
+}
+
+TEST_CASE("the organiser's routes need the token")
+{
+    Installation conference;
+    conference.start_worker();
+    auto client = conference.client();
+    for (const char* path : {"/api/attendees", "/api/dead-letters"}) {
+        const auto refused = client.request("GET", path);
+        check_problem(refused, 401, "/problems/organiser-only");
+        CHECK(refused.headers.at("WWW-Authenticate") == "Bearer");
+        CHECK(client.request("GET", path, {}, {{"Authorization", "Bearer the-organiser's-tokem"}}).status == 401);
+        CHECK(client.request("GET", path, {}, {{"Authorization", "Bearer "}}).status == 401);
+        CHECK(client.request("GET", path, {}, organiser).status == 200);
+    }
+    CHECK(client.request("POST", "/api/dead-letters/x/resubmit").status == 401);
+    CHECK(client.request("POST", "/api/dead-letters/x/resubmit", {}, organiser).status == 404);
+
+    std::string last;
+    for (int count = 0; count < 5; ++count) last = register_attendee(client);
+    CHECK(client.request("GET", "/api/attendee/" + last + "?position=5").status == 200);
+    std::vector<std::string> seen;
+    json::value next = "";
+    while (next.is_string()) {
+        const auto page = client.request("GET", "/api/attendees?limit=2&after=" + std::string{next.as_string()}, {}, organiser).object();
+        for (const auto& view : page.at("attendees").as_array()) seen.push_back(text_of(view.as_object(), "attendeeId"));
+        next = page.at("next");
+    }
+    REQUIRE(seen.size() == 5);
+    CHECK(seen.back() == last);
+}
+
+TEST_CASE("a dead letter can be looked at and given back")
+{
+    Installation conference;
+    conference.start_worker();
+    escqrs::Message poison;
+    poison.message_id = "poison/1";
+    poison.body = "not an event \xff";
+    conference.queue.send({&poison, 1});
+    auto client = conference.client();
+    json::array letters;
+    while (letters.empty()) {
+        letters = client.request("GET", "/api/dead-letters", {}, organiser).object().at("deadLetters").as_array();
+    }
+    CHECK(text_of(letters[0].as_object(), "messageId") == "poison/1");
+    CHECK(text_of(letters[0].as_object(), "reason") == "CodecError");
+    CHECK(client.request("POST", "/api/dead-letters/poison%2F1/resubmit", {}, organiser).status == 202);
+}
+
+TEST_CASE("a query waits for the read model, within bounds")
+{
+    Installation conference; // without a worker: the read model stands still
+    auto client = conference.client();
+    const auto id = register_attendee(client);
+    const auto behind = client.request("GET", "/api/attendee/" + id + "?position=1");
+    check_problem(behind, 503, "/problems/read-model-behind");
+    CHECK(behind.headers.at("Retry-After") == "1");
+    check_problem(client.request("GET", "/api/attendee/" + id + "?position=2"), 400, "/problems/unknown-position");
+    check_problem(client.request("GET", "/api/attendee/" + id + "?position=x"), 400, "/problems/malformed-parameter");
+    conference.start_worker();
+    Reply caught_up;
+    while (caught_up.status != 200) caught_up = client.request("GET", "/api/attendee/" + id + "?position=1");
+    CHECK(text_of(caught_up.object(), "attendeeId") == id);
+}
+
+TEST_CASE("a store that is not available is a 503 that tells nothing of our insides")
+{
+    Installation conference;
+    auto client = conference.client();
+    conference.failing_store->fails = true;
+    const auto reply = client.request("POST", "/api/attendee/register", R"({"email":"a@b.org"})");
+    check_problem(reply, 503, "about:blank");
+    CHECK(reply.headers.at("Retry-After") == "1");
+    CHECK(reply.body.find("disk") == std::string::npos);
+    conference.failing_store->fails = false;
+    CHECK(client.request("POST", "/api/attendee/register", R"({"email":"a@b.org"})").status == 202);
+    CHECK_THAT(client.request("GET", "/metrics").body,
+               Catch::Contains(R"(conference_commands_total{command="RegisterAttendee",outcome="failed"} 1)") &&
+                   Catch::Contains(R"(conference_commands_total{command="RegisterAttendee",outcome="accepted"} 1)"));
+}
+
+TEST_CASE("an event stream shows each change, from where its client was")
+{
+    Installation conference;
+    conference.start_worker();
+    auto client = conference.client();
+    const auto id = register_attendee(client);
+    REQUIRE(client.request("GET", "/api/attendee/" + id + "?position=1").status == 200);
+    auto follower = conference.client();
+    follower.send("GET /api/attendee/" + id + "/stream HTTP/1.1\r\nHost: x\r\n\r\n");
+    CHECK_THAT(follower.read_until("\r\n\r\n"), Catch::Contains("200 OK") && Catch::Contains("text/event-stream"));
+    CHECK_THAT(follower.read_until("\n\n"), Catch::StartsWith("id: 1\nevent: attendee\ndata: {") && Catch::Contains("AttendeeRegistered"));
+    REQUIRE(client.request("POST", "/api/attendee/" + id + "/email", R"({"email":"b@example.org"})").status == 202);
+    CHECK_THAT(follower.read_until("\n\n"), Catch::StartsWith("id: 2\n") && Catch::Contains("EmailChangeRequested") &&
+                                                !Catch::Contains("AttendeeRegistered"));
+    auto returning = conference.client();
+    returning.send("GET /api/attendee/" + id + "/stream HTTP/1.1\r\nHost: x\r\nLast-Event-ID: 1\r\n\r\n");
+    returning.read_until("\r\n\r\n");
+    CHECK_THAT(returning.read_until("\n\n"), Catch::StartsWith("id: 2\n") && !Catch::Contains("AttendeeRegistered"));
+}
+
+TEST_CASE("the page comes with its policy, and only when it has changed")
+{
+    Installation conference;
+    auto client = conference.client();
+    for (const char* path : {"/", "/app.js", "/style.css"}) {
+        CAPTURE(path);
+        const auto page = client.request("GET", path);
+        REQUIRE(page.status == 200);
+        CHECK_THAT(page.headers.at("Content-Security-Policy"), Catch::StartsWith("default-src 'none'"));
+        CHECK(page.headers.at("X-Content-Type-Options") == "nosniff");
+        CHECK(client.request("GET", path, {}, {{"If-None-Match", page.headers.at("ETag")}}).status == 304);
+        const auto head = client.request("HEAD", path);
+        CHECK(head.status == 200);
+        CHECK(head.headers.at("Content-Length") == std::to_string(page.body.size()));
+    }
+}
+
+TEST_CASE("readiness names what is not in order")
+{
+    Installation conference;
+    auto client = conference.client();
+    CHECK(client.request("GET", "/healthz").status == 200);
+    CHECK(client.request("GET", "/readyz").status == 200);
+    conference.problem = "the example is out of order";
+    const auto reply = client.request("GET", "/readyz");
+    CHECK(reply.status == 503);
+    CHECK_THAT(reply.body, Catch::Contains("the example is out of order"));
+}
+
+TEST_CASE("what is too large, malformed or too slow is answered and ends the connection")
+{
+    web::HttpServerOptions options;
+    options.read_timeout = std::chrono::seconds{1};
+    Installation conference{options};
+    SECTION("a body beyond the limit")
+    {
+        auto client = conference.client();
+        check_problem(client.request("POST", "/api/attendee/register", std::string(65 * 1024, ' ')), 413, "about:blank");
+        CHECK(client.is_closed_by_server());
+    }
+    SECTION("a chunked body beyond the limit")
+    {
+        auto client = conference.client();
+        client.send("POST /api/attendee/register HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n10000\r\n" +
+                    std::string(0x10000, ' ') + "\r\n10000\r\n");
+        CHECK(client.read().status == 413);
+    }
+    SECTION("a header beyond the limit")
+    {
+        auto client = conference.client();
+        CHECK(client.request("GET", "/", {}, {{"X-Long", std::string(9000, 'x')}}).status == 431);
+    }
+    SECTION("not HTTP")
+    {
+        auto client = conference.client();
+        client.send(std::string{"\x16\x03\x01\x00 hello\r\n\r\n", 16});
+        CHECK(client.read().status == 400);
+    }
+    SECTION("a request that never ends")
+    {
+        auto client = conference.client();
+        client.send("GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ");
+        CHECK(client.is_closed_by_server());
+    }
+}
+
+TEST_CASE("requests may be pipelined, chunked and asked about first")
+{
+    Installation conference;
+    auto client = conference.client();
+    client.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /nothing HTTP/1.1\r\nHost: x\r\n\r\n");
+    CHECK(client.read().status == 200);
+    CHECK(client.read().status == 404);
+    client.send("POST /api/attendee/register HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                "Transfer-Encoding: chunked\r\n\r\n13\r\n{\"email\":\"a@b.org\"}\r\n0\r\n\r\n");
+    CHECK(client.read().status == 202);
+    client.send("POST /api/attendee/register HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 19\r\n"
+                "Expect: 100-continue\r\n\r\n");
+    CHECK(client.read().status == 100);
+    client.send("{\"email\":\"a@b.org\"}");
+    CHECK(client.read().status == 202);
+}
+
+TEST_CASE("a thousand connections are kept alive")
+{
+    Installation conference;
+    std::vector<std::unique_ptr<Client>> clients;
+    for (int count = 0; count < 1000; ++count) clients.push_back(std::make_unique<Client>(conference.role->port()));
+    for (int round = 0; round < 2; ++round) {
+        for (const auto& client : clients) client->send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+        for (const auto& client : clients) CHECK(client->read().status == 200);
+    }
+}
+
+TEST_CASE("stopping answers what has arrived, and ends idle connections and streams")
+{
+    Installation conference;
+    conference.start_worker();
+    auto busy = conference.client();
+    auto idle = conference.client();
+    const auto id = register_attendee(idle);
+    REQUIRE(idle.request("GET", "/api/attendee/" + id + "?position=1").status == 200);
+    auto follower = conference.client();
+    follower.send("GET /api/attendee/" + id + "/stream HTTP/1.1\r\nHost: x\r\n\r\n");
+    follower.read_until("\n\n");
+    REQUIRE(busy.request("GET", "/healthz").status == 200);
+    std::vector<std::unique_ptr<Client>> commanding;
+    for (int count = 0; count < 20; ++count) {
+        commanding.push_back(std::make_unique<Client>(conference.role->port()));
+        REQUIRE(commanding.back()->request("GET", "/healthz").status == 200);
+        commanding.back()->send("POST /api/attendee/register HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                                "Content-Length: 19\r\n\r\n{\"email\":\"a@b.org\"}");
+    }
+    std::size_t answered = 0;
+    for (const auto& client : commanding) answered += client->read().status == 202 ? 1U : 0U;
+    CHECK(answered == commanding.size());
+    conference.role->stop();
+    CHECK(idle.is_closed_by_server());
+    CHECK_THROWS(conference.client());
+}
