@@ -116,9 +116,8 @@ int main()
         through_bus.push_back(nanoseconds_each(accounts_count, [&](int index) {
             bus.send(Deposit{ours[static_cast<std::size_t>(index)], 1});
         }));
-        by_hand.push_back(nanoseconds_each(accounts_count, [&](int index) {
-            deposit_by_hand(store, theirs[static_cast<std::size_t>(index)], 1);
-        }));
+        by_hand.push_back(nanoseconds_each(
+            accounts_count, [&](int index) { deposit_by_hand(store, theirs[static_cast<std::size_t>(index)], 1); }));
 
         volatile int sink = 0;
         constexpr int calls = 1'000'000;
@@ -130,7 +129,8 @@ int main()
         accounts.save(big);
         rehydrated.push_back(1e9 / (nanoseconds_each(1, [&](int) { (void)accounts.get(big.id()); }) / 100'001));
     }
-    std::printf("command through bus, repository, in-memory store (load 10 events, append 1): %.0f ns, by hand %.0f ns, ratio %.2f\n",
+    std::printf("command through bus, repository, in-memory store (load 10 events, append 1): %.0f ns, by hand %.0f "
+                "ns, ratio %.2f\n",
                 median(through_bus), median(by_hand), median(through_bus) / median(by_hand));
     std::printf("CommandBus::send to a trivial handler: %.1f ns, direct call %.1f ns\n", median(sent), median(direct));
     std::printf("events rehydrated: %.1f million/s\n", median(rehydrated) / 1e6);

@@ -117,10 +117,18 @@ TEST_CASE("a message that is not such a CloudEvent is refused with the attribute
         if (value != "(none)") message.properties.emplace_back("cloudEvents:" + name, value);
         return message;
     };
-    const std::vector<std::pair<std::string, std::string>> bad{
-        {"specversion", "(none)"}, {"specversion", "0.3"},      {"id", "7"},          {"type", "(none)"},
-        {"subject", "nostream"},   {"subject", "(none)"},       {"time", "yesterday"}, {"streamversion", "-1"},
-        {"position", "1x"},        {"position", "99999999999999999999"}, {"schemaversion", "4294967296"}, {"commandid", "x"}};
+    const std::vector<std::pair<std::string, std::string>> bad{{"specversion", "(none)"},
+                                                               {"specversion", "0.3"},
+                                                               {"id", "7"},
+                                                               {"type", "(none)"},
+                                                               {"subject", "nostream"},
+                                                               {"subject", "(none)"},
+                                                               {"time", "yesterday"},
+                                                               {"streamversion", "-1"},
+                                                               {"position", "1x"},
+                                                               {"position", "99999999999999999999"},
+                                                               {"schemaversion", "4294967296"},
+                                                               {"commandid", "x"}};
     for (const auto& [name, value] : bad) {
         CAPTURE(name, value);
         CHECK_THROWS_AS(events.decode(set(name, value), nothing), CodecError);

@@ -32,8 +32,9 @@ TEST_CASE("a command reaches its handler, and the handler's answer its sender")
 {
     CommandBus bus;
     std::string noted;
-    bus.handle(on<Add>([](const Add& add) { return add.left + add.right; }),
-               on<Note>([&](const Note& note, const Metadata& metadata) { noted = note.text + " by " + metadata.actor; }));
+    bus.handle(
+        on<Add>([](const Add& add) { return add.left + add.right; }),
+        on<Note>([&](const Note& note, const Metadata& metadata) { noted = note.text + " by " + metadata.actor; }));
 
     CHECK(bus.send(Add{2, 3}) == 5);
     Metadata metadata;
@@ -92,7 +93,10 @@ TEST_CASE("middlewares wrap every handler, the first one outermost")
 {
     CommandBus bus;
     std::vector<std::string> trace;
-    bus.handle<Add>([&](const Add& add) { trace.emplace_back("handler"); return add.left; });
+    bus.handle<Add>([&](const Add& add) {
+        trace.emplace_back("handler");
+        return add.left;
+    });
     bus.use([&](const CommandInfo& command, FunctionRef<void()> next) {
         trace.push_back("outer " + std::string{command.name});
         next();
@@ -117,7 +121,10 @@ TEST_CASE("a middleware may run the handler again, and must not end in silence")
     bus.handle<Add>([&](const Add&) { return ++calls; });
     SECTION("again")
     {
-        bus.use([](const CommandInfo&, FunctionRef<void()> next) { next(); next(); });
+        bus.use([](const CommandInfo&, FunctionRef<void()> next) {
+            next();
+            next();
+        });
         CHECK(bus.send(Add{}) == 2);
     }
     SECTION("silence")
@@ -143,7 +150,9 @@ TEST_CASE("commands may be sent from many threads")
     {
         std::vector<std::jthread> threads;
         for (int thread = 0; thread < 4; ++thread) {
-            threads.emplace_back([&] { for (int round = 0; round < 1000; ++round) bus.send(Add{1, 0}); });
+            threads.emplace_back([&] {
+                for (int round = 0; round < 1000; ++round) bus.send(Add{1, 0});
+            });
         }
     }
     CHECK(sum == 4000);

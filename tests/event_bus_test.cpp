@@ -43,12 +43,14 @@ TEST_CASE("an event reaches every subscriber of its type, in order of subscripti
 {
     EventBus bus;
     std::vector<std::string> seen;
-    const auto first = bus.subscribe<AccountOpened>([&](const AccountOpened& event) { seen.push_back("1 " + event.owner); });
+    const auto first =
+        bus.subscribe<AccountOpened>([&](const AccountOpened& event) { seen.push_back("1 " + event.owner); });
     const auto second = bus.subscribe<AccountOpened>([&](const AccountOpened& event, const EventContext& about) {
         seen.push_back("2 " + event.owner + " v" + std::to_string(about.version.value()));
     });
     const auto other = bus.subscribe<MoneyDeposited>([&](const MoneyDeposited&) { seen.emplace_back("money"); });
-    const auto all = bus.subscribe_to_all([&](const PublishedEvent& event) { seen.push_back("all " + std::string{event.name}); });
+    const auto all =
+        bus.subscribe_to_all([&](const PublishedEvent& event) { seen.push_back("all " + std::string{event.name}); });
 
     bus.publish(AccountOpened{"Ada"}, context(4));
     CHECK(seen == std::vector<std::string>{"1 Ada", "2 Ada v4", "all AccountOpened"});
@@ -93,7 +95,8 @@ TEST_CASE("a failing subscriber keeps nobody from the event, and every failure i
         FAIL("publish was silent about three failures");
     } catch (const EventDispatchError& error) {
         CHECK(error.failures().size() == 3);
-        CHECK_THAT(error.what(), Catch::Contains("AccountOpened") && Catch::Contains("first") && Catch::Contains("fourth"));
+        CHECK_THAT(error.what(),
+                   Catch::Contains("AccountOpened") && Catch::Contains("first") && Catch::Contains("fourth"));
         CHECK_THROWS_AS(std::rethrow_exception(error.failures()[0]), std::runtime_error);
         CHECK_THROWS_AS(std::rethrow_exception(error.failures()[1]), int);
     }

@@ -1,6 +1,6 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
-#include <escqrs/identifiers.hpp>
 #include <escqrs/id_generator.hpp>
+#include <escqrs/identifiers.hpp>
 #include <escqrs/testing/catch2.hpp>
 
 #include <set>

@@ -84,10 +84,7 @@ TEST_CASE("a restart builds the read model anew, and handlers can tell the old e
     CHECK(balances.cents.empty());
     saved_account(store);
     SECTION("in one go") {}
-    SECTION("interrupted by another restart")
-    {
-        projection.restart();
-    }
+    SECTION("interrupted by another restart") { projection.restart(); }
     projection.catch_up();
     CHECK(balances.cents.size() == 2);
     CHECK(balances.cents.at(before.begin()->first) == before.begin()->second);

@@ -33,7 +33,10 @@ public:
         }
         return result;
     }
-    void read_stream(const StreamId& stream, StreamVersion from, EventSink sink) { store.read_stream(stream, from, sink); }
+    void read_stream(const StreamId& stream, StreamVersion from, EventSink sink)
+    {
+        store.read_stream(stream, from, sink);
+    }
     GlobalPosition read_log(GlobalPosition after, std::size_t at_most, EventSink sink)
     {
         return store.read_log(after, at_most, sink);
@@ -156,7 +159,8 @@ TEST_CASE("many threads on one aggregate lose no update")
         std::vector<std::jthread> threads;
         for (int thread = 0; thread < 4; ++thread) {
             threads.emplace_back([&] {
-                for (int round = 0; round < 50; ++round) accounts.execute(account.id(), [](Account& seen) { seen.deposit(1); });
+                for (int round = 0; round < 50; ++round)
+                    accounts.execute(account.id(), [](Account& seen) { seen.deposit(1); });
             });
         }
     }
@@ -187,7 +191,12 @@ TEST_CASE("a command with an id has its effect once")
     auto account = Account::open(new_id(), "Ada");
     accounts.save(account);
     const auto first = accounts.execute(
-        account.id(), [](Account& seen) { seen.deposit(5); seen.deposit(6); }, metadata);
+        account.id(),
+        [](Account& seen) {
+            seen.deposit(5);
+            seen.deposit(6);
+        },
+        metadata);
     accounts.execute(account.id(), [](Account& seen) { seen.deposit(100); });
     const auto second = accounts.execute(
         account.id(), [](Account&) { throw std::logic_error{"decided again"}; }, metadata);

@@ -90,7 +90,8 @@ private:
 
     escqrs::sqlite::Database database_;
     escqrs::sqlite::Checkpoint place_;
-    escqrs::Relay<escqrs::AnyEventStore, escqrs::sqlite::Checkpoint, Queue, escqrs::CloudEvents<Attendee::EventTypes>> relay_;
+    escqrs::Relay<escqrs::AnyEventStore, escqrs::sqlite::Checkpoint, Queue, escqrs::CloudEvents<Attendee::EventTypes>>
+        relay_;
     std::jthread thread_; ///< last: it ends before what it uses
 };
 
@@ -163,7 +164,8 @@ std::string page_address(const Settings& settings, std::uint16_t port)
 {
     const bool any = settings.listen_address == "0.0.0.0" || settings.listen_address == "::";
     const std::string host = any ? "127.0.0.1" : settings.listen_address;
-    return "http://" + (host.find(':') != std::string::npos ? "[" + host + "]" : host) + ":" + std::to_string(port) + "/";
+    return "http://" + (host.find(':') != std::string::npos ? "[" + host + "]" : host) + ":" + std::to_string(port) +
+           "/";
 }
 
 template <class Queue>
@@ -171,9 +173,10 @@ void run(const Settings& settings, Queue& queue, const StopSignals& signals)
 {
     std::optional<WorkerRole> worker;
     if (settings.role != Role::web) {
-        worker.emplace(WorkerRoleOptions{settings.read_model.rest, settings.mail, settings.public_url, {},
-                                         synchronous_of(settings)},
-                       MessageReceiverRef{queue}, log);
+        worker.emplace(
+            WorkerRoleOptions{
+                settings.read_model.rest, settings.mail, settings.public_url, {}, synchronous_of(settings)},
+            MessageReceiverRef{queue}, log);
         worker->start();
     }
     std::optional<WebSide<Queue>> web;

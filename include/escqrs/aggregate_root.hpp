@@ -50,8 +50,9 @@ protected:
     void raise(E&& event)
     {
         using Raised = std::remove_cvref_t<E>;
-        static_assert(EventTypes::template contains<Raised>,
-                      "escqrs: raise() was given an event that is not listed in this AggregateRoot<Derived, Events...>");
+        static_assert(
+            EventTypes::template contains<Raised>,
+            "escqrs: raise() was given an event that is not listed in this AggregateRoot<Derived, Events...>");
         // Room first, so that recording does not fail for want of it once the state has changed.
         if (uncommitted_.size() == uncommitted_.capacity()) uncommitted_.reserve(2 * uncommitted_.size() + 2);
         replay(static_cast<const Raised&>(event));
@@ -74,9 +75,10 @@ private:
     static constexpr void require_apply() noexcept
     {
         if constexpr (detail::changes_state<E>) {
-            static_assert(Access::can_apply<Derived, E>,
-                          "escqrs: the aggregate has no apply(const E&) for one of its listed events E; add it, list the event "
-                          "as escqrs::NoStateChange<E>, or, if apply is private, add to the aggregate: friend escqrs::Access;");
+            static_assert(
+                Access::can_apply<Derived, E>,
+                "escqrs: the aggregate has no apply(const E&) for one of its listed events E; add it, list the event "
+                "as escqrs::NoStateChange<E>, or, if apply is private, add to the aggregate: friend escqrs::Access;");
         }
     }
 

@@ -32,10 +32,7 @@ public:
 /// The machine's clock.
 class SystemClock final : public Clock {
 public:
-    Timestamp now() const override
-    {
-        return std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now());
-    }
+    Timestamp now() const override { return std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now()); }
 
     bool wait_for(std::unique_lock<std::mutex>& lock, std::condition_variable_any& wake, Duration at_most,
                   std::stop_token stop, FunctionRef<bool()> ready) override

@@ -105,7 +105,8 @@ private:
     const std::string* find(std::string_view name) const noexcept
     {
         for (const auto& [key, value] : message_->properties) {
-            if (key.size() == prefix.size() + name.size() && key.starts_with(prefix) && key.ends_with(name)) return &value;
+            if (key.size() == prefix.size() + name.size() && key.starts_with(prefix) && key.ends_with(name))
+                return &value;
         }
         return nullptr;
     }
@@ -131,7 +132,8 @@ Message CloudEvents<List, StoredFormat, WireFormat>::operator()(const RecordedEv
     message.content_type = WireFormat::content_type;
     const auto put = [&](std::string_view name, std::string value) {
         if (value.empty()) return;
-        message.properties.emplace_back(std::string{detail::CloudEventAttributes::prefix}.append(name), std::move(value));
+        message.properties.emplace_back(std::string{detail::CloudEventAttributes::prefix}.append(name),
+                                        std::move(value));
     };
     put("specversion", "1.0");
     put("id", message.message_id);
@@ -173,10 +175,8 @@ void CloudEvents<List, StoredFormat, WireFormat>::decode(const Message& message,
             throw CodecError{"message '" + message.message_id + "': " + error.what()};
         }
     }();
-    EventContext context{stream,
-                         StreamVersion{attributes.number("streamversion")},
-                         GlobalPosition{attributes.number("position")},
-                         attributes.id<EventId>("id"),
+    EventContext context{stream, StreamVersion{attributes.number("streamversion")},
+                         GlobalPosition{attributes.number("position")}, attributes.id<EventId>("id"),
                          attributes.time("time")};
     context.metadata.correlation_id = attributes.id<CorrelationId>("correlationid");
     context.metadata.causation_id = attributes.id<CausationId>("causationid");
@@ -184,14 +184,15 @@ void CloudEvents<List, StoredFormat, WireFormat>::decode(const Message& message,
     context.metadata.actor = attributes.text("actor");
     context.metadata.traceparent = attributes.text("traceparent");
     for (const auto& property : message.properties) {
-        if (!property.first.starts_with(detail::CloudEventAttributes::prefix)) context.metadata.headers.push_back(property);
+        if (!property.first.starts_with(detail::CloudEventAttributes::prefix))
+            context.metadata.headers.push_back(property);
     }
     const std::uint64_t version = attributes.number("schemaversion");
-    if (version > std::numeric_limits<unsigned>::max()) throw CodecError{"message '" + message.message_id + "': schema version out of range"};
+    if (version > std::numeric_limits<unsigned>::max())
+        throw CodecError{"message '" + message.message_id + "': schema version out of range"};
     const EncodedEvent encoded{attributes.required("type"), static_cast<unsigned>(version), message.content_type,
                                std::as_bytes(std::span{message.body})};
     wire_codec_.decode(encoded, scratch_, [&](const auto& event) { visit(event, std::as_const(context)); });
 }
 
 } // namespace escqrs
-

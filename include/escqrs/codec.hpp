@@ -63,7 +63,8 @@ public:
     template <class Visitor>
     void decode(const EncodedEvent& event, Scratch& scratch, Visitor&& visit) const
     {
-        const bool known = ((event.type == event_name<Events>() && (decode_as<Events>(event, scratch, visit), true)) || ...);
+        const bool known =
+            ((event.type == event_name<Events>() && (decode_as<Events>(event, scratch, visit), true)) || ...);
         if (!known) throw UnknownEventType{std::string{event.type}};
     }
 
@@ -134,11 +135,15 @@ struct StoredMetadata {
     {
         std::uint8_t present = 0;
         if constexpr (Archive::is_saving::value) {
-            visit([&](unsigned bit, const auto& member) { if (!is_empty(member)) present |= static_cast<std::uint8_t>(1U << bit); });
+            visit([&](unsigned bit, const auto& member) {
+                if (!is_empty(member)) present |= static_cast<std::uint8_t>(1U << bit);
+            });
         }
         archive & present;
         if ((present & ~0x3FU) != 0) throw CodecError{"metadata holds fields this program does not know"};
-        visit([&](unsigned bit, auto& member) { if ((present & (1U << bit)) != 0) archive & member; });
+        visit([&](unsigned bit, auto& member) {
+            if ((present & (1U << bit)) != 0) archive & member;
+        });
     }
 
 private:

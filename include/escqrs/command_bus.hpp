@@ -135,9 +135,10 @@ void CommandBus::add(Handler handler)
     using Result = CommandResult<Command>;
     constexpr bool with_metadata = std::is_invocable_r_v<Result, Handler&, const Command&, const Metadata&>;
     constexpr bool without = std::is_invocable_r_v<Result, Handler&, const Command&>;
-    static_assert(with_metadata || without,
-                  "escqrs: a command handler is called with (const Command&, const Metadata&) or (const Command&) and returns "
-                  "Command::Result, or escqrs::CommitResult if the command names no Result");
+    static_assert(
+        with_metadata || without,
+        "escqrs: a command handler is called with (const Command&, const Metadata&) or (const Command&) and returns "
+        "Command::Result, or escqrs::CommitResult if the command names no Result");
     if constexpr (with_metadata || without) {
         const std::size_t index = detail::type_index<Family, Command>();
         if (index >= entries_.size()) entries_.resize(index + 1);
@@ -174,7 +175,8 @@ CommandResult<Command> CommandBus::send_through(Call<Command> call, void* handle
     } else {
         std::optional<CommandResult<Command>> result;
         run_middleware(0, info, [&] { result.emplace(call(handler, command, metadata)); });
-        if (!result) throw Error{"a middleware ended command " + std::string{info.name} + " without a result or an exception"};
+        if (!result)
+            throw Error{"a middleware ended command " + std::string{info.name} + " without a result or an exception"};
         return *std::move(result);
     }
 }

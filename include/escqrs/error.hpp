@@ -51,7 +51,8 @@ private:
 /// An aggregate was asked for that has no events.
 class AggregateNotFound : public Error {
 public:
-    explicit AggregateNotFound(StreamId stream) : Error{"no aggregate '" + stream.text() + "'"}, stream_{std::move(stream)}
+    explicit AggregateNotFound(StreamId stream)
+        : Error{"no aggregate '" + stream.text() + "'"}, stream_{std::move(stream)}
     {
     }
 

@@ -55,8 +55,9 @@ concept HasEventName = requires {
 template <class E>
 constexpr std::string_view event_name() noexcept
 {
-    static_assert(HasEventName<E>,
-                  "escqrs: this event has no wire name; add to it: static constexpr std::string_view event_name = \"...\";");
+    static_assert(
+        HasEventName<E>,
+        "escqrs: this event has no wire name; add to it: static constexpr std::string_view event_name = \"...\";");
     if constexpr (HasEventName<E>) return E::event_name;
     else return {};
 }

@@ -21,7 +21,8 @@ using IdGenerator = std::function<Uuid()>;
 inline Uuid random_uuid()
 {
     Uuid uuid;
-    if (::getentropy(uuid.data, sizeof uuid.data) != 0) throw std::system_error{errno, std::generic_category(), "getentropy"};
+    if (::getentropy(uuid.data, sizeof uuid.data) != 0)
+        throw std::system_error{errno, std::generic_category(), "getentropy"};
     uuid.data[6] = static_cast<std::uint8_t>((uuid.data[6] & 0x0FU) | 0x40U);
     uuid.data[8] = static_cast<std::uint8_t>((uuid.data[8] & 0x3FU) | 0x80U);
     return uuid;

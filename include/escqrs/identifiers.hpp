@@ -188,8 +188,9 @@ inline std::string to_string(const Uuid& uuid)
 inline Uuid parse_uuid(std::string_view text)
 {
     const auto refuse = [&] {
-        return InvalidIdentifier{"not a UUID: expected 36 characters like 123e4567-e89b-12d3-a456-426614174000, found '" +
-                                 std::string{text.substr(0, 64)} + "'"};
+        return InvalidIdentifier{
+            "not a UUID: expected 36 characters like 123e4567-e89b-12d3-a456-426614174000, found '" +
+            std::string{text.substr(0, 64)} + "'"};
     };
     const auto nibble = [&](char digit) -> unsigned {
         if (digit >= '0' && digit <= '9') return static_cast<unsigned>(digit - '0');
@@ -253,7 +254,8 @@ inline StreamId StreamId::parse(std::string_view text) { return StreamId{std::st
 inline StreamId::StreamId(std::string text) : text_{std::move(text)}, category_length_{text_.find('-')}
 {
     const auto refuse = [&](const char* why) {
-        throw InvalidIdentifier{std::string{"not a stream id: "} + why + ", found '" + text_.substr(0, max_length) + "'"};
+        throw InvalidIdentifier{std::string{"not a stream id: "} + why + ", found '" + text_.substr(0, max_length) +
+                                "'"};
     };
     if (category_length_ == std::string::npos || category_length_ == 0 || category_length_ + 1 == text_.size()) {
         refuse("expected category-id");

@@ -64,7 +64,7 @@ struct Abandon {
 };
 /// Never: it is put aside for people to look at.
 struct DeadLetter {
-    std::string reason;      ///< this and the description are cut after 4096 bytes
+    std::string reason; ///< this and the description are cut after 4096 bytes
     std::string description;
 };
 
@@ -112,14 +112,14 @@ concept MessageSender = requires(Sender& sender, std::span<const Message> messag
 /// A message whose lock runs out is delivered again. One delivered `max_delivery_count` times without being settled is
 /// put aside with reason "MaxDeliveryCountExceeded".
 template <class Receiver>
-concept MessageReceiver = requires(Receiver& receiver, std::size_t at_most, Duration wait, std::stop_token stop,
-                                   ReceivedMessage& message, const Disposition& disposition,
-                                   std::span<const Settlement> settlements) {
-    { receiver.receive(at_most, wait, stop) } -> std::same_as<std::vector<ReceivedMessage>>;
-    { receiver.settle(std::as_const(message), disposition) } -> std::same_as<void>;
-    { receiver.settle(settlements) } -> std::same_as<std::vector<SettlementResult>>;
-    { receiver.renew_lock(message) } -> std::same_as<void>;
-};
+concept MessageReceiver =
+    requires(Receiver& receiver, std::size_t at_most, Duration wait, std::stop_token stop, ReceivedMessage& message,
+             const Disposition& disposition, std::span<const Settlement> settlements) {
+        { receiver.receive(at_most, wait, stop) } -> std::same_as<std::vector<ReceivedMessage>>;
+        { receiver.settle(std::as_const(message), disposition) } -> std::same_as<void>;
+        { receiver.settle(settlements) } -> std::same_as<std::vector<SettlementResult>>;
+        { receiver.renew_lock(message) } -> std::same_as<void>;
+    };
 
 /// Looks into what was put aside, and gives it back to the queue.
 ///

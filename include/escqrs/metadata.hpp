@@ -33,7 +33,8 @@ struct EventContext {
     EventId id;
     Timestamp recorded_at{};
     Metadata metadata{};
-    bool is_replay = false; ///< the event was handled before and a read model is being rebuilt: cause nothing outside it
+    bool is_replay =
+        false; ///< the event was handled before and a read model is being rebuilt: cause nothing outside it
 };
 
 } // namespace escqrs

@@ -19,12 +19,13 @@ namespace escqrs {
 /// - `commit(position)` makes what was written, and the position, durable together;
 /// - `commit_restart()` sets the position to 0 and `replay_until()` to the furthest ever reached.
 template <class Place>
-concept TransactionalCheckpoint = requires(Place& place, decltype(place.begin())& transaction, GlobalPosition position) {
-    { transaction.position() } -> std::same_as<GlobalPosition>;
-    { transaction.replay_until() } -> std::same_as<GlobalPosition>;
-    { transaction.commit(position) } -> std::same_as<void>;
-    { transaction.commit_restart() } -> std::same_as<void>;
-};
+concept TransactionalCheckpoint =
+    requires(Place& place, decltype(place.begin())& transaction, GlobalPosition position) {
+        { transaction.position() } -> std::same_as<GlobalPosition>;
+        { transaction.replay_until() } -> std::same_as<GlobalPosition>;
+        { transaction.commit(position) } -> std::same_as<void>;
+        { transaction.commit_restart() } -> std::same_as<void>;
+    };
 
 /// Builds a read model from the log, each event exactly once: what the handlers write and the checkpoint are one
 /// transaction.
@@ -40,7 +41,8 @@ concept TransactionalCheckpoint = requires(Place& place, decltype(place.begin())
 /// ```
 /// Events of other types are passed over.
 /// @par Thread safety  none; `run` it in a thread of its own
-template <EventStore Store, TransactionalCheckpoint Place, class Handlers, class EventCodec = Codec<typename Handlers::Events>>
+template <EventStore Store, TransactionalCheckpoint Place, class Handlers,
+          class EventCodec = Codec<typename Handlers::Events>>
 class Projection {
 public:
     /// @param store, place, handlers  must outlive the projection

@@ -178,7 +178,8 @@ CommitResult Repository<Aggregate, Store, EventCodec>::store(StreamId stream, Ag
 
 template <class Aggregate, EventStore Store, class EventCodec>
 template <class Decide>
-CommitResult Repository<Aggregate, Store, EventCodec>::execute(const Id& id, Decide&& decide, const Metadata& metadata) const
+CommitResult Repository<Aggregate, Store, EventCodec>::execute(const Id& id, Decide&& decide,
+                                                               const Metadata& metadata) const
 {
     StreamId stream = stream_of(id);
     Duration delay{};
@@ -217,7 +218,8 @@ void Repository<Aggregate, Store, EventCodec>::assign_ids(Aggregate& aggregate, 
     const std::size_t count = aggregate.uncommitted_events().size();
     ids.reserve(count);
     while (ids.size() < count) {
-        ids.push_back(metadata.command_id.is_nil() ? EventId{options_.ids()} : event_id_of(metadata.command_id, ids.size()));
+        ids.push_back(metadata.command_id.is_nil() ? EventId{options_.ids()}
+                                                   : event_id_of(metadata.command_id, ids.size()));
     }
 }
 

@@ -24,7 +24,7 @@ concept Checkpoint = requires(Place& place, GlobalPosition position) {
 /// How a reader that runs until it is stopped behaves.
 struct SubscriptionOptions {
     std::size_t page_size = 500;
-    Duration max_wait = std::chrono::seconds{1};          ///< longest sleep at the end of the log
+    Duration max_wait = std::chrono::seconds{1};                ///< longest sleep at the end of the log
     Duration first_retry_delay = std::chrono::milliseconds{20}; ///< after a failure; doubled each time
     Duration max_retry_delay = std::chrono::seconds{10};
     std::function<void(std::exception_ptr, Duration)> on_failure; ///< told of each failure and the delay that follows

@@ -19,7 +19,8 @@ using Duration = std::chrono::microseconds;
 inline std::string to_rfc3339(Timestamp time)
 {
     const auto second = std::chrono::floor<std::chrono::seconds>(time);
-    return detail::to_rfc3339({second.time_since_epoch().count(), static_cast<std::uint64_t>((time - second).count())}, 6);
+    return detail::to_rfc3339({second.time_since_epoch().count(), static_cast<std::uint64_t>((time - second).count())},
+                              6);
 }
 
 /// Parses RFC 3339 text; nothing if it is not that, or finer than a microsecond.

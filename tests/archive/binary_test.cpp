@@ -43,8 +43,8 @@ struct Versioned {
     void serialize(Archive& archive, unsigned version)
     {
         seen = version;
-        archive& field("oldField", old_field);
-        if (version >= 2) archive& field("newField", new_field);
+        archive & field("oldField", old_field);
+        if (version >= 2) archive & field("newField", new_field);
     }
 };
 
@@ -53,7 +53,7 @@ struct Wrapper {
     template <class Archive>
     void serialize(Archive& archive, unsigned)
     {
-        archive& field("inner", inner);
+        archive & field("inner", inner);
     }
 };
 

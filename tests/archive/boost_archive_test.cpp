@@ -27,8 +27,8 @@ struct Booking {
     template <class Archive>
     void serialize(Archive& archive, unsigned version)
     {
-        archive& field("email", email) & field("seats", seats);
-        if (version >= 2) archive& field("note", note);
+        archive & field("email", email) & field("seats", seats);
+        if (version >= 2) archive & field("note", note);
     }
     friend bool operator==(const Booking&, const Booking&) = default;
 };

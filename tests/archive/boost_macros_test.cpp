@@ -26,7 +26,7 @@ struct WithNames {
     template <class Archive>
     void serialize(Archive& archive, unsigned)
     {
-        archive& BOOST_SERIALIZATION_NVP(email) & boost::serialization::make_nvp("numberOfSeats", seats);
+        archive & BOOST_SERIALIZATION_NVP(email) & boost::serialization::make_nvp("numberOfSeats", seats);
     }
     friend bool operator==(const WithNames&, const WithNames&) = default;
 };
@@ -63,7 +63,7 @@ struct Base {
     template <class Archive>
     void serialize(Archive& archive, unsigned)
     {
-        archive& BOOST_SERIALIZATION_NVP(base);
+        archive & BOOST_SERIALIZATION_NVP(base);
     }
 };
 
@@ -73,7 +73,7 @@ struct Derived : Base {
     void serialize(Archive& archive, unsigned)
     {
         archive.template register_type<Derived>();
-        archive& BOOST_SERIALIZATION_BASE_OBJECT_NVP(Base) & BOOST_SERIALIZATION_NVP(own);
+        archive & BOOST_SERIALIZATION_BASE_OBJECT_NVP(Base) & BOOST_SERIALIZATION_NVP(own);
     }
 };
 
@@ -94,7 +94,7 @@ namespace boost::serialization {
 template <class Archive>
 void serialize(Archive& archive, foreign::Pair& pair, unsigned)
 {
-    archive& make_nvp("left", pair.left) & make_nvp("right", pair.right);
+    archive & make_nvp("left", pair.left) & make_nvp("right", pair.right);
 }
 template <class Archive>
 void save(Archive& archive, const foreign::Halves& halves, unsigned)

@@ -251,13 +251,13 @@ TEST_CASE("json: base64 is canonical", "[archive][json]")
 TEST_CASE("json: a serialize that would give bad JSON is told so", "[archive][json]")
 {
     int value = 0;
-    CHECK(write_refusal(Scripted{[&](auto& archive) { archive& field("a", value) & field("a", value); }}) ==
+    CHECK(write_refusal(Scripted{[&](auto& archive) { archive & field("a", value) & field("a", value); }}) ==
           "JSON archive: cannot write: field 'a' is named twice");
-    CHECK(write_refusal(Scripted{[&](auto& archive) { archive& field("a", value) & value; }}) ==
+    CHECK(write_refusal(Scripted{[&](auto& archive) { archive & field("a", value) & value; }}) ==
           "JSON archive: cannot write: an unnamed value follows a named one; name it with escqrs::field");
-    CHECK(write_refusal(Scripted{[&](auto& archive) { archive& value& field("a", value); }}) ==
+    CHECK(write_refusal(Scripted{[&](auto& archive) { archive & value& field("a", value); }}) ==
           "JSON archive: cannot write: field 'a' follows an unnamed value");
-    CHECK(write_refusal(Scripted{[&](auto& archive) { archive& value& value; }}) ==
+    CHECK(write_refusal(Scripted{[&](auto& archive) { archive & value& value; }}) ==
           "JSON archive: cannot write: a second unnamed value; name both with escqrs::field");
     CHECK(write_refusal(std::optional<std::optional<int>>{std::optional<int>{}}) ==
           "JSON archive: cannot write: the value of the optional is null in JSON, as no value would be");
@@ -271,9 +271,9 @@ TEST_CASE("json: a serialize that would give bad JSON is told so", "[archive][js
         }
         return std::string{"accepted"};
     };
-    CHECK(read_refusal([&](auto& archive) { archive& field("a", value) & field("a", value); }, R"({"a":1})") ==
+    CHECK(read_refusal([&](auto& archive) { archive & field("a", value) & field("a", value); }, R"({"a":1})") ==
           "JSON archive: field 'a' is named twice at byte 6");
-    CHECK(read_refusal([&](auto& archive) { archive& field("a", value) & value; }, R"({"a":1})") ==
+    CHECK(read_refusal([&](auto& archive) { archive & field("a", value) & value; }, R"({"a":1})") ==
           "JSON archive: an unnamed value follows a named one at byte 6");
     std::vector<std::byte> bytes;
     JsonOutput output{bytes};
@@ -286,11 +286,11 @@ TEST_CASE("json: a serialize may go on after an error of one field", "[archive][
     Point where{};
     Scripted scripted{[&](auto& archive) {
         try {
-            archive& field("where", where);
+            archive & field("where", where);
         } catch (const CodecError& error) {
             problem = error.what();
         }
-        archive& field("x", where.x);
+        archive & field("x", where.x);
     }};
     const auto bytes = bytes_of(R"({"where":{"x":"no","y":1},"x":5})");
     JsonInput{bytes}.root(scripted, 0);

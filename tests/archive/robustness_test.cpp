@@ -66,7 +66,7 @@ struct Large {
     template <class Archive>
     void serialize(Archive& archive, unsigned)
     {
-        archive& field("content", content);
+        archive & field("content", content);
     }
 };
 

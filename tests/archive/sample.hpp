@@ -58,10 +58,10 @@ struct Numbers {
     template <class Archive>
     void serialize(Archive& archive, unsigned)
     {
-        archive& field("truth", truth) & field("letter", letter) & field("i8", i8) & field("u8", u8) &
+        archive & field("truth", truth) & field("letter", letter) & field("i8", i8) & field("u8", u8) &
             field("i16", i16);
-        archive& field("u16", u16) & field("i32", i32) & field("u32", u32) & field("i64", i64) & field("u64", u64);
-        archive& field("unit", unit) & field("single", single) & field("real", real) & field("colour", colour);
+        archive & field("u16", u16) & field("i32", i32) & field("u32", u32) & field("i64", i64) & field("u64", u64);
+        archive & field("unit", unit) & field("single", single) & field("real", real) & field("colour", colour);
     }
     friend bool operator==(const Numbers&, const Numbers&) = default;
 };
@@ -75,7 +75,7 @@ struct Point {
 template <class Archive>
 void serialize(Archive& archive, Point& point, unsigned)
 {
-    archive& field("x", point.x) & field("y", point.y);
+    archive & field("x", point.x) & field("y", point.y);
 }
 
 struct Tree {
@@ -85,7 +85,7 @@ struct Tree {
     template <class Archive>
     void serialize(Archive& archive, unsigned)
     {
-        archive& field("name", name) & field("children", children);
+        archive & field("name", name) & field("children", children);
     }
     friend bool operator==(const Tree&, const Tree&) = default;
 };
@@ -110,11 +110,11 @@ struct Containers {
     template <class Archive>
     void serialize(Archive& archive, unsigned)
     {
-        archive& field("texts", texts) & field("integers", integers) & field("flags", flags) & field("blob", blob);
-        archive& field("three", three) & field("fourBytes", four_bytes) & field("plain", plain);
-        archive& field("byText", by_text) & field("byNumber", by_number) & field("many", many);
-        archive& field("points", points) & field("names", names) & field("pair", pair) & field("tuple", tuple);
-        archive& field("nothings", nothings);
+        archive & field("texts", texts) & field("integers", integers) & field("flags", flags) & field("blob", blob);
+        archive & field("three", three) & field("fourBytes", four_bytes) & field("plain", plain);
+        archive & field("byText", by_text) & field("byNumber", by_number) & field("many", many);
+        archive & field("points", points) & field("names", names) & field("pair", pair) & field("tuple", tuple);
+        archive & field("nothings", nothings);
     }
     friend bool operator==(const Containers&, const Containers&) = default;
 };
@@ -136,9 +136,9 @@ struct Everything {
     template <class Archive>
     void serialize(Archive& archive, unsigned)
     {
-        archive& field("id", id) & field("text", text) & field("numbers", numbers) & field("containers", containers);
-        archive& field("note", note) & field("where", where) & field("choice", choice) & field("waited", waited);
-        archive& field("exactWait", exact_wait) & field("at", at) & field("day", day) & field("tree", tree);
+        archive & field("id", id) & field("text", text) & field("numbers", numbers) & field("containers", containers);
+        archive & field("note", note) & field("where", where) & field("choice", choice) & field("waited", waited);
+        archive & field("exactWait", exact_wait) & field("at", at) & field("day", day) & field("tree", tree);
     }
     friend bool operator==(const Everything&, const Everything&) = default;
 };
@@ -294,7 +294,7 @@ struct Renamed {
     template <class Archive>
     void serialize(Archive& archive, unsigned)
     {
-        archive& field("id", id) & field("from", from) & field("to", to);
+        archive & field("id", id) & field("from", from) & field("to", to);
     }
     friend bool operator==(const Renamed&, const Renamed&) = default;
 };

@@ -12,7 +12,10 @@ using escqrs::in_memory::EventStore;
 struct Fixture {
     static constexpr bool is_durable = false;
 
-    static std::unique_ptr<EventStore> open(escqrs::Clock& clock) { return std::make_unique<EventStore>(escqrs::in_memory::EventStoreOptions{&clock}); }
+    static std::unique_ptr<EventStore> open(escqrs::Clock& clock)
+    {
+        return std::make_unique<EventStore>(escqrs::in_memory::EventStoreOptions{&clock});
+    }
 };
 
 struct AnyFixture {

@@ -54,14 +54,16 @@ std::string option_of_variable(const std::string& variable, const po::options_de
 {
     if (!variable.starts_with(environment_prefix)) return {};
     std::string name = variable.substr(environment_prefix.size());
-    std::ranges::transform(name, name.begin(), [](unsigned char c) { return c == '_' ? '-' : static_cast<char>(std::tolower(c)); });
+    std::ranges::transform(name, name.begin(),
+                           [](unsigned char c) { return c == '_' ? '-' : static_cast<char>(std::tolower(c)); });
     if (name == "help" || known.find_nothrow(name, false) == nullptr) {
         throw SettingsError{"environment variable " + variable + " is not a setting of this program; see --help"};
     }
     return name;
 }
 
-Location parse_location(const po::variables_map& values, const char* option, std::initializer_list<std::string_view> schemes)
+Location parse_location(const po::variables_map& values, const char* option,
+                        std::initializer_list<std::string_view> schemes)
 {
     const auto& text = values[option].as<std::string>();
     const auto colon = text.find(':');
@@ -74,7 +76,8 @@ Location parse_location(const po::variables_map& values, const char* option, std
             expected.append(expected.empty() ? "" : " or ").append(scheme).append(scheme == "memory" ? ":" : ":PATH");
         }
         // The scheme only: what follows it might hold a secret.
-        throw SettingsError{std::string{"--"} + option + ": expected " + expected + ", found '" + location.scheme + "'"};
+        throw SettingsError{std::string{"--"} + option + ": expected " + expected + ", found '" + location.scheme +
+                            "'"};
     }
     return location;
 }
@@ -118,7 +121,8 @@ Settings interpret(const po::variables_map& values)
     settings.queue = parse_location(values, "queue", {"sqlite", "memory"});
     settings.read_model = parse_location(values, "read-model", {"sqlite"});
     settings.mail = values["mail"].as<std::string>();
-    if (!settings.mail.starts_with("dir:") && !settings.mail.starts_with("smtp://") && !settings.mail.starts_with("smtps://")) {
+    if (!settings.mail.starts_with("dir:") && !settings.mail.starts_with("smtp://") &&
+        !settings.mail.starts_with("smtps://")) {
         throw SettingsError{"--mail: expected dir:PATH, smtp://HOST or smtps://HOST, found '" +
                             settings.mail.substr(0, settings.mail.find(':')) + "'"};
     }
@@ -160,8 +164,9 @@ std::optional<Settings> read_settings(int argc, const char* const* argv, std::os
             out << usage << visible;
             return std::nullopt;
         }
-        po::store(po::parse_environment(visible, [&](const std::string& name) { return option_of_variable(name, visible); }),
-                  values);
+        po::store(
+            po::parse_environment(visible, [&](const std::string& name) { return option_of_variable(name, visible); }),
+            values);
         po::notify(values);
         return interpret(values);
     } catch (const po::error& error) {

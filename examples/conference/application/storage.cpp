@@ -11,7 +11,8 @@ namespace conference {
 
 escqrs::AnyEventStore open_event_store(const Settings& settings)
 {
-    if (settings.store.scheme == "memory") return escqrs::AnyEventStore{std::make_shared<escqrs::in_memory::EventStore>()};
+    if (settings.store.scheme == "memory")
+        return escqrs::AnyEventStore{std::make_shared<escqrs::in_memory::EventStore>()};
     escqrs::sqlite::EventStoreOptions options;
     options.synchronous = synchronous_of(settings);
     return escqrs::AnyEventStore{std::make_shared<escqrs::sqlite::EventStore>(settings.store.rest, options)};

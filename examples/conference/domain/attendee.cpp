@@ -60,7 +60,8 @@ void Attendee::apply(const EmailChangeConfirmed& event)
 void Attendee::require_registered() const
 {
     if (unregistered_) {
-        throw RuleViolation{"already-unregistered", "", "This registration was given back; it can no longer be changed."};
+        throw RuleViolation{"already-unregistered", "",
+                            "This registration was given back; it can no longer be changed."};
     }
 }
 

@@ -24,7 +24,8 @@ namespace {
 
 namespace json = boost::json;
 
-[[noreturn]] void refuse(unsigned status, std::string slug, std::string detail, std::string field = {}, Headers headers = {})
+[[noreturn]] void refuse(unsigned status, std::string slug, std::string detail, std::string field = {},
+                         Headers headers = {})
 {
     throw RequestRefused{{status, std::move(slug), std::move(detail), std::move(field), std::move(headers)}};
 }
@@ -35,11 +36,15 @@ Identifier parse_id(const std::string& text, const char* field)
     try {
         return Identifier::parse(text);
     } catch (const escqrs::InvalidIdentifier&) {
-        refuse(400, "malformed-id", "This is not an id: expected 36 characters like 123e4567-e89b-12d3-a456-426614174000.", field);
+        refuse(400, "malformed-id",
+               "This is not an id: expected 36 characters like 123e4567-e89b-12d3-a456-426614174000.", field);
     }
 }
 
-AttendeeId attendee_id(const RoutedRequest& request) { return parse_id<AttendeeId>(request.path.at("id"), "attendeeId"); }
+AttendeeId attendee_id(const RoutedRequest& request)
+{
+    return parse_id<AttendeeId>(request.path.at("id"), "attendeeId");
+}
 
 std::uint64_t parse_number(const std::string& text, const char* field, std::uint64_t least, std::uint64_t most)
 {
@@ -48,7 +53,9 @@ std::uint64_t parse_number(const std::string& text, const char* field, std::uint
     const auto [stopped, error] = std::from_chars(text.data(), end, number);
     if (error != std::errc{} || stopped != end || number < least || number > most) {
         refuse(400, "malformed-parameter",
-               std::string{field} + " must be a number from " + std::to_string(least) + " to " + std::to_string(most) + ".", field);
+               std::string{field} + " must be a number from " + std::to_string(least) + " to " + std::to_string(most) +
+                   ".",
+               field);
     }
     return number;
 }
@@ -58,7 +65,8 @@ bool same_secret(std::string_view given, std::string_view expected) noexcept
 {
     unsigned difference = given.size() == expected.size() ? 0 : 1;
     for (std::size_t index = 0; index < given.size(); ++index) {
-        difference |= static_cast<unsigned char>(given[index] ^ expected[expected.empty() ? 0 : index % expected.size()]);
+        difference |=
+            static_cast<unsigned char>(given[index] ^ expected[expected.empty() ? 0 : index % expected.size()]);
     }
     return difference == 0;
 }
@@ -174,9 +182,9 @@ public:
         constexpr std::uint64_t default_limit = 100;
         AttendeePage page;
         try {
-            page = parts_.queries.list(
-                limit == request.query.end() ? default_limit : parse_number(limit->second, "limit", 1, 1000),
-                after == request.query.end() ? std::string{} : after->second);
+            page = parts_.queries.list(limit == request.query.end() ? default_limit
+                                                                    : parse_number(limit->second, "limit", 1, 1000),
+                                       after == request.query.end() ? std::string{} : after->second);
         } catch (const std::invalid_argument&) {
             refuse(400, "malformed-parameter", "'after' must be the 'next' of an earlier page.", "after");
         }
@@ -279,8 +287,8 @@ private:
         }
         if (reached) responder_.respond(api_->guarded([this] { return work_(request_); }));
         else {
-            responder_.respond(to_response({503, "read-model-behind", "The view has not reached this position yet.", {},
-                                            {{"Retry-After", "1"}}}));
+            responder_.respond(to_response(
+                {503, "read-model-behind", "The view has not reached this position yet.", {}, {{"Retry-After", "1"}}}));
         }
     }
 
@@ -299,7 +307,8 @@ private:
 void AttendeeApi::Implementation::wait_then_answer(RoutedRequest request, const Responder& responder, Work work)
 {
     if (!request.query.contains("position")) return run(std::move(request), responder, std::move(work));
-    const auto wait = std::make_shared<PositionWait>(shared_from_this(), std::move(request), responder, std::move(work));
+    const auto wait =
+        std::make_shared<PositionWait>(shared_from_this(), std::move(request), responder, std::move(work));
     if (!parts_.pool.try_run([wait] { wait->begin(); })) {
         responder.respond(to_response({503, {}, "We are busy just now.", {}, {{"Retry-After", "1"}}}));
     }
@@ -317,7 +326,8 @@ public:
     void begin(const Responder& responder)
     {
         if (!api_->parts_.queries.find(id_)) {
-            return responder.respond(to_response({404, "unknown-attendee", "There is no attendee with this id.", {}, {}}));
+            return responder.respond(
+                to_response({404, "unknown-attendee", "There is no attendee with this id.", {}, {}}));
         }
         auto stream = responder.stream(
             {{"Content-Type", "text/event-stream"}, {"Cache-Control", "no-store"}, {"X-Accel-Buffering", "no"}},
@@ -338,7 +348,8 @@ private:
     {
         if (pending_.exchange(true)) return;
         const bool taken = api_->parts_.pool.try_run([self = shared_from_this()] { self->update(); });
-        if (!taken) api_->parts_.pool.run_after(std::chrono::milliseconds{50}, [self = shared_from_this()] { self->update(); });
+        if (!taken)
+            api_->parts_.pool.run_after(std::chrono::milliseconds{50}, [self = shared_from_this()] { self->update(); });
     }
 
     void update()
@@ -351,8 +362,8 @@ private:
             if (!view || (is_started_ && view->version <= seen_)) return;
             const json::object message{{"attendee", to_json(*view)},
                                        {"events", history(api_->parts_.store, id_, seen_, view->version)}};
-            stream_->send("id: " + std::to_string(view->version.value()) + "\nevent: attendee\ndata: " +
-                          json::serialize(message) + "\n\n");
+            stream_->send("id: " + std::to_string(view->version.value()) +
+                          "\nevent: attendee\ndata: " + json::serialize(message) + "\n\n");
             seen_ = view->version;
             is_started_ = true;
         } catch (const std::exception& error) {
@@ -396,7 +407,9 @@ void AttendeeApi::Implementation::stream_attendee(RoutedRequest request, const R
     if (problem.status != 0) responder.respond(problem);
 }
 
-AttendeeApi::AttendeeApi(AttendeeApiParts parts) : implementation_{std::make_shared<Implementation>(std::move(parts))} {}
+AttendeeApi::AttendeeApi(AttendeeApiParts parts) : implementation_{std::make_shared<Implementation>(std::move(parts))}
+{
+}
 
 AttendeeApi::~AttendeeApi() = default;
 
@@ -405,7 +418,8 @@ void AttendeeApi::add_routes(Router& router)
     using Member = Response (Implementation::*)(const RoutedRequest&) const;
     const auto add = [&](const char* method, const char* pattern, Member member) {
         router.on(method, pattern, [api = implementation_, member](RoutedRequest request, const Responder& responder) {
-            api->run(std::move(request), responder, [api, member](const RoutedRequest& given) { return ((*api).*member)(given); });
+            api->run(std::move(request), responder,
+                     [api, member](const RoutedRequest& given) { return ((*api).*member)(given); });
         });
     };
     const auto add_query = [&](const char* pattern, Member member) {
@@ -423,9 +437,10 @@ void AttendeeApi::add_routes(Router& router)
     add_query("/api/attendees", &Implementation::list_attendees);
     add("GET", "/api/dead-letters", &Implementation::list_dead_letters);
     add("POST", "/api/dead-letters/{messageId}/resubmit", &Implementation::resubmit);
-    router.on("GET", "/api/attendee/{id}/stream", [api = implementation_](RoutedRequest request, const Responder& responder) {
-        api->stream_attendee(std::move(request), responder);
-    });
+    router.on("GET", "/api/attendee/{id}/stream",
+              [api = implementation_](RoutedRequest request, const Responder& responder) {
+                  api->stream_attendee(std::move(request), responder);
+              });
 }
 
 } // namespace conference::web

@@ -25,7 +25,9 @@ escqrs::CommandMiddleware measure_commands(Metrics& metrics)
     return [&metrics](const escqrs::CommandInfo& command, escqrs::FunctionRef<void()> next) {
         const std::string name{command.name.substr(command.name.rfind(':') + 1)};
         const auto count = [&](const std::string& outcome) {
-            metrics.counter("conference_commands_total", "Commands by outcome.", {{"command", name}, {"outcome", outcome}}).add();
+            metrics
+                .counter("conference_commands_total", "Commands by outcome.", {{"command", name}, {"outcome", outcome}})
+                .add();
         };
         const auto start = std::chrono::steady_clock::now();
         try {

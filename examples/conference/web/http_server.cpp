@@ -205,7 +205,8 @@ public:
     static void start(std::shared_ptr<Connection> self)
     {
         const auto executor = self->stream_.get_executor();
-        asio::co_spawn(executor, [self]() -> asio::awaitable<void> { co_await self->serve(); }, asio::detached);
+        asio::co_spawn(
+            executor, [self]() -> asio::awaitable<void> { co_await self->serve(); }, asio::detached);
     }
 
     /// Ends an idle connection at once, a busy one after its response. Any thread.
@@ -282,11 +283,12 @@ private:
             [this](auto completion, Request given) {
                 auto waiting = std::make_shared<decltype(completion)>(std::move(completion));
                 auto executor = stream_.get_executor();
-                const Responder responder{std::make_shared<Responder::Channel>(executor, [waiting, executor](Outcome outcome) {
-                    asio::post(executor, [waiting, outcome = std::move(outcome)]() mutable {
-                        std::move (*waiting)(std::move(outcome));
-                    });
-                })};
+                const Responder responder{
+                    std::make_shared<Responder::Channel>(executor, [waiting, executor](Outcome outcome) {
+                        asio::post(executor, [waiting, outcome = std::move(outcome)]() mutable {
+                            std::move (*waiting)(std::move(outcome));
+                        });
+                    })};
                 try {
                     shared_->handler(std::move(given), responder);
                 } catch (const std::exception&) {
@@ -349,7 +351,8 @@ private:
         text.append("\r\n");
         asio::co_spawn(
             stream_.get_executor(),
-            [self = shared_from_this()]() -> asio::awaitable<void> { co_await self->notice_departure(); }, asio::detached);
+            [self = shared_from_this()]() -> asio::awaitable<void> { co_await self->notice_departure(); },
+            asio::detached);
         while (!text.empty()) {
             stream_.expires_after(shared_->options.write_timeout);
             const auto [error, size] = co_await asio::async_write(stream_, asio::buffer(text), as_tuple);
@@ -425,7 +428,8 @@ public:
         std::vector<std::shared_ptr<Connection>> alive; // let go without the lock, which their destructors take
         {
             const std::scoped_lock lock{shared_.mutex};
-            for (Connection* const connection : shared_.connections) alive.push_back(connection->weak_from_this().lock());
+            for (Connection* const connection : shared_.connections)
+                alive.push_back(connection->weak_from_this().lock());
         }
         for (const auto& connection : alive) {
             if (connection) connection->stop();

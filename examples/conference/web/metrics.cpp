@@ -49,8 +49,8 @@ void Metrics::Histogram::observe(std::chrono::nanoseconds duration) noexcept
 }
 
 template <class Metric>
-Metric& Metrics::member(std::map<std::string, Family<Metric>>& families, const std::string& name, const std::string& help,
-                        const Labels& labels)
+Metric& Metrics::member(std::map<std::string, Family<Metric>>& families, const std::string& name,
+                        const std::string& help, const Labels& labels)
 {
     const std::string text = text_of(labels);
     {
@@ -90,7 +90,8 @@ std::string Metrics::text() const
     const std::shared_lock lock{mutex_};
     for (const auto& [name, family] : counters_) {
         write_head(out, name, family.help, "counter");
-        for (const auto& [labels, counter] : family.members) out << name << in_braces(labels) << ' ' << counter.value() << '\n';
+        for (const auto& [labels, counter] : family.members)
+            out << name << in_braces(labels) << ' ' << counter.value() << '\n';
     }
     for (const auto& [name, family] : histograms_) {
         write_head(out, name, family.help, "histogram");

@@ -17,8 +17,10 @@ constexpr std::string_view digest_header = "request-digest";
 /// W3C Trace Context, section 3.2: version-traceid-parentid-flags in lower-case hexadecimal.
 bool is_traceparent(std::string_view text)
 {
-    if (text.size() != 55 || text[2] != '-' || text[35] != '-' || text[52] != '-' || text.starts_with("ff")) return false;
-    return std::ranges::all_of(text, [](char c) { return c == '-' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+    if (text.size() != 55 || text[2] != '-' || text[35] != '-' || text[52] != '-' || text.starts_with("ff"))
+        return false;
+    return std::ranges::all_of(text,
+                               [](char c) { return c == '-' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
 } // namespace
@@ -32,33 +34,39 @@ RequestMetadata::RequestMetadata(const Request& request)
     } catch (const escqrs::InvalidIdentifier&) {
         metadata.correlation_id = escqrs::CorrelationId{escqrs::random_uuid()};
     }
-    if (const auto traceparent = request.header("traceparent"); is_traceparent(traceparent)) metadata.traceparent = traceparent;
+    if (const auto traceparent = request.header("traceparent"); is_traceparent(traceparent))
+        metadata.traceparent = traceparent;
 
     const bool has_key = std::ranges::any_of(request.headers, [](const auto& entry) {
         constexpr std::string_view name = "idempotency-key";
-        return std::ranges::equal(entry.first, name, {}, [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+        return std::ranges::equal(entry.first, name, {},
+                                  [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
     });
     if (!has_key) return;
     const auto key = request.header("Idempotency-Key");
     constexpr std::size_t max_length = 255;
-    if (key.empty() || key.size() > max_length || !std::ranges::all_of(key, [](char c) { return c > ' ' && c < '\x7f'; })) {
-        throw RequestRefused{{400, "malformed-idempotency-key", "An Idempotency-Key is 1 to 255 visible ASCII characters.", {}, {}}};
+    if (key.empty() || key.size() > max_length ||
+        !std::ranges::all_of(key, [](char c) { return c > ' ' && c < '\x7f'; })) {
+        throw RequestRefused{
+            {400, "malformed-idempotency-key", "An Idempotency-Key is 1 to 255 visible ASCII characters.", {}, {}}};
     }
     metadata.command_id = escqrs::CommandId{escqrs::name_based_uuid(command_namespace, key)};
     const auto path = request.target.substr(0, request.target.find('?'));
-    digest_ = escqrs::to_string(escqrs::name_based_uuid(digest_namespace, request.method + '\n' + path + '\n' + request.body));
+    digest_ = escqrs::to_string(
+        escqrs::name_based_uuid(digest_namespace, request.method + '\n' + path + '\n' + request.body));
     metadata.headers.emplace_back(digest_header, digest_);
 }
 
 escqrs::Uuid RequestMetadata::new_id(std::string_view purpose) const
 {
-    return metadata.command_id.is_nil() ? escqrs::random_uuid() : escqrs::name_based_uuid(metadata.command_id.value(), purpose);
+    return metadata.command_id.is_nil() ? escqrs::random_uuid()
+                                        : escqrs::name_based_uuid(metadata.command_id.value(), purpose);
 }
 
 bool RequestMetadata::is_digest_in(const escqrs::Metadata& stored) const
 {
-    return std::ranges::any_of(stored.headers,
-                               [&](const auto& header) { return header.first == digest_header && header.second == digest_; });
+    return std::ranges::any_of(
+        stored.headers, [&](const auto& header) { return header.first == digest_header && header.second == digest_; });
 }
 
 } // namespace conference::web

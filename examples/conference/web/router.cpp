@@ -61,7 +61,8 @@ Router::Match Router::find(Request request) const
 
     Match found;
     for (const auto param : url->params()) found.request.query.insert_or_assign(param.key, param.value);
-    const std::string_view method = request.method == "HEAD" ? std::string_view{"GET"} : std::string_view{request.method};
+    const std::string_view method =
+        request.method == "HEAD" ? std::string_view{"GET"} : std::string_view{request.method};
     for (const Route& route : routes_) {
         auto places = match(route.segments, path);
         if (!places) continue;

@@ -32,12 +32,16 @@ const Headers& page_headers()
 /// A response that notes its status and the time it took, under the name of its route.
 class Observed {
 public:
-    Observed(Metrics& metrics, std::string route, std::string method) : metrics_{&metrics}, route_{std::move(route)}, method_{std::move(method)} {}
+    Observed(Metrics& metrics, std::string route, std::string method)
+        : metrics_{&metrics}, route_{std::move(route)}, method_{std::move(method)}
+    {
+    }
 
     void note(unsigned status) const
     {
-        metrics_->counter("conference_http_requests_total", "Requests by route and status.",
-                          {{"method", method_}, {"route", route_}, {"status", std::to_string(status)}})
+        metrics_
+            ->counter("conference_http_requests_total", "Requests by route and status.",
+                      {{"method", method_}, {"route", route_}, {"status", std::to_string(status)}})
             .add();
     }
 
@@ -63,7 +67,8 @@ public:
         metrics.gauge("conference_http_connections", "Open connections.",
                       [this] { return server_ ? static_cast<double>(server_->open_connections()) : 0.0; });
         server_ = std::make_unique<HttpServer>(
-            options.server, [this](Request request, const Responder& responder) { handle(std::move(request), responder); },
+            options.server,
+            [this](Request request, const Responder& responder) { handle(std::move(request), responder); },
             [](unsigned status, std::string_view sentence) {
                 return to_response({status, {}, std::string{sentence}, {}, {}});
             });
@@ -85,7 +90,8 @@ private:
             auto match = router_.find(std::move(request));
             if (match.handler != nullptr) {
                 const Observed observed{*metrics_, std::string{match.request.route}, match.request.request.method};
-                (*match.handler)(std::move(match.request), responder.observed([observed](unsigned status) { observed.note(status); }));
+                (*match.handler)(std::move(match.request),
+                                 responder.observed([observed](unsigned status) { observed.note(status); }));
                 return;
             }
             if (match.allowed.empty()) {
@@ -110,17 +116,18 @@ private:
     {
         for (const PageFile& file : page_files()) {
             const std::string etag = '"' + escqrs::to_string(escqrs::name_based_uuid({}, file.content)) + '"';
-            router_.on("GET", std::string{file.path}, [file, etag](const RoutedRequest& request, const Responder& responder) {
-                Response response{200, page_headers(), {}};
-                response.headers.emplace_back("ETag", etag);
-                if (request.request.header("If-None-Match") == etag) {
-                    response.status = 304;
-                } else {
-                    response.headers.emplace_back("Content-Type", file.content_type);
-                    response.body = file.content;
-                }
-                responder.respond(std::move(response));
-            });
+            router_.on("GET", std::string{file.path},
+                       [file, etag](const RoutedRequest& request, const Responder& responder) {
+                           Response response{200, page_headers(), {}};
+                           response.headers.emplace_back("ETag", etag);
+                           if (request.request.header("If-None-Match") == etag) {
+                               response.status = 304;
+                           } else {
+                               response.headers.emplace_back("Content-Type", file.content_type);
+                               response.body = file.content;
+                           }
+                           responder.respond(std::move(response));
+                       });
         }
     }
 
@@ -159,7 +166,9 @@ private:
         }
         const unsigned status = problems.empty() ? 200 : 503;
         const boost::json::object body{{"ready", problems.empty()}, {"problems", std::move(problems)}};
-        Response response{status, {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}}, boost::json::serialize(body)};
+        Response response{status,
+                          {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}},
+                          boost::json::serialize(body)};
         if (status == 503) response.headers.emplace_back("Retry-After", "1");
         return response;
     }
@@ -173,8 +182,8 @@ private:
     std::unique_ptr<HttpServer> server_;
 };
 
-WebRole::WebRole(WebRoleOptions options, const escqrs::CommandBus& bus, escqrs::AnyEventStore& store, AttendeeQueries& queries,
-                 DeadLetters& dead_letters, Metrics& metrics)
+WebRole::WebRole(WebRoleOptions options, const escqrs::CommandBus& bus, escqrs::AnyEventStore& store,
+                 AttendeeQueries& queries, DeadLetters& dead_letters, Metrics& metrics)
     : implementation_{std::make_unique<Implementation>(std::move(options), bus, store, queries, dead_letters, metrics)}
 {
 }

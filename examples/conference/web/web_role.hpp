@@ -39,8 +39,8 @@ class WebRole {
 public:
     /// Starts serving. Everything given must outlive the role.
     /// @throws std::system_error if the address cannot be listened on
-    WebRole(WebRoleOptions options, const escqrs::CommandBus& bus, escqrs::AnyEventStore& store, AttendeeQueries& queries,
-            DeadLetters& dead_letters, Metrics& metrics);
+    WebRole(WebRoleOptions options, const escqrs::CommandBus& bus, escqrs::AnyEventStore& store,
+            AttendeeQueries& queries, DeadLetters& dead_letters, Metrics& metrics);
     ~WebRole();
 
     std::uint16_t port() const noexcept;

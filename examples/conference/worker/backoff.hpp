@@ -27,8 +27,8 @@ inline Jitter random_jitter()
     };
 }
 
-/// Delays that double after each failure, each drawn from the upper half, so that many who failed at once do not come back
-/// at once.
+/// Delays that double after each failure, each drawn from the upper half, so that many who failed at once do not come
+/// back at once.
 /// @par Thread safety  none
 class Backoff {
 public:

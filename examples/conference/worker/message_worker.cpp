@@ -75,8 +75,8 @@ void MessageWorker::run(std::stop_token stop)
     }
 }
 
-/// Every delivery counts against a message. So while nothing can be written, none is taken: an outage, however long, costs
-/// a message one delivery and no more.
+/// Every delivery counts against a message. So while nothing can be written, none is taken: an outage, however long,
+/// costs a message one delivery and no more.
 void MessageWorker::wait_for_read_model(Backoff& backoff, const std::stop_token& stop)
 {
     while (sleep_for(*options_.clock, backoff.next(), stop)) {

@@ -51,13 +51,13 @@ struct BatchResult {
 /// One transaction covers what the subscribers wrote for a batch and how far each stream has come; messages are settled
 /// only after it was committed. So a crash at any moment brings messages again as duplicates, which change nothing:
 /// - handled, or a duplicate: complete;
-/// - a subscriber failed, or an earlier event of the stream is missing: what was written for the message is undone and it
-///   is abandoned with the error as property "lastError"; at the last attempt it is dead-lettered;
+/// - a subscriber failed, or an earlier event of the stream is missing: what was written for the message is undone and
+///   it is abandoned with the error as property "lastError"; at the last attempt it is dead-lettered;
 /// - no event this program knows: dead-lettered at once;
 /// - the read model can't be written: everything is given back, and nothing is received until it can be again.
 ///
-/// What follows a failed message in its session and batch is given back unhandled; what follows one that came too early is
-/// not, for it may be the missing one. Any number of workers, in any number
+/// What follows a failed message in its session and batch is given back unhandled; what follows one that came too early
+/// is not, for it may be the missing one. Any number of workers, in any number
 /// of processes, may share queue and read model: SQLite lets one transaction write at a time.
 /// @par Thread safety  none; `run` it in a thread of its own
 class MessageWorker {

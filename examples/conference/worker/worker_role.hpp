@@ -44,7 +44,7 @@ public:
 
     void start();
 
-    /// Finishes the message and the mail at hand, gives back what was received beyond that, and returns when that is done.
+    /// Finishes the message and the mail at hand, gives back what was received beyond that, and returns then.
     void stop();
 
 private:

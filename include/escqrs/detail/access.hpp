@@ -14,8 +14,7 @@ namespace escqrs {
 class Access {
 public:
     template <class Aggregate, class Event>
-    static constexpr bool can_apply =
-        requires(Aggregate& aggregate, const Event& event) { aggregate.apply(event); };
+    static constexpr bool can_apply = requires(Aggregate& aggregate, const Event& event) { aggregate.apply(event); };
 
     template <class Aggregate, class Event>
     static void apply(Aggregate& aggregate, const Event& event)

@@ -84,9 +84,11 @@ private:
     std::condition_variable_any appended_;
 };
 
-inline AppendResult EventStore::append(const StreamId& stream_id, ExpectedVersion expected, std::span<const NewEvent> events)
+inline AppendResult EventStore::append(const StreamId& stream_id, ExpectedVersion expected,
+                                       std::span<const NewEvent> events)
 {
-    if (events.empty()) throw StoreError{"append to stream '" + stream_id.text() + "': expected at least one event, found none"};
+    if (events.empty())
+        throw StoreError{"append to stream '" + stream_id.text() + "': expected at least one event, found none"};
     AppendResult result;
     {
         const std::unique_lock lock{index_mutex_};
@@ -97,7 +99,8 @@ inline AppendResult EventStore::append(const StreamId& stream_id, ExpectedVersio
         if (!expected.is_met_by(actual)) throw ConcurrencyError{stream_id, expected, actual};
 
         // Whatever can fail comes first. A stream left without events is as good as none.
-        Stream& stream = known != streams_.end() ? known->second : streams_.try_emplace(stream_id, stream_id).first->second;
+        Stream& stream =
+            known != streams_.end() ? known->second : streams_.try_emplace(stream_id, stream_id).first->second;
         const std::size_t first = log_.size();
         const Timestamp now = clock_->now();
         if (stream.positions.capacity() < stream.positions.size() + events.size()) {
@@ -127,7 +130,8 @@ inline AppendResult EventStore::append(const StreamId& stream_id, ExpectedVersio
     return result;
 }
 
-inline std::optional<AppendResult> EventStore::find_repeat(const StreamId& stream, std::span<const NewEvent> events) const
+inline std::optional<AppendResult> EventStore::find_repeat(const StreamId& stream,
+                                                           std::span<const NewEvent> events) const
 {
     // Without a stored id, the only thing left to exclude is an id given twice.
     std::size_t known = 0;
@@ -149,8 +153,8 @@ inline std::optional<AppendResult> EventStore::find_repeat(const StreamId& strea
     for (std::size_t index = 0; index < events.size(); ++index) {
         const std::uint64_t position = position_of_id_.at(events[index].id);
         const Stored& stored = log_[position - 1];
-        const bool in_place = stored.stream->id == stream && stored.index_in_append == index &&
-                              (index == 0 || position == last + 1);
+        const bool in_place =
+            stored.stream->id == stream && stored.index_in_append == index && (index == 0 || position == last + 1);
         if (!in_place) throw DuplicateEventId{stream, events[index].id};
         last = position;
     }
@@ -159,7 +163,8 @@ inline std::optional<AppendResult> EventStore::find_repeat(const StreamId& strea
     return AppendResult{log_[last - 1].version, GlobalPosition{last}};
 }
 
-inline EventStore::Stored EventStore::store(const NewEvent& event, const Stream& stream, StreamVersion version, Timestamp now)
+inline EventStore::Stored EventStore::store(const NewEvent& event, const Stream& stream, StreamVersion version,
+                                            Timestamp now)
 {
     Stored stored;
     stored.stream = &stream;

@@ -23,9 +23,7 @@ namespace escqrs::testing {
 template <class Fixture>
 concept EventStoreFixture = requires(Fixture& fixture, Clock& clock) {
     requires EventStore<std::remove_reference_t<decltype(*fixture.open(clock))>>;
-    {
-        Fixture::is_durable
-    } -> std::convertible_to<bool>;
+    { Fixture::is_durable } -> std::convertible_to<bool>;
 };
 
 namespace detail {

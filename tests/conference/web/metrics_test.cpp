@@ -49,7 +49,8 @@ TEST_CASE("many threads count without losing one")
         std::vector<std::jthread> threads;
         for (int thread = 0; thread < 4; ++thread) {
             threads.emplace_back([&] {
-                for (int round = 0; round < 1000; ++round) metrics.counter("n", "N.", {{"k", std::to_string(round % 7)}}).add();
+                for (int round = 0; round < 1000; ++round)
+                    metrics.counter("n", "N.", {{"k", std::to_string(round % 7)}}).add();
             });
         }
     }

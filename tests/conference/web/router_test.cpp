@@ -59,7 +59,8 @@ TEST_CASE("a path without that method tells which it has")
 
 TEST_CASE("an unknown path has no method at all")
 {
-    for (const char* target : {"/nothing", "/api", "/api/attendee/", "/api/attendee/7/", "//", "/api/attendee/7/email/1/2"}) {
+    for (const char* target :
+         {"/nothing", "/api", "/api/attendee/", "/api/attendee/7/", "//", "/api/attendee/7/email/1/2"}) {
         CAPTURE(target);
         const auto match = example().find(get(target));
         CHECK(match.handler == nullptr);

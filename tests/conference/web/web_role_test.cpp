@@ -51,7 +51,10 @@ struct Reply {
 /// One connection to the server, blocking.
 class Client {
 public:
-    explicit Client(std::uint16_t port) : socket_{context_} { socket_.connect({asio::ip::make_address("127.0.0.1"), port}); }
+    explicit Client(std::uint16_t port) : socket_{context_}
+    {
+        socket_.connect({asio::ip::make_address("127.0.0.1"), port});
+    }
 
     Reply request(const std::string& method, const std::string& target, const std::string& body = {},
                   const std::map<std::string, std::string>& headers = {})
@@ -77,7 +80,8 @@ public:
         parser.skip(is_head);
         http::read(socket_, buffer_, parser);
         Reply reply{parser.get().result_int(), {}, parser.get().body()};
-        for (const auto& field : parser.get()) reply.headers[std::string{field.name_string()}] = std::string{field.value()};
+        for (const auto& field : parser.get())
+            reply.headers[std::string{field.name_string()}] = std::string{field.value()};
         return reply;
     }
 
@@ -156,8 +160,8 @@ public:
             escqrs::Relay relay{store_, place_, queue, escqrs::CloudEvents<Attendee::EventTypes>{"/conference"}};
             relay.run(stop);
         }};
-        worker_.emplace(WorkerRoleOptions{path_, "dir:" + folder_.file("mail"), "http://localhost"}, MessageReceiverRef{queue},
-                        [](std::string_view) {});
+        worker_.emplace(WorkerRoleOptions{path_, "dir:" + folder_.file("mail"), "http://localhost"},
+                        MessageReceiverRef{queue}, [](std::string_view) {});
         worker_->start();
     }
 
@@ -221,7 +225,8 @@ TEST_CASE("a command is answered with id, version and position, and can be read 
     CHECK(view.status == 200);
     CHECK(text_of(view.object(), "email") == "ada@example.org");
     CHECK(text_of(view.object(), "status") == "registered");
-    const auto history = client.request("GET", "/api/attendee/" + text_of(accepted, "attendeeId") + "/history?position=1");
+    const auto history =
+        client.request("GET", "/api/attendee/" + text_of(accepted, "attendeeId") + "/history?position=1");
     CHECK(history.status == 200);
     CHECK(history.object().at("events").as_array().size() == 1);
 }
@@ -250,7 +255,8 @@ TEST_CASE("what a rule refuses is a 400 that names the rule and the field")
                   "/problems/nothing-to-confirm");
     check_problem(client.request("POST", "/api/attendee/" + id + "/email/17"), 400, "/problems/malformed-id");
     CHECK(client.request("DELETE", "/api/attendee/" + id, R"({"reason":"ill"})").status == 202);
-    check_problem(client.request("DELETE", "/api/attendee/" + id, R"({"reason":"ill"})"), 400, "/problems/already-unregistered");
+    check_problem(client.request("DELETE", "/api/attendee/" + id, R"({"reason":"ill"})"), 400,
+                  "/problems/already-unregistered");
 }
 
 TEST_CASE("an unknown attendee is a 404, an id in use a 409")
@@ -261,10 +267,12 @@ TEST_CASE("an unknown attendee is a 404, an id in use a 409")
     check_problem(client.request("GET", nobody), 404, "/problems/unknown-attendee");
     check_problem(client.request("GET", nobody + "/history"), 404, "/problems/unknown-attendee");
     check_problem(client.request("GET", nobody + "/stream"), 404, "/problems/unknown-attendee");
-    check_problem(client.request("POST", nobody + "/email", R"({"email":"a@b.org"})"), 404, "/problems/unknown-attendee");
+    check_problem(client.request("POST", nobody + "/email", R"({"email":"a@b.org"})"), 404,
+                  "/problems/unknown-attendee");
     const auto id = register_attendee(client);
-    check_problem(client.request("POST", "/api/attendee/register", R"({"email":"a@b.org","attendeeId":")" + id + R"("})"), 409,
-                  "/problems/attendee-id-taken");
+    check_problem(
+        client.request("POST", "/api/attendee/register", R"({"email":"a@b.org","attendeeId":")" + id + R"("})"), 409,
+        "/problems/attendee-id-taken");
 }
 
 TEST_CASE("paths, methods, bodies and media types that do not fit have their status")
@@ -278,7 +286,8 @@ TEST_CASE("paths, methods, bodies and media types that do not fit have their sta
     check_problem(client.request("POST", "/api/attendee/register", "{"), 400, "/problems/malformed-body");
     check_problem(client.request("POST", "/api/attendee/register"), 400, "/problems/malformed-body");
     check_problem(client.request("POST", "/api/attendee/register", "{}"), 400, "/problems/missing-field");
-    check_problem(client.request("POST", "/api/attendee/register", "{}", {{"Content-Type", "text/plain"}}), 415, "about:blank");
+    check_problem(client.request("POST", "/api/attendee/register", "{}", {{"Content-Type", "text/plain"}}), 415,
+                  "about:blank");
     check_problem(client.request("GET", "/%zz"), 400, "about:blank");
     check_problem(client.request("GET", "/api/attendees?limit=0", {}, organiser), 400, "/problems/malformed-parameter");
     check_problem(client.request("GET", "/api/attendees?after=x", {}, organiser), 400, "/problems/malformed-parameter");
@@ -328,8 +337,11 @@ TEST_CASE("the organiser's routes need the token")
     std::vector<std::string> seen;
     json::value next = "";
     while (next.is_string()) {
-        const auto page = client.request("GET", "/api/attendees?limit=2&after=" + std::string{next.as_string()}, {}, organiser).object();
-        for (const auto& view : page.at("attendees").as_array()) seen.push_back(text_of(view.as_object(), "attendeeId"));
+        const auto page =
+            client.request("GET", "/api/attendees?limit=2&after=" + std::string{next.as_string()}, {}, organiser)
+                .object();
+        for (const auto& view : page.at("attendees").as_array())
+            seen.push_back(text_of(view.as_object(), "attendeeId"));
         next = page.at("next");
     }
     REQUIRE(seen.size() == 5);
@@ -396,7 +408,8 @@ TEST_CASE("an event stream shows each change, from where its client was")
     auto follower = conference.client();
     follower.send("GET /api/attendee/" + id + "/stream HTTP/1.1\r\nHost: x\r\n\r\n");
     CHECK_THAT(follower.read_until("\r\n\r\n"), Catch::Contains("200 OK") && Catch::Contains("text/event-stream"));
-    CHECK_THAT(follower.read_until("\n\n"), Catch::StartsWith("id: 1\nevent: attendee\ndata: {") && Catch::Contains("AttendeeRegistered"));
+    CHECK_THAT(follower.read_until("\n\n"),
+               Catch::StartsWith("id: 1\nevent: attendee\ndata: {") && Catch::Contains("AttendeeRegistered"));
     REQUIRE(client.request("POST", "/api/attendee/" + id + "/email", R"({"email":"b@example.org"})").status == 202);
     CHECK_THAT(follower.read_until("\n\n"), Catch::StartsWith("id: 2\n") && Catch::Contains("EmailChangeRequested") &&
                                                 !Catch::Contains("AttendeeRegistered"));
@@ -443,7 +456,8 @@ TEST_CASE("what is too large, malformed or too slow is answered and ends the con
     SECTION("a body beyond the limit")
     {
         auto client = conference.client();
-        check_problem(client.request("POST", "/api/attendee/register", std::string(65 * 1024, ' ')), 413, "about:blank");
+        check_problem(client.request("POST", "/api/attendee/register", std::string(65 * 1024, ' ')), 413,
+                      "about:blank");
         CHECK(client.is_closed_by_server());
     }
     SECTION("a chunked body beyond the limit")
@@ -482,8 +496,9 @@ TEST_CASE("requests may be pipelined, chunked and asked about first")
     client.send("POST /api/attendee/register HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
                 "Transfer-Encoding: chunked\r\n\r\n13\r\n{\"email\":\"a@b.org\"}\r\n0\r\n\r\n");
     CHECK(client.read().status == 202);
-    client.send("POST /api/attendee/register HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 19\r\n"
-                "Expect: 100-continue\r\n\r\n");
+    client.send(
+        "POST /api/attendee/register HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 19\r\n"
+        "Expect: 100-continue\r\n\r\n");
     CHECK(client.read().status == 100);
     client.send("{\"email\":\"a@b.org\"}");
     CHECK(client.read().status == 202);

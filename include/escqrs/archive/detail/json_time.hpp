@@ -36,9 +36,11 @@ std::optional<escqrs::detail::SplitTime> split_time(const Time& time) noexcept
     if (static_cast<decltype(count)>(ticks) != count || (ticks < 0) != (count < decltype(count){})) return std::nullopt;
     const std::int64_t fraction = (ticks % parts + parts) % parts;
     const std::int64_t units = ticks / parts - (ticks % parts < 0 ? 1 : 0);
-    if (units < escqrs::detail::first_rfc3339_second || units > escqrs::detail::last_rfc3339_second) return std::nullopt;
+    if (units < escqrs::detail::first_rfc3339_second || units > escqrs::detail::last_rfc3339_second)
+        return std::nullopt;
     const std::int64_t seconds = units * multiple;
-    if (seconds < escqrs::detail::first_rfc3339_second || seconds > escqrs::detail::last_rfc3339_second) return std::nullopt;
+    if (seconds < escqrs::detail::first_rfc3339_second || seconds > escqrs::detail::last_rfc3339_second)
+        return std::nullopt;
     return escqrs::detail::SplitTime{seconds, static_cast<std::uint64_t>(fraction)};
 }
 

@@ -46,9 +46,7 @@ enum class Kind {
 template <class T>
 concept Named = std::is_class_v<T> && !std::is_default_constructible_v<T> && sizeof(T) == 2 * sizeof(void*) &&
                 requires(const T& named) {
-                    {
-                        named.name()
-                    } -> std::same_as<const char*>;
+                    { named.name() } -> std::same_as<const char*>;
                     {
                         named.value()
                     };
@@ -66,18 +64,14 @@ concept SequenceLike = !requires { typename T::key_type; } && requires(T& sequen
     typename T::value_type;
     sequence.emplace_back();
     sequence.clear();
-    {
-        sequence.size()
-    } -> std::convertible_to<std::size_t>;
+    { sequence.size() } -> std::convertible_to<std::size_t>;
     sequence.begin();
 };
 
 template <class T>
 concept ContiguousLike = requires(T& container) {
     typename T::value_type;
-    {
-        container.data()
-    } -> std::same_as<typename T::value_type*>;
+    { container.data() } -> std::same_as<typename T::value_type*>;
 };
 
 template <class T>
@@ -102,24 +96,16 @@ concept UniqueMapLike = MapLike<T> && requires(T& map) { map.try_emplace(std::de
 template <class T>
 concept OptionalLike = requires(T& optional) {
     typename T::value_type;
-    {
-        optional.has_value()
-    } -> std::same_as<bool>;
+    { optional.has_value() } -> std::same_as<bool>;
     optional.reset();
     optional.emplace();
-    {
-        *optional
-    } -> std::same_as<typename T::value_type&>;
+    { *optional } -> std::same_as<typename T::value_type&>;
 };
 
 template <class T>
 concept VariantLike = requires(T& variant) {
-    {
-        variant.valueless_by_exception()
-    } -> std::same_as<bool>;
-    {
-        variant.index()
-    } -> std::convertible_to<std::size_t>;
+    { variant.valueless_by_exception() } -> std::same_as<bool>;
+    { variant.index() } -> std::convertible_to<std::size_t>;
 };
 
 template <class T>

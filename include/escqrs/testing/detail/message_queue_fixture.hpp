@@ -29,21 +29,11 @@ concept MessageQueueFixture = requires(Fixture& fixture, Duration duration) {
     requires MessageSender<std::remove_cvref_t<decltype(fixture.queue())>>;
     requires MessageReceiver<std::remove_cvref_t<decltype(fixture.queue())>>;
     requires DeadLetterQueue<std::remove_cvref_t<decltype(fixture.queue())>>;
-    {
-        fixture.queue().counts()
-    } -> std::same_as<MessageQueueCounts>;
-    {
-        fixture.options()
-    } -> std::convertible_to<MessageQueueOptions>;
-    {
-        fixture.now()
-    } -> std::same_as<Timestamp>;
-    {
-        fixture.patience()
-    } -> std::convertible_to<Duration>;
-    {
-        fixture.reopen()
-    } -> std::same_as<bool>;
+    { fixture.queue().counts() } -> std::same_as<MessageQueueCounts>;
+    { fixture.options() } -> std::convertible_to<MessageQueueOptions>;
+    { fixture.now() } -> std::same_as<Timestamp>;
+    { fixture.patience() } -> std::convertible_to<Duration>;
+    { fixture.reopen() } -> std::same_as<bool>;
     fixture.advance(duration);
 };
 
