@@ -31,8 +31,8 @@ public:
     AttendeeWatcher& operator=(const AttendeeWatcher&) = delete;
 
     /// Calls `changed` for every later state of the attendee, in the watcher's thread; it must not block or throw. The
-    /// current state is not reported: look it up after this call returned, and nothing is missed. States that follow each
-    /// other faster than the polls are reported as the last of them.
+    /// current state is not reported: look it up after this call returned, and nothing is missed. States that follow
+    /// each other faster than the polls are reported as the last of them.
     /// @throws escqrs::StoreError if the read model can't be read
     [[nodiscard]] std::unique_ptr<Watch> watch(const AttendeeId& id, Callback changed);
 

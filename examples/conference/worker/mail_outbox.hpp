@@ -22,8 +22,8 @@ struct OwedMail {
     std::uint32_t attempt = 0; ///< this one; 1 at first
 };
 
-/// The mails in the read model that are still to be sent. Each is given to one sender at a time, in whatever process, for
-/// a limited time.
+/// The mails in the read model that are still to be sent. Each is given to one sender at a time, in whatever process,
+/// for a limited time.
 /// @par Thread safety  as its database: one thread at a time
 class MailOutbox {
 public:

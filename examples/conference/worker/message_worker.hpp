@@ -62,8 +62,8 @@ struct BatchResult {
 /// @par Thread safety  none; `run` it in a thread of its own
 class MessageWorker {
 public:
-    /// @param read_model, bus  must outlive the worker, as what `receiver` refers to; subscribers write to `read_model` and
-    ///        to nothing else
+    /// @param read_model, bus  must outlive the worker, as what `receiver` refers to; subscribers write to `read_model`
+    ///        and to nothing else
     MessageWorker(MessageReceiverRef receiver, escqrs::sqlite::Database& read_model, escqrs::EventBus& bus,
                   MessageWorkerOptions options = {});
 

@@ -10,11 +10,11 @@ namespace conference {
 
 /// Hands mails to an SMTP server, by libcurl. The connection is kept for the next mail.
 ///
-/// `smtps://` is TLS from the start. `smtp://` uses STARTTLS if the server offers it, and insists on it before it sends a
-/// password, unless the server is this machine. Certificates are verified.
+/// `smtps://` is TLS from the start. `smtp://` uses STARTTLS if the server offers it, and insists on it before it sends
+/// a password, unless the server is this machine. Certificates are verified.
 ///
-/// If the connection breaks after the whole mail was sent and before the server's answer came, it is sent again: SMTP can
-/// do no better. Both have the same Message-ID, by which many mailboxes drop the second.
+/// If the connection breaks after the whole mail was sent and before the server's answer came, it is sent again: SMTP
+/// can do no better. Both have the same Message-ID, by which many mailboxes drop the second.
 class SmtpClient final : public MailTransport {
 public:
     /// @throws MailError if `url` is not as `open_mail_transport` describes
