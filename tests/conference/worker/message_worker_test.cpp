@@ -155,6 +155,23 @@ TEST_CASE("worker: what a failing subscriber leaves is undone, for its message o
     }
 }
 
+TEST_CASE("worker: what follows a failed message in its session is not handled, whatever it is")
+{
+    Workplace place;
+    for (int count = 0; count < 3; ++count) place.history.register_attendee();
+    auto messages = place.history.messages();
+    messages[0].session_id = messages[1].session_id = "one line for two attendees";
+    bool broken = true;
+    const auto connection = place.own.bus.subscribe<AttendeeRegistered>([&](const AttendeeRegistered&) {
+        if (std::exchange(broken, false)) throw std::runtime_error{"not now"};
+    });
+    place.send(messages);
+    CHECK(place.work_once() == BatchResult{3, 1, 2, 0});
+    CHECK(place.model.attendees().size() == 1);
+    place.work();
+    CHECK(place.model.attendees() == place.history.fold());
+}
+
 TEST_CASE("worker: events of a session in the wrong order put themselves right")
 {
     Workplace place;
