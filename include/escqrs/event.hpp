@@ -39,7 +39,7 @@ private:
 };
 
 template <class T>
-constexpr const Field<T> field(const char* name, T& value) noexcept
+constexpr const Field<T> field(const char* name, T& value) noexcept // NOLINT: const, as Boost's make_nvp
 {
     return Field<T>{name, value};
 }

@@ -75,7 +75,7 @@ bool same_secret(std::string_view given, std::string_view expected) noexcept
 
 class AttendeeApi::Implementation : public std::enable_shared_from_this<Implementation> {
 public:
-    explicit Implementation(AttendeeApiParts parts) : parts_{std::move(parts)} {}
+    explicit Implementation(AttendeeApiParts given) : parts{std::move(given)} {}
 
     using Work = std::function<Response(const RoutedRequest&)>;
 
@@ -83,7 +83,7 @@ public:
     void run(RoutedRequest request, const Responder& responder, Work work) const
     {
         auto shared = std::make_shared<RoutedRequest>(std::move(request));
-        const bool taken = parts_.pool.try_run([this, shared, responder, work = std::move(work)] {
+        const bool taken = parts.pool.try_run([this, shared, responder, work = std::move(work)] {
             responder.respond(guarded([&] { return work(*shared); }));
         });
         if (!taken) responder.respond(to_response({503, {}, "We are busy just now.", {}, {{"Retry-After", "1"}}}));
@@ -95,7 +95,7 @@ public:
             return work();
         } catch (const std::exception& error) {
             const Problem problem = problem_of(error);
-            if (problem.status >= 500) parts_.log(std::string{"web: "} + error.what());
+            if (problem.status >= 500) parts.log(std::string{"web: "} + error.what());
             return to_response(problem);
         }
     }
@@ -104,7 +104,7 @@ public:
     {
         constexpr std::string_view scheme = "Bearer ";
         const auto given = request.request.header("Authorization");
-        if (!given.starts_with(scheme) || !same_secret(given.substr(scheme.size()), parts_.organiser_token)) {
+        if (!given.starts_with(scheme) || !same_secret(given.substr(scheme.size()), parts.organiser_token)) {
             refuse(401, "organiser-only", "This needs the organiser's token.", {}, {{"WWW-Authenticate", "Bearer"}});
         }
     }
@@ -113,7 +113,7 @@ public:
     template <class Command>
     Response accept(const RequestMetadata& about, const Command& command) const
     {
-        const auto result = parts_.bus.send(command, about.metadata);
+        const auto result = parts.bus.send(command, about.metadata);
         if (!about.metadata.command_id.is_nil()) check_same_request(about, result);
         Response response = json_response(202, to_json(command.attendee_id, result));
         response.headers.emplace_back("Location", "/api/attendee/" + to_string(command.attendee_id) +
@@ -125,7 +125,7 @@ public:
     void check_same_request(const RequestMetadata& about, const escqrs::CommitResult& result) const
     {
         bool same = false;
-        parts_.store.read_stream(result.stream, result.version, [&](const escqrs::RecordedEvent& event) {
+        parts.store.read_stream(result.stream, result.version, [&](const escqrs::RecordedEvent& event) {
             same = about.is_digest_in(escqrs::decode_metadata(event.metadata));
             return false;
         });
@@ -161,7 +161,7 @@ public:
 
     Response show_attendee(const RoutedRequest& request) const
     {
-        const auto view = parts_.queries.find(attendee_id(request));
+        const auto view = parts.queries.find(attendee_id(request));
         if (!view) refuse(404, "unknown-attendee", "There is no attendee with this id.");
         return json_response(200, to_json(*view));
     }
@@ -169,7 +169,7 @@ public:
     Response show_history(const RoutedRequest& request) const
     {
         const auto id = attendee_id(request);
-        auto events = history(parts_.store, id, escqrs::StreamVersion{});
+        auto events = history(parts.store, id, escqrs::StreamVersion{});
         if (events.empty()) refuse(404, "unknown-attendee", "There is no attendee with this id.");
         return json_response(200, {{"attendeeId", to_string(id)}, {"events", std::move(events)}});
     }
@@ -182,9 +182,9 @@ public:
         constexpr std::uint64_t default_limit = 100;
         AttendeePage page;
         try {
-            page = parts_.queries.list(limit == request.query.end() ? default_limit
-                                                                    : parse_number(limit->second, "limit", 1, 1000),
-                                       after == request.query.end() ? std::string{} : after->second);
+            page = parts.queries.list(limit == request.query.end() ? default_limit
+                                                                   : parse_number(limit->second, "limit", 1, 1000),
+                                      after == request.query.end() ? std::string{} : after->second);
         } catch (const std::invalid_argument&) {
             refuse(400, "malformed-parameter", "'after' must be the 'next' of an earlier page.", "after");
         }
@@ -199,7 +199,7 @@ public:
         require_organiser(request);
         constexpr std::size_t most = 200;
         json::array letters;
-        for (const auto& letter : parts_.dead_letters.list(0, most)) letters.push_back(to_json(letter));
+        for (const auto& letter : parts.dead_letters.list(0, most)) letters.push_back(to_json(letter));
         return json_response(200, {{"deadLetters", std::move(letters)}});
     }
 
@@ -207,14 +207,14 @@ public:
     {
         require_organiser(request);
         const auto& id = request.path.at("messageId");
-        if (!parts_.dead_letters.resubmit(id)) refuse(404, "unknown-message", "There is no dead letter with this id.");
+        if (!parts.dead_letters.resubmit(id)) refuse(404, "unknown-message", "There is no dead letter with this id.");
         return json_response(202, {{"messageId", id}});
     }
 
     void wait_then_answer(RoutedRequest request, const Responder& responder, Work work);
     void stream_attendee(RoutedRequest request, const Responder& responder);
 
-    AttendeeApiParts parts_;
+    AttendeeApiParts parts; ///< read by the waits and streams below
 
 private:
     class PositionWait;
@@ -234,22 +234,10 @@ public:
     {
         const auto problem = api_->guarded([this] {
             find_event();
+            wait();
             return Response{0, {}, {}};
         });
-        if (problem.status != 0) return responder_.respond(problem);
-        auto watch = api_->parts_.watcher.watch(id_, [self = weak_from_this()](const AttendeeView& view) {
-            if (const auto alive = self.lock(); alive && view.version >= alive->version_) alive->reached();
-        });
-        {
-            const std::scoped_lock lock{mutex_};
-            watch_ = std::move(watch);
-            keep_alive_ = shared_from_this();
-        }
-        api_->parts_.pool.run_after(api_->parts_.max_wait, [self = weak_from_this()] {
-            if (const auto alive = self.lock()) alive->end(false);
-        });
-        const auto view = api_->parts_.queries.find(id_);
-        if (view && view->version >= version_) end(true);
+        if (problem.status != 0) end([&] { return problem; });
     }
 
 private:
@@ -258,7 +246,7 @@ private:
     {
         const auto position = parse_number(request_.query.at("position"), "position", 1, INT64_MAX);
         bool found = false;
-        api_->parts_.store.read_log(escqrs::GlobalPosition{position - 1}, 1, [&](const escqrs::RecordedEvent& event) {
+        api_->parts.store.read_log(escqrs::GlobalPosition{position - 1}, 1, [&](const escqrs::RecordedEvent& event) {
             if (event.position.value() == position && event.stream.category() == Attendee::category) {
                 id_ = AttendeeId::parse(event.stream.id());
                 version_ = event.version;
@@ -269,13 +257,44 @@ private:
         if (!found) refuse(400, "unknown-position", "There is no event at this position.", "position");
     }
 
+    void wait()
+    {
+        auto watch = api_->parts.watcher.watch(id_, [self = weak_from_this()](const AttendeeView& view) {
+            if (const auto alive = self.lock(); alive && view.version >= alive->version_) alive->reached();
+        });
+        {
+            const std::scoped_lock lock{mutex_};
+            watch_ = std::move(watch);
+            keep_alive_ = shared_from_this();
+        }
+        api_->parts.pool.run_after(api_->parts.max_wait, [self = weak_from_this()] {
+            if (const auto alive = self.lock()) alive->give_up();
+        });
+        const auto view = api_->parts.queries.find(id_);
+        if (view && view->version >= version_) answer();
+    }
+
     /// On the watcher's thread, which must not be held up.
     void reached()
     {
-        if (!api_->parts_.pool.try_run([self = shared_from_this()] { self->end(true); })) end(false);
+        if (!api_->parts.pool.try_run([self = shared_from_this()] { self->answer(); })) give_up();
     }
 
-    void end(bool reached)
+    void answer()
+    {
+        end([this] { return api_->guarded([this] { return work_(request_); }); });
+    }
+
+    void give_up()
+    {
+        end([] {
+            return to_response(
+                {503, "read-model-behind", "The view has not reached this position yet.", {}, {{"Retry-After", "1"}}});
+        });
+    }
+
+    /// Whoever comes first responds.
+    void end(escqrs::FunctionRef<Response()> response)
     {
         if (ended_.exchange(true)) return;
         std::shared_ptr<PositionWait> last;
@@ -285,11 +304,7 @@ private:
             last = std::move(keep_alive_);
             watch = std::move(watch_);
         }
-        if (reached) responder_.respond(api_->guarded([this] { return work_(request_); }));
-        else {
-            responder_.respond(to_response(
-                {503, "read-model-behind", "The view has not reached this position yet.", {}, {{"Retry-After", "1"}}}));
-        }
+        responder_.respond(response());
     }
 
     std::shared_ptr<Implementation> api_;
@@ -309,7 +324,7 @@ void AttendeeApi::Implementation::wait_then_answer(RoutedRequest request, const 
     if (!request.query.contains("position")) return run(std::move(request), responder, std::move(work));
     const auto wait =
         std::make_shared<PositionWait>(shared_from_this(), std::move(request), responder, std::move(work));
-    if (!parts_.pool.try_run([wait] { wait->begin(); })) {
+    if (!parts.pool.try_run([wait] { wait->begin(); })) {
         responder.respond(to_response({503, {}, "We are busy just now.", {}, {{"Retry-After", "1"}}}));
     }
 }
@@ -325,62 +340,67 @@ public:
     /// Runs on the pool.
     void begin(const Responder& responder)
     {
-        if (!api_->parts_.queries.find(id_)) {
-            return responder.respond(
-                to_response({404, "unknown-attendee", "There is no attendee with this id.", {}, {}}));
-        }
-        auto stream = responder.stream(
-            {{"Content-Type", "text/event-stream"}, {"Cache-Control", "no-store"}, {"X-Accel-Buffering", "no"}},
-            [self = shared_from_this()] { self->closed(); });
-        auto watch = api_->parts_.watcher.watch(id_, [self = weak_from_this()](const AttendeeView&) {
-            if (const auto alive = self.lock()) alive->update_soon();
-        });
-        {
+        const auto problem = api_->guarded([&] {
+            if (!api_->parts.queries.find(id_)) refuse(404, "unknown-attendee", "There is no attendee with this id.");
+            auto watch = api_->parts.watcher.watch(id_, [self = weak_from_this()](const AttendeeView&) {
+                if (const auto alive = self.lock()) alive->update_soon();
+            });
+            auto stream = responder.stream(
+                {{"Content-Type", "text/event-stream"}, {"Cache-Control", "no-store"}, {"X-Accel-Buffering", "no"}},
+                [self = shared_from_this()] { self->closed(); });
             const std::scoped_lock lock{mutex_};
             stream_ = std::move(stream);
-            if (stream_->is_open()) watch_ = std::move(watch);
-        }
-        update();
+            watch_ = std::move(watch);
+            return Response{0, {}, {}};
+        });
+        if (problem.status != 0) responder.respond(problem);
+        else update();
     }
 
 private:
     void update_soon()
     {
         if (pending_.exchange(true)) return;
-        const bool taken = api_->parts_.pool.try_run([self = shared_from_this()] { self->update(); });
+        const bool taken = api_->parts.pool.try_run([self = shared_from_this()] { self->update(); });
         if (!taken)
-            api_->parts_.pool.run_after(std::chrono::milliseconds{50}, [self = shared_from_this()] { self->update(); });
+            api_->parts.pool.run_after(std::chrono::milliseconds{50}, [self = shared_from_this()] { self->update(); });
     }
 
     void update()
     {
         pending_ = false;
         const std::scoped_lock lock{mutex_};
-        if (!stream_ || !stream_->is_open()) return;
+        if (!stream_) return;
+        if (!stream_->is_open()) return let_go();
         try {
-            const auto view = api_->parts_.queries.find(id_);
+            const auto view = api_->parts.queries.find(id_);
             if (!view || (is_started_ && view->version <= seen_)) return;
             const json::object message{{"attendee", to_json(*view)},
-                                       {"events", history(api_->parts_.store, id_, seen_, view->version)}};
+                                       {"events", history(api_->parts.store, id_, seen_, view->version)}};
             stream_->send("id: " + std::to_string(view->version.value()) +
                           "\nevent: attendee\ndata: " + json::serialize(message) + "\n\n");
             seen_ = view->version;
             is_started_ = true;
         } catch (const std::exception& error) {
-            api_->parts_.log(std::string{"web: stream: "} + error.what());
+            api_->parts.log(std::string{"web: stream: "} + error.what());
         }
     }
 
     /// Called on a thread of the server, which must wait neither for an update nor for the watcher.
     void closed()
     {
-        const auto let_go = [self = shared_from_this()] {
-            std::unique_ptr<AttendeeWatcher::Watch> watch;
+        const auto end = [self = shared_from_this()] {
             const std::scoped_lock lock{self->mutex_};
-            watch = std::move(self->watch_);
-            self->stream_.reset();
+            self->let_go();
         };
-        if (!api_->parts_.pool.try_run(let_go)) api_->parts_.pool.run_after(std::chrono::milliseconds{50}, let_go);
+        if (!api_->parts.pool.try_run(end)) api_->parts.pool.run_after(std::chrono::milliseconds{50}, end);
+    }
+
+    /// With the lock held. The watch's callback takes no lock of ours, so waiting for it is safe.
+    void let_go()
+    {
+        watch_.reset();
+        stream_.reset();
     }
 
     std::shared_ptr<Implementation> api_;
@@ -400,7 +420,7 @@ void AttendeeApi::Implementation::stream_attendee(RoutedRequest request, const R
         const std::string last{request.request.header("Last-Event-ID")};
         const std::uint64_t seen = last.empty() ? 0 : parse_number(last, "Last-Event-ID", 0, INT64_MAX);
         const auto stream = std::make_shared<AttendeeStream>(shared_from_this(), id, escqrs::StreamVersion{seen});
-        const bool taken = parts_.pool.try_run([stream, responder] { stream->begin(responder); });
+        const bool taken = parts.pool.try_run([stream, responder] { stream->begin(responder); });
         if (!taken) refuse(503, {}, "We are busy just now.", {}, {{"Retry-After", "1"}});
         return Response{0, {}, {}};
     });

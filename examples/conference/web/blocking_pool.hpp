@@ -14,7 +14,7 @@ class BlockingPool {
 public:
     /// @param max_waiting  pieces of work beyond this are refused
     BlockingPool(std::size_t threads, std::size_t max_waiting);
-    ~BlockingPool();
+    ~BlockingPool(); // NOLINT(bugprone-exception-escape): nobody to tell
 
     /// Runs `work`, which must not throw, on one of the threads.
     /// @return false if too much is waiting already; it is not run then

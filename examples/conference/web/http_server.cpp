@@ -47,7 +47,7 @@ bool same_name(std::string_view left, std::string_view right) noexcept
 /// The sending side of an event stream: what is to be sent, and the news that it is.
 class Outbox final : public EventStream, public std::enable_shared_from_this<Outbox> {
 public:
-    Outbox(asio::any_io_executor executor, std::function<void()> closed)
+    Outbox(const asio::any_io_executor& executor, std::function<void()> closed)
         : executor_{executor}, news_{executor}, closed_{std::move(closed)}
     {
     }
@@ -202,7 +202,7 @@ public:
         shared_->emptied.notify_all();
     }
 
-    static void start(std::shared_ptr<Connection> self)
+    static void start(const std::shared_ptr<Connection>& self)
     {
         const auto executor = self->stream_.get_executor();
         asio::co_spawn(
@@ -415,7 +415,7 @@ public:
         }
     }
 
-    ~Implementation() { stop(std::chrono::milliseconds{0}); }
+    ~Implementation() { stop(std::chrono::milliseconds{0}); } // NOLINT(bugprone-exception-escape): nobody to tell
 
     std::uint16_t port() const noexcept { return port_; }
     std::size_t open_connections() const noexcept { return shared_.open; }

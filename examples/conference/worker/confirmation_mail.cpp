@@ -13,7 +13,7 @@ namespace {
 /// RFC 5321, section 4.1.3: an address instead of a name stands in brackets, version 6 with a tag.
 std::string mail_domain(const boost::urls::url_view& url)
 {
-    const std::string address{url.encoded_host_address()};
+    std::string address{url.encoded_host_address()};
     if (url.host_type() == boost::urls::host_type::ipv4) return "[" + address + "]";
     if (url.host_type() == boost::urls::host_type::ipv6) return "[IPv6:" + address + "]";
     return address;

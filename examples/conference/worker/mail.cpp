@@ -94,7 +94,7 @@ void append_quoted_printable(std::string& out, std::string_view line)
     for (std::size_t index = 0; index < line.size(); ++index) {
         const char c = line[index];
         const bool is_last = index + 1 == line.size();
-        const bool literal = is_printable_ascii(c) && c != '=' && !(c == ' ' && is_last);
+        const bool literal = is_printable_ascii(c) && c != '=' && (c != ' ' || !is_last);
         const std::size_t width = literal ? 1 : 3;
         if (length + width > max_quoted_line - (is_last ? 0U : 1U)) {
             out += "=\r\n";

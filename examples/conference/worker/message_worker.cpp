@@ -228,6 +228,7 @@ void MessageWorker::give_back(const std::vector<ReceivedMessage>& batch) noexcep
 {
     try {
         std::vector<Settlement> settlements;
+        settlements.reserve(batch.size());
         for (const ReceivedMessage& message : batch) settlements.push_back({message, escqrs::Abandon{}});
         receiver_.settle(settlements);
     } catch (const std::exception& error) {

@@ -77,7 +77,7 @@ public:
             throw MailError{std::string{"mail: expected smtp://[user:password@]host[:port][?from=address]: "} + why};
         };
         if (!parsed) refuse("not a URL");
-        const boost::urls::url_view url = *parsed;
+        const boost::urls::url_view& url = *parsed;
         if (url.scheme() != "smtp" && url.scheme() != "smtps") refuse("another scheme");
         if (url.encoded_host().empty()) refuse("no host");
         if (!url.encoded_path().empty() && url.encoded_path() != "/") refuse("a path makes no sense");

@@ -9,6 +9,7 @@
 #include <escqrs/error.hpp>
 
 #include <charconv>
+#include <cmath>
 #include <cstddef>
 #include <cstring>
 #include <span>
@@ -243,7 +244,7 @@ void JsonOutput::write_number(T value)
 {
     constexpr std::size_t longest = 32; // 24 for a double, 20 for an integer
     if constexpr (std::is_floating_point_v<T>) {
-        if (value - value != T{0}) fail("the number is not finite");
+        if (!std::isfinite(value)) fail("the number is not finite");
     }
     char* const from = reinterpret_cast<char*>(sink_.room_for(longest)); // NOLINT: char may alias
     if constexpr (std::is_floating_point_v<T>) {

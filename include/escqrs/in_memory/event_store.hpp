@@ -46,7 +46,7 @@ public:
 
 private:
     struct Stream {
-        explicit Stream(const StreamId& name) : id{name} {}
+        explicit Stream(StreamId name) : id{std::move(name)} {}
 
         StreamId id;
         std::vector<std::uint64_t> positions; ///< by version - 1
@@ -147,7 +147,7 @@ inline std::optional<AppendResult> EventStore::find_repeat(const StreamId& strea
         }
         return std::nullopt;
     }
-    const auto is_stored = [&](const NewEvent& event) { return position_of_id_.count(event.id) != 0; };
+    const auto is_stored = [&](const NewEvent& event) { return position_of_id_.contains(event.id); };
     if (known < events.size()) throw DuplicateEventId{stream, std::ranges::find_if(events, is_stored)->id};
     std::uint64_t last = 0;
     for (std::size_t index = 0; index < events.size(); ++index) {

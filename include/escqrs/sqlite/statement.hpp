@@ -123,7 +123,8 @@ inline std::string_view Rows::text(int column) const noexcept
 {
     const unsigned char* data = sqlite3_column_text(statement_, column);
     const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement_, column));
-    return data == nullptr ? std::string_view{} : std::string_view{reinterpret_cast<const char*>(data), size};
+    return data == nullptr ? std::string_view{}
+                           : std::string_view{reinterpret_cast<const char*>(data), size}; // NOLINT: char aliases
 }
 
 inline std::span<const std::byte> Rows::blob(int column) const noexcept

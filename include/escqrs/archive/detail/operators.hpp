@@ -97,7 +97,7 @@ private:
     {
         static_assert(!std::is_const_v<T> || Named<std::remove_const_t<T>>,
                       "escqrs: cannot decode into a const object");
-        Derived& self = static_cast<Derived&>(*this);
+        auto& self = static_cast<Derived&>(*this);
         self.accept(value);
         return self;
     }

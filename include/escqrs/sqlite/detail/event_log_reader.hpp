@@ -151,7 +151,7 @@ inline std::string_view EventPage::stream_name(std::size_t index) const noexcept
 {
     const Row& row = rows_[index];
     const std::byte* const name = bytes_.data() + row.offset + row.metadata_size + row.payload_size;
-    return {reinterpret_cast<const char*>(name), row.name_size};
+    return {reinterpret_cast<const char*>(name), row.name_size}; // NOLINT: char aliases
 }
 
 inline RecordedEvent EventPage::event(std::size_t index, const StreamId& stream) const noexcept

@@ -26,7 +26,7 @@ class EventLogWriter {
 public:
     EventLogWriter(Database& database, Clock& clock) : database_{&database}, clock_{&clock} {}
 
-    AppendResult append(const StreamId& stream, ExpectedVersion expected, std::span<const NewEvent> events);
+    AppendResult append(const StreamId& name, ExpectedVersion expected, std::span<const NewEvent> events);
 
 private:
     struct Stream {
@@ -49,7 +49,7 @@ private:
     void forget_what_may_be_stale();
     Stream find_stream(const StreamId& name);
     std::int64_t find_or_add_kind(const NewEvent& event);
-    std::optional<AppendResult> find_repeat(const StreamId& stream, std::span<const NewEvent> events);
+    std::optional<AppendResult> find_repeat(const StreamId& name, std::span<const NewEvent> events);
     std::optional<Place> find_event(const EventId& id);
     bool is_inside_append(const Place& place);
 

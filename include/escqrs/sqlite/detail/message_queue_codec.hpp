@@ -57,7 +57,7 @@ inline MessageProperties decode_properties(std::span<const std::byte> bytes)
         for (std::size_t at = 0; at < 4; ++at) size |= std::to_integer<std::size_t>(bytes[at]) << (8 * at);
         bytes = bytes.subspan(4);
         if (bytes.size() < size) refuse();
-        std::string text{reinterpret_cast<const char*>(bytes.data()), size};
+        std::string text{reinterpret_cast<const char*>(bytes.data()), size}; // NOLINT: char aliases
         bytes = bytes.subspan(size);
         return text;
     };
@@ -81,7 +81,7 @@ inline Message decode_message(const Rows& rows, int first)
     if (!rows.is_null(first + 5)) message.scheduled_enqueue_time = rows.time(first + 5);
     message.properties = decode_properties(rows.blob(first + 6));
     const auto body = rows.blob(first + 7);
-    message.body.assign(reinterpret_cast<const char*>(body.data()), body.size());
+    message.body.assign(reinterpret_cast<const char*>(body.data()), body.size()); // NOLINT: char aliases
     return message;
 }
 
