@@ -182,7 +182,8 @@ void run(const Settings& settings, Queue& queue, const StopSignals& signals)
     std::optional<WebSide<Queue>> web;
     if (settings.role != Role::worker) {
         web.emplace(settings, queue);
-        std::cout << "organiser token  " << settings.organiser_token << '\n'
+        std::cout << "organiser token  " << (settings.is_token_generated ? settings.organiser_token : "as given")
+                  << '\n'
                   << "page             " << page_address(settings, web->port()) << std::endl;
     } else {
         std::cout << "worker           running" << std::endl;

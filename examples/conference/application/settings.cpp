@@ -56,9 +56,8 @@ std::string option_of_variable(const std::string& variable, const po::options_de
     std::string name = variable.substr(environment_prefix.size());
     std::ranges::transform(name, name.begin(),
                            [](unsigned char c) { return c == '_' ? '-' : static_cast<char>(std::tolower(c)); });
-    if (name == "help" || known.find_nothrow(name, false) == nullptr) {
-        throw SettingsError{"environment variable " + variable + " is not a setting of this program; see --help"};
-    }
+    // Others may set variables of that prefix too, such as an orchestrator for a service of that name.
+    if (name == "help" || known.find_nothrow(name, false) == nullptr) return {};
     return name;
 }
 
@@ -139,6 +138,7 @@ Settings interpret(const po::variables_map& values)
     settings.public_url = values.contains("public-url") ? values["public-url"].as<std::string>()
                                                         : "http://" + values["listen"].as<std::string>();
     while (settings.public_url.ends_with('/')) settings.public_url.pop_back();
+    settings.is_token_generated = !values.contains("organiser-token");
     settings.organiser_token = values.contains("organiser-token") ? values["organiser-token"].as<std::string>()
                                                                   : escqrs::to_string(escqrs::random_uuid());
     if (settings.organiser_token.size() < 8) {

@@ -34,6 +34,7 @@ struct Settings {
     std::string mail; ///< dir:PATH or smtp://…, as the mailer takes it
     std::string public_url;
     std::string organiser_token;
+    bool is_token_generated = false; ///< nobody knows it yet, so it has to be shown
     bool durable = true; ///< an acknowledged command survives a power failure, not only the end of the process
 };
 

@@ -24,7 +24,7 @@ public:
     static Attendee register_with(const Id& id, const Email& email);
 
     /// Asks for another address; `confirmation_id` is to be mailed there and must come back through `confirm_email`.
-    /// A later request replaces an earlier one..
+    /// A later request replaces an earlier one.
     /// @throws RuleViolation "already-unregistered", "same-email"
     void change_email(const Email& email, const ConfirmationId& confirmation_id);
 

@@ -24,6 +24,8 @@ namespace {
 
 namespace json = boost::json;
 
+constexpr std::chrono::milliseconds retry_delay{50}; ///< when the pool is full, or the read model out of reach
+
 [[noreturn]] void refuse(unsigned status, std::string slug, std::string detail, std::string field = {},
                          Headers headers = {})
 {
@@ -176,7 +178,6 @@ public:
 
     Response list_attendees(const RoutedRequest& request) const
     {
-        require_organiser(request);
         const auto limit = request.query.find("limit");
         const auto after = request.query.find("after");
         constexpr std::uint64_t default_limit = 100;
@@ -264,6 +265,7 @@ private:
         });
         {
             const std::scoped_lock lock{mutex_};
+            if (ended_) return;
             watch_ = std::move(watch);
             keep_alive_ = shared_from_this();
         }
@@ -296,11 +298,11 @@ private:
     /// Whoever comes first responds.
     void end(escqrs::FunctionRef<Response()> response)
     {
-        if (ended_.exchange(true)) return;
         std::shared_ptr<PositionWait> last;
         std::unique_ptr<AttendeeWatcher::Watch> watch;
         {
             const std::scoped_lock lock{mutex_};
+            if (std::exchange(ended_, true)) return;
             last = std::move(keep_alive_);
             watch = std::move(watch_);
         }
@@ -313,8 +315,8 @@ private:
     Work work_;
     AttendeeId id_;
     escqrs::StreamVersion version_;
-    std::atomic<bool> ended_{false};
     std::mutex mutex_;
+    bool ended_ = false;
     std::unique_ptr<AttendeeWatcher::Watch> watch_;
     std::shared_ptr<PositionWait> keep_alive_;
 };
@@ -362,8 +364,7 @@ private:
     {
         if (pending_.exchange(true)) return;
         const bool taken = api_->parts.pool.try_run([self = shared_from_this()] { self->update(); });
-        if (!taken)
-            api_->parts.pool.run_after(std::chrono::milliseconds{50}, [self = shared_from_this()] { self->update(); });
+        if (!taken) api_->parts.pool.run_after(retry_delay, [self = shared_from_this()] { self->update(); });
     }
 
     void update()
@@ -383,6 +384,7 @@ private:
             is_started_ = true;
         } catch (const std::exception& error) {
             api_->parts.log(std::string{"web: stream: "} + error.what());
+            api_->parts.pool.run_after(retry_delay, [self = shared_from_this()] { self->update(); });
         }
     }
 
@@ -393,7 +395,7 @@ private:
             const std::scoped_lock lock{self->mutex_};
             self->let_go();
         };
-        if (!api_->parts.pool.try_run(end)) api_->parts.pool.run_after(std::chrono::milliseconds{50}, end);
+        if (!api_->parts.pool.try_run(end)) api_->parts.pool.run_after(retry_delay, end);
     }
 
     /// With the lock held. The watch's callback takes no lock of ours, so waiting for it is safe.
@@ -418,7 +420,7 @@ void AttendeeApi::Implementation::stream_attendee(RoutedRequest request, const R
     const auto problem = guarded([&] {
         const auto id = attendee_id(request);
         const std::string last{request.request.header("Last-Event-ID")};
-        const std::uint64_t seen = last.empty() ? 0 : parse_number(last, "Last-Event-ID", 0, INT64_MAX);
+        const std::uint64_t seen = last.empty() ? 0 : parse_number(last, "Last-Event-ID", 0, INT64_MAX - 1);
         const auto stream = std::make_shared<AttendeeStream>(shared_from_this(), id, escqrs::StreamVersion{seen});
         const bool taken = parts.pool.try_run([stream, responder] { stream->begin(responder); });
         if (!taken) refuse(503, {}, "We are busy just now.", {}, {{"Retry-After", "1"}});
@@ -454,9 +456,17 @@ void AttendeeApi::add_routes(Router& router)
     add("DELETE", "/api/attendee/{id}", &Implementation::unregister_attendee);
     add_query("/api/attendee/{id}", &Implementation::show_attendee);
     add_query("/api/attendee/{id}/history", &Implementation::show_history);
-    add_query("/api/attendees", &Implementation::list_attendees);
     add("GET", "/api/dead-letters", &Implementation::list_dead_letters);
     add("POST", "/api/dead-letters/{messageId}/resubmit", &Implementation::resubmit);
+    router.on("GET", "/api/attendees", [api = implementation_](RoutedRequest request, const Responder& responder) {
+        const auto refusal = api->guarded([&] {
+            api->require_organiser(request); // before anything waits
+            return Response{0, {}, {}};
+        });
+        if (refusal.status != 0) return responder.respond(refusal);
+        api->wait_then_answer(std::move(request), responder,
+                              [api](const RoutedRequest& given) { return api->list_attendees(given); });
+    });
     router.on("GET", "/api/attendee/{id}/stream",
               [api = implementation_](RoutedRequest request, const Responder& responder) {
                   api->stream_attendee(std::move(request), responder);

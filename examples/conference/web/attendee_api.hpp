@@ -5,7 +5,6 @@
 #include "../read_model/attendee_watcher.hpp"
 #include "blocking_pool.hpp"
 #include "dead_letters.hpp"
-#include "metrics.hpp"
 #include "router.hpp"
 
 #include <escqrs/command_bus.hpp>
@@ -26,7 +25,6 @@ struct AttendeeApiParts {
     AttendeeQueries& queries;
     AttendeeWatcher& watcher;
     DeadLetters& dead_letters;
-    Metrics& metrics;
     BlockingPool& pool;
     std::string organiser_token;
     std::chrono::milliseconds max_wait{5000}; ///< for the read model to reach a position

@@ -85,11 +85,12 @@ json::object to_json(const AttendeeId& id, const escqrs::CommitResult& result)
 
 json::object to_json(const escqrs::DeadLetteredMessage& letter)
 {
-    return {{"messageId", letter.message.message_id},
-            {"subject", letter.message.subject},
-            {"sessionId", letter.message.session_id},
-            {"reason", letter.reason},
-            {"description", letter.description},
+    const auto line = [](const std::string& text) { return readable(text, text.size()); };
+    return {{"messageId", line(letter.message.message_id)},
+            {"subject", line(letter.message.subject)},
+            {"sessionId", line(letter.message.session_id)},
+            {"reason", line(letter.reason)},
+            {"description", line(letter.description)},
             {"deliveryCount", letter.delivery_count},
             {"enqueuedAt", escqrs::to_rfc3339(letter.enqueued_at)},
             {"deadLetteredAt", escqrs::to_rfc3339(letter.dead_lettered_at)},

@@ -20,6 +20,10 @@ public:
 
     bool try_run(std::function<void()> work)
     {
+        if (stopped_) {
+            work();
+            return true;
+        }
         if (waiting_.fetch_add(1) >= max_waiting_) {
             --waiting_;
             return false;
@@ -33,15 +37,16 @@ public:
 
     void run_after(std::chrono::milliseconds delay, std::function<void()> work)
     {
-        auto timer = std::make_shared<asio::steady_timer>(pool_, delay);
-        {
-            const std::scoped_lock lock{mutex_};
-            if (stopped_) return;
-            timers_.insert(timer);
+        std::unique_lock lock{mutex_};
+        if (stopped_) {
+            lock.unlock();
+            return work();
         }
+        const auto timer = std::make_shared<asio::steady_timer>(pool_, delay);
+        timers_.insert(timer);
         timer->async_wait([this, timer, work = std::move(work)](const boost::system::error_code&) {
             {
-                const std::scoped_lock lock{mutex_};
+                const std::scoped_lock done{mutex_};
                 timers_.erase(timer);
             }
             work();
@@ -63,7 +68,7 @@ private:
     std::atomic<std::size_t> waiting_{0};
     std::mutex mutex_;
     std::unordered_set<std::shared_ptr<asio::steady_timer>> timers_;
-    bool stopped_ = false;
+    std::atomic<bool> stopped_{false};
     asio::thread_pool pool_;
 };
 

@@ -16,7 +16,7 @@ public:
     BlockingPool(std::size_t threads, std::size_t max_waiting);
     ~BlockingPool(); // NOLINT(bugprone-exception-escape): nobody to tell
 
-    /// Runs `work`, which must not throw, on one of the threads.
+    /// Runs `work`, which must not throw, on one of the threads; once the pool is stopped, at once on the caller's.
     /// @return false if too much is waiting already; it is not run then
     bool try_run(std::function<void()> work);
 

@@ -56,7 +56,7 @@ public:
     {
         const std::scoped_lock lock{mutex_};
         if (!open_) return;
-        if (unsent_.size() + text.size() > max_unsent_bytes) open_ = false;
+        if (!unsent_.empty() && unsent_.size() + text.size() > max_unsent_bytes) open_ = false;
         else unsent_.append(text);
         asio::post(executor_, [self = shared_from_this()] { self->news_.cancel(); });
     }
@@ -102,7 +102,16 @@ private:
     bool open_ = true;
 };
 
+/// The beginning of an event stream, on its way to the connection. If it ends anywhere on the way, so does the stream.
 struct StreamStart {
+    StreamStart(Headers given, std::shared_ptr<Outbox> box) : headers{std::move(given)}, outbox{std::move(box)} {}
+    StreamStart(StreamStart&&) noexcept = default;
+    StreamStart& operator=(StreamStart&&) = delete;
+    ~StreamStart()
+    {
+        if (outbox) outbox->close();
+    }
+
     Headers headers;
     std::shared_ptr<Outbox> outbox;
 };
@@ -170,6 +179,11 @@ class Connection;
 
 /// What the connections share.
 struct Shared {
+    Shared(HttpServerOptions how, HttpServer::Handler handle, HttpServer::Refusal refuse)
+        : options{std::move(how)}, handler{std::move(handle)}, refusal{std::move(refuse)}
+    {
+    }
+
     HttpServerOptions options;
     HttpServer::Handler handler;
     HttpServer::Refusal refusal;
@@ -177,7 +191,7 @@ struct Shared {
     std::mutex mutex;
     std::condition_variable emptied;
     std::unordered_set<Connection*> connections;
-    std::atomic<std::size_t> open{0};
+    std::shared_ptr<std::atomic<std::size_t>> open = std::make_shared<std::atomic<std::size_t>>(0);
     std::atomic<bool> stopping{false};
 };
 
@@ -188,9 +202,7 @@ public:
     {
         beast::error_code ignored;
         stream_.socket().set_option(tcp::no_delay{true}, ignored);
-        const std::scoped_lock lock{shared.mutex};
-        shared.connections.insert(this);
-        ++shared.open;
+        ++*shared.open;
     }
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
@@ -198,12 +210,16 @@ public:
     {
         const std::scoped_lock lock{shared_->mutex};
         shared_->connections.erase(this);
-        --shared_->open;
+        --*shared_->open;
         shared_->emptied.notify_all();
     }
 
     static void start(const std::shared_ptr<Connection>& self)
     {
+        {
+            const std::scoped_lock lock{self->shared_->mutex};
+            self->shared_->connections.insert(self.get());
+        }
         const auto executor = self->stream_.get_executor();
         asio::co_spawn(
             executor, [self]() -> asio::awaitable<void> { co_await self->serve(); }, asio::detached);
@@ -214,7 +230,7 @@ public:
     {
         asio::post(stream_.get_executor(), [self = shared_from_this()] {
             if (self->outbox_) self->outbox_->close();
-            else if (self->idle_) self->stream_.cancel();
+            if (self->outbox_ || self->idle_) self->stream_.cancel();
         });
     }
 
@@ -248,7 +264,7 @@ private:
         const bool is_head = parser.get().method() == http::verb::head;
         Outcome outcome = co_await handle(request_of(parser));
         if (auto* const start = std::get_if<StreamStart>(&outcome)) {
-            co_await stream_events(std::move(*start));
+            co_await stream_events(std::move(*start), is_head);
             co_return false;
         }
         co_return co_await write(std::get<Response>(std::move(outcome)), keep_alive, is_head);
@@ -328,9 +344,6 @@ private:
         } else if (error == http::error::header_limit || error == http::error::buffer_overflow) {
             status = 431;
             sentence = "The header is larger than this server accepts.";
-        } else if (error == beast::error::timeout) {
-            status = 408;
-            sentence = "The request did not arrive in time.";
         } else if (error.category() == http::make_error_code(http::error::end_of_stream).category() &&
                    error != http::error::partial_message) {
             status = 400;
@@ -343,7 +356,7 @@ private:
         co_return false;
     }
 
-    asio::awaitable<void> stream_events(StreamStart start)
+    asio::awaitable<void> stream_events(StreamStart start, bool is_head)
     {
         outbox_ = start.outbox;
         std::string text = "HTTP/1.1 200 OK\r\nConnection: close\r\n";
@@ -356,7 +369,7 @@ private:
         while (!text.empty()) {
             stream_.expires_after(shared_->options.write_timeout);
             const auto [error, size] = co_await asio::async_write(stream_, asio::buffer(text), as_tuple);
-            if (error || shared_->stopping) break;
+            if (error || is_head || shared_->stopping) break;
             text = co_await outbox_->next();
             if (!outbox_->is_open()) break;
         }
@@ -400,8 +413,8 @@ private:
 class HttpServer::Implementation {
 public:
     Implementation(HttpServerOptions options, Handler handler, Refusal refusal)
-        : shared_{std::move(options), std::move(handler), std::move(refusal), {}, {}, {}, {}, {}},
-          context_{static_cast<int>(shared_.options.threads)}, acceptor_{context_}
+        : shared_{std::move(options), std::move(handler), std::move(refusal)},
+          context_{static_cast<int>(shared_.options.threads)}, acceptor_{asio::make_strand(context_)}
     {
         const tcp::endpoint endpoint{asio::ip::make_address(shared_.options.address), shared_.options.port};
         acceptor_.open(endpoint.protocol());
@@ -409,7 +422,7 @@ public:
         acceptor_.bind(endpoint);
         acceptor_.listen(asio::socket_base::max_listen_connections);
         port_ = acceptor_.local_endpoint().port();
-        asio::co_spawn(context_, accept(), asio::detached);
+        asio::co_spawn(acceptor_.get_executor(), accept(), asio::detached);
         for (unsigned thread = 0; thread < shared_.options.threads; ++thread) {
             threads_.emplace_back([this] { context_.run(); });
         }
@@ -418,13 +431,16 @@ public:
     ~Implementation() { stop(std::chrono::milliseconds{0}); } // NOLINT(bugprone-exception-escape): nobody to tell
 
     std::uint16_t port() const noexcept { return port_; }
-    std::size_t open_connections() const noexcept { return shared_.open; }
+    std::function<std::size_t()> connection_counter() const
+    {
+        return [open = shared_.open] { return open->load(); };
+    }
 
     void stop(std::chrono::milliseconds patience)
     {
         if (threads_.empty()) return;
         shared_.stopping = true;
-        asio::post(context_, [this] { acceptor_.close(); });
+        asio::post(acceptor_.get_executor(), [this] { acceptor_.close(); });
         std::vector<std::shared_ptr<Connection>> alive; // let go without the lock, which their destructors take
         {
             const std::scoped_lock lock{shared_.mutex};
@@ -454,7 +470,7 @@ private:
                 co_await pause.async_wait(as_tuple);
                 continue;
             }
-            if (shared_.open >= shared_.options.max_connections) continue; // closes it
+            if (*shared_.open >= shared_.options.max_connections) continue; // closes it
             Connection::start(std::make_shared<Connection>(std::move(socket), shared_));
         }
     }
@@ -475,7 +491,7 @@ HttpServer::~HttpServer() = default;
 
 std::uint16_t HttpServer::port() const noexcept { return implementation_->port(); }
 
-std::size_t HttpServer::open_connections() const noexcept { return implementation_->open_connections(); }
+std::function<std::size_t()> HttpServer::connection_counter() const { return implementation_->connection_counter(); }
 
 void HttpServer::stop(std::chrono::milliseconds patience) { implementation_->stop(patience); }
 

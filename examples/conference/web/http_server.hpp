@@ -31,13 +31,13 @@ struct Response {
     std::string body;
 };
 
-/// A response that goes on: server-sent events. Ends when the client goes away, or with its last copy.
+/// A response that goes on: server-sent events, until the client goes away or the server stops.
 /// @par Thread safety  any thread
 class EventStream {
 public:
     virtual ~EventStream() = default;
 
-    /// Sends `text` as it is. While an earlier text is on its way to a slow client, only the latest is kept.
+    /// Sends `text` as it is. A client that takes too little of what is sent is let go; it may come back.
     virtual void send(std::string text) = 0;
     virtual bool is_open() const noexcept = 0;
 };
@@ -87,7 +87,8 @@ public:
     ~HttpServer();
 
     std::uint16_t port() const noexcept;
-    std::size_t open_connections() const noexcept;
+    /// Tells the number of open connections. May outlive the server.
+    std::function<std::size_t()> connection_counter() const;
 
     /// Stops accepting, lets running requests finish for at most `patience`, closes everything.
     void stop(std::chrono::milliseconds patience);

@@ -87,7 +87,7 @@ std::string Metrics::text() const
 {
     std::ostringstream out;
     out.precision(17);
-    const std::shared_lock lock{mutex_};
+    std::shared_lock lock{mutex_};
     for (const auto& [name, family] : counters_) {
         write_head(out, name, family.help, "counter");
         for (const auto& [labels, counter] : family.members)
@@ -109,7 +109,9 @@ std::string Metrics::text() const
             out << name << "_count" << in_braces(labels) << ' ' << count << '\n';
         }
     }
-    for (const auto& [name, gauge] : gauges_) {
+    const auto gauges = gauges_;
+    lock.unlock(); // a gauge may have to wait for a disk
+    for (const auto& [name, gauge] : gauges) {
         try {
             const double value = gauge.second();
             write_head(out, name, gauge.first, "gauge");

@@ -63,7 +63,10 @@ Router::Match Router::find(Request request) const
     for (const auto param : url->params()) found.request.query.insert_or_assign(param.key, param.value);
     const std::string_view method =
         request.method == "HEAD" ? std::string_view{"GET"} : std::string_view{request.method};
+    // A path that stands in the list as it is, is not taken for one with a place in it.
+    const bool is_literal = std::ranges::any_of(routes_, [&](const Route& route) { return route.segments == path; });
     for (const Route& route : routes_) {
+        if (is_literal && route.segments != path) continue;
         auto places = match(route.segments, path);
         if (!places) continue;
         if (route.method != method) {

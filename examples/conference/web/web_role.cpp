@@ -57,21 +57,22 @@ class WebRole::Implementation {
 public:
     Implementation(WebRoleOptions options, const escqrs::CommandBus& bus, escqrs::AnyEventStore& store,
                    AttendeeQueries& queries, DeadLetters& dead_letters, Metrics& metrics)
-        : checks_{std::move(options.checks)}, metrics_{&metrics}, pool_{options.command_threads, options.max_waiting},
-          watcher_{queries}, api_{{bus, store, queries, watcher_, dead_letters, metrics, pool_, options.organiser_token,
-                                   options.max_read_wait, options.log}}
+        : checks_{std::move(options.checks)}, log_{options.log}, metrics_{&metrics},
+          pool_{options.command_threads, options.max_waiting}, watcher_{queries},
+          api_{{bus, store, queries, watcher_, dead_letters, pool_, options.organiser_token, options.max_read_wait,
+                options.log}}
     {
         api_.add_routes(router_);
         add_page();
         add_health();
-        metrics.gauge("conference_http_connections", "Open connections.",
-                      [this] { return server_ ? static_cast<double>(server_->open_connections()) : 0.0; });
         server_ = std::make_unique<HttpServer>(
             options.server,
             [this](Request request, const Responder& responder) { handle(std::move(request), responder); },
             [](unsigned status, std::string_view sentence) {
                 return to_response({status, {}, std::string{sentence}, {}, {}});
             });
+        metrics.gauge("conference_http_connections", "Open connections.",
+                      [count = server_->connection_counter()] { return static_cast<double>(count()); });
     }
 
     std::uint16_t port() const noexcept { return server_->port(); }
@@ -160,7 +161,8 @@ private:
             try {
                 problem = check.problem();
             } catch (const std::exception& error) {
-                problem = error.what();
+                problem = "not available";
+                log_("web: " + check.name + ": " + error.what());
             }
             if (problem) problems.push_back(boost::json::object{{"name", check.name}, {"problem", *problem}});
         }
@@ -174,6 +176,7 @@ private:
     }
 
     std::vector<ReadinessCheck> checks_;
+    std::function<void(std::string_view)> log_;
     Metrics* metrics_;
     Router router_;
     BlockingPool pool_;

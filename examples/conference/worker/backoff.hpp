@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <memory>
 #include <random>
 #include <utility>
 
@@ -22,8 +23,9 @@ inline Jitter random_jitter()
     std::uint64_t seed = 0;
     const escqrs::Uuid uuid = escqrs::random_uuid();
     std::memcpy(&seed, uuid.data + 8, sizeof seed);
-    return [generator = std::mt19937_64{seed}]() mutable {
-        return std::uniform_real_distribution<double>{0.0, 1.0}(generator);
+    // Shared by the copies: each draw is to be another one.
+    return [generator = std::make_shared<std::mt19937_64>(seed)] {
+        return std::uniform_real_distribution<double>{0.0, 1.0}(*generator);
     };
 }
 

@@ -47,7 +47,7 @@ TEST_CASE("the query is decoded")
 TEST_CASE("HEAD is answered by the handler of GET")
 {
     CHECK(example().find(get("/", "HEAD")).handler != nullptr);
-    CHECK(example().find(get("/api/attendee/register", "HEAD")).handler != nullptr); // as GET /api/attendee/{id}
+    CHECK(example().find(get("/api/attendee/7", "HEAD")).handler != nullptr);
 }
 
 TEST_CASE("a path without that method tells which it has")
@@ -55,6 +55,13 @@ TEST_CASE("a path without that method tells which it has")
     const auto match = example().find(get("/api/attendee/7", "PUT"));
     CHECK(match.handler == nullptr);
     CHECK(match.allowed == std::vector<std::string>{"GET", "HEAD", "DELETE"});
+}
+
+TEST_CASE("a path that is listed as it is, is not taken for one with a place in it")
+{
+    const auto match = example().find(get("/api/attendee/register"));
+    CHECK(match.handler == nullptr);
+    CHECK(match.allowed == std::vector<std::string>{"POST"});
 }
 
 TEST_CASE("an unknown path has no method at all")

@@ -419,6 +419,26 @@ TEST_CASE("an event stream shows each change, from where its client was")
     CHECK_THAT(returning.read_until("\n\n"), Catch::StartsWith("id: 2\n") && !Catch::Contains("AttendeeRegistered"));
 }
 
+TEST_CASE("asking for the head of an event stream does not begin one")
+{
+    Installation conference;
+    conference.start_worker();
+    auto client = conference.client();
+    const auto id = register_attendee(client);
+    REQUIRE(client.request("GET", "/api/attendee/" + id + "?position=1").status == 200);
+    CHECK(client.request("HEAD", "/api/attendee/" + id + "/stream").status == 200);
+    CHECK(client.is_closed_by_server());
+}
+
+TEST_CASE("nobody but the organiser may wait for the list")
+{
+    Installation conference;
+    auto client = conference.client();
+    register_attendee(client);
+    CHECK(client.request("GET", "/api/attendees?position=1").status == 401);
+    CHECK(client.request("GET", "/api/attendees?position=1", {}, organiser).status == 503);
+}
+
 TEST_CASE("the page comes with its policy, and only when it has changed")
 {
     Installation conference;
