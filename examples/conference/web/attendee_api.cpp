@@ -233,12 +233,12 @@ public:
     /// Runs on the pool.
     void begin()
     {
-        const auto problem = api_->guarded([this] {
+        auto problem = api_->guarded([this] {
             find_event();
             wait();
             return Response{0, {}, {}};
         });
-        if (problem.status != 0) end([&] { return problem; });
+        if (problem.status != 0) end([&] { return std::move(problem); });
     }
 
 private:
