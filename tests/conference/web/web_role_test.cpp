@@ -495,7 +495,7 @@ TEST_CASE("what is too large, malformed or too slow is answered and ends the con
     SECTION("not HTTP")
     {
         auto client = conference.client();
-        client.send(std::string{"\x16\x03\x01\x00 hello\r\n\r\n", 16});
+        client.send(std::string{"\x16\x03\x01\x00 hello\r\n\r\n", 14});
         CHECK(client.read().status == 400);
     }
     SECTION("a request that never ends")
