@@ -170,7 +170,6 @@ public:
     std::shared_ptr<FailingStore> failing_store = std::make_shared<FailingStore>();
     escqrs::in_memory::MessageQueue queue;
     std::optional<std::string> problem;
-    std::optional<web::WebRole> role;
 
 private:
     TemporaryFolder folder_;
@@ -184,6 +183,9 @@ private:
     escqrs::in_memory::Checkpoint place_;
     std::jthread relay_thread_;
     std::optional<WorkerRole> worker_;
+
+public:
+    std::optional<web::WebRole> role; // last, so that it ends before what it refers to
 };
 
 const std::map<std::string, std::string> organiser{{"Authorization", "Bearer the-organiser's-token"}};
