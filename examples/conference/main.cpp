@@ -4,6 +4,7 @@
 #include "application/attendee_handlers.hpp"
 #include "application/settings.hpp"
 #include "application/storage.hpp"
+#include "queue.hpp"
 #include "read_model/attendee_queries.hpp"
 #include "web/command_metrics.hpp"
 #include "web/dead_letters.hpp"
@@ -105,14 +106,15 @@ public:
     {
         handle_attendee_commands(bus_, attendees_);
         bus_.use(web::measure_commands(metrics_));
-        add_gauges(queue);
+        add_lag_gauges();
+        add_queue_gauges(metrics_, settings, queue);
         role_.emplace(options(settings, queue), bus_, store_, queries_, dead_letters_, metrics_);
     }
 
     std::uint16_t port() const noexcept { return role_->port(); }
 
 private:
-    void add_gauges(Queue& queue)
+    void add_lag_gauges()
     {
         const auto behind = [this](escqrs::GlobalPosition position) {
             const auto head = store_.head();
@@ -122,12 +124,6 @@ private:
                        [this, behind] { return behind(relay_.position()); });
         metrics_.gauge("conference_projection_lag_events", "Stored events not yet in the read model.",
                        [this, behind] { return behind(queries_.position()); });
-        metrics_.gauge("conference_queue_messages", "Messages waiting on the queue or being handled.", [&queue] {
-            const auto counts = queue.counts();
-            return static_cast<double>(counts.active + counts.locked + counts.scheduled);
-        });
-        metrics_.gauge("conference_dead_letters", "Messages put aside.",
-                       [&queue] { return static_cast<double>(queue.counts().dead_lettered); });
     }
 
     web::WebRoleOptions options(const Settings& settings, Queue& queue)
@@ -144,7 +140,7 @@ private:
             };
         };
         options.checks = {{"event store", answers([this] { return store_.head(); })},
-                          {"queue", answers([&queue] { return queue.counts(); })},
+                          {"queue", [&queue] { return problem_of(queue); }},
                           {"read model", answers([this] { return queries_.revision(); })}};
         return options;
     }
@@ -203,7 +199,8 @@ int main(int argc, char** argv)
         print(*settings, std::cout);
         const StopSignals signals;
         create_folders(*settings);
-        with_queue(*settings, [&](auto& queue) { run(*settings, queue, signals); });
+        with_queue(
+            *settings, [](std::string_view line) { log(line); }, [&](auto& queue) { run(*settings, queue, signals); });
         return 0;
     } catch (const SettingsError& error) {
         std::cerr << "conference: " << error.what() << '\n';

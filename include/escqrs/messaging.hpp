@@ -43,6 +43,7 @@ struct ReceivedMessage {
     Timestamp enqueued_at{};
     Timestamp locked_until{};
     std::string lock_token;
+    std::stop_token lock_lost{}; ///< stop is requested when the queue sees the lock lost; not every queue watches
 };
 
 /// A message that was put aside, with the reason.

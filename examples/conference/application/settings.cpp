@@ -39,7 +39,11 @@ po::options_description options()
         ("help,h", "show this text")
         ("listen", po::value<std::string>()->default_value("127.0.0.1:8080"), "address and port of the page; port 0 takes a free one")
         ("store", po::value<std::string>()->default_value("sqlite:conference-data/events.db"), "events: sqlite:PATH or memory: (lost at exit, role all only)")
-        ("queue", po::value<std::string>()->default_value("sqlite:conference-data/queue.db"), "from web to worker: sqlite:PATH or memory: (lost at exit, role all only)")
+        ("queue", po::value<std::string>()->default_value("sqlite:conference-data/queue.db"), "from web to worker: sqlite:PATH, memory: (lost at exit, role all only), a Service Bus connection string 'Endpoint=sb://...', or amqp[s]://[user:password@]host[:port]/queue")
+        ("queue-name", po::value<std::string>()->default_value("conference-events"), "the queue at the broker, unless --queue names it")
+        ("queue-sessions", po::value<std::string>()->default_value("yes"), "whether the Service Bus queue requires sessions: yes or no")
+        ("queue-management", po::value<std::string>()->default_value(""), "address of the Service Bus REST API (default: https:// and the host of --queue)")
+        ("queue-certificates", po::value<std::string>()->default_value(""), "PEM file of the authorities trusted for the broker (default: the system's)")
         ("read-model", po::value<std::string>()->default_value("sqlite:conference-data/read-model.db"), "what queries see: sqlite:PATH")
         ("mail", po::value<std::string>()->default_value("dir:conference-data/mail"), "where mails go: dir:PATH, or smtp://[user:password@]host[:port]")
         ("public-url", po::value<std::string>(), "how people reach the page, for links in mails (default: http:// and --listen)")
@@ -81,6 +85,36 @@ Location parse_location(const po::variables_map& values, const char* option,
     return location;
 }
 
+/// A connection string is not `scheme:path`; what it says is the broker's business.
+bool is_connection_string(const std::string& text)
+{
+    constexpr std::string_view endpoint = "endpoint=";
+    const bool names_endpoint =
+        text.size() > endpoint.size() && std::equal(endpoint.begin(), endpoint.end(), text.begin(), [](char a, char b) {
+            return a == std::tolower(static_cast<unsigned char>(b));
+        });
+    return names_endpoint || text.starts_with("amqp://") || text.starts_with("amqps://");
+}
+
+bool parse_yes_or_no(const po::variables_map& values, const char* option)
+{
+    const auto& text = values[option].as<std::string>();
+    if (text != "yes" && text != "no")
+        throw SettingsError{std::string{"--"} + option + ": expected yes or no, found '" + text + "'"};
+    return text == "yes";
+}
+
+void parse_queue(const po::variables_map& values, Settings& settings)
+{
+    const auto& queue = values["queue"].as<std::string>();
+    settings.queue =
+        is_connection_string(queue) ? Location{"broker", queue} : parse_location(values, "queue", {"sqlite", "memory"});
+    settings.queue_name = values["queue-name"].as<std::string>();
+    settings.queue_has_sessions = parse_yes_or_no(values, "queue-sessions");
+    settings.queue_management = values["queue-management"].as<std::string>();
+    settings.queue_certificates = values["queue-certificates"].as<std::string>();
+}
+
 void parse_listen(const std::string& text, Settings& settings)
 {
     const auto colon = text.rfind(':');
@@ -111,13 +145,20 @@ std::string without_password(const std::string& url)
     return url.substr(0, scheme_end + 3) + "***" + url.substr(at);
 }
 
+/// Host and queue of a connection string; nothing of what follows them can be told without looking for secrets.
+std::string without_secrets(const std::string& connection_string)
+{
+    if (connection_string.starts_with("amqp")) return without_password(connection_string);
+    return connection_string.substr(0, connection_string.find(';'));
+}
+
 Settings interpret(const po::variables_map& values)
 {
     Settings settings;
     settings.role = parse_role(values["role"].as<std::string>());
     parse_listen(values["listen"].as<std::string>(), settings);
     settings.store = parse_location(values, "store", {"sqlite", "memory"});
-    settings.queue = parse_location(values, "queue", {"sqlite", "memory"});
+    parse_queue(values, settings);
     settings.read_model = parse_location(values, "read-model", {"sqlite"});
     settings.mail = values["mail"].as<std::string>();
     if (!settings.mail.starts_with("dir:") && !settings.mail.starts_with("smtp://") &&
@@ -177,7 +218,9 @@ std::optional<Settings> read_settings(int argc, const char* const* argv, std::os
 void print(const Settings& settings, std::ostream& out)
 {
     constexpr std::array roles{"web", "worker", "all"};
-    const auto shown = [](const Location& location) { return location.scheme + ":" + location.rest; };
+    const auto shown = [](const Location& location) {
+        return location.scheme == "broker" ? without_secrets(location.rest) : location.scheme + ":" + location.rest;
+    };
     out << "role         " << roles.at(static_cast<std::size_t>(settings.role)) << '\n'
         << "listen       " << settings.listen_address << ':' << settings.listen_port << '\n'
         << "store        " << shown(settings.store) << '\n'

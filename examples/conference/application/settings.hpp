@@ -15,7 +15,8 @@ public:
     using std::runtime_error::runtime_error;
 };
 
-/// `scheme:rest`, as in `sqlite:conference-data/events.db`.
+/// `scheme:rest`, as in `sqlite:conference-data/events.db`. A message broker has the scheme `broker` and, as its rest, the
+/// whole connection string, which may hold a secret.
 struct Location {
     std::string scheme;
     std::string rest;
@@ -30,6 +31,10 @@ struct Settings {
     std::uint16_t listen_port = 0;
     Location store;
     Location queue;
+    std::string queue_name;         ///< at a broker, if the connection string names none
+    bool queue_has_sessions = true; ///< at Service Bus
+    std::string queue_management;   ///< address of Service Bus's REST API; empty: that of its host
+    std::string queue_certificates; ///< PEM file of the authorities trusted for the broker; empty: the system's
     Location read_model;
     std::string mail; ///< dir:PATH or smtp://…, as the mailer takes it
     std::string public_url;

@@ -4,8 +4,7 @@
 #include "settings.hpp"
 
 #include <escqrs/event_store.hpp>
-#include <escqrs/in_memory/message_queue.hpp>
-#include <escqrs/sqlite/message_queue.hpp>
+#include <escqrs/sqlite/database.hpp>
 
 #include <string>
 
@@ -23,21 +22,5 @@ std::string relay_checkpoint_path(const Settings& settings);
 void create_folders(const Settings& settings);
 
 escqrs::sqlite::Synchronous synchronous_of(const Settings& settings) noexcept;
-
-/// Opens the queue that the settings name and calls `use(queue)`, whatever its type.
-/// @throws escqrs::TransportError
-template <class Use>
-void with_queue(const Settings& settings, Use&& use)
-{
-    if (settings.queue.scheme == "memory") {
-        escqrs::in_memory::MessageQueue queue;
-        use(queue);
-    } else {
-        escqrs::sqlite::MessageQueueSettings file;
-        file.database.synchronous = synchronous_of(settings);
-        escqrs::sqlite::MessageQueue queue{settings.queue.rest, {}, file};
-        use(queue);
-    }
-}
 
 } // namespace conference

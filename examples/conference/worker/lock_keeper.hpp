@@ -36,7 +36,7 @@ public:
         plan();
     }
 
-    bool is_lost(std::size_t index) const { return lost_[index]; }
+    bool is_lost(std::size_t index) const { return lost_[index] || messages_[index].lock_lost.stop_requested(); }
 
 private:
     /// The lock of a message with a session is the session's: the first of a session's messages renews it for all.

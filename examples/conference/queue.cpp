@@ -1,0 +1,96 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include "queue.hpp"
+
+#include "service_bus/queue_administration.hpp"
+
+#include <escqrs/error.hpp>
+
+#include <memory>
+#include <utility>
+#include <variant>
+
+namespace conference {
+namespace {
+
+service_bus::Broker broker_of(const Settings& settings)
+{
+    try {
+        auto broker = service_bus::parse_broker(settings.queue.rest);
+        if (broker.entity.empty()) broker.entity = settings.queue_name;
+        return broker;
+    } catch (const escqrs::TransportError& error) {
+        throw SettingsError{std::string{"--queue: "} + error.what()};
+    }
+}
+
+/// The REST API can be asked if there is a key, and, for the emulator, if it was told where.
+bool can_manage(const service_bus::Broker& broker, const Settings& settings)
+{
+    return broker.dialect == service_bus::Dialect::service_bus &&
+           std::holds_alternative<service_bus::SharedAccessKey>(broker.credentials) &&
+           !(broker.is_emulator && settings.queue_management.empty()) &&
+           broker.entity.find('/') == std::string::npos; // a subscription is not made by itself
+}
+
+service_bus::QueueAdministration administration(const service_bus::Broker& broker, const Settings& settings)
+{
+    return service_bus::QueueAdministration{broker, settings.queue_management, settings.queue_certificates};
+}
+
+void create_if_missing(const service_bus::Broker& broker, const Settings& settings, const Log& log)
+{
+    if (!can_manage(broker, settings)) return;
+    const std::string queue = "queue '" + broker.entity + "'";
+    try {
+        switch (administration(broker, settings).create_if_missing({settings.queue_has_sessions, {}})) {
+        case service_bus::QueueCreation::created: log(queue + " created"); break;
+        case service_bus::QueueCreation::existed: break;
+        case service_bus::QueueCreation::not_allowed:
+            log(queue + " is not created if it is missing: the key has no right to Manage");
+            break;
+        }
+    } catch (const escqrs::TransportError& error) {
+        log(queue + " may be missing: " + error.what()); // if it is, readiness says so
+    }
+}
+
+} // namespace
+
+service_bus::QueueSettings broker_settings(const Settings& settings, const Log& log)
+{
+    service_bus::QueueSettings queue;
+    queue.connection.broker = broker_of(settings);
+    queue.connection.certificate_authorities = settings.queue_certificates;
+    queue.connection.log = log;
+    queue.receiver.sessions = settings.queue_has_sessions;
+    using enum service_bus::QueueUse;
+    queue.use = settings.role == Role::web ? send : settings.role == Role::worker ? receive : both;
+    create_if_missing(queue.connection.broker, settings, log);
+    return queue;
+}
+
+void add_queue_gauges(web::Metrics& metrics, const Settings& settings, service_bus::MessageQueue& queue)
+{
+    const auto flag = [&queue](bool service_bus::QueueHealth::*member) {
+        return [&queue, member] { return queue.health().*member ? 1.0 : 0.0; };
+    };
+    metrics.gauge("conference_queue_connected", "1 while there is a connection to the broker.",
+                  flag(&service_bus::QueueHealth::connected));
+    metrics.gauge("conference_queue_authorised", "1 while the broker has taken our token.",
+                  flag(&service_bus::QueueHealth::authorised));
+    metrics.gauge("conference_queue_attached", "1 while the broker lets us send and receive.",
+                  flag(&service_bus::QueueHealth::attached));
+    metrics.gauge("conference_queue_connections", "Connections made to the broker so far.",
+                  [&queue] { return static_cast<double>(queue.health().connections); });
+    const auto broker = broker_of(settings);
+    if (!can_manage(broker, settings)) return;
+    const auto manager = std::make_shared<service_bus::QueueAdministration>(administration(broker, settings));
+    metrics.gauge("conference_queue_messages", "Messages waiting on the queue or being handled.", [manager] {
+        const auto counts = manager->counts();
+        return static_cast<double>(counts.active + counts.scheduled);
+    });
+    metrics.gauge("conference_dead_letters", "Messages put aside.",
+                  [manager] { return static_cast<double>(manager->counts().dead_lettered); });
+}
+
+} // namespace conference

@@ -1,0 +1,67 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include "application/settings.hpp"
+#include "application/storage.hpp"
+#include "service_bus/message_queue.hpp"
+#include "web/metrics.hpp"
+
+#include <escqrs/in_memory/message_queue.hpp>
+#include <escqrs/sqlite/message_queue.hpp>
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+// The queue between the roles, whatever it is: the one place that knows each kind.
+namespace conference {
+
+using Log = std::function<void(std::string_view)>;
+
+/// What to do with a broker's queue follows from the settings; it is created if it is missing and the key may do so.
+/// @throws SettingsError if the connection string does not make sense
+service_bus::QueueSettings broker_settings(const Settings& settings, const Log& log);
+
+/// What keeps messages from going; nothing if they can.
+template <class Queue>
+std::optional<std::string> problem_of(Queue& queue)
+{
+    (void)queue.counts(); // throws what is wrong
+    return std::nullopt;
+}
+inline std::optional<std::string> problem_of(service_bus::MessageQueue& queue) { return queue.health().problem(); }
+
+/// Adds what there is to tell of the queue's state. `queue` must live as long as `metrics`.
+template <class Queue>
+void add_queue_gauges(web::Metrics& metrics, const Settings& /*settings*/, Queue& queue)
+{
+    metrics.gauge("conference_queue_messages", "Messages waiting on the queue or being handled.", [&queue] {
+        const auto counts = queue.counts();
+        return static_cast<double>(counts.active + counts.locked + counts.scheduled);
+    });
+    metrics.gauge("conference_dead_letters", "Messages put aside.",
+                  [&queue] { return static_cast<double>(queue.counts().dead_lettered); });
+}
+void add_queue_gauges(web::Metrics& metrics, const Settings& settings, service_bus::MessageQueue& queue);
+
+/// Opens the queue that the settings name and calls `use(queue)`, whatever its type.
+/// @throws SettingsError, escqrs::TransportError
+template <class Use>
+void with_queue(const Settings& settings, const Log& log, Use&& use)
+{
+    if (settings.queue.scheme == "memory") {
+        escqrs::in_memory::MessageQueue queue;
+        use(queue);
+    } else if (settings.queue.scheme == "broker") {
+        service_bus::MessageQueue queue{broker_settings(settings, log)};
+        use(queue);
+    } else {
+        escqrs::sqlite::MessageQueueSettings file;
+        file.database.synchronous = synchronous_of(settings);
+        escqrs::sqlite::MessageQueue queue{settings.queue.rest, {}, file};
+        use(queue);
+    }
+}
+
+} // namespace conference

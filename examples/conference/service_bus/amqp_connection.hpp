@@ -1,0 +1,221 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include "../application/jitter.hpp"
+#include "connection_string.hpp"
+#include "reconnect_delay.hpp"
+#include "recovery.hpp"
+
+#include <escqrs/clock.hpp>
+
+#include <proton/condition.h>
+#include <proton/event.h>
+#include <proton/proactor.h>
+#include <proton/types.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <unordered_set>
+#include <vector>
+
+namespace conference::service_bus {
+
+class AmqpLink;
+class CbsAuthorisation;
+
+/// What the owner of a link is told, on the connection's thread.
+class LinkEvents {
+public:
+    LinkEvents() = default;
+    LinkEvents(const LinkEvents&) = delete;
+    LinkEvents& operator=(const LinkEvents&) = delete;
+    virtual ~LinkEvents() = default;
+
+    /// The peer has attached.
+    virtual void on_attached() {}
+    /// The peer has refused or ended the link, or the connection is gone; nothing of the link can be used any more.
+    virtual void on_detached(const Condition& why) = 0;
+    /// The link's credit has changed.
+    virtual void on_flow() {}
+    /// A delivery has arrived, or the peer has told what becomes of one.
+    virtual void on_delivery(pn_delivery_t* /*delivery*/) {}
+};
+
+/// Somebody who has links on the connection; told on the connection's thread.
+class ConnectionUser {
+public:
+    ConnectionUser() = default;
+    ConnectionUser(const ConnectionUser&) = delete;
+    ConnectionUser& operator=(const ConnectionUser&) = delete;
+    virtual ~ConnectionUser() = default;
+
+    /// Links may be attached. Comes again after each loss.
+    virtual void on_ready() = 0;
+    /// The connection is gone; each link has been told before.
+    virtual void on_lost(const Condition& why) = 0;
+    /// Some time has passed; comes about ten times a second.
+    virtual void on_tick(escqrs::Timestamp /*now*/) {}
+};
+
+struct AmqpConnectionOptions {
+    Broker broker;
+    std::vector<std::string> audiences;  ///< entity paths whose links need a token (Service Bus only)
+    std::string certificate_authorities; ///< PEM file of those trusted; empty: the system's
+    escqrs::Duration token_lifetime = std::chrono::hours{1};
+    escqrs::Duration operation_timeout = std::chrono::seconds{30}; ///< unanswered for so long: the connection is dead
+    escqrs::Duration reconnect_delay = std::chrono::milliseconds{800};
+    escqrs::Duration longest_reconnect_delay = std::chrono::minutes{1};
+    escqrs::Clock* clock = &escqrs::system_clock();
+    Jitter jitter = random_jitter();
+    std::function<void(std::string_view)> log = [](std::string_view) {};
+};
+
+/// How a connection is doing.
+struct ConnectionHealth {
+    bool connected = false;
+    bool authorised = false;
+    std::string last_error;        ///< of the last loss or refusal; stays when all is well again
+    std::uint64_t connections = 0; ///< made so far
+};
+
+/// One AMQP 1.0 connection, made anew whenever it is lost: connect, put tokens, tell the users.
+///
+/// Proton's own reconnecting is not used: it attaches the links again before there is a token, and they are refused. All
+/// that happens on the connection happens on one thread of its own; links belong to that thread.
+/// @par Thread safety  `post` and `health` may be called from any thread, everything else on the connection's thread only
+class AmqpConnection {
+public:
+    using Task = std::function<void()>;
+
+    explicit AmqpConnection(AmqpConnectionOptions options);
+
+    /// Closes the connection in good order, or not, if the peer does not answer for two seconds.
+    ~AmqpConnection();
+
+    AmqpConnection(const AmqpConnection&) = delete;
+    AmqpConnection& operator=(const AmqpConnection&) = delete;
+
+    /// Runs `task` on the connection's thread, soon. From any thread.
+    void post(Task task);
+
+    /// Runs `task` on the connection's thread and returns when it has run. From any other thread.
+    void call(const Task& task);
+
+    /// Runs `task` at `moment` or soon after it.
+    void at(escqrs::Timestamp moment, Task task);
+
+    ConnectionHealth health() const;
+
+    /// From here on `user` is told; at once, if the connection is ready.
+    void add(ConnectionUser& user);
+    void remove(ConnectionUser& user) noexcept;
+
+    bool is_ready() const noexcept { return ready_; }
+    pn_session_t* session() const noexcept { return session_; }
+    const AmqpConnectionOptions& options() const noexcept { return options_; }
+    escqrs::Timestamp now() const { return options_.clock->now(); }
+
+    /// Puts every token again, as after a refusal for lack of one.
+    void renew_tokens();
+
+    /// Gives the connection up as dead, and makes a new one.
+    void drop(const std::string& why);
+
+    void note_error(const std::string& text);
+
+private:
+    friend class AmqpLink;
+    friend class CbsAuthorisation;
+
+    struct ProactorDeleter {
+        void operator()(pn_proactor_t* proactor) const noexcept;
+    };
+
+    void run() noexcept;
+    bool dispatch(pn_event_t* event);
+    void dispatch_to_link(pn_event_t* event, int type);
+    void connect();
+    void open_connection();
+    void opened();
+    void authorised();
+    void closing(pn_condition_t* condition, ConditionSource source);
+    void lost();
+    void run_tasks();
+    void run_timers();
+    void tick();
+    void set_timeout();
+    void begin_stop();
+
+    AmqpConnectionOptions options_;
+    std::unique_ptr<pn_proactor_t, ProactorDeleter> proactor_;
+    ReconnectDelay delay_;
+
+    // of the connection's thread
+    pn_connection_t* connection_ = nullptr;
+    pn_session_t* session_ = nullptr;
+    bool ready_ = false;
+    bool stopping_ = false;
+    bool finished_ = false;
+    Condition why_lost_;
+    escqrs::Timestamp last_tick_{};
+    escqrs::Timestamp attempt_deadline_{}; ///< until when the connection must be ready
+    std::unordered_set<AmqpLink*> links_;
+    std::vector<ConnectionUser*> users_;
+    std::multimap<escqrs::Timestamp, Task> timers_;
+    std::unique_ptr<CbsAuthorisation> authorisation_;
+
+    mutable std::mutex mutex_; ///< of what follows
+    std::vector<Task> tasks_;
+    pn_connection_t* wakeable_ = nullptr;
+    ConnectionHealth health_;
+
+    std::thread thread_; ///< last: it uses all the others
+};
+
+/// One end of a link. Detaches when it goes away.
+/// @par Thread safety  on the connection's thread only
+class AmqpLink {
+public:
+    /// What to set up before the attach is sent.
+    using Setup = std::function<void(pn_link_t*)>;
+
+    enum class Direction : bool { send, receive };
+
+    /// Attaches to `address`.
+    AmqpLink(AmqpConnection& connection, Direction direction, const std::string& address, LinkEvents& events,
+             const Setup& set_up = {});
+    ~AmqpLink();
+
+    AmqpLink(const AmqpLink&) = delete;
+    AmqpLink& operator=(const AmqpLink&) = delete;
+
+    /// The link, or null once it was detached.
+    pn_link_t* get() const noexcept { return link_; }
+    bool is_attached() const noexcept { return attached_ && link_ != nullptr; }
+    /// True also after it was detached.
+    bool was_attached() const noexcept { return attached_; }
+
+    /// Detaches now; nothing more is told to the owner.
+    void close() noexcept;
+
+private:
+    friend class AmqpConnection;
+
+    void attached();
+    void detached(const Condition& why);
+
+    AmqpConnection* connection_;
+    LinkEvents* events_;
+    pn_link_t* link_ = nullptr;
+    bool attached_ = false;
+};
+
+Condition to_condition(pn_condition_t* condition);
+std::string to_text(const Condition& condition);
+
+} // namespace conference::service_bus

@@ -1,0 +1,61 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+
+namespace conference::service_bus {
+
+/// What a broker speaks on top of AMQP 1.0.
+enum class Dialect : std::uint8_t {
+    service_bus, ///< tokens on `$cbs`, locks with an end, confirmed settlement, `$management`
+    amqp10,      ///< nothing
+};
+
+struct SharedAccessKey {
+    std::string name;
+    std::string key;
+
+    friend bool operator==(const SharedAccessKey&, const SharedAccessKey&) = default;
+};
+
+/// A token that somebody else has signed: `SharedAccessSignature sr=…&sig=…&se=…&skn=…`.
+struct SharedAccessSignature {
+    std::string token;
+
+    friend bool operator==(const SharedAccessSignature&, const SharedAccessSignature&) = default;
+};
+
+struct UserPassword {
+    std::string user;
+    std::string password;
+
+    friend bool operator==(const UserPassword&, const UserPassword&) = default;
+};
+
+/// Where a broker is, and how it lets us in.
+struct Broker {
+    Dialect dialect = Dialect::service_bus;
+    std::string host;
+    std::uint16_t port = 0;
+    bool tls = true;
+    std::string entity; ///< queue, topic, or `topic/Subscriptions/name`; empty if not named
+    std::variant<std::monostate, SharedAccessKey, SharedAccessSignature, UserPassword> credentials;
+    bool is_emulator = false;
+
+    friend bool operator==(const Broker&, const Broker&) = default;
+};
+
+/// Reads a Service Bus connection string,
+/// `Endpoint=sb://host[:port]/;SharedAccessKeyName=…;SharedAccessKey=…[;EntityPath=…][;UseDevelopmentEmulator=true]`
+/// or with `SharedAccessSignature=…` for a key, or the address of a queue at another AMQP 1.0 broker,
+/// `amqp[s]://[user:password@]host[:port]/queue`, percent-encoded.
+/// @throws escqrs::TransportError naming the part, what was expected and what was found, but never a secret
+Broker parse_broker(std::string_view text);
+
+/// For people: `sb://host:port/entity`, without secrets.
+std::string to_display_text(const Broker& broker);
+
+} // namespace conference::service_bus

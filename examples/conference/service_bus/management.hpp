@@ -1,0 +1,34 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/clock.hpp>
+
+#include <proton/message.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+// Requests to an entity's `$management` node and what its answers say; no I/O.
+// See https://learn.microsoft.com/azure/service-bus-messaging/service-bus-amqp-request-response
+namespace conference::service_bus {
+
+/// @param lock_token  a UUID's text
+proton::message renew_lock_request(const std::string& lock_token);
+std::optional<escqrs::Timestamp> message_lock_end(const proton::message& answer);
+
+proton::message renew_session_lock_request(const std::string& session_id);
+std::optional<escqrs::Timestamp> session_lock_end(const proton::message& answer);
+
+/// Looks at messages without locking them.
+proton::message peek_request(std::uint64_t from_sequence_number, std::size_t at_most);
+/// The encoded messages in an answer.
+std::vector<std::vector<char>> peeked_messages(const proton::message& answer);
+
+proton::message get_session_state_request(const std::string& session_id);
+std::optional<std::string> session_state(const proton::message& answer);
+/// @param state  nothing: the session is to have none any more
+proton::message set_session_state_request(const std::string& session_id, const std::optional<std::string>& state);
+
+} // namespace conference::service_bus

@@ -1,0 +1,275 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include "message_codec.hpp"
+
+#include <escqrs/error.hpp>
+#include <escqrs/timestamp.hpp>
+
+#include <proton/annotation_key.hpp>
+#include <proton/binary.hpp>
+#include <proton/codec.h>
+#include <proton/codec/decoder.hpp>
+#include <proton/codec/vector.hpp>
+#include <proton/error.h>
+#include <proton/error.hpp>
+#include <proton/message.h>
+#include <proton/message.hpp>
+#include <proton/message_id.hpp>
+#include <proton/scalar.hpp>
+#include <proton/symbol.hpp>
+#include <proton/timestamp.hpp>
+#include <proton/value.hpp>
+
+#include <chrono>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+namespace conference::service_bus {
+namespace {
+
+using AnyProperties = std::vector<std::pair<std::string, proton::value>>;
+
+constexpr const char* scheduled_enqueue_time = "x-opt-scheduled-enqueue-time";
+constexpr const char* enqueued_time = "x-opt-enqueued-time";
+constexpr const char* sequence_number = "x-opt-sequence-number";
+constexpr const char* locked_until = "x-opt-locked-until";
+constexpr std::string_view dead_letter_reason = "DeadLetterReason";
+constexpr std::string_view dead_letter_description = "DeadLetterErrorDescription";
+constexpr std::string_view dead_lettered_at = "DeadLetteredAt";
+
+struct MessageDeleter {
+    void operator()(pn_message_t* message) const noexcept { pn_message_free(message); }
+};
+
+pn_bytes_t bytes_of(std::string_view text) { return pn_bytes(text.size(), text.data()); }
+
+pn_atom_t text_atom(std::string_view text)
+{
+    pn_atom_t atom{};
+    atom.type = PN_STRING;
+    atom.u.as_bytes = bytes_of(text);
+    return atom;
+}
+
+pn_timestamp_t milliseconds_of(escqrs::Timestamp moment)
+{
+    return std::chrono::floor<std::chrono::milliseconds>(moment.time_since_epoch()).count();
+}
+
+/// In the order given, which Proton's C++ classes do not keep.
+void put_properties(pn_data_t* map, const escqrs::MessageProperties& properties)
+{
+    if (properties.empty()) return;
+    pn_data_put_map(map);
+    pn_data_enter(map);
+    for (const auto& [name, value] : properties) {
+        pn_data_put_string(map, bytes_of(name));
+        pn_data_put_string(map, bytes_of(value));
+    }
+    pn_data_exit(map);
+}
+
+std::vector<char> encoded(pn_message_t* amqp, const escqrs::Message& message)
+{
+    std::vector<char> bytes(512 + message.body.size());
+    for (;;) {
+        std::size_t size = bytes.size();
+        const int result = pn_message_encode(amqp, bytes.data(), &size);
+        if (result == 0) {
+            bytes.resize(size);
+            return bytes;
+        }
+        if (result != PN_OVERFLOW)
+            throw escqrs::TransportError{"message '" + message.message_id + "' refused: Proton cannot encode it"};
+        bytes.resize(2 * bytes.size());
+    }
+}
+
+/// Each section of a message begins with a descriptor: a small or a large number, or a symbol.
+bool begins_with_section(const std::vector<char>& bytes)
+{
+    if (bytes.size() < 3 || bytes[0] != 0) return false;
+    const auto type = static_cast<unsigned char>(bytes[1]);
+    return type == 0x53U || type == 0x80U || type == 0xA3U || type == 0xB3U;
+}
+
+escqrs::Timestamp from_amqp(proton::timestamp moment)
+{
+    return escqrs::Timestamp{std::chrono::milliseconds{moment.milliseconds()}};
+}
+
+void require_text(const escqrs::Message& message, const std::string& field, const std::string& text)
+{
+    if (is_utf8(text)) return;
+    throw escqrs::TransportError{"message '" + (is_utf8(message.message_id) ? message.message_id : "?") +
+                                 "' refused: " + field + " is not UTF-8"};
+}
+
+void require_texts(const escqrs::Message& message)
+{
+    require_text(message, "message_id", message.message_id);
+    require_text(message, "session_id", message.session_id);
+    require_text(message, "subject", message.subject);
+    require_text(message, "correlation_id", message.correlation_id);
+    require_text(message, "content_type", message.content_type);
+    for (const auto& [name, value] : message.properties) {
+        require_text(message, "name of a property", name);
+        require_text(message, "property '" + name + "'", value);
+    }
+}
+
+/// The text of a scalar of any type.
+std::string text_of(const proton::value& value)
+{
+    switch (value.type()) {
+    case proton::NULL_TYPE: return {};
+    case proton::STRING: return proton::get<std::string>(value);
+    case proton::SYMBOL: return proton::get<proton::symbol>(value);
+    case proton::BINARY: {
+        const auto bytes = proton::get<proton::binary>(value);
+        return {bytes.begin(), bytes.end()};
+    }
+    default: return proton::to_string(value);
+    }
+}
+
+std::string text_of(const proton::message_id& id) { return id.empty() ? std::string{} : text_of(proton::value{id}); }
+
+std::string body_of(const proton::message& message)
+{
+    const proton::value& body = message.body();
+    switch (body.type()) {
+    case proton::NULL_TYPE:
+    case proton::STRING:
+    case proton::BINARY: return text_of(body);
+    default:
+        throw escqrs::TransportError{"message '" + text_of(message.id()) +
+                                     "': body: expected bytes or text, found AMQP type " +
+                                     proton::type_name(body.type())};
+    }
+}
+
+template <class T>
+std::optional<T> annotation(const proton::message& message, const char* name)
+{
+    const auto& annotations = message.message_annotations();
+    const proton::annotation_key key{proton::symbol{name}};
+    if (!annotations.exists(key)) return std::nullopt;
+    return proton::coerce<T>(annotations.get(key));
+}
+
+std::optional<escqrs::Timestamp> time_annotation(const proton::message& message, const char* name)
+{
+    const auto& annotations = message.message_annotations();
+    const proton::annotation_key key{proton::symbol{name}};
+    if (!annotations.exists(key)) return std::nullopt;
+    return from_amqp(proton::get<proton::timestamp>(annotations.get(key)));
+}
+
+void sort_out_properties(const proton::message& message, DecodedMessage& decoded)
+{
+    if (message.properties().value().empty()) return;
+    AnyProperties properties;
+    proton::get(message.properties().value(), properties);
+    for (const auto& [name, value] : properties) {
+        std::string text = text_of(value);
+        if (name == dead_letter_reason) {
+            decoded.dead_letter_reason = std::move(text);
+        } else if (name == dead_letter_description) {
+            decoded.dead_letter_description = std::move(text);
+        } else if (name == dead_lettered_at) {
+            decoded.dead_lettered_at = escqrs::parse_rfc3339(text);
+        } else if (name == original_message_id) {
+            decoded.received.message.message_id = std::move(text);
+        } else {
+            decoded.received.message.properties.emplace_back(name, std::move(text));
+        }
+    }
+}
+
+} // namespace
+
+bool is_utf8(std::string_view text) noexcept
+{
+    std::size_t at = 0;
+    while (at < text.size()) {
+        const auto byte = static_cast<unsigned char>(text[at]);
+        const std::size_t length = byte < 0x80U                    ? 1
+                                   : byte >= 0xC2U && byte < 0xE0U ? 2
+                                   : byte >= 0xE0U && byte < 0xF0U ? 3
+                                   : byte >= 0xF0U && byte < 0xF5U ? 4
+                                                                   : 0;
+        if (length == 0 || at + length > text.size()) return false;
+        for (std::size_t next = 1; next < length; ++next) {
+            if ((static_cast<unsigned char>(text[at + next]) & 0xC0U) != 0x80U) return false;
+        }
+        const auto second = length > 1 ? static_cast<unsigned char>(text[at + 1]) : 0U;
+        if ((byte == 0xE0U && second < 0xA0U) || (byte == 0xEDU && second >= 0xA0U) ||
+            (byte == 0xF0U && second < 0x90U) || (byte == 0xF4U && second >= 0x90U))
+            return false;
+        at += length;
+    }
+    return true;
+}
+
+std::vector<char> encode_message(const escqrs::Message& message, const std::string& wire_message_id,
+                                 const std::string& default_session, Dialect dialect)
+{
+    require_texts(message);
+    const std::string& session = message.session_id.empty() ? default_session : message.session_id;
+    const std::unique_ptr<pn_message_t, MessageDeleter> amqp{pn_message()};
+    pn_message_set_durable(amqp.get(), true);
+    pn_message_set_inferred(amqp.get(), true); // bytes become a data section
+    pn_message_set_id(amqp.get(), text_atom(wire_message_id));
+    if (!session.empty()) pn_message_set_group_id(amqp.get(), session.c_str());
+    if (!message.subject.empty()) pn_message_set_subject(amqp.get(), message.subject.c_str());
+    if (!message.correlation_id.empty()) pn_message_set_correlation_id(amqp.get(), text_atom(message.correlation_id));
+    if (!message.content_type.empty()) pn_message_set_content_type(amqp.get(), message.content_type.c_str());
+    pn_data_put_binary(pn_message_body(amqp.get()), bytes_of(message.body));
+    if (message.scheduled_enqueue_time) {
+        if (dialect == Dialect::amqp10)
+            throw escqrs::TransportError{"message '" + message.message_id +
+                                         "' refused: plain AMQP 1.0 has no scheduled enqueue time"};
+        pn_data_t* const annotations = pn_message_annotations(amqp.get());
+        pn_data_put_map(annotations);
+        pn_data_enter(annotations);
+        pn_data_put_symbol(annotations, bytes_of(scheduled_enqueue_time));
+        pn_data_put_timestamp(annotations, milliseconds_of(*message.scheduled_enqueue_time));
+        pn_data_exit(annotations);
+    }
+    escqrs::MessageProperties properties = message.properties;
+    if (wire_message_id != message.message_id) properties.emplace_back(original_message_id, message.message_id);
+    put_properties(pn_message_properties(amqp.get()), properties);
+    return encoded(amqp.get(), message);
+}
+
+DecodedMessage decode_message(const std::vector<char>& bytes, const std::string& default_session)
+{
+    if (!begins_with_section(bytes)) throw escqrs::TransportError{"not an AMQP message: it begins with no section"};
+    try {
+        proton::message amqp;
+        amqp.decode(bytes);
+        DecodedMessage decoded;
+        auto& received = decoded.received;
+        received.message.message_id = text_of(amqp.id());
+        received.message.session_id = amqp.group_id();
+        if (received.message.session_id == default_session) received.message.session_id.clear();
+        received.message.subject = amqp.subject();
+        received.message.correlation_id = text_of(amqp.correlation_id());
+        received.message.content_type = amqp.content_type();
+        received.message.body = body_of(amqp);
+        received.message.scheduled_enqueue_time = time_annotation(amqp, scheduled_enqueue_time);
+        received.sequence_number =
+            static_cast<std::uint64_t>(annotation<std::int64_t>(amqp, sequence_number).value_or(0));
+        received.delivery_count = amqp.delivery_count() + 1;
+        received.enqueued_at = time_annotation(amqp, enqueued_time).value_or(escqrs::Timestamp{});
+        received.locked_until = time_annotation(amqp, locked_until).value_or(escqrs::Timestamp::max());
+        decoded.is_first_acquirer = amqp.first_acquirer();
+        sort_out_properties(amqp, decoded);
+        return decoded;
+    } catch (const proton::error& error) {
+        throw escqrs::TransportError{std::string{"not an AMQP message: "} + error.what()};
+    }
+}
+
+} // namespace conference::service_bus

@@ -1,0 +1,44 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include "connection_string.hpp"
+
+#include <escqrs/messaging.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace conference::service_bus {
+
+/// Name of the application property that carries the message id of a message that was given back from the dead letters: the
+/// queue knows it under another id, or it would drop it as a duplicate.
+inline constexpr const char* original_message_id = "escqrs-original-message-id";
+
+/// What a message on the wire says, beside what `escqrs::ReceivedMessage` has room for.
+struct DecodedMessage {
+    escqrs::ReceivedMessage received; ///< without lock token
+    std::string dead_letter_reason;
+    std::string dead_letter_description;
+    std::optional<escqrs::Timestamp> dead_lettered_at;
+    bool is_first_acquirer = true; ///< false: it may have been delivered before
+};
+
+/// Encodes a message as AMQP 1.0 has it: texts in the properties section, named texts as application properties, the body
+/// as one data section.
+/// @param wire_message_id  the id that the queue is to see
+/// @param default_session  session of a message that has none; empty: it goes without
+/// @throws TransportError if a text is not UTF-8, or the dialect has no word for a part of it
+std::vector<char> encode_message(const escqrs::Message& message, const std::string& wire_message_id,
+                                 const std::string& default_session, Dialect dialect);
+
+/// Decodes a message. Application properties that are no texts become texts.
+/// @param default_session  session that stands for none
+/// @throws escqrs::TransportError if the bytes are no message, or its body is neither bytes nor text
+DecodedMessage decode_message(const std::vector<char>& bytes, const std::string& default_session);
+
+/// True if AMQP may carry it as a string.
+bool is_utf8(std::string_view text) noexcept;
+
+} // namespace conference::service_bus

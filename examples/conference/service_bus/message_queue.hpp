@@ -1,0 +1,91 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include "amqp_connection.hpp"
+#include "dead_letter_queue.hpp"
+#include "message_receiver.hpp"
+#include "message_sender.hpp"
+
+#include <escqrs/messaging.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+namespace conference::service_bus {
+
+/// What a process does with a queue; each needs its right: Send or Listen.
+enum class QueueUse : std::uint8_t { send, receive, both };
+
+struct QueueSettings {
+    AmqpConnectionOptions connection; ///< its audiences follow from the queue
+    SenderOptions sender;
+    ReceiverOptions receiver;
+    QueueUse use = QueueUse::both;
+    /// Session of messages that have none: a queue that requires sessions does not take them otherwise.
+    std::string default_session = "-";
+};
+
+/// How the way to the queue is.
+struct QueueHealth {
+    bool connected = false;
+    bool authorised = false;
+    bool attached = false;
+    std::string last_error; ///< the last there was; stays when all is well again
+    std::uint64_t connections = 0;
+
+    /// What is wrong now, for people; nothing if messages can go.
+    std::optional<std::string> problem() const;
+};
+
+/// A queue on Azure Service Bus, or on another AMQP 1.0 broker: sender, receiver and dead letters over one connection.
+/// @par Thread safety  any thread
+class MessageQueue {
+public:
+    /// Returns at once; the connection is made, and made again, in the background.
+    explicit MessageQueue(QueueSettings settings);
+
+    void send(std::span<const escqrs::Message> messages) { sender().send(messages); }
+
+    std::vector<escqrs::ReceivedMessage> receive(std::size_t at_most, escqrs::Duration wait, std::stop_token stop)
+    {
+        return receiver().receive(at_most, wait, std::move(stop));
+    }
+    void settle(const escqrs::ReceivedMessage& message, const escqrs::Disposition& disposition)
+    {
+        receiver().settle(message, disposition);
+    }
+    std::vector<escqrs::SettlementResult> settle(std::span<const escqrs::Settlement> settlements)
+    {
+        return receiver().settle(settlements);
+    }
+    void renew_lock(escqrs::ReceivedMessage& message) { receiver().renew_lock(message); }
+
+    std::vector<escqrs::DeadLetteredMessage> dead_letters(std::uint64_t after, std::size_t at_most)
+    {
+        return dead_letter_queue().dead_letters(after, at_most);
+    }
+    bool resubmit(const std::string& message_id) { return dead_letter_queue().resubmit(message_id); }
+
+    QueueHealth health() const;
+
+private:
+    MessageSender& sender();
+    MessageReceiver& receiver();
+    DeadLetterQueue& dead_letter_queue();
+
+    AmqpConnection connection_;
+    std::optional<MessageSender> sender_;
+    std::optional<MessageReceiver> receiver_;
+    std::optional<DeadLetterQueue> dead_letters_;
+};
+
+static_assert(escqrs::MessageSender<MessageQueue>);
+static_assert(escqrs::MessageReceiver<MessageQueue>);
+static_assert(escqrs::DeadLetterQueue<MessageQueue>);
+
+} // namespace conference::service_bus

@@ -1,0 +1,610 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include "message_receiver.hpp"
+
+#include "lock_renewal.hpp"
+#include "lock_token.hpp"
+
+#include <escqrs/detail/message_queue_rules.hpp>
+#include <escqrs/error.hpp>
+
+#include <proton/delivery.h>
+#include <proton/disposition.h>
+
+#include <algorithm>
+#include <chrono>
+#include <iterator>
+#include <utility>
+
+namespace conference::service_bus {
+namespace {
+
+constexpr std::string_view no_session_available = "com.microsoft:timeout";
+/// What a broker may take to say that nothing more comes; then the link is given up.
+constexpr std::chrono::milliseconds drain_patience{1000};
+constexpr std::size_t most_counted_deliveries = 100'000;
+
+bool is_lock_lost(const Condition& why)
+{
+    return why.name == "com.microsoft:session-lock-lost" || why.name == "com.microsoft:message-lock-lost";
+}
+
+} // namespace
+
+MessageReceiver::MessageReceiver(AmqpConnection& connection, std::string address, ReceiverOptions options)
+    : connection_{&connection}, address_{std::move(address)}, options_{std::move(options)},
+      renewer_{connection, address_}, delay_{connection.options().reconnect_delay,
+                                             connection.options().longest_reconnect_delay, connection.options().jitter}
+{
+    if (!confirms()) options_.sessions = false;
+    connection_->call([this] { connection_->add(*this); });
+}
+
+MessageReceiver::~MessageReceiver()
+{
+    connection_->call([this] {
+        connection_->remove(*this);
+        for (HeldMessage* const held : held_.all()) {
+            ask_for_release(held->delivery);
+            pn_delivery_settle(held->delivery);
+        }
+        links_.clear();
+    });
+}
+
+std::vector<escqrs::ReceivedMessage> MessageReceiver::receive(std::size_t at_most, escqrs::Duration wait,
+                                                              std::stop_token stop)
+{
+    if (at_most == 0 || stop.stop_requested()) return {};
+    const escqrs::Timestamp deadline = escqrs::detail::later_by(connection_->now(), wait);
+    const auto call = std::make_shared<ReceiveCall>(at_most, deadline);
+    connection_->post([this, call] {
+        calls_.push_back(call);
+        recruit(call);
+    });
+    std::unique_lock lock{mutex_};
+    const auto is_done = [&] { return call->is_done; };
+    if (!connection_options().clock->wait_for(lock, changed_, wait, stop, is_done)) {
+        lock.unlock();
+        connection_->post([this, call] { conclude(call); });
+        lock.lock();
+        changed_.wait(lock, is_done);
+    }
+    if (call->messages.empty() && !call->error.empty() && !stop.stop_requested())
+        throw escqrs::TransportError{"receiving from '" + address_ + "': " + call->error};
+    return std::move(call->messages);
+}
+
+void MessageReceiver::settle(const escqrs::ReceivedMessage& message, const escqrs::Disposition& disposition)
+{
+    const escqrs::Settlement settlement{message, disposition};
+    if (settle(std::span{&settlement, 1}).front() == escqrs::SettlementResult::lock_lost)
+        escqrs::detail::throw_lock_lost(message);
+}
+
+std::vector<escqrs::SettlementResult> MessageReceiver::settle(std::span<const escqrs::Settlement> settlements)
+{
+    escqrs::MessageQueueOptions limits;
+    limits.max_message_size = options_.max_message_size;
+    for (const auto& settlement : settlements)
+        escqrs::detail::check_disposition(settlement.message, settlement.disposition, limits);
+    if (settlements.empty()) return {};
+    SettleCall call;
+    call.results.assign(settlements.size(), escqrs::SettlementResult::lock_lost);
+    call.pending = settlements.size() + 1; // one more, for as long as they are being begun
+    connection_->post([&] { begin(settlements, call); });
+    // It ends with the broker's answers, or with the connection that does not bring them in its time.
+    std::unique_lock lock{mutex_};
+    changed_.wait(lock, [&] { return call.pending == 0; });
+    if (!call.error.empty())
+        throw escqrs::TransportError{"settling messages of '" + address_ + "': outcome unknown: " + call.error};
+    return std::move(call.results);
+}
+
+void MessageReceiver::renew_lock(escqrs::ReceivedMessage& message)
+{
+    std::optional<escqrs::Timestamp> locked_until;
+    std::string error;
+    bool is_done = false;
+    const auto finish_with = [&](std::optional<escqrs::Timestamp> until, std::string why) {
+        const std::scoped_lock lock{mutex_};
+        locked_until = until;
+        error = std::move(why);
+        is_done = true;
+        changed_.notify_all();
+    };
+    connection_->post([&] {
+        HeldMessage* const held = held_.find(message);
+        if (held == nullptr) return finish_with(std::nullopt, {});
+        if (!confirms()) return finish_with(held->locked_until, {}); // it has no end
+        const auto renewed = [&, token = held->token](std::optional<escqrs::Timestamp> until, const Condition& why) {
+            if (until) note_renewed(token, *until);
+            const bool unknown = !until && !is_lock_lost(why) && why.name.empty();
+            finish_with(until, unknown ? to_text(why) : std::string{});
+        };
+        if (held->link->has_session()) renewer_.renew_session(held->link->session_id(), renewed);
+        else renewer_.renew_message(held->token, renewed);
+    });
+    std::unique_lock lock{mutex_};
+    changed_.wait(lock, [&] { return is_done; });
+    if (!error.empty()) throw escqrs::TransportError{"renewing a lock of '" + address_ + "': " + error};
+    if (!locked_until) escqrs::detail::throw_lock_lost(message);
+    message.locked_until = *locked_until;
+}
+
+void MessageReceiver::release(std::span<const escqrs::ReceivedMessage> messages)
+{
+    connection_->call([&] {
+        for (const auto& message : messages) {
+            HeldMessage* const held = held_.find(message);
+            if (held == nullptr) continue;
+            ReceiveLink& link = *held->link;
+            pn_delivery_set_context(held->delivery, nullptr);
+            give_back(link, held->delivery);
+            held_.erase(*held);
+            close_if_unused(link);
+        }
+    });
+}
+
+// --- receiving ---
+
+void MessageReceiver::on_ready()
+{
+    for (const CallPointer& call : std::vector{calls_}) recruit(call);
+}
+
+/// Sets links to work for a call that has none.
+void MessageReceiver::recruit(const CallPointer& call)
+{
+    if (call->is_done || call->is_concluding || call->links > 0 || !connection_->is_ready()) return;
+    // Messages without a session, and those of the session that stands for none, are independent of each other: their link
+    // may hand out more while some are held.
+    for (const auto& link : links_) {
+        const bool is_shared = !options_.sessions || link->session_id() == options_.default_session;
+        if (!is_shared || !link->is_open() || link->call != nullptr) continue;
+        link->call = call.get();
+        link->is_waiting = true;
+        ++call->links;
+        ++call->waiting;
+        if (!confirms()) take_early_ones(call);
+        ask_all(*link);
+        if (!options_.sessions) return check(call);
+    }
+    ReceiveLinkOwner& owner = *this;
+    if (options_.sessions) accept_sessions(call, 1);
+    else enlist(call, std::make_unique<ReceiveLink>(*connection_, address_, owner));
+}
+
+void MessageReceiver::accept_sessions(const CallPointer& call, std::size_t more)
+{
+    const escqrs::Duration wait = std::clamp<escqrs::Duration>(
+        call->deadline - connection_->now(), std::chrono::milliseconds{1}, connection_options().operation_timeout);
+    ReceiveLinkOwner& owner = *this;
+    for (; more > 0 && call->share.left() > 0 && call->links < options_.max_sessions; --more)
+        enlist(call, std::make_unique<ReceiveLink>(*connection_, address_, wait, owner));
+}
+
+void MessageReceiver::enlist(const CallPointer& call, std::unique_ptr<ReceiveLink> link)
+{
+    link->call = call.get();
+    link->is_waiting = true;
+    ++call->links;
+    ++call->waiting;
+    links_.push_back(std::move(link));
+}
+
+/// Asks for the call's whole share of what the link has.
+void MessageReceiver::ask_all(ReceiveLink& link)
+{
+    if (!confirms()) {
+        const std::size_t missing = link.call->at_most - std::min(link.call->at_most, link.call->messages.size());
+        if (missing > link.credit()) link.ask(missing - link.credit());
+        return;
+    }
+    std::size_t credit = 0;
+    do credit += link.call->share.take();
+    while (!link.has_session() && link.call->share.left() > 0);
+    link.ask(credit);
+}
+
+void MessageReceiver::on_link_open(ReceiveLink& link)
+{
+    attached_ = true;
+    delay_.reset();
+    const CallPointer call = call_of(link);
+    if (!call) return close_if_unused(link);
+    if (confirms()) stop_waiting(link);
+    link.locked_at = connection_->now();
+    link.renew_until = link.locked_at + options_.max_lock_renewal;
+    if (call->share.left() == 0) { // others have found enough meanwhile
+        leave(link);
+        close_if_unused(link);
+        return check(call);
+    }
+    ask_all(link);
+    call->linger_until = connection_->now() + options_.linger;
+    if (options_.sessions) accept_sessions(call, 2); // where there is one there may be more
+}
+
+void MessageReceiver::on_message(ReceiveLink& link, pn_delivery_t* delivery, const std::vector<char>& bytes)
+{
+    pn_delivery_set_context(delivery, nullptr);
+    const CallPointer call = call_of(link);
+    if (!call && confirms()) return give_back(link, delivery); // nobody asks any more
+    auto received = take(link, delivery, bytes);
+    if (!confirms()) {
+        if (received) early_.push_back(std::move(*received));
+        if (!call) return;
+        take_early_ones(call);
+        return check(call);
+    }
+    if (received) call->messages.push_back(std::move(*received));
+    else call->share.give_back(1);
+    stop_waiting(link);
+    if (link.credit() == 0) on_link_idle(link);
+    else link.drain();
+}
+
+/// Plain AMQP 1.0 cannot be relied on to take credit back. What comes after its call waits for the next one.
+void MessageReceiver::take_early_ones(const CallPointer& call)
+{
+    while (!early_.empty() && !call->is_full()) {
+        if (held_.contains(early_.front().lock_token)) call->messages.push_back(std::move(early_.front()));
+        early_.pop_front();
+    }
+    call->linger_until = connection_->now() + options_.linger;
+}
+
+/// Holds a message that has arrived; nothing if nobody may handle it.
+std::optional<escqrs::ReceivedMessage> MessageReceiver::take(ReceiveLink& link, pn_delivery_t* delivery,
+                                                             const std::vector<char>& bytes)
+{
+    const escqrs::Timestamp now = connection_->now();
+    try {
+        DecodedMessage decoded = decode_message(bytes, options_.default_session);
+        escqrs::ReceivedMessage& received = decoded.received;
+        if (link.has_session()) received.locked_until = link.locked_until;
+        if (received.locked_until <= now) { // whoever handled it would be one of two
+            give_back(link, delivery);
+            return std::nullopt;
+        }
+        HeldMessage held;
+        const pn_delivery_tag_t tag = pn_delivery_tag(delivery);
+        held.token =
+            confirms() ? text_of_delivery_tag({tag.start, tag.size}) : "delivery-" + std::to_string(++last_token_);
+        if (!confirms()) received.delivery_count = count_delivery(decoded);
+        held.message_id = received.message.message_id;
+        held.session_id = received.message.session_id;
+        held.sequence_number = received.sequence_number;
+        held.locked_until = received.locked_until;
+        held.locked_at = now;
+        held.renew_until = now + options_.max_lock_renewal;
+        held.link = &link;
+        held.delivery = delivery;
+        received.lock_token = held.token;
+        received.lock_lost = held.lock_lost.get_token();
+        HeldMessage& added = held_.add(std::move(held));
+        pn_delivery_set_context(delivery, &added);
+        return std::move(received);
+    } catch (const std::exception& error) {
+        // Nobody can handle it; the others of its session are not to wait for it.
+        connection_options().log("service bus: dead-lettered a message of '" + address_ + "': " + error.what());
+        ask_for(delivery, escqrs::DeadLetter{"UndecodableMessage", error.what()}, now);
+        if (!confirms()) {
+            pn_delivery_settle(delivery);
+            --link.unsettled;
+        }
+        return std::nullopt;
+    }
+}
+
+/// Without counting a delivery.
+void MessageReceiver::give_back(ReceiveLink& link, pn_delivery_t* delivery)
+{
+    ask_for_release(delivery);
+    if (confirms()) return;
+    pn_delivery_settle(delivery);
+    --link.unsettled;
+}
+
+std::uint32_t MessageReceiver::count_delivery(const DecodedMessage& decoded)
+{
+    if (deliveries_.size() >= most_counted_deliveries) deliveries_.clear();
+    std::uint32_t& count = deliveries_[decoded.received.message.message_id];
+    count = std::max({count + 1, decoded.received.delivery_count, decoded.is_first_acquirer ? 1U : 2U});
+    return count;
+}
+
+void MessageReceiver::on_link_idle(ReceiveLink& link)
+{
+    const CallPointer call = call_of(link);
+    if (!call) return;
+    leave(link);
+    close_if_unused(link);
+    check(call);
+}
+
+void MessageReceiver::leave(ReceiveLink& link)
+{
+    if (confirms()) link.call->share.give_back(link.withdraw_credit());
+    stop_waiting(link);
+    --link.call->links;
+    link.call = nullptr;
+}
+
+void MessageReceiver::stop_waiting(ReceiveLink& link)
+{
+    if (std::exchange(link.is_waiting, false)) --link.call->waiting;
+}
+
+void MessageReceiver::check(const CallPointer& call)
+{
+    if (call->is_done) return;
+    if (call->is_concluding) {
+        if (call->links == 0) finish(call);
+    } else if (call->is_full()) {
+        conclude(call);
+    } else if (!call->messages.empty() && call->collecting() == 0) {
+        if (call->waiting == 0) return conclude(call);
+        linger(call);
+    } else if (call->links == 0) {
+        recruit(call);
+    }
+}
+
+/// Waits a little for further sessions; each that comes extends the wait.
+void MessageReceiver::linger(const CallPointer& call)
+{
+    if (std::exchange(call->is_lingering, true)) return;
+    connection_->at(call->linger_until, [this, call] {
+        call->is_lingering = false;
+        if (call->is_done || call->is_concluding || call->collecting() > 0) return;
+        if (connection_->now() < call->linger_until) linger(call);
+        else conclude(call);
+    });
+}
+
+/// Lets the call end: withdraws what it has asked for, and waits for what may be on its way.
+void MessageReceiver::conclude(const CallPointer& call)
+{
+    if (call->is_done || std::exchange(call->is_concluding, true)) return;
+    bool must_wait = false;
+    for (auto at = links_.begin(); at != links_.end();) {
+        ReceiveLink& link = **at++;
+        if (link.call != call.get()) continue;
+        if (!confirms() && link.is_open()) {
+            leave(link);
+        } else if (!link.is_open()) {
+            leave(link);
+            close(link);
+        } else {
+            link.drain();
+            must_wait = true;
+        }
+    }
+    check(call);
+    if (!must_wait) return;
+    connection_->at(connection_->now() + drain_patience, [this, call] {
+        // Brokers differ in whether they answer. What still comes on such a link is given back.
+        for (auto at = links_.begin(); at != links_.end();) {
+            ReceiveLink& link = **at++;
+            if (link.call != call.get()) continue;
+            leave(link);
+            if (link.unsettled == 0) close(link);
+        }
+        check(call);
+    });
+}
+
+void MessageReceiver::finish(const CallPointer& call)
+{
+    std::erase(calls_, call);
+    std::erase_if(call->messages, [this](const auto& message) { return !held_.contains(message.lock_token); });
+    std::ranges::stable_sort(call->messages, {}, &escqrs::ReceivedMessage::sequence_number);
+    if (call->messages.empty() && call->error.empty() && !connection_->is_ready()) {
+        call->error = connection_->health().last_error;
+        if (call->error.empty()) call->error = "not connected yet";
+    }
+    const std::scoped_lock lock{mutex_};
+    call->is_done = true;
+    changed_.notify_all();
+}
+
+void MessageReceiver::on_link_closed(ReceiveLink& link, const Condition& why)
+{
+    early_.clear();
+    for (HeldMessage* const held : held_.of(link)) {
+        held->lock_lost.request_stop();
+        // The broker may have done it before the link was gone. Once the lock was lost, it has not.
+        const bool is_unknown = held->settle_call != nullptr && !is_lock_lost(why);
+        resolve(*held, escqrs::SettlementResult::lock_lost, is_unknown ? to_text(why) : std::string{});
+    }
+    const CallPointer call = call_of(link);
+    if (call) leave(link);
+    const bool was_open = link.was_open();
+    close(link);
+    if (!call) return;
+    if (!connection_->is_ready() || call->is_concluding) return check(call);
+    if (why.name == no_session_available) {
+        attached_ = true;
+        return check(call);
+    }
+    retry_later(call, why, was_open);
+}
+
+void MessageReceiver::retry_later(const CallPointer& call, const Condition& why, bool was_open)
+{
+    connection_->note_error("'" + address_ + "': " + to_text(why));
+    Recovery recovery = recovery_for(why.name, ConditionSource::broker);
+    if (is_lock_lost(why)) recovery = Recovery::reattach_link;
+    if (recovery == Recovery::put_token_and_retry_once) {
+        recovery = std::exchange(call->has_renewed_tokens, true) ? Recovery::fail : Recovery::reattach_link;
+        connection_->renew_tokens();
+    }
+    if (recovery == Recovery::reconnect) return connection_->drop(to_text(why));
+    if (recovery == Recovery::fail) {
+        attached_ = false;
+        call->error = to_text(why);
+        return conclude(call);
+    }
+    const escqrs::Duration wait =
+        std::max(was_open ? escqrs::Duration::zero() : delay_.next(), least_delay_for(why.name));
+    connection_->at(connection_->now() + wait, [this, call] { check(call); });
+}
+
+MessageReceiver::CallPointer MessageReceiver::call_of(const ReceiveLink& link) const
+{
+    const auto found = std::ranges::find(calls_, link.call, &CallPointer::get);
+    return found == calls_.end() ? nullptr : *found;
+}
+
+// --- settling ---
+
+void MessageReceiver::begin(std::span<const escqrs::Settlement> settlements, SettleCall& call)
+{
+    std::size_t decided = 0;
+    for (std::size_t index = 0; index < settlements.size(); ++index) {
+        if (held_.find(settlements[index].message) == nullptr) ++decided; // lost
+        else begin_one(settlements[index], call, index);
+    }
+    const std::scoped_lock lock{mutex_};
+    call.pending -= decided + 1;
+    if (call.pending == 0) changed_.notify_all();
+}
+
+void MessageReceiver::begin_one(const escqrs::Settlement& settlement, SettleCall& call, std::size_t index)
+{
+    HeldMessage& held = *held_.find(settlement.message);
+    held.settle_call = &call;
+    held.settle_index = index;
+    const Outcome outcome = held.asked = outcome_of(settlement.disposition);
+    if (!confirms() && outcome == Outcome::abandon) ask_for_release(held.delivery);
+    else ask_for(held.delivery, settlement.disposition, connection_->now());
+    if (outcome == Outcome::abandon && !held.session_id.empty()) give_back_later_ones(held);
+    if (confirms()) return;
+    if (outcome != Outcome::abandon) deliveries_.erase(held.message_id);
+    pn_delivery_settle(held.delivery);
+    --held.link->unsettled;
+    resolve(held, escqrs::SettlementResult::settled, {});
+}
+
+/// The later messages of a session are not to be handled before the one that was abandoned.
+void MessageReceiver::give_back_later_ones(const HeldMessage& abandoned)
+{
+    for (HeldMessage* const held : held_.of(*abandoned.link)) {
+        const bool is_later = held->sequence_number > abandoned.sequence_number ||
+                              (!confirms() && held != &abandoned && held->session_id == abandoned.session_id);
+        if (!is_later || held->settle_call != nullptr || held->session_id != abandoned.session_id) continue;
+        pn_delivery_set_context(held->delivery, nullptr);
+        give_back(*held->link, held->delivery);
+        held->lock_lost.request_stop();
+        held_.erase(*held);
+    }
+}
+
+void MessageReceiver::on_settled(ReceiveLink& link, pn_delivery_t* delivery)
+{
+    auto* const held = static_cast<HeldMessage*>(pn_delivery_get_context(delivery));
+    const Answer answer = held != nullptr ? answer_to(held->asked, delivery) : Answer::done;
+    const Condition why = to_condition(pn_disposition_condition(pn_delivery_remote(delivery)));
+    --link.unsettled;
+    pn_delivery_settle(delivery);
+    if (held != nullptr) {
+        using enum escqrs::SettlementResult;
+        resolve(*held, answer == Answer::done ? settled : lock_lost, answer == Answer::refused ? to_text(why) : "");
+    }
+    close_if_unused(link);
+}
+
+/// Ends the holding of a message, and tells whoever has decided about it.
+void MessageReceiver::resolve(HeldMessage& held, escqrs::SettlementResult result, const std::string& error)
+{
+    SettleCall* const call = held.settle_call;
+    const std::size_t index = held.settle_index;
+    if (result == escqrs::SettlementResult::lock_lost) held.lock_lost.request_stop();
+    held_.erase(held);
+    if (call == nullptr) return;
+    const std::scoped_lock lock{mutex_};
+    call->results[index] = result;
+    if (!error.empty()) call->error = error;
+    if (--call->pending == 0) changed_.notify_all();
+}
+
+// --- locks ---
+
+void MessageReceiver::on_tick(escqrs::Timestamp now)
+{
+    renewer_.tick(now);
+    if (confirms()) renew_locks(now);
+}
+
+void MessageReceiver::renew_locks(escqrs::Timestamp now)
+{
+    for (const auto& link : links_) {
+        if (!link->has_session() || link->unsettled == 0 || link->is_renewing || !link->is_open()) continue;
+        const auto due = next_renewal(link->locked_at, link->locked_until, link->renew_until);
+        if (due && *due <= now) renew_session_of(*link);
+    }
+    for (HeldMessage* const held : held_.all()) {
+        const escqrs::Timestamp until = held->link->has_session() ? held->link->locked_until : held->locked_until;
+        if (now >= until) held->lock_lost.request_stop();
+        if (held->link->has_session() || held->is_renewing || held->settle_call != nullptr) continue;
+        const auto due = next_renewal(held->locked_at, held->locked_until, held->renew_until);
+        if (due && *due <= now) renew_message(*held);
+    }
+}
+
+void MessageReceiver::renew_session_of(ReceiveLink& link)
+{
+    link.is_renewing = true;
+    renewer_.renew_session(link.session_id(), [this, session = link.session_id()](auto until, const Condition&) {
+        const auto found = std::ranges::find_if(
+            links_, [&](const auto& each) { return each->has_session() && each->session_id() == session; });
+        if (found == links_.end()) return;
+        (*found)->is_renewing = false;
+        (*found)->locked_at = connection_->now();
+        if (until) (*found)->locked_until = *until;
+    });
+}
+
+void MessageReceiver::note_renewed(const std::string& token, escqrs::Timestamp until)
+{
+    HeldMessage* const held = held_.find(token);
+    if (held == nullptr) return;
+    held->locked_at = held->link->locked_at = connection_->now();
+    held->locked_until = held->link->locked_until = until;
+}
+
+void MessageReceiver::renew_message(HeldMessage& held)
+{
+    held.is_renewing = true;
+    renewer_.renew_message(held.token, [this, token = held.token](auto until, const Condition& why) {
+        HeldMessage* const still_held = held_.find(token);
+        if (still_held == nullptr) return;
+        still_held->is_renewing = false;
+        still_held->locked_at = connection_->now();
+        if (until) still_held->locked_until = *until;
+        else if (is_lock_lost(why)) still_held->lock_lost.request_stop();
+    });
+}
+
+// --- links ---
+
+/// A session whose messages are all settled goes back to the queue, so that no session is starved.
+void MessageReceiver::close_if_unused(ReceiveLink& link)
+{
+    if (link.has_session() && link.call == nullptr && link.unsettled == 0) close(link);
+}
+
+void MessageReceiver::close(ReceiveLink& link)
+{
+    const auto found = std::ranges::find(links_, &link, &std::unique_ptr<ReceiveLink>::get);
+    if (found == links_.end()) return;
+    // It may be calling: it goes away after it has returned.
+    const std::shared_ptr<ReceiveLink> closed = std::move(*found);
+    links_.erase(found);
+    closed->close();
+    connection_->post([closed] {});
+}
+
+} // namespace conference::service_bus

@@ -1,0 +1,142 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include "amqp_connection.hpp"
+#include "held_messages.hpp"
+#include "lock_renewer.hpp"
+#include "message_codec.hpp"
+#include "receive_call.hpp"
+#include "receive_link.hpp"
+#include "reconnect_delay.hpp"
+
+#include <escqrs/messaging.hpp>
+
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace conference::service_bus {
+
+struct ReceiverOptions {
+    bool sessions = true;          ///< the queue requires sessions; false: it has none (always so with plain AMQP 1.0)
+    std::size_t max_sessions = 32; ///< that one `receive` may hold at once
+    std::string default_session;   ///< that stands for messages without one
+    escqrs::Duration linger = std::chrono::milliseconds{20}; ///< for further sessions, once there is a message
+    escqrs::Duration max_lock_renewal =
+        std::chrono::minutes{5};               ///< from receipt on; 0: locks are not renewed by itself
+    std::size_t max_message_size = 256 * 1024; ///< that abandoning with properties may not exceed
+};
+
+/// Takes messages off a queue, a subscription, or a dead-letter queue under lock: `escqrs::MessageReceiver`.
+///
+/// Nothing is prefetched: the broker is given credit for what a `receive` asked for, and none remains when it returns.
+/// Settling returns when the broker has confirmed it. Locks are renewed from receipt on, sessions' as well as messages';
+/// when one is lost, `ReceivedMessage::lock_lost` fires. With sessions, a session is held until every message that was
+/// received of it is settled, then given free for the fairness of all.
+///
+/// A lost connection loses the locks of sessions at once; their messages come again, uncounted. Messages of a queue
+/// without sessions come again when their locks have run out.
+/// Plain AMQP 1.0 has no lock times and no confirmation: settling is final when it is sent, abandoning adds no properties,
+/// and how often a message was delivered is counted here only.
+/// @par Thread safety  any thread
+class MessageReceiver final : ConnectionUser, ReceiveLinkOwner {
+public:
+    /// @param connection  must outlive the receiver
+    MessageReceiver(AmqpConnection& connection, std::string address, ReceiverOptions options = {});
+
+    /// Gives everything back that is still held.
+    ~MessageReceiver() override;
+
+    /// @throws escqrs::TransportError if the broker cannot be reached, or refuses
+    std::vector<escqrs::ReceivedMessage> receive(std::size_t at_most, escqrs::Duration wait, std::stop_token stop);
+
+    void settle(const escqrs::ReceivedMessage& message, const escqrs::Disposition& disposition);
+    std::vector<escqrs::SettlementResult> settle(std::span<const escqrs::Settlement> settlements);
+    void renew_lock(escqrs::ReceivedMessage& message);
+
+    /// Gives messages back as if they had never been delivered. What is not held any more is left out.
+    void release(std::span<const escqrs::ReceivedMessage> messages);
+
+    /// True while the last thing the broker said to an attempt to receive was not a refusal.
+    bool is_attached() const noexcept { return attached_.load(std::memory_order_relaxed); }
+
+private:
+    using CallPointer = std::shared_ptr<ReceiveCall>;
+
+    void on_ready() override;
+    void on_lost(const Condition&) override { attached_ = false; }
+    void on_tick(escqrs::Timestamp now) override;
+    void on_link_open(ReceiveLink& link) override;
+    void on_message(ReceiveLink& link, pn_delivery_t* delivery, const std::vector<char>& bytes) override;
+    void on_link_idle(ReceiveLink& link) override;
+    void on_settled(ReceiveLink& link, pn_delivery_t* delivery) override;
+    void on_link_closed(ReceiveLink& link, const Condition& why) override;
+
+    // receiving
+    void recruit(const CallPointer& call);
+    void enlist(const CallPointer& call, std::unique_ptr<ReceiveLink> link);
+    void accept_sessions(const CallPointer& call, std::size_t more);
+    void ask_all(ReceiveLink& link);
+    void leave(ReceiveLink& link);
+    void check(const CallPointer& call);
+    void conclude(const CallPointer& call);
+    void finish(const CallPointer& call);
+    void retry_later(const CallPointer& call, const Condition& why, bool was_open);
+    CallPointer call_of(const ReceiveLink& link) const;
+    void linger(const CallPointer& call);
+    void stop_waiting(ReceiveLink& link);
+    std::optional<escqrs::ReceivedMessage> take(ReceiveLink& link, pn_delivery_t* delivery,
+                                                const std::vector<char>& bytes);
+    void take_early_ones(const CallPointer& call);
+    void give_back(ReceiveLink& link, pn_delivery_t* delivery);
+    std::uint32_t count_delivery(const DecodedMessage& decoded);
+
+    // settling
+    void begin(std::span<const escqrs::Settlement> settlements, SettleCall& call);
+    void begin_one(const escqrs::Settlement& settlement, SettleCall& call, std::size_t index);
+    void give_back_later_ones(const HeldMessage& abandoned);
+    void resolve(HeldMessage& held, escqrs::SettlementResult result, const std::string& error);
+
+    // locks
+    void renew_locks(escqrs::Timestamp now);
+    void renew_session_of(ReceiveLink& link);
+    void renew_message(HeldMessage& held);
+    void note_renewed(const std::string& token, escqrs::Timestamp until);
+
+    void close_if_unused(ReceiveLink& link);
+    void close(ReceiveLink& link);
+    const AmqpConnectionOptions& connection_options() const noexcept { return connection_->options(); }
+    bool confirms() const noexcept { return connection_options().broker.dialect == Dialect::service_bus; }
+
+    AmqpConnection* connection_;
+    std::string address_;
+    ReceiverOptions options_;
+    std::atomic<bool> attached_{false};
+
+    // of the connection's thread
+    std::list<std::unique_ptr<ReceiveLink>> links_;
+    std::vector<CallPointer> calls_;
+    HeldMessages held_;
+    std::deque<escqrs::ReceivedMessage> early_; ///< held, and not handed out yet (plain AMQP 1.0 only)
+    LockRenewer renewer_;
+    ReconnectDelay delay_;
+    std::unordered_map<std::string, std::uint32_t> deliveries_; ///< by message id, where the broker does not count
+    std::uint64_t last_token_ = 0;
+
+    std::mutex mutex_; ///< of the calls' ends
+    std::condition_variable_any changed_;
+};
+
+static_assert(escqrs::MessageReceiver<MessageReceiver>);
+
+} // namespace conference::service_bus

@@ -1,0 +1,234 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include "message_sender.hpp"
+
+#include "message_codec.hpp"
+#include "request_link.hpp"
+
+#include <escqrs/detail/message_queue_rules.hpp>
+#include <escqrs/error.hpp>
+
+#include <proton/delivery.h>
+#include <proton/disposition.h>
+#include <proton/link.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace conference::service_bus {
+namespace {
+
+/// Between two attempts at a message that the broker gave back without a reason.
+constexpr std::chrono::milliseconds least_retry_delay{100};
+
+} // namespace
+
+MessageSender::MessageSender(AmqpConnection& connection, std::string address, SenderOptions options)
+    : connection_{&connection}, address_{std::move(address)}, options_{std::move(options)},
+      delay_{connection.options().reconnect_delay, connection.options().longest_reconnect_delay,
+             connection.options().jitter}
+{
+    connection_->call([this] { connection_->add(*this); });
+}
+
+MessageSender::~MessageSender()
+{
+    connection_->call([this] {
+        connection_->remove(*this);
+        fail_all("the sender was closed");
+        link_.reset();
+    });
+}
+
+void MessageSender::send(std::span<const escqrs::Message> messages) { send(messages, nullptr); }
+
+void MessageSender::send_as(const escqrs::Message& message, const std::string& wire_message_id)
+{
+    send(std::span{&message, 1}, &wire_message_id);
+}
+
+void MessageSender::send(std::span<const escqrs::Message> messages, const std::string* wire_message_id)
+{
+    escqrs::MessageQueueOptions limits;
+    limits.max_message_size = options_.max_message_size;
+    escqrs::detail::check_messages(messages, limits);
+    if (messages.empty()) return;
+    Batch batch{messages, {}, SendWindow{messages, options_.max_in_flight}, {}, {}, false, false};
+    batch.encoded.reserve(messages.size()); // here, so that what cannot be encoded is told before anything is sent
+    for (const auto& message : messages) {
+        batch.encoded.push_back(encode_message(message,
+                                               wire_message_id != nullptr ? *wire_message_id : message.message_id,
+                                               options_.default_session, connection_->options().broker.dialect));
+    }
+    connection_->post([this, &batch] {
+        batches_.push_back(&batch);
+        pump();
+    });
+    std::unique_lock lock{mutex_};
+    const auto is_done = [&] { return batch.is_done; };
+    if (!connection_->options().clock->wait_for(lock, done_, options_.timeout, {}, is_done)) {
+        lock.unlock();
+        connection_->call([&] {
+            if (!batch.is_done) finish(batch, true);
+        });
+        lock.lock();
+    }
+    if (!batch.has_failed) return;
+    const std::string problem =
+        batch.last_error.empty() ? connection_->health().last_error : std::exchange(batch.last_error, {});
+    throw escqrs::TransportError{
+        "sending to '" + address_ + "': " + std::to_string(batch.window.pending() + batch.window.in_flight()) + " of " +
+        std::to_string(messages.size()) + " messages not confirmed" + (problem.empty() ? "" : ": " + problem)};
+}
+
+void MessageSender::on_ready()
+{
+    has_renewed_tokens_ = false;
+    if (!link_) attach();
+}
+
+void MessageSender::attach()
+{
+    if (!connection_->is_ready()) return;
+    LinkEvents& events = *this;
+    link_ = std::make_unique<AmqpLink>(*connection_, AmqpLink::Direction::send, address_, events, [](pn_link_t* link) {
+        pn_link_set_snd_settle_mode(link, PN_SND_UNSETTLED);
+        pn_link_set_rcv_settle_mode(link, PN_RCV_FIRST);
+    });
+}
+
+void MessageSender::on_attached()
+{
+    attached_ = true;
+    has_renewed_tokens_ = false;
+    delay_.reset();
+    pump();
+}
+
+void MessageSender::on_detached(const Condition& why)
+{
+    const bool was_attached = attached_.exchange(false);
+    link_.reset();
+    in_flight_.clear();
+    for (Batch* const batch : batches_) {
+        batch->window.connection_lost();
+        batch->last_error = to_text(why);
+    }
+    if (!connection_->is_ready()) return; // the connection comes back by itself
+    connection_->note_error("'" + address_ + "': " + to_text(why));
+    Recovery recovery = recovery_for(why.name, ConditionSource::broker);
+    if (recovery == Recovery::put_token_and_retry_once) {
+        recovery = has_renewed_tokens_ ? Recovery::fail : Recovery::reattach_link;
+        has_renewed_tokens_ = true;
+        connection_->renew_tokens();
+    }
+    if (recovery == Recovery::fail) fail_all(to_text(why));
+    if (recovery == Recovery::reconnect) {
+        connection_->drop(to_text(why));
+        return;
+    }
+    // Also after a failure: the queue may be created, or the key be given its right, while we run.
+    // A link that had worked, such as one that was idle for ten minutes, is attached again at once.
+    const escqrs::Duration wait =
+        std::max(was_attached ? escqrs::Duration::zero() : delay_.next(), least_delay_for(why.name));
+    connection_->at(connection_->now() + wait, [this] {
+        if (!link_) attach();
+    });
+}
+
+void MessageSender::on_lost(const Condition& why)
+{
+    for (Batch* const batch : batches_) batch->last_error = to_text(why);
+}
+
+void MessageSender::on_tick(escqrs::Timestamp now)
+{
+    const escqrs::Duration patience = connection_->options().operation_timeout;
+    const bool is_dead =
+        std::ranges::any_of(in_flight_, [&](const auto& sent) { return now >= sent.second.since + patience; });
+    if (is_dead) connection_->drop("the broker does not confirm");
+    else pump();
+}
+
+void MessageSender::pump()
+{
+    if (!attached_ || !link_ || !link_->is_attached()) return;
+    const escqrs::Timestamp now = connection_->now();
+    for (auto at = batches_.begin(); at != batches_.end();) {
+        Batch& batch = **at++; // it may end meanwhile
+        if (batch.not_before > now) continue;
+        while (in_flight_.size() < options_.max_in_flight && pn_link_credit(link_->get()) > 0) {
+            const auto index = batch.window.next();
+            if (!index || !put(batch, *index)) break;
+        }
+    }
+}
+
+/// @return false if the batch has failed
+bool MessageSender::put(Batch& batch, std::size_t index)
+{
+    const auto& bytes = batch.encoded[index];
+    const std::uint64_t limit = pn_link_remote_max_message_size(link_->get());
+    if (limit != 0 && bytes.size() > limit) { // Proton would send it all the same
+        batch.last_error = "message '" + batch.messages[index].message_id + "' has " + std::to_string(bytes.size()) +
+                           " bytes encoded, the queue takes at most " + std::to_string(limit);
+        finish(batch, true);
+        return false;
+    }
+    in_flight_.emplace(send_message(link_->get(), bytes), InFlight{&batch, index, connection_->now()});
+    return true;
+}
+
+void MessageSender::on_delivery(pn_delivery_t* delivery)
+{
+    const std::uint64_t outcome = pn_delivery_remote_state(delivery);
+    if (outcome == 0 && !pn_delivery_settled(delivery)) return;
+    const Condition why = to_condition(pn_disposition_condition(pn_delivery_remote(delivery)));
+    pn_delivery_settle(delivery);
+    const auto found = in_flight_.find(delivery);
+    if (found == in_flight_.end()) return; // of a batch that nobody waits for any more
+    const InFlight sent = found->second;
+    in_flight_.erase(found);
+    if (outcome == PN_ACCEPTED) {
+        sent.batch->window.accepted(sent.index);
+        if (sent.batch->window.is_done()) finish(*sent.batch, false);
+    } else {
+        refused(sent, why, outcome == PN_REJECTED);
+    }
+    pump();
+}
+
+void MessageSender::refused(const InFlight& sent, const Condition& why, bool is_rejected)
+{
+    Batch& batch = *sent.batch;
+    batch.last_error = "message '" + batch.messages[sent.index].message_id + "' " +
+                       (is_rejected ? "rejected" : "given back by the broker") +
+                       (why.name.empty() ? "" : ": " + to_text(why));
+    batch.window.to_be_retried(sent.index);
+    if (is_rejected && recovery_for(why.name, ConditionSource::broker) == Recovery::fail) {
+        finish(batch, true);
+        return;
+    }
+    batch.not_before = connection_->now() + std::max<escqrs::Duration>(least_retry_delay, least_delay_for(why.name));
+    connection_->at(batch.not_before, [this] { pump(); });
+}
+
+void MessageSender::finish(Batch& batch, bool has_failed)
+{
+    std::erase(batches_, &batch);
+    std::erase_if(in_flight_, [&](const auto& sent) { return sent.second.batch == &batch; });
+    const std::scoped_lock lock{mutex_}; // the batch goes away with the one who waits for it
+    batch.has_failed = has_failed;
+    batch.is_done = true;
+    done_.notify_all();
+}
+
+void MessageSender::fail_all(const std::string& why)
+{
+    while (!batches_.empty()) {
+        Batch& batch = *batches_.front();
+        batch.last_error = why;
+        finish(batch, true);
+    }
+}
+
+} // namespace conference::service_bus

@@ -1,0 +1,104 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include "amqp_connection.hpp"
+#include "send_window.hpp"
+
+#include <escqrs/messaging.hpp>
+
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace conference::service_bus {
+
+struct SenderOptions {
+    std::size_t max_in_flight = 1000;                    ///< sent and not yet accepted
+    escqrs::Duration timeout = std::chrono::seconds{30}; ///< of one `send`, with all its attempts
+    std::string default_session;                         ///< of messages that have none; empty: they go without
+    std::size_t max_message_size =
+        256 * 1024; ///< as `MessageQueueOptions` counts it; the link's own limit holds besides
+};
+
+/// Sends messages to a queue or topic: `escqrs::MessageSender`.
+///
+/// A message is sent when the broker has accepted it. Whatever becomes of connection and link, messages without an answer
+/// are sent again under the same message id, until the timeout; a queue with duplicate detection drops those that it has. A
+/// message goes out only when the earlier ones of its session have been accepted, so nothing that is sent again comes out
+/// of order.
+/// @par Thread safety  any thread
+class MessageSender final : ConnectionUser, LinkEvents {
+public:
+    /// @param connection  must outlive the sender
+    MessageSender(AmqpConnection& connection, std::string address, SenderOptions options = {});
+
+    /// Sends that still wait fail.
+    ~MessageSender() override;
+
+    /// @throws escqrs::TransportError  as `escqrs::MessageSender` says; the text ends with what was wrong last
+    void send(std::span<const escqrs::Message> messages);
+
+    /// Sends one message that the queue is to know under another id than its receivers.
+    void send_as(const escqrs::Message& message, const std::string& wire_message_id);
+
+    /// True while the broker has the link attached.
+    bool is_attached() const noexcept { return attached_.load(std::memory_order_relaxed); }
+
+private:
+    struct Batch {
+        std::span<const escqrs::Message> messages;
+        std::vector<std::vector<char>> encoded;
+        SendWindow window;
+        escqrs::Timestamp not_before{}; ///< after the broker asked for patience
+        std::string last_error;
+        bool is_done = false;
+        bool has_failed = false;
+    };
+    struct InFlight {
+        Batch* batch;
+        std::size_t index;
+        escqrs::Timestamp since;
+    };
+
+    void on_ready() override;
+    void on_lost(const Condition& why) override;
+    void on_tick(escqrs::Timestamp now) override;
+    void on_attached() override;
+    void on_detached(const Condition& why) override;
+    void on_flow() override { pump(); }
+    void on_delivery(pn_delivery_t* delivery) override;
+
+    void send(std::span<const escqrs::Message> messages, const std::string* wire_message_id);
+    void attach();
+    void pump();
+    bool put(Batch& batch, std::size_t index);
+    void refused(const InFlight& sent, const Condition& why, bool is_rejected);
+    void finish(Batch& batch, bool has_failed);
+    void fail_all(const std::string& why);
+
+    AmqpConnection* connection_;
+    std::string address_;
+    SenderOptions options_;
+    std::atomic<bool> attached_{false};
+
+    // of the connection's thread
+    std::unique_ptr<AmqpLink> link_;
+    std::list<Batch*> batches_;
+    std::unordered_map<pn_delivery_t*, InFlight> in_flight_;
+    ReconnectDelay delay_;
+    bool has_renewed_tokens_ = false; ///< since the link was last attached
+
+    std::mutex mutex_; ///< of `is_done` of every batch
+    std::condition_variable_any done_;
+};
+
+static_assert(escqrs::MessageSender<MessageSender>);
+
+} // namespace conference::service_bus

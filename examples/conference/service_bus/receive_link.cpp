@@ -1,0 +1,158 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include "receive_link.hpp"
+
+#include "dotnet_ticks.hpp"
+#include "request_link.hpp"
+
+#include <proton/codec.h>
+#include <proton/delivery.h>
+#include <proton/link.h>
+#include <proton/terminus.h>
+
+#include <algorithm>
+#include <limits>
+#include <string_view>
+#include <utility>
+
+namespace conference::service_bus {
+namespace {
+
+constexpr std::string_view session_filter = "com.microsoft:session-filter";
+constexpr std::string_view attach_timeout = "com.microsoft:timeout";
+constexpr std::string_view session_locked_until = "com.microsoft:locked-until-utc";
+
+pn_bytes_t bytes(std::string_view text) { return pn_bytes(text.size(), text.data()); }
+std::string text(pn_bytes_t found) { return {found.start, found.size}; }
+
+void under_lock(pn_link_t* link, Dialect dialect)
+{
+    pn_link_set_snd_settle_mode(link, PN_SND_UNSETTLED);
+    // Settle mode second has the broker confirm what it was asked to do; RabbitMQ does not have it.
+    pn_link_set_rcv_settle_mode(link, dialect == Dialect::service_bus ? PN_RCV_SECOND : PN_RCV_FIRST);
+}
+
+void of_next_session(pn_link_t* link, escqrs::Duration wait)
+{
+    under_lock(link, Dialect::service_bus);
+    pn_data_t* const filter = pn_terminus_filter(pn_link_source(link));
+    pn_data_put_map(filter);
+    pn_data_enter(filter);
+    pn_data_put_symbol(filter, bytes(session_filter));
+    pn_data_put_null(filter); // any
+    pn_data_exit(filter);
+    const auto milliseconds = std::clamp<std::int64_t>(std::chrono::ceil<std::chrono::milliseconds>(wait).count(), 1,
+                                                       std::numeric_limits<std::int32_t>::max());
+    pn_data_t* const properties = pn_link_properties(link);
+    pn_data_put_map(properties);
+    pn_data_enter(properties);
+    pn_data_put_symbol(properties, bytes(attach_timeout));
+    pn_data_put_uint(properties, static_cast<std::uint32_t>(milliseconds));
+    pn_data_exit(properties);
+}
+
+/// Goes to the value of an entry of a map. @return false if there is none
+bool find_entry(pn_data_t* data, std::string_view name)
+{
+    if (data == nullptr) return false;
+    pn_data_rewind(data);
+    if (!pn_data_next(data) || pn_data_type(data) != PN_MAP) return false;
+    const std::size_t entries = pn_data_get_map(data) / 2;
+    pn_data_enter(data);
+    for (std::size_t entry = 0; entry < entries && pn_data_next(data); ++entry) {
+        const pn_type_t type = pn_data_type(data);
+        const std::string key = type == PN_SYMBOL   ? text(pn_data_get_symbol(data))
+                                : type == PN_STRING ? text(pn_data_get_string(data))
+                                                    : std::string{};
+        if (!pn_data_next(data)) return false;
+        if (key == name) return true;
+    }
+    return false;
+}
+
+std::string session_of(pn_link_t* link)
+{
+    pn_data_t* const filter = pn_terminus_filter(pn_link_remote_source(link));
+    if (!find_entry(filter, session_filter)) return {};
+    if (pn_data_is_described(filter)) { // its descriptor first, then the value
+        pn_data_enter(filter);
+        pn_data_next(filter);
+        pn_data_next(filter);
+    }
+    return pn_data_type(filter) == PN_STRING ? text(pn_data_get_string(filter)) : std::string{};
+}
+
+escqrs::Timestamp lock_end_of(pn_link_t* link, escqrs::Timestamp unknown)
+{
+    pn_data_t* const properties = pn_link_remote_properties(link);
+    if (!find_entry(properties, session_locked_until)) return unknown;
+    if (pn_data_type(properties) == PN_LONG) return from_dotnet_ticks(pn_data_get_long(properties));
+    if (pn_data_type(properties) == PN_TIMESTAMP)
+        return escqrs::Timestamp{std::chrono::milliseconds{pn_data_get_timestamp(properties)}};
+    return unknown;
+}
+
+} // namespace
+
+ReceiveLink::ReceiveLink(AmqpConnection& connection, const std::string& address, ReceiveLinkOwner& owner)
+    : connection_{&connection}, owner_{&owner},
+      link_{connection, AmqpLink::Direction::receive, address, *this,
+            [&](pn_link_t* link) { under_lock(link, connection.options().broker.dialect); }}
+{
+}
+
+ReceiveLink::ReceiveLink(AmqpConnection& connection, const std::string& address, escqrs::Duration wait,
+                         ReceiveLinkOwner& owner)
+    : connection_{&connection}, owner_{&owner}, has_session_{true},
+      link_{connection, AmqpLink::Direction::receive, address, *this,
+            [&](pn_link_t* link) { of_next_session(link, wait); }}
+{
+}
+
+void ReceiveLink::ask(std::size_t messages)
+{
+    credit_ += messages;
+    if (std::exchange(draining_, false)) pn_link_set_drain(link_.get(), false);
+    pn_link_flow(link_.get(), static_cast<int>(messages));
+}
+
+void ReceiveLink::drain()
+{
+    if (draining_ || link_.get() == nullptr) return;
+    draining_ = true;
+    pn_link_set_drain(link_.get(), true);
+}
+
+std::size_t ReceiveLink::withdraw_credit() noexcept { return std::exchange(credit_, 0); }
+
+void ReceiveLink::on_attached()
+{
+    if (has_session_) {
+        session_id_ = session_of(link_.get());
+        locked_until = lock_end_of(link_.get(), connection_->now());
+    }
+    owner_->on_link_open(*this);
+}
+
+void ReceiveLink::on_detached(const Condition& why) { owner_->on_link_closed(*this, why); }
+
+void ReceiveLink::on_flow()
+{
+    pn_link_t* const link = link_.get();
+    if (!draining_ || pn_link_credit(link) > 0 || !pn_link_get_drain(link)) return;
+    draining_ = false;
+    pn_link_set_drain(link, false);
+    owner_->on_link_idle(*this);
+}
+
+void ReceiveLink::on_delivery(pn_delivery_t* delivery)
+{
+    if (const auto bytes = receive_bytes(delivery)) {
+        ++unsettled;
+        if (credit_ > 0) --credit_;
+        owner_->on_message(*this, delivery, *bytes);
+    } else if (pn_delivery_settled(delivery)) {
+        owner_->on_settled(*this, delivery);
+    }
+}
+
+} // namespace conference::service_bus

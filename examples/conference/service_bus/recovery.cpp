@@ -1,0 +1,72 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include "recovery.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <utility>
+
+namespace conference::service_bus {
+namespace {
+
+using enum Recovery;
+
+constexpr std::array<std::pair<std::string_view, Recovery>, 38> recoveries{{
+    {"com.microsoft:server-busy", retry_on_link},
+    {"com.microsoft:timeout", retry_on_link},
+    {"com.microsoft:operation-cancelled", retry_on_link},
+    {"amqp:internal-error", retry_on_link},
+    {"amqp:link:detach-forced", reattach_link},
+    {"amqp:link:transfer-limit-exceeded", reattach_link},
+    {"com.microsoft:container-close", reattach_link},
+    {"com.microsoft:session-cannot-be-locked", reattach_link}, // another session may be had
+    {"amqp:connection:forced", reconnect},
+    {"amqp:unauthorized-access", put_token_and_retry_once},
+    {"com.microsoft:auth-failed", put_token_and_retry_once},
+    {"amqp:not-found", fail},
+    {"amqp:not-allowed", fail},
+    {"amqp:not-implemented", fail},
+    {"amqp:decode-error", fail},
+    {"amqp:invalid-field", fail},
+    {"amqp:precondition-failed", fail},
+    {"amqp:resource-limit-exceeded", fail},
+    {"amqp:resource-deleted", fail},
+    {"amqp:resource-locked", fail},
+    {"amqp:illegal-state", fail},
+    {"amqp:frame-size-too-small", fail},
+    {"amqp:link:message-size-exceeded", fail},
+    {"amqp:link:stolen", fail},
+    {"amqp:link:redirect", fail},
+    {"amqp:connection:redirect", fail},
+    {"amqp:connection:framing-error", fail},
+    {"amqp:session:window-violation", fail},
+    {"amqp:session:errant-link", fail},
+    {"amqp:session:handle-in-use", fail},
+    {"amqp:session:unattached-handle", fail},
+    {"com.microsoft:argument-error", fail},
+    {"com.microsoft:argument-out-of-range", fail},
+    {"com.microsoft:entity-disabled", fail},
+    {"com.microsoft:entity-already-exists", fail},
+    {"com.microsoft:message-lock-lost", fail},
+    {"com.microsoft:session-lock-lost", fail},
+    {"com.microsoft:message-not-found", fail},
+}};
+
+} // namespace
+
+Recovery recovery_for(std::string_view condition, ConditionSource source) noexcept
+{
+    // Proton itself calls a dropped socket a framing error.
+    if (source == ConditionSource::transport) return reconnect;
+    const auto* const found = std::ranges::find(recoveries, condition, &std::pair<std::string_view, Recovery>::first);
+    return found != recoveries.end() ? found->second : reattach_link;
+}
+
+escqrs::Duration least_delay_for(std::string_view condition) noexcept
+{
+    if (condition == "com.microsoft:server-busy") return std::chrono::seconds{2}; // its text asks for so much
+    if (condition == "com.microsoft:container-close") return std::chrono::seconds{4};
+    return escqrs::Duration::zero();
+}
+
+} // namespace conference::service_bus

@@ -1,0 +1,40 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/timestamp.hpp>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace conference::service_bus {
+
+/// Why a peer has refused or ended something, in AMQP's words.
+struct Condition {
+    std::string name; ///< such as `amqp:link:detach-forced`; empty: none was told
+    std::string description;
+
+    friend bool operator==(const Condition&, const Condition&) = default;
+};
+
+/// Who tells a condition: the broker, or our own end, which saw the connection break.
+enum class ConditionSource : std::uint8_t { broker, transport };
+
+/// What helps.
+enum class Recovery : std::uint8_t {
+    retry_on_link,            ///< the same again, on the same link
+    reattach_link,            ///< a new link on the same connection
+    reconnect,                ///< a new connection
+    put_token_and_retry_once, ///< the token may have been overtaken by a new key; if not, it will not get better
+    fail,                     ///< nothing: somebody has to change something
+};
+
+/// The conditions of AMQP 1.0 and Service Bus and what Microsoft's own clients do about them (`retryableErrors` of the
+/// JavaScript client's core-amqp 4.4, `exceptions.py` of the Python client 7.8; where they differ, the more careful).
+/// Unknown ones get a new link: what nobody has heard of may pass.
+Recovery recovery_for(std::string_view condition, ConditionSource source) noexcept;
+
+/// How long to wait at least before that.
+escqrs::Duration least_delay_for(std::string_view condition) noexcept;
+
+} // namespace conference::service_bus

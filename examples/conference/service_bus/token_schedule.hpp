@@ -1,0 +1,55 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include "reconnect_delay.hpp"
+
+#include <escqrs/timestamp.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+namespace conference::service_bus {
+
+/// When the token of one audience is put on one connection: at its start, and again ahead of its expiry, while the links
+/// go on. A refusal is no harm before the old token ends: it is tried again. Does no I/O and reads no clock.
+/// @par Thread safety  none
+class TokenSchedule {
+public:
+    /// 15 minutes of an hour, as Microsoft's own clients do it; of a shorter life, a quarter.
+    static constexpr std::chrono::minutes ahead_of_expiry{15};
+
+    explicit TokenSchedule(Jitter jitter)
+        : delay_{std::chrono::milliseconds{800}, std::chrono::minutes{1}, std::move(jitter)}
+    {
+    }
+
+    /// True if the token is to be put now; false while an answer is outstanding.
+    bool is_due(escqrs::Timestamp now) const noexcept { return !is_asking_ && now >= next_; }
+
+    void sent() noexcept { is_asking_ = true; }
+
+    void accepted(escqrs::Timestamp now, escqrs::Timestamp expires_at)
+    {
+        is_asking_ = false;
+        expires_at_ = expires_at;
+        next_ = expires_at - std::min<escqrs::Duration>(ahead_of_expiry, (expires_at - now) / 4);
+        delay_.reset();
+    }
+
+    void refused(escqrs::Timestamp now)
+    {
+        is_asking_ = false;
+        next_ = now + delay_.next();
+    }
+
+    bool is_authorised(escqrs::Timestamp now) const noexcept { return now < expires_at_; }
+
+private:
+    ReconnectDelay delay_;
+    bool is_asking_ = false;
+    escqrs::Timestamp next_ = escqrs::Timestamp::min();
+    escqrs::Timestamp expires_at_ = escqrs::Timestamp::min();
+};
+
+} // namespace conference::service_bus

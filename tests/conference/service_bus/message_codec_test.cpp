@@ -1,0 +1,151 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include <service_bus/message_codec.hpp>
+
+#include <escqrs/error.hpp>
+#include <escqrs/testing/catch2.hpp>
+
+#include <proton/annotation_key.hpp>
+#include <proton/binary.hpp>
+#include <proton/message.hpp>
+#include <proton/message_id.hpp>
+#include <proton/symbol.hpp>
+#include <proton/timestamp.hpp>
+#include <proton/uuid.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace conference::service_bus;
+using namespace std::chrono_literals;
+
+escqrs::Message full_message()
+{
+    escqrs::Message message;
+    message.message_id = "id-1";
+    message.session_id = "attendee-7";
+    message.subject = "AttendeeRegistered";
+    message.correlation_id = "correlation";
+    message.content_type = "application/json";
+    message.body = std::string{"\0\xFF{}", 4};
+    message.properties = {{"z", "last"}, {"a", std::string{"\0nul", 4}}, {"empty", ""}};
+    message.scheduled_enqueue_time = escqrs::Timestamp{1'767'225'600'123ms};
+    return message;
+}
+
+} // namespace
+
+TEST_CASE("a message comes back from its bytes as it was, its properties in order")
+{
+    const auto message = full_message();
+    const auto decoded = decode_message(encode_message(message, message.message_id, "-", Dialect::service_bus), "-");
+    CHECK(decoded.received.message == message);
+    CHECK(decoded.received.delivery_count == 1);
+    CHECK(decoded.received.locked_until == escqrs::Timestamp::max());
+}
+
+TEST_CASE("a message without a session travels in the one that stands for none")
+{
+    escqrs::Message message = full_message();
+    message.session_id.clear();
+    const auto bytes = encode_message(message, message.message_id, "-", Dialect::service_bus);
+    CHECK(decode_message(bytes, "").received.message.session_id == "-");
+    CHECK(decode_message(bytes, "-").received.message == message);
+}
+
+TEST_CASE("under another id on the wire, receivers see a message's own")
+{
+    const auto message = full_message();
+    const auto bytes = encode_message(message, "resubmitted-5", "", Dialect::service_bus);
+    proton::message wire;
+    wire.decode(bytes);
+    CHECK(proton::to_string(wire.id()) == "resubmitted-5");
+    CHECK(decode_message(bytes, "").received.message == message);
+}
+
+TEST_CASE("what is no UTF-8, and what the dialect has no word for, is refused by name")
+{
+    const auto refuses = [](auto change, const char* part, Dialect dialect = Dialect::service_bus) {
+        escqrs::Message message = full_message();
+        change(message);
+        CHECK_THROWS_WITH(encode_message(message, message.message_id, "", dialect), Catch::Matchers::Contains(part));
+    };
+    refuses([](auto& message) { message.message_id = "\xFF"; }, "message_id");
+    refuses([](auto& message) { message.session_id = "\xC0\x80"; }, "session_id");
+    refuses([](auto& message) { message.subject = "\xED\xA0\x80"; }, "subject");
+    refuses([](auto& message) { message.properties[1].second = "\xE2\x82"; }, "property 'a'");
+    refuses([](auto& message) { message.properties[1].first = "\xF5"; }, "name of a property");
+    refuses([](auto&) {}, "scheduled enqueue time", Dialect::amqp10);
+}
+
+TEST_CASE("what others send is read too: ids and properties of other types, text bodies, annotations")
+{
+    proton::message wire;
+    wire.id(proton::message_id{std::uint64_t{42}});
+    wire.correlation_id(proton::message_id{proton::binary{'a', 'b'}});
+    wire.body(std::string{"text"});
+    wire.properties().put("number", std::int32_t{-7});
+    wire.properties().put("flag", true);
+    wire.properties().put("DeadLetterReason", std::string{"why"});
+    wire.properties().put("DeadLetterErrorDescription", std::string{"because"});
+    wire.properties().put("DeadLetteredAt", std::string{"2026-01-01T00:00:00Z"});
+    wire.message_annotations().put(proton::annotation_key{proton::symbol{"x-opt-sequence-number"}}, std::int64_t{77});
+    wire.message_annotations().put(proton::annotation_key{proton::symbol{"x-opt-enqueued-time"}},
+                                   proton::timestamp{1000});
+    wire.message_annotations().put(proton::annotation_key{proton::symbol{"x-opt-locked-until"}},
+                                   proton::timestamp{2000});
+    wire.delivery_count(4);
+    std::vector<char> bytes;
+    wire.encode(bytes);
+    const auto decoded = decode_message(bytes, "");
+    CHECK(decoded.received.message.message_id == "42");
+    CHECK(decoded.received.message.correlation_id == "ab");
+    CHECK(decoded.received.message.body == "text");
+    CHECK(decoded.received.message.properties == escqrs::MessageProperties{{"flag", "true"}, {"number", "-7"}});
+    CHECK(decoded.dead_letter_reason == "why");
+    CHECK(decoded.dead_letter_description == "because");
+    CHECK(decoded.dead_lettered_at == escqrs::Timestamp{std::chrono::sys_days{std::chrono::year{2026} / 1 / 1}});
+    CHECK(decoded.received.sequence_number == 77);
+    CHECK(decoded.received.enqueued_at == escqrs::Timestamp{1s});
+    CHECK(decoded.received.locked_until == escqrs::Timestamp{2s});
+    CHECK(decoded.received.delivery_count == 5);
+}
+
+TEST_CASE("a body that is neither bytes nor text, and bytes that are no message, are refused")
+{
+    proton::message wire;
+    wire.body(std::int32_t{5});
+    std::vector<char> bytes;
+    wire.encode(bytes);
+    CHECK_THROWS_WITH(decode_message(bytes, ""), Catch::Matchers::Contains("body: expected bytes or text"));
+    CHECK_THROWS_AS(decode_message({'n', 'o'}, ""), escqrs::TransportError);
+}
+
+TEST_CASE("hostile bytes are a message or an error, and nothing else")
+{
+    const auto message = full_message();
+    const auto whole = encode_message(message, message.message_id, "-", Dialect::service_bus);
+    std::minstd_rand random{5};
+    int refused = 0;
+    for (int round = 0; round < 20'000; ++round) {
+        auto bytes = whole;
+        for (auto change = 1 + random() % 4; change > 0; --change) {
+            const auto at = static_cast<std::ptrdiff_t>(random() % bytes.size());
+            switch (random() % 3) {
+            case 0: bytes[static_cast<std::size_t>(at)] = static_cast<char>(random()); break;
+            case 1: bytes.erase(bytes.begin() + at); break;
+            default: bytes.insert(bytes.begin() + at, static_cast<char>(random()));
+            }
+        }
+        try {
+            (void)decode_message(bytes, "-");
+        } catch (const escqrs::TransportError&) {
+            ++refused;
+        }
+    }
+    CHECK(refused > 0);
+}

@@ -1,0 +1,46 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include "emulator_process.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace service_bus_test {
+
+/// A RabbitMQ of its own, with folders and ports of its own, that speaks AMQP 1.0 and ends with the test.
+class RabbitMq {
+public:
+    RabbitMq();
+    ~RabbitMq();
+    RabbitMq(const RabbitMq&) = delete;
+    RabbitMq& operator=(const RabbitMq&) = delete;
+
+    /// One for all tests of this program.
+    static RabbitMq& shared();
+
+    /// Ends it, in good order or by SIGKILL, and starts it again on the same folders and ports.
+    void restart(bool by_force);
+
+    /// Creates a durable queue that puts what is rejected on the queue `<name>-dead`.
+    std::string create_queue();
+    /// `amqp://…` of a queue.
+    std::string address(const std::string& queue) const;
+    std::uint64_t count(const std::string& queue) const;
+
+private:
+    void start();
+    void stop(int signal);
+    std::string management(const std::string& method, const std::string& path, const std::string& body = {}) const;
+
+    std::string folder_;
+    std::uint16_t amqp_port_ = 0;
+    std::uint16_t management_port_ = 0;
+    std::uint16_t name_server_port_ = 0;
+    std::uint16_t distribution_port_ = 0;
+    std::unique_ptr<ChildProcess> process_;
+    int next_queue_ = 0;
+};
+
+} // namespace service_bus_test
