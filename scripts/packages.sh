@@ -13,6 +13,12 @@ test_packages=(
     python3 python3-selenium chromium chromium-driver fonts-dejavu-core procps curl wrk rabbitmq-server openssl
 )
 
+# Of npm nothing is needed but for the tests of the Service Bus adapter, whose emulator and whose judge run on Node.js.
+install_npm_packages() {
+    command -v npm >/dev/null || install_missing nodejs npm
+    npm ci --prefix tests/service_bus --no-audit --no-fund --silent
+}
+
 # install_missing <package>... installs those that are not installed; without the right to, it says which they are.
 install_missing() {
     local package missing=()

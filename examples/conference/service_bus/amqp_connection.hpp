@@ -138,7 +138,7 @@ private:
 
     void run() noexcept;
     bool dispatch(pn_event_t* event);
-    void dispatch_to_link(pn_event_t* event, int type);
+    static void dispatch_to_link(pn_event_t* event, int type);
     void connect();
     void open_connection();
     void opened();

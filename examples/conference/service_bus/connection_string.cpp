@@ -122,7 +122,8 @@ private:
 
     static std::size_t index_of(std::string_view name)
     {
-        const auto found = std::ranges::find_if(names, [&](auto known) { return equals_ignoring_case(known, name); });
+        const auto* const found =
+            std::ranges::find_if(names, [&](auto known) { return equals_ignoring_case(known, name); });
         return static_cast<std::size_t>(found - names.begin());
     }
 

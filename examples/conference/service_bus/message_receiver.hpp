@@ -94,7 +94,7 @@ private:
     void retry_later(const CallPointer& call, const Condition& why, bool was_open);
     CallPointer call_of(const ReceiveLink& link) const;
     void linger(const CallPointer& call);
-    void stop_waiting(ReceiveLink& link);
+    static void stop_waiting(ReceiveLink& link);
     std::optional<escqrs::ReceivedMessage> take(ReceiveLink& link, pn_delivery_t* delivery,
                                                 const std::vector<char>& bytes);
     void take_early_ones(const CallPointer& call);

@@ -1,0 +1,64 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+
+/** What is to go wrong, as tests ask for it. */
+export class Faults {
+    slowMs = 0;
+    silent = false;
+    refuse = false;
+    #busy = 0;
+    #lostOutcomes = 0;
+    #random = { dropProbability: 0, detachProbability: 0 };
+    #seed = 1;
+
+    setBusy(count) {
+        this.#busy = count;
+    }
+
+    setLostOutcomes(count) {
+        this.#lostOutcomes = count;
+    }
+
+    setRandom({ dropProbability = 0, detachProbability = 0, seed = 1 }) {
+        this.#random = { dropProbability, detachProbability };
+        this.#seed = seed;
+    }
+
+    takeBusy() {
+        return this.#busy > 0 && this.#busy-- > 0;
+    }
+
+    takeLostOutcome() {
+        return this.#lostOutcomes > 0 && this.#lostOutcomes-- > 0;
+    }
+
+    /** Does `action` now, or as much later as every answer is. */
+    later(action) {
+        if (this.slowMs > 0) {
+            setTimeout(action, this.slowMs);
+        } else {
+            action();
+        }
+    }
+
+    /** Perhaps drops the connection or detaches the link. @returns true if so: what came last is not handled */
+    strikes(client, link) {
+        const { dropProbability, detachProbability } = this.#random;
+        if (dropProbability > 0 && this.#draw() < dropProbability) {
+            client.stats.drops++;
+            client.connection.socket.destroy();
+            return true;
+        }
+        if (detachProbability > 0 && this.#draw() < detachProbability) {
+            client.stats.detaches++;
+            client.end(link, "amqp:link:detach-forced", "The link was detached by the broker.");
+            return true;
+        }
+        return false;
+    }
+
+    /** The same numbers for the same seed (a linear congruential generator). */
+    #draw() {
+        this.#seed = (Math.imul(this.#seed, 1_664_525) + 1_013_904_223) >>> 0;
+        return this.#seed / 2 ** 32;
+    }
+}

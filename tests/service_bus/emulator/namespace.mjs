@@ -1,0 +1,84 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+
+import { Queue } from "./queue.mjs";
+
+const deadLetterSuffix = "/$deadletterqueue";
+const managementSuffix = "/$management";
+
+/** A topic hands each message to every subscription. */
+export class Topic {
+    subscriptions = new Map();
+
+    enqueue(message) {
+        let entry;
+        for (const subscription of this.subscriptions.values()) {
+            entry = subscription.enqueue(message) ?? entry;
+        }
+        return entry;
+    }
+}
+
+/** What a namespace holds: queues, topics, and the rules that say who may do what. */
+export class Namespace {
+    queues = new Map();
+    topics = new Map();
+    rules = new Map(); // by key name: { key, rights: Set }
+
+    constructor(clock) {
+        this.clock = clock;
+    }
+
+    putRule(name, key, rights) {
+        this.rules.set(name, { key, rights: new Set(rights) });
+    }
+
+    createQueue(name, settings) {
+        const queue = new Queue(settings, this.clock);
+        this.queues.set(name, queue);
+        return queue;
+    }
+
+    deleteQueue(name) {
+        return this.queues.delete(name);
+    }
+
+    createTopic(name) {
+        const topic = new Topic();
+        this.topics.set(name, topic);
+        return topic;
+    }
+
+    createSubscription(topic, name, settings) {
+        const subscription = new Queue(settings, this.clock);
+        this.topics.get(topic).subscriptions.set(name.toLowerCase(), subscription);
+        return subscription;
+    }
+
+    /** What a sender's address names: a queue or a topic; undefined if there is none. */
+    target(address) {
+        return this.queues.get(address) ?? this.topics.get(address);
+    }
+
+    /** What a receiver's address names: a queue, a subscription, or the dead letters of either. */
+    source(address) {
+        if (address.toLowerCase().endsWith(deadLetterSuffix)) {
+            return this.source(address.slice(0, -deadLetterSuffix.length))?.deadLetters;
+        }
+        const parts = address.split("/");
+        if (parts.length === 3 && parts[1].toLowerCase() === "subscriptions") {
+            return this.topics.get(parts[0])?.subscriptions.get(parts[2].toLowerCase());
+        }
+        return this.queues.get(address);
+    }
+}
+
+/** @returns the address without scheme and host, as some clients write it */
+export function plainAddress(address) {
+    const found = /^(?:sb|amqps?|https?):\/\/[^/]+\/(.*)$/i.exec(address ?? "");
+    return decodeURIComponent(found ? found[1] : address ?? "").replace(/^\/+|\/+$/g, "");
+}
+
+/** @returns the entity whose `$management` this is; undefined if it is none */
+export function managedEntity(address) {
+    return address.endsWith(managementSuffix) ? address.slice(0, -managementSuffix.length) : undefined;
+}

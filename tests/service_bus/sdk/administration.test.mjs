@@ -1,0 +1,125 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { ServiceBusAdministrationClient } from "@azure/service-bus";
+
+import { limit, receiveOne, useEmulator } from "./harness.mjs";
+
+const bench = useEmulator();
+
+// The SDK speaks HTTPS to the REST API, whatever the transport of messages: run.mjs makes the certificate.
+const withTls = { ...limit, skip: process.env.ESCQRS_SDK_CERTIFICATE ? false : "needs the certificate of run.mjs" };
+
+function administration(rule) {
+    return new ServiceBusAdministrationClient(bench.emulator.restConnectionString(rule),
+        { retryOptions: { maxRetries: 0 } });
+}
+
+function refusedWith(code, statusCode) {
+    return (error) => {
+        assert.equal(error.code, code, error.message);
+        assert.equal(error.statusCode, statusCode);
+        return true;
+    };
+}
+
+test("administration: creates a queue with its settings, and tells them", withTls, async () => {
+    const admin = administration();
+    const name = bench.newName("made");
+    assert.equal(await admin.queueExists(name), false);
+    const created = await admin.createQueue(name, {
+        lockDuration: "PT45S", maxDeliveryCount: 3, requiresSession: true, requiresDuplicateDetection: true,
+        duplicateDetectionHistoryTimeWindow: "PT5M", defaultMessageTimeToLive: "P1D", userMetadata: "for <tests>",
+    });
+    assert.equal(created.name, name);
+    assert.equal(await admin.queueExists(name), true);
+    const { lockDuration, maxDeliveryCount, requiresSession, requiresDuplicateDetection,
+        duplicateDetectionHistoryTimeWindow, defaultMessageTimeToLive, userMetadata } = await admin.getQueue(name);
+    assert.deepEqual({ lockDuration, maxDeliveryCount, requiresSession, requiresDuplicateDetection,
+        duplicateDetectionHistoryTimeWindow, defaultMessageTimeToLive, userMetadata }, {
+        lockDuration: "PT45S", maxDeliveryCount: 3, requiresSession: true, requiresDuplicateDetection: true,
+        duplicateDetectionHistoryTimeWindow: "PT5M", defaultMessageTimeToLive: "P1D", userMetadata: "for <tests>",
+    });
+    await assert.rejects(admin.createQueue(name), refusedWith("MessageEntityAlreadyExistsError", 409));
+});
+
+test("administration: the settings are those the queue works by", withTls, async () => {
+    const name = bench.newName("made");
+    await administration().createQueue(name, { maxDeliveryCount: 1, requiresDuplicateDetection: true });
+    const client = bench.client();
+    const sender = client.createSender(name);
+    await sender.sendMessages({ messageId: "m", body: "x" });
+    await sender.sendMessages({ messageId: "m", body: "x" });
+    const receiver = client.createReceiver(name);
+    await receiver.abandonMessage(await receiveOne(receiver));
+    const { active, deadLettered } = await bench.emulator.queue(name);
+    assert.deepEqual({ active, deadLettered }, { active: 0, deadLettered: 1 });
+});
+
+test("administration: counts of a queue made by the control port", withTls, async () => {
+    const name = await bench.queue();
+    const client = bench.client();
+    const sender = client.createSender(name);
+    await sender.sendMessages(["a", "b", "c"].map((messageId) => ({ messageId, body: "x" })));
+    await sender.scheduleMessages({ messageId: "d", body: "x" }, new Date((await bench.emulator.now()) + 60_000));
+    const receiver = client.createReceiver(name);
+    await receiver.deadLetterMessage(await receiveOne(receiver));
+    const counts = await administration().getQueueRuntimeProperties(name);
+    assert.equal(counts.activeMessageCount, 2);
+    assert.equal(counts.deadLetterMessageCount, 1);
+    assert.equal(counts.scheduledMessageCount, 1);
+    assert.equal(counts.totalMessageCount, 4);
+});
+
+test("administration: updates what may be updated, and refuses the rest", withTls, async () => {
+    const admin = administration();
+    const name = bench.newName("made");
+    const queue = await admin.createQueue(name, { lockDuration: "PT1M" });
+    await admin.updateQueue({ ...queue, lockDuration: "PT2M" });
+    assert.equal((await admin.getQueue(name)).lockDuration, "PT2M");
+    await assert.rejects(admin.updateQueue({ ...queue, requiresSession: true }), refusedWith("ServiceError", 400));
+    await assert.rejects(admin.updateQueue({ ...queue, name: "nowhere" }),
+        refusedWith("MessageEntityNotFoundError", 404));
+    await assert.rejects(admin.createQueue(bench.newName("made"), { lockDuration: "PT10M" }),
+        refusedWith("ServiceError", 400));
+});
+
+test("administration: lists queues, page by page", withTls, async () => {
+    const admin = administration();
+    const names = [];
+    for (let count = 0; count < 3; ++count) {
+        names.push(bench.newName("listed"));
+        await admin.createQueue(names[count]);
+    }
+    const seen = [];
+    for await (const { name } of admin.listQueues()) {
+        seen.push(name);
+    }
+    assert.deepEqual(seen.filter((name) => name.startsWith("listed")).sort(), [...names].sort());
+    const { value: first } = await admin.listQueues().byPage({ maxPageSize: 2 }).next();
+    assert.equal(first.length, 2);
+});
+
+test("administration: deletes a queue once", withTls, async () => {
+    const admin = administration();
+    const name = bench.newName("made");
+    await admin.createQueue(name);
+    await admin.deleteQueue(name);
+    assert.equal(await admin.queueExists(name), false);
+    await assert.rejects(admin.getQueue(name), ({ code }) => code === "MessageEntityNotFoundError");
+    await assert.rejects(admin.deleteQueue(name), refusedWith("MessageEntityNotFoundError", 404));
+});
+
+test("administration: needs the right key and the Manage right", withTls, async () => {
+    const name = await bench.queue();
+    await bench.emulator.putRule("worker", "key-of-worker", ["Send", "Listen"]);
+    for (const rule of [{ key: "not-the-key" }, { keyName: "worker", key: "key-of-worker" }]) {
+        const admin = administration(rule);
+        await assert.rejects(admin.getQueue(name), refusedWith("UnauthorizedRequestError", 401));
+        await assert.rejects(admin.createQueue("never"), refusedWith("UnauthorizedRequestError", 401));
+        await assert.rejects(admin.deleteQueue(name), refusedWith("UnauthorizedRequestError", 401));
+    }
+    assert.equal(await administration().queueExists(name), true);
+});

@@ -1,0 +1,201 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+
+// Sends to or receives from a queue with Microsoft's own SDK, for tests of the other end of the wire:
+//
+//   node peer.mjs send    --connection-string <text> --queue <name> --count <n>
+//                         [--prefix <text>] [--sessions <k>] [--batch] [--properties]
+//   node peer.mjs receive --connection-string <text> --queue <name> --count <n>
+//                         [--sessions] [--dead-letter] [--hold] [--timeout <ms>]
+//
+// send: message i has the id <prefix>-i and the JSON body {"number":i}; with sessions, it goes to session-(i mod k);
+// --batch sends as few batches as possible; --properties sets every property that a message can carry.
+// receive: completes each message; --hold leaves them locked and stays until it is killed; without a message for
+// --timeout (default 10 000 ms) it gives up. --sessions takes one session after the other.
+// Both print one line of JSON for each message, as soon as it is sent or received.
+// Ends with 0 if all <n> were sent or received (and completed), 1 if not, 2 if the command line is wrong.
+
+import { parseArgs } from "node:util";
+
+import { ServiceBusClient } from "@azure/service-bus";
+
+/** A wrong command line. */
+class UsageError extends Error {}
+
+function readCommandLine() {
+    const text = { type: "string" };
+    const flag = { type: "boolean", default: false };
+    const command = process.argv[2];
+    const common = { "connection-string": text, queue: text, count: text };
+    const specific = {
+        send: { prefix: { ...text, default: "peer" }, sessions: text, batch: flag, properties: flag },
+        receive: { sessions: flag, "dead-letter": flag, hold: flag, timeout: { ...text, default: "10000" } },
+    }[command];
+    if (!specific) {
+        throw new UsageError("the first argument is send or receive");
+    }
+    let values;
+    try {
+        ({ values } = parseArgs({ args: process.argv.slice(3), options: { ...common, ...specific } }));
+    } catch (error) {
+        throw new UsageError(error.message);
+    }
+    for (const name of Object.keys(common)) {
+        if (values[name] === undefined) {
+            throw new UsageError(`--${name} is missing`);
+        }
+    }
+    for (const name of ["count", "sessions", "timeout"]) {
+        if (typeof values[name] === "string") {
+            values[name] = positive(name, values[name]);
+        }
+    }
+    return { command, options: values };
+}
+
+function positive(name, text) {
+    if (!/^[1-9]\d{0,8}$/.test(text)) {
+        throw new UsageError(`--${name} is no positive number: ${text}`);
+    }
+    return Number(text);
+}
+
+function print(line) {
+    process.stdout.write(`${JSON.stringify(line)}\n`);
+}
+
+function makeMessage(number, { prefix, sessions, properties }) {
+    const message = { messageId: `${prefix}-${number}`, body: Buffer.from(JSON.stringify({ number })) };
+    if (sessions) {
+        message.sessionId = `session-${number % sessions}`;
+    }
+    if (properties) {
+        Object.assign(message, {
+            contentType: "application/json", subject: "Subject", correlationId: `correlation-${number}`,
+            to: "destination", replyTo: "answers", replyToSessionId: "answer-session", timeToLive: 3_600_000,
+            applicationProperties: { text: "gr\u00fc\u00df", integer: number, real: 0.5, truth: true },
+        });
+    }
+    return message;
+}
+
+async function send(client, options) {
+    const sender = client.createSender(options.queue);
+    const messages = Array.from({ length: options.count }, (_, number) => makeMessage(number, options));
+    const report = ({ messageId, sessionId }) => print({ messageId, sessionId });
+    if (!options.batch) {
+        for (const message of messages) {
+            await sender.sendMessages(message);
+            report(message);
+        }
+        return true;
+    }
+    for (let first = 0; first < messages.length;) {
+        const batch = await sender.createMessageBatch();
+        let next = first;
+        while (next < messages.length && batch.tryAddMessage(messages[next])) {
+            next += 1;
+        }
+        if (next === first) {
+            throw new Error(`message ${first} does not fit into a batch`);
+        }
+        await sender.sendMessages(batch);
+        messages.slice(first, next).forEach(report);
+        first = next;
+    }
+    return true;
+}
+
+/** What a received message looks like from outside; a body that is no text comes as the SDK decoded it. */
+function describe(message) {
+    const { messageId, sessionId, body, applicationProperties, deliveryCount, contentType, subject, correlationId } =
+        message;
+    return {
+        messageId, sessionId, body: Buffer.isBuffer(body) ? body.toString("utf8") : body,
+        applicationProperties, deliveryCount, contentType, subject, correlationId,
+        to: message.to, replyTo: message.replyTo, replyToSessionId: message.replyToSessionId,
+        timeToLive: message.timeToLive, partitionKey: message.partitionKey,
+        sequenceNumber: message.sequenceNumber?.toString(),
+        enqueuedTime: message.enqueuedTimeUtc?.toISOString(), lockedUntil: message.lockedUntilUtc?.toISOString(),
+        deadLetterReason: message.deadLetterReason, deadLetterErrorDescription: message.deadLetterErrorDescription,
+    };
+}
+
+/** Takes up to that many messages; fewer if none came for the time-out. */
+async function takeFrom(receiver, count, { hold, timeout }) {
+    let taken = 0;
+    while (taken < count) {
+        const messages = await receiver.receiveMessages(count - taken, { maxWaitTimeInMs: timeout });
+        if (messages.length === 0) {
+            break;
+        }
+        for (const message of messages) {
+            if (!hold) {
+                await receiver.completeMessage(message);
+            }
+            print(describe(message));
+        }
+        taken += messages.length;
+    }
+    return taken;
+}
+
+async function takeFromSessions(client, options) {
+    const perSession = { ...options, timeout: Math.min(options.timeout, 500) };
+    let taken = 0;
+    while (taken < options.count) {
+        const session = await nextSession(client, options.queue);
+        if (!session) {
+            break;
+        }
+        taken += await takeFrom(session, options.count - taken, perSession);
+        if (!options.hold) {
+            await session.close();
+        }
+    }
+    return taken;
+}
+
+async function nextSession(client, queue) {
+    try {
+        return await client.acceptNextSession(queue, { skipParsingBodyAsJson: true });
+    } catch (error) {
+        if (error.code === "ServiceTimeout") {
+            return undefined;
+        }
+        throw error;
+    }
+}
+
+async function receive(client, options) {
+    const receiverOptions = {
+        skipParsingBodyAsJson: true, subQueueType: options["dead-letter"] ? "deadLetter" : undefined,
+    };
+    const taken = options.sessions && !options["dead-letter"]
+        ? await takeFromSessions(client, options)
+        : await takeFrom(client.createReceiver(options.queue, receiverOptions), options.count, options);
+    if (options.hold && taken === options.count) {
+        await new Promise(() => setInterval(() => {}, 60_000));
+    }
+    if (taken < options.count) {
+        process.stderr.write(`only ${taken} of ${options.count} messages came\n`);
+    }
+    return taken === options.count;
+}
+
+async function main() {
+    const { command, options } = readCommandLine();
+    const retryOptions = { maxRetries: 5, retryDelayInMs: 100, timeoutInMs: options.timeout ?? 10_000 };
+    const client = new ServiceBusClient(options["connection-string"], { retryOptions });
+    try {
+        return await (command === "send" ? send : receive)(client, options) ? 0 : 1;
+    } finally {
+        await client.close();
+    }
+}
+
+try {
+    process.exitCode = await main();
+} catch (error) {
+    process.stderr.write(`${error instanceof UsageError ? error.message : error.stack}\n`);
+    process.exitCode = error instanceof UsageError ? 2 : 1;
+}
