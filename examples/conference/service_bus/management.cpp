@@ -1,6 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "management.hpp"
 
+#include "wire_time.hpp"
+
 #include <escqrs/identifiers.hpp>
 
 #include <proton/binary.hpp>
@@ -34,10 +36,7 @@ Body body_of(const proton::message& answer)
     return body;
 }
 
-escqrs::Timestamp to_time(proton::timestamp moment)
-{
-    return escqrs::Timestamp{std::chrono::milliseconds{moment.milliseconds()}};
-}
+escqrs::Timestamp to_time(proton::timestamp moment) { return from_amqp_timestamp(moment.milliseconds()); }
 
 } // namespace
 

@@ -1,6 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "message_codec.hpp"
 
+#include "wire_time.hpp"
+
 #include <escqrs/error.hpp>
 #include <escqrs/timestamp.hpp>
 
@@ -93,11 +95,6 @@ bool begins_with_section(const std::vector<char>& bytes)
     return type == 0x53U || type == 0x80U || type == 0xA3U || type == 0xB3U;
 }
 
-escqrs::Timestamp from_amqp(proton::timestamp moment)
-{
-    return escqrs::Timestamp{std::chrono::milliseconds{moment.milliseconds()}};
-}
-
 void require_text(const escqrs::Message& message, const std::string& field, const std::string& text)
 {
     if (is_utf8(text)) return;
@@ -163,7 +160,7 @@ std::optional<escqrs::Timestamp> time_annotation(const proton::message& message,
     const auto& annotations = message.message_annotations();
     const proton::annotation_key key{proton::symbol{name}};
     if (!annotations.exists(key)) return std::nullopt;
-    return from_amqp(proton::get<proton::timestamp>(annotations.get(key)));
+    return from_amqp_timestamp(proton::get<proton::timestamp>(annotations.get(key)).milliseconds());
 }
 
 void sort_out_properties(const proton::message& message, DecodedMessage& decoded)

@@ -1,8 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "receive_link.hpp"
 
-#include "dotnet_ticks.hpp"
 #include "request_link.hpp"
+#include "wire_time.hpp"
 
 #include <proton/codec.h>
 #include <proton/delivery.h>
@@ -86,8 +86,7 @@ escqrs::Timestamp lock_end_of(pn_link_t* link, escqrs::Timestamp unknown)
     pn_data_t* const properties = pn_link_remote_properties(link);
     if (!find_entry(properties, session_locked_until)) return unknown;
     if (pn_data_type(properties) == PN_LONG) return from_dotnet_ticks(pn_data_get_long(properties));
-    if (pn_data_type(properties) == PN_TIMESTAMP)
-        return escqrs::Timestamp{std::chrono::milliseconds{pn_data_get_timestamp(properties)}};
+    if (pn_data_type(properties) == PN_TIMESTAMP) return from_amqp_timestamp(pn_data_get_timestamp(properties));
     return unknown;
 }
 

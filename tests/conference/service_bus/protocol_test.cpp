@@ -1,7 +1,6 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 
 // What the adapter decides without a connection: tokens, delays, conditions, locks, the window of sends.
-#include <service_bus/dotnet_ticks.hpp>
 #include <service_bus/lock_renewal.hpp>
 #include <service_bus/lock_token.hpp>
 #include <service_bus/reconnect_delay.hpp>
@@ -10,12 +9,15 @@
 #include <service_bus/send_window.hpp>
 #include <service_bus/session_share.hpp>
 #include <service_bus/token_schedule.hpp>
+#include <service_bus/wire_time.hpp>
 
 #include <escqrs/error.hpp>
 #include <escqrs/testing/catch2.hpp>
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
+#include <limits>
 #include <map>
 #include <random>
 #include <string>
@@ -156,6 +158,15 @@ TEST_CASE(".NET ticks are hundreds of nanoseconds since the year 1")
 {
     CHECK(from_dotnet_ticks(621'355'968'000'000'000) == Timestamp{});
     CHECK(from_dotnet_ticks(621'355'968'000'000'010) == Timestamp{1us});
+}
+
+TEST_CASE("a time from the wire is a time, whatever the number")
+{
+    CHECK(from_amqp_timestamp(1) == Timestamp{1ms});
+    CHECK(escqrs::to_rfc3339(from_amqp_timestamp(std::numeric_limits<std::int64_t>::max())) ==
+          "9999-12-31T23:59:59.999000Z");
+    CHECK(escqrs::to_rfc3339(from_amqp_timestamp(std::numeric_limits<std::int64_t>::min())) ==
+          "0001-01-01T00:00:00.000000Z");
 }
 
 TEST_CASE("of a session one message is on its way at a time, of others as many as the window takes")
