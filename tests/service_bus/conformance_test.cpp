@@ -61,6 +61,8 @@ public:
         settings.connection.operation_timeout = std::chrono::hours{24};
         settings.sender.timeout = std::chrono::hours{24};
         queue_ = std::make_unique<CountedQueue>(std::move(settings), name);
+        // A wait that the clock jumps over must not end before there is a connection.
+        while (!queue_->health().authorised) std::this_thread::sleep_for(std::chrono::milliseconds{1});
     }
 
     CountedQueue& queue() { return *queue_; }

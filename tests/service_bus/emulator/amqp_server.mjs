@@ -35,12 +35,15 @@ function tolerateReusedHandles(session) {
 /** Serves AMQP on 127.0.0.1. */
 export class AmqpServer {
     #sockets = new Set();
+    #silenced = new Set(); // those of them that will never get an answer
     #connections = new Set();
 
     constructor(namespace, faults, stats) {
         this.namespace = namespace;
         this.faults = faults;
         this.stats = stats;
+        namespace.removed = (address) => this.detachAll(address, "amqp:not-found",
+            `The messaging entity '${address}' could not be found.`);
     }
 
     /** @returns the port */
@@ -67,7 +70,10 @@ export class AmqpServer {
     #accepted(socket) {
         this.stats.connections++;
         this.#sockets.add(socket);
-        socket.on("close", () => this.#sockets.delete(socket));
+        socket.on("close", () => {
+            this.#sockets.delete(socket);
+            this.#silenced.delete(socket);
+        });
         socket.on("error", () => {});
         if (this.faults.refuse) {
             socket.destroy();
@@ -75,6 +81,7 @@ export class AmqpServer {
         if (this.faults.silent) {
             socket.removeAllListeners("data");
             socket.resume();
+            this.#silenced.add(socket);
         }
     }
 
@@ -85,8 +92,9 @@ export class AmqpServer {
             client.gone();
             this.#connections.delete(client);
         };
-        connection.on("disconnected", gone);
+        connection.socket.once("close", gone); // rhea tells it only of those that the client closed
         connection.on("connection_close", gone);
+        connection.on("disconnected", () => {});
         for (const error of ["connection_error", "session_error", "receiver_error", "sender_error", "protocol_error"]) {
             connection.on(error, () => {});
         }
@@ -101,9 +109,20 @@ export class AmqpServer {
         }
     }
 
-    detachAll(entity, condition) {
+    /** New connections get no answer at all; those that got none are dropped when that ends. */
+    setSilent(on) {
+        this.faults.silent = on;
+        if (!on) {
+            for (const socket of this.#silenced) {
+                socket.destroy();
+            }
+        }
+    }
+
+    detachAll(entity, condition, description) {
         for (const client of this.#connections) {
-            client.detachAll((address) => !entity || address === entity, condition);
+            client.detachAll((address) => !entity || address === entity || address.startsWith(`${entity}/`), condition,
+                description);
         }
     }
 
@@ -172,7 +191,8 @@ class Client {
             this.#require(address, "Listen", "Send");
             const queue = this.#find(this.namespace.source(managed) ?? this.namespace.target(managed), managed);
             return this.#add(receiver, address,
-                new RequestNode(this, receiver, (request) => manage(queue, request, this.stats)));
+                new RequestNode(this, receiver, (request) => manage(queue, request, this.stats,
+                    (right) => this.tokens.problem(address, right))));
         }
         this.#require(address, "Send");
         const target = this.#find(this.namespace.target(address), address);
@@ -234,10 +254,10 @@ class Client {
         return answer;
     }
 
-    /** Where answers for `address` go. */
+    /** Where answers for `address` go: to the link attached for it, or to the link of that name (Microsoft's SDK). */
     replyLink(address) {
         for (const [link, handler] of this.links) {
-            if (handler instanceof ReplyLink && link.target?.address === address) {
+            if (handler instanceof ReplyLink && (link.target?.address ?? link.name) === address) {
                 return handler;
             }
         }

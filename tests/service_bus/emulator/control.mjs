@@ -61,7 +61,7 @@ function routesOf({ namespace, amqp, faults, stats }) {
         ["POST", /^\/faults\/slow$/, (_, { ms = 0 }) => { faults.slowMs = ms; }],
         ["POST", /^\/faults\/expire$/, () => amqp.expireTokens()],
         ["POST", /^\/faults\/lose-outcomes$/, (_, { count = 1 }) => faults.setLostOutcomes(count)],
-        ["POST", /^\/faults\/silent$/, (_, { on = true }) => { faults.silent = on; }],
+        ["POST", /^\/faults\/silent$/, (_, { on = true }) => amqp.setSilent(on)],
         ["POST", /^\/faults\/refuse$/, (_, { on = true }) => { faults.refuse = on; }],
         ["GET", /^\/stats$/, () => ({ ...stats, links: amqp.openLinks() })],
     ];

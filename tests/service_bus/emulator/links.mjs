@@ -14,6 +14,13 @@ const sessionFilter = "com.microsoft:session-filter";
 const credit = 1000;
 const dotnetEpochMs = 62_135_596_800_000;
 
+/** A .NET DateTime, as the bytes of a long: more than a number can tell to the unit. */
+function dotnetTicks(ms) {
+    const bytes = Buffer.alloc(8);
+    bytes.writeBigInt64BE(BigInt(ms + dotnetEpochMs) * 10_000n);
+    return bytes;
+}
+
 /**
  * Settles a delivery with a state, in a frame of its own: rhea would put two neighbours into one frame whatever their states.
  */
@@ -139,7 +146,7 @@ export class OutgoingLink {
                 sender.set_source({ address: sender.source.address,
                     filter: { [sessionFilter]: lane.id } });
                 sender.local.attach.properties = { "com.microsoft:locked-until-utc":
-                    types.wrap_long((lane.holder.lockedUntil + dotnetEpochMs) * 10_000) };
+                    types.wrap_long(dotnetTicks(lane.holder.lockedUntil)) };
                 sender.open();
                 this.isReady = true;
                 setImmediate(() => this.queue.pump(this));
@@ -256,7 +263,7 @@ export class OutgoingLink {
             case "released": return codec.released().described();
             case "modified": return codec.modified({ delivery_failed: state.delivery_failed,
                 undeliverable_here: state.undeliverable_here }).described();
-            default: return codec.rejected({ error: { condition: state.error?.condition ?? "amqp:internal-error" } }).described();
+            default: return codec.rejected({}).described(); // an error would say that it failed
         }
     }
 

@@ -86,17 +86,29 @@ const operations = {
     },
 };
 
-const statuses = { "com.microsoft:message-lock-lost": 410, "com.microsoft:session-lock-lost": 410,
+const statuses = { "amqp:unauthorized-access": 401, "com.microsoft:message-lock-lost": 410, "com.microsoft:session-lock-lost": 410,
     "com.microsoft:message-not-found": 404 };
 
-/** Answers a request to a queue's management node. @returns the answer's message */
-export function manage(queue, request, stats) {
+/** Operations of senders; the others are those of receivers. */
+const ofSenders = new Set(["com.microsoft:schedule-message", "com.microsoft:cancel-scheduled-message"]);
+
+/**
+ * Answers a request to a queue's management node.
+ *
+ * @param problem  what is wrong with using a right; undefined if nothing is
+ * @returns the answer's message
+ */
+export function manage(queue, request, stats, problem) {
     const answer = { correlation_id: request.message_id, application_properties: {} };
     const name = request.application_properties?.operation;
     try {
         const operation = operations[name];
         if (!operation) {
             throw new BrokerError("amqp:not-implemented", `No such operation: ${name}`);
+        }
+        const refusal = problem(ofSenders.has(name) ? "Send" : "Listen");
+        if (refusal) {
+            throw new BrokerError("amqp:unauthorized-access", refusal);
         }
         if (name.includes("renew")) {
             stats.renewals++;

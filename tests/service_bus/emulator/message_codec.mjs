@@ -114,6 +114,10 @@ export function changeProperties(entry, added) {
     entry.sections = changed;
 }
 
+function stateOf(entry) {
+    return entry.state === "scheduled" ? 2 : entry.wasDeferred ? 1 : 0;
+}
+
 /**
  * Encodes an entry as a client gets it.
  *
@@ -128,7 +132,7 @@ export function encodeEntry(entry, { lockedUntil, token } = {}) {
     annotations["x-opt-sequence-number"] = types.wrap_long(entry.sequenceNumber);
     annotations["x-opt-enqueue-sequence-number"] = types.wrap_long(entry.scheduledSequenceNumber ?? entry.sequenceNumber);
     annotations["x-opt-enqueued-time"] = types.wrap_timestamp(entry.enqueuedAt);
-    annotations["x-opt-message-state"] = types.wrap_int({ deferred: 1, scheduled: 2 }[entry.state] ?? 0);
+    annotations["x-opt-message-state"] = types.wrap_int(stateOf(entry));
     if (lockedUntil !== undefined) {
         annotations["x-opt-locked-until"] = types.wrap_timestamp(lockedUntil);
     }

@@ -23,6 +23,7 @@ export class Namespace {
     queues = new Map();
     topics = new Map();
     rules = new Map(); // by key name: { key, rights: Set }
+    removed = () => {}; // called with the address of what is no longer there
 
     constructor(clock) {
         this.clock = clock;
@@ -33,13 +34,18 @@ export class Namespace {
     }
 
     createQueue(name, settings) {
+        this.deleteQueue(name);
         const queue = new Queue(settings, this.clock);
         this.queues.set(name, queue);
         return queue;
     }
 
     deleteQueue(name) {
-        return this.queues.delete(name);
+        const wasThere = this.queues.delete(name);
+        if (wasThere) {
+            this.removed(name);
+        }
+        return wasThere;
     }
 
     createTopic(name) {

@@ -13,6 +13,7 @@ const defaults = {
     duplicateDetectionWindowMs: 0,
     maxMessageSize: 262_144,
     defaultTtlMs: null,
+    deadLetterOnExpiration: true,
 };
 
 /** The broker's error: a condition's name and a sentence. */
@@ -55,14 +56,21 @@ export class Queue {
     #active = 0;
 
     constructor(settings, clock, { isDeadLetterQueue = false } = {}) {
-        this.settings = { ...defaults, ...settings };
+        this.settings = { ...defaults };
         this.#clock = clock;
         this.isDeadLetterQueue = isDeadLetterQueue;
         this.stats = { duplicates: 0 };
         if (!isDeadLetterQueue) {
-            this.deadLetters = new Queue({ lockDurationMs: this.settings.lockDurationMs, maxDeliveryCount: 1_000_000,
-                maxMessageSize: this.settings.maxMessageSize }, clock, { isDeadLetterQueue: true });
+            this.deadLetters = new Queue({ maxDeliveryCount: Infinity }, clock, { isDeadLetterQueue: true });
         }
+        this.configure(settings);
+    }
+
+    /** Changes settings; what is stored and locked already keeps the times it has. */
+    configure(settings) {
+        Object.assign(this.settings, settings);
+        const { lockDurationMs, maxMessageSize } = this.settings;
+        this.deadLetters?.configure({ lockDurationMs, maxMessageSize });
     }
 
     get hasSessions() {
@@ -147,8 +155,9 @@ export class Queue {
     }
 
     #store(entry) {
-        const ttl = this.isDeadLetterQueue ? null : entry.ttl ?? this.settings.defaultTtlMs;
-        if (ttl !== null && ttl !== undefined) {
+        const ttl = this.isDeadLetterQueue ? Infinity
+            : Math.min(entry.ttl ?? Infinity, this.settings.defaultTtlMs ?? Infinity);
+        if (ttl < Infinity) {
             entry.expiry = this.#clock.at(entry.enqueuedAt + ttl, () => this.#expire(entry));
         }
         this.#stored.set(entry.sequenceNumber, entry);
@@ -156,9 +165,15 @@ export class Queue {
     }
 
     #expire(entry) {
-        if (entry.state === "active") {
-            this.#active--;
+        if (entry.state !== "active") {
+            return;
+        }
+        this.#active--;
+        if (this.settings.deadLetterOnExpiration) {
             this.#putAside(entry, "TTLExpiredException", "The message expired and was dead lettered.");
+        } else {
+            this.#remove(entry);
+            entry.state = "removed";
         }
     }
 

@@ -1,10 +1,11 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 
 const namedEntities = { lt: "<", gt: ">", amp: "&", quot: '"', apos: "'" };
+const entityNames = Object.fromEntries(Object.entries(namedEntities).map(([name, char]) => [char, name]));
 
 /** Text with the characters that mean something to XML replaced. */
 export function escapeXml(text) {
-    return String(text).replace(/[<>&"']/g, (char) => `&#${char.charCodeAt(0)};`);
+    return String(text).replace(/[<>&"']/g, (char) => `&${entityNames[char]};`);
 }
 
 function unescapeXml(text) {

@@ -118,6 +118,7 @@ test("session lock lost: settling fails, and the next holder has the message wit
     const session = await client.acceptSession(queue, "a", { maxAutoLockRenewalDurationInMs: 0 });
     const message = await receiveOne(session);
     await bench.emulator.advance(31_000);
+    await eventually("the SDK has noticed", () => session.isClosed); // it waits for a settlement that crosses the detach
     await assertServiceBusError(session.completeMessage(message), "SessionLockLost");
     const again = await client.acceptSession(queue, "a", { maxAutoLockRenewalDurationInMs: 0 });
     const messages = await receiveExactly(again, 2);

@@ -11,9 +11,30 @@ const bench = useEmulator();
 
 async function openQueue(settings) {
     const queue = await bench.queue(settings);
-    const client = bench.client();
+    const client = await bench.lastingClient();
     return { queue, client, sender: client.createSender(queue), receiver: client.createReceiver(queue) };
 }
+
+// The first, because the SDK goes by the real time, which the clock has not left yet.
+test("automatic renewal: the SDK keeps the lock while its handler runs", limit, async () => {
+    const { queue, sender, receiver } = await openQueue({ lockDurationMs: 3_000 });
+    await sender.sendMessages({ messageId: "long", body: "x" });
+    let attempts = 0;
+    let done = false;
+    receiver.subscribe({
+        processMessage: async () => {
+            attempts += 1;
+            const renewals = (await bench.emulator.stats()).renewals;
+            await eventually("the lock is renewed", async () => (await bench.emulator.stats()).renewals > renewals);
+            done = true;
+        },
+        processError: async () => {},
+    });
+    await eventually("the handler is done", () => done, 10_000);
+    await eventually("the message is completed", async () => (await bench.emulator.queue(queue)).locked === 0);
+    assert.equal(attempts, 1);
+    assert.equal((await bench.emulator.queue(queue)).active, 0);
+});
 
 test("renew lock: the lock runs anew, and outlives the time it was first given", limit, async () => {
     const { queue, sender, receiver } = await openQueue({ lockDurationMs: 30_000 });
@@ -143,27 +164,6 @@ test("duplicate detection: the same id within the window is accepted and dropped
     await sender.sendMessages({ messageId: "once", body: "fifth" });
     assert.equal((await bench.emulator.queue(queue)).active, 0, "completed ones count as well");
     await bench.emulator.advance(601_000);
-    const later = bench.client().createSender(queue);
-    await later.sendMessages({ messageId: "once", body: "sixth" });
+    await sender.sendMessages({ messageId: "once", body: "sixth" });
     assert.equal((await bench.emulator.queue(queue)).active, 1, "the window is over");
-});
-
-test("automatic renewal: the SDK keeps the lock while its handler runs", limit, async () => {
-    const { queue, sender, receiver } = await openQueue({ lockDurationMs: 3_000 });
-    await sender.sendMessages({ messageId: "long", body: "x" });
-    let attempts = 0;
-    let done = false;
-    receiver.subscribe({
-        processMessage: async () => {
-            attempts += 1;
-            const renewals = (await bench.emulator.stats()).renewals;
-            await eventually("the lock is renewed", async () => (await bench.emulator.stats()).renewals > renewals);
-            done = true;
-        },
-        processError: async () => {},
-    });
-    await eventually("the handler is done", () => done, 10_000);
-    await eventually("the message is completed", async () => (await bench.emulator.queue(queue)).locked === 0);
-    assert.equal(attempts, 1);
-    assert.equal((await bench.emulator.queue(queue)).active, 0);
 });
