@@ -143,9 +143,9 @@ Emulator::Emulator()
     folder_ = folder;
     certificate_ = folder_ + "/certificate.pem";
     const std::string private_key = folder_ + "/key.pem";
-    ChildProcess openssl{{"openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
-                          "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout",
-                          private_key, "-out", certificate_}};
+    ChildProcess openssl{{"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+                          "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
+                          "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", private_key, "-out", certificate_}};
     (void)openssl.wait();
     process_ = std::make_unique<ChildProcess>(std::vector<std::string>{"node", ESCQRS_EMULATOR, "--key-name", key_name,
                                                                        "--key", key, "--certificate", certificate_,

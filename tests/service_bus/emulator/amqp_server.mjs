@@ -93,7 +93,7 @@ export class AmqpServer {
             this.#connections.delete(client);
         };
         connection.socket.once("close", gone); // rhea tells it only of those that the client closed
-        connection.on("connection_close", gone);
+        connection.on("connection_close", () => setImmediate(gone));
         connection.on("disconnected", () => {});
         for (const error of ["connection_error", "session_error", "receiver_error", "sender_error", "protocol_error"]) {
             connection.on(error, () => {});
@@ -233,10 +233,17 @@ class Client {
         this.links.set(link, handler);
     }
 
+    /** rhea tells what was settled just before only after this. */
     #detached(link) {
-        this.links.get(link)?.closed?.();
-        this.links.delete(link);
-        this.lastLink = this.namespace.clock.now();
+        const handler = this.links.get(link);
+        if (handler) {
+            handler.isClosed = true;
+            setImmediate(() => {
+                handler.closed?.();
+                this.links.delete(link);
+                this.lastLink = this.namespace.clock.now();
+            });
+        }
     }
 
     #putToken(request) {

@@ -43,6 +43,7 @@ function routesOf({ namespace, amqp, faults, stats }) {
         ["DELETE", /^\/queues\/([^/]+)$/, ([name]) => namespace.deleteQueue(name) ? {} : notFound],
         ["GET", /^\/queues\/([^/]+)$/, ([name]) => namespace.queues.get(name)?.counts() ?? notFound],
         ["GET", /^\/queues\/([^/]+)\/messages$/, ([name]) => messagesOf(namespace.queues.get(name))],
+        ["POST", /^\/queues\/([^/]+)\/messages$/, ([name], body) => putRaw(namespace.queues.get(name), body)],
         ["PUT", /^\/topics\/([^/]+)$/, ([name]) => { namespace.createTopic(name); }],
         ["PUT", /^\/topics\/([^/]+)\/subscriptions\/([^/]+)$/, ([topic, name], settings) => {
             namespace.createSubscription(topic, name, settings);
@@ -65,6 +66,13 @@ function routesOf({ namespace, amqp, faults, stats }) {
         ["POST", /^\/faults\/refuse$/, (_, { on = true }) => { faults.refuse = on; }],
         ["GET", /^\/stats$/, () => ({ ...stats, links: amqp.openLinks() })],
     ];
+}
+
+/** Stores bytes as a message's sections, whatever they are. */
+function putRaw(queue, { messageId, sessionId, base64 }) {
+    const bytes = Buffer.from(base64, "base64");
+    return queue?.enqueue({ messageId, sessionId, annotations: {}, sections: [[undefined, bytes]], size: bytes.length })
+        ? {} : notFound;
 }
 
 function messagesOf(queue) {

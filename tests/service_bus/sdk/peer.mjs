@@ -3,12 +3,12 @@
 // Sends to or receives from a queue with Microsoft's own SDK, for tests of the other end of the wire:
 //
 //   node peer.mjs send    --connection-string <text> --queue <name> --count <n>
-//                         [--prefix <text>] [--sessions <k>] [--batch] [--properties]
+//                         [--prefix <text>] [--sessions <k>] [--body <text>] [--batch] [--properties]
 //   node peer.mjs receive --connection-string <text> --queue <name> --count <n>
 //                         [--sessions] [--dead-letter] [--hold] [--timeout <ms>]
 //
-// send: message i has the id <prefix>-i and the JSON body {"number":i}; with sessions, it goes to session-(i mod k);
-// --batch sends as few batches as possible; --properties sets every property that a message can carry.
+// send: message i has the id <prefix>-i and the JSON body {"number":i}, or the body given; with sessions, it goes to
+// session-(i mod k); --batch sends as few batches as possible; --properties sets every property a message can carry.
 // receive: completes each message; --hold leaves them locked and stays until it is killed; without a message for
 // --timeout (default 10 000 ms) it gives up. --sessions takes one session after the other.
 // Both print one line of JSON for each message, as soon as it is sent or received.
@@ -27,7 +27,7 @@ function readCommandLine() {
     const command = process.argv[2];
     const common = { "connection-string": text, queue: text, count: text };
     const specific = {
-        send: { prefix: { ...text, default: "peer" }, sessions: text, batch: flag, properties: flag },
+        send: { prefix: { ...text, default: "peer" }, sessions: text, body: text, batch: flag, properties: flag },
         receive: { sessions: flag, "dead-letter": flag, hold: flag, timeout: { ...text, default: "10000" } },
     }[command];
     if (!specific) {
@@ -63,8 +63,8 @@ function print(line) {
     process.stdout.write(`${JSON.stringify(line)}\n`);
 }
 
-function makeMessage(number, { prefix, sessions, properties }) {
-    const message = { messageId: `${prefix}-${number}`, body: Buffer.from(JSON.stringify({ number })) };
+function makeMessage(number, { prefix, sessions, body, properties }) {
+    const message = { messageId: `${prefix}-${number}`, body: Buffer.from(body ?? JSON.stringify({ number })) };
     if (sessions) {
         message.sessionId = `session-${number % sessions}`;
     }

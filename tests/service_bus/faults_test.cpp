@@ -1,0 +1,204 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+
+// Everything that can happen to connections, links and tokens, and what the adapter makes of it.
+#include "emulator_queue.hpp"
+
+#include <escqrs/testing/catch2.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <future>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace std::chrono_literals;
+using namespace service_bus_test;
+using Catch::Matchers::Contains;
+
+std::int64_t stat(const char* name) { return Emulator::shared().stats().at(name).to_number<std::int64_t>(); }
+
+/// A message each way.
+void check_that_it_works(MessageQueue& queue, const std::string& id)
+{
+    send(queue, make_message(id));
+    const auto received = receive_all(queue, 1);
+    REQUIRE(ids_of(received) == std::vector{id});
+    queue.settle(received[0], escqrs::Complete{});
+    CHECK_FALSE(queue.health().problem());
+}
+
+} // namespace
+
+TEST_CASE("dropped connections, detached links, closed connections: it goes on by itself")
+{
+    const EmulatorQueue place;
+    MessageQueue queue{place.settings()};
+    check_that_it_works(queue, "before");
+    const auto connections = queue.health().connections;
+    SECTION("drop")
+    {
+        Emulator::shared().fault("drop");
+        check_that_it_works(queue, "after");
+        CHECK(queue.health().connections == connections + 1);
+    }
+    SECTION("detach: on the same connection")
+    {
+        Emulator::shared().fault("detach");
+        check_that_it_works(queue, "after");
+        CHECK(queue.health().connections == connections);
+    }
+    SECTION("close")
+    {
+        Emulator::shared().fault("close");
+        check_that_it_works(queue, "after");
+        CHECK(queue.health().connections == connections + 1);
+        CHECK_THAT(queue.health().last_error, Contains("amqp:connection:forced"));
+    }
+    SECTION("idle for ten minutes: links and connection are taken away by the broker")
+    {
+        for (int minute = 0; minute < 16; ++minute) Emulator::shared().advance(1min);
+        check_that_it_works(queue, "after");
+    }
+    CHECK(place.counts().active == 0);
+}
+
+TEST_CASE("a batch that is under way when links are detached arrives whole, in order, and once")
+{
+    const EmulatorQueue place{{{"requiresSession", true}, {"duplicateDetectionWindowMs", 600'000}}};
+    MessageQueue queue{place.settings()};
+    const auto messages = make_messages(2000, 20);
+    auto sending = std::async(std::launch::async, [&] { queue.send(messages); });
+    for (int round = 0; round < 10; ++round) {
+        std::this_thread::sleep_for(20ms);
+        Emulator::shared().fault(round % 2 == 0 ? "detach" : "drop");
+    }
+    REQUIRE_NOTHROW(sending.get());
+    const auto completed = work_off(queue, messages.size());
+    CHECK(completed.size() == messages.size());
+    CHECK(std::set(completed.begin(), completed.end()).size() == messages.size());
+    std::map<std::size_t, std::size_t> last;
+    for (const auto& id : completed) {
+        const std::size_t number = std::stoul(id.substr(id.find('-') + 1));
+        CHECK((!last.contains(number % 20) || last[number % 20] < number));
+        last[number % 20] = number;
+    }
+}
+
+TEST_CASE("an outcome that got lost: sent again under the same id, the queue keeps one")
+{
+    const EmulatorQueue place{{{"duplicateDetectionWindowMs", 600'000}}};
+    MessageQueue queue{place.settings()};
+    const auto dropped = stat("duplicatesDropped");
+    Emulator::shared().fault("lose-outcomes", {{"count", 3}});
+    const auto messages = make_messages(20, 0);
+    queue.send(messages);
+    CHECK(stat("duplicatesDropped") > dropped);
+    CHECK(place.counts().active == messages.size());
+}
+
+TEST_CASE("a busy broker is given the time it asks for")
+{
+    const EmulatorQueue place;
+    MessageQueue queue{place.settings()};
+    check_that_it_works(queue, "before");
+    Emulator::shared().fault("busy", {{"count", 1}});
+    auto sending = std::async(std::launch::async, [&] { send(queue, make_message("patient")); });
+    CHECK(sending.wait_for(300ms) == std::future_status::timeout);
+    CHECK(place.counts().active == 0);
+    Emulator::shared().advance(2s); // as its message says
+    REQUIRE_NOTHROW(sending.get());
+    CHECK(place.counts().active == 1);
+}
+
+TEST_CASE("a broker busy for longer than the time-out: the error says so, nothing was taken")
+{
+    const EmulatorQueue place;
+    QueueSettings settings = place.settings();
+    settings.sender.timeout = 500ms;
+    MessageQueue queue{settings};
+    check_that_it_works(queue, "before");
+    Emulator::shared().fault("busy", {{"count", 1000}});
+    CHECK_THROWS_WITH(send(queue, make_message("m")), Contains("server-busy") && Contains("1 of 1"));
+    Emulator::shared().fault("busy", {{"count", 0}});
+    CHECK(place.counts().active == 0);
+}
+
+TEST_CASE("a slow broker is waited for")
+{
+    const EmulatorQueue place;
+    MessageQueue queue{place.settings()};
+    Emulator::shared().fault("slow", {{"ms", 300}});
+    check_that_it_works(queue, "late");
+    Emulator::shared().fault("slow", {{"ms", 0}});
+}
+
+TEST_CASE("a broker that does not answer at all: never healthy but dead, and well again when it does")
+{
+    const EmulatorQueue place;
+    Emulator::shared().fault("silent", {{"on", true}});
+    QueueSettings settings = place.settings();
+    settings.connection.operation_timeout = 300ms;
+    settings.sender.timeout = 1s;
+    MessageQueue queue{settings};
+    CHECK_THROWS_WITH(send(queue, make_message("m")), Contains("no answer from the broker"));
+    REQUIRE(queue.health().problem());
+    CHECK_THAT(*queue.health().problem(), Contains("no answer from the broker"));
+    CHECK_THROWS_AS(queue.receive(1, 100ms, {}), escqrs::TransportError);
+    Emulator::shared().fault("silent", {{"on", false}});
+    CHECK(eventually([&] { return queue.health().authorised; }));
+    check_that_it_works(queue, "after");
+}
+
+TEST_CASE("a broker that is not there: the error names it, and shows no secret")
+{
+    const EmulatorQueue place;
+    QueueSettings settings = place.settings();
+    settings.sender.timeout = 1s;
+    Emulator::shared().fault("refuse", {{"on", true}});
+    MessageQueue queue{settings};
+    CHECK_THROWS_AS(send(queue, make_message("m")), escqrs::TransportError);
+    CHECK(queue.health().problem());
+    Emulator::shared().fault("refuse", {{"on", false}});
+    check_that_it_works(queue, "after");
+
+    settings.connection.broker.port = 1;
+    MessageQueue nowhere{settings};
+    std::string text;
+    try {
+        send(nowhere, make_message("m"));
+    } catch (const escqrs::TransportError& error) {
+        text = error.what();
+    }
+    CHECK_THAT(text, Contains("refused"));
+    CHECK_THAT(text, !Contains("SharedAccess"));
+}
+
+TEST_CASE("a token is renewed ahead of its expiry, on the living connection")
+{
+    const EmulatorQueue place;
+    MessageQueue queue{place.settings()};
+    check_that_it_works(queue, "before");
+    const auto tokens = stat("tokensPut");
+    const auto attaches = stat("attaches");
+    const auto connections = queue.health().connections;
+    // An hour and a half, in steps in which no link is idle for too long.
+    for (int minutes = 0; minutes < 90; minutes += 5) {
+        Emulator::shared().advance(5min);
+        check_that_it_works(queue, "after-" + std::to_string(minutes));
+    }
+    CHECK(stat("tokensPut") > tokens);
+    CHECK(queue.health().connections == connections);
+    CHECK(stat("attaches") - attaches <= 2); // the answers to the tokens, if they are looked for anew
+}
+
+TEST_CASE("a token that expires all the same takes its links with it: a new one is put, and links are attached again")
+{
+    const EmulatorQueue place;
+    MessageQueue queue{place.settings()};
+    check_that_it_works(queue, "before");
+    Emulator::shared().fault("expire");
+    check_that_it_works(queue, "after");
+}

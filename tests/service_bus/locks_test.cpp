@@ -1,0 +1,183 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+
+// Messages under lock: renewal, loss, giving back, and those that nobody can read.
+#include "emulator_queue.hpp"
+
+#include <escqrs/testing/catch2.hpp>
+
+#include <chrono>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace std::chrono_literals;
+using namespace service_bus_test;
+using Catch::Matchers::Contains;
+
+boost::json::object with_lock_of(std::chrono::milliseconds duration, bool sessions)
+{
+    return {{"requiresSession", sessions}, {"lockDurationMs", duration.count()}};
+}
+
+} // namespace
+
+TEST_CASE("locks are renewed while the handler works, a message's as well as a session's")
+{
+    const bool sessions = GENERATE(false, true);
+    const EmulatorQueue place{with_lock_of(30s, sessions)};
+    MessageQueue queue{place.settings()};
+    send(queue, make_message("long", sessions ? "session" : ""));
+    const auto held = receive_all(queue, 1);
+    REQUIRE(held.size() == 1);
+    const auto renewals = Emulator::shared().stats().at("renewals").to_number<int>();
+    for (int step = 1; step <= 10; ++step) {
+        Emulator::shared().advance(21s); // within the last ten seconds of the lock
+        REQUIRE(
+            eventually([&] { return Emulator::shared().stats().at("renewals").to_number<int>() >= renewals + step; }));
+    }
+    CHECK(place.counts().locked == 1);
+    CHECK_FALSE(held[0].lock_lost.stop_requested());
+    CHECK_NOTHROW(queue.settle(held[0], escqrs::Complete{}));
+    CHECK(place.counts().locked + place.counts().active == 0);
+}
+
+TEST_CASE("a lost lock: the handler is told, settling does not pretend, and the message comes again")
+{
+    const bool sessions = GENERATE(false, true);
+    const EmulatorQueue place{with_lock_of(30s, sessions)};
+    QueueSettings settings = place.settings();
+    settings.receiver.max_lock_renewal = 0s;
+    MessageQueue queue{settings};
+    send(queue, make_message("late", sessions ? "session" : ""));
+    const auto held = receive_all(queue, 1);
+    REQUIRE(held.size() == 1);
+    CHECK_FALSE(held[0].lock_lost.stop_requested());
+    Emulator::shared().advance(31s);
+    CHECK(eventually([&] { return held[0].lock_lost.stop_requested(); }));
+    CHECK_THROWS_AS(queue.settle(held[0], escqrs::Complete{}), escqrs::MessageLockLost);
+    const auto again = receive_all(queue, 1);
+    REQUIRE(ids_of(again) == std::vector<std::string>{"late"});
+    CHECK(again[0].delivery_count == 2);
+    queue.settle(again[0], escqrs::Complete{});
+    CHECK(place.counts().locked + place.counts().active == 0);
+}
+
+TEST_CASE("a lock goes with the session's connection: the handler is told at once")
+{
+    const EmulatorQueue place{with_lock_of(5min, true)};
+    MessageQueue queue{place.settings()};
+    send(queue, make_message("held", "session"));
+    const auto held = receive_all(queue, 1);
+    REQUIRE(held.size() == 1);
+    Emulator::shared().fault("drop");
+    CHECK(eventually([&] { return held[0].lock_lost.stop_requested(); }));
+    const auto again = receive_all(queue, 1);
+    REQUIRE(ids_of(again) == std::vector<std::string>{"held"});
+    CHECK(again[0].delivery_count == 1); // nobody is to blame
+    queue.settle(again[0], escqrs::Complete{});
+}
+
+TEST_CASE("renewing by hand moves the lock's end on, and fails when the lock is lost")
+{
+    const bool sessions = GENERATE(false, true);
+    const EmulatorQueue place{with_lock_of(30s, sessions)};
+    QueueSettings settings = place.settings();
+    settings.receiver.max_lock_renewal = 0s;
+    MessageQueue queue{settings};
+    send(queue, make_message("held", sessions ? "session" : ""));
+    auto held = receive_all(queue, 1);
+    REQUIRE(held.size() == 1);
+    const auto first = held[0].locked_until;
+    Emulator::shared().advance(20s);
+    queue.renew_lock(held[0]);
+    CHECK(held[0].locked_until >= first + 19s);
+    Emulator::shared().advance(20s);
+    CHECK_FALSE(held[0].lock_lost.stop_requested());
+    Emulator::shared().advance(11s);
+    CHECK_THROWS_AS(queue.renew_lock(held[0]), escqrs::MessageLockLost);
+}
+
+TEST_CASE("a receive that is stopped at any moment leaves nothing locked behind it")
+{
+    const bool sessions = GENERATE(false, true);
+    const EmulatorQueue place{{{"requiresSession", sessions}, {"lockDurationMs", 300'000}, {"maxDeliveryCount", 2}}};
+    constexpr std::size_t count = 300;
+    std::set<std::string> completed;
+    {
+        MessageQueue queue{place.settings()};
+        MessageQueue sender{place.settings()};
+        std::jthread sending{[&] {
+            for (const auto& message : make_messages(count, sessions ? 7 : 0)) send(sender, message);
+        }};
+        for (int round = 0; completed.size() < count && round < 3000; ++round) {
+            std::stop_source stop;
+            std::jthread stopping{[&] {
+                std::this_thread::sleep_for(std::chrono::microseconds{(round * 37) % 4000});
+                stop.request_stop();
+            }};
+            const auto batch = queue.receive(20, 5s, stop.get_token());
+            for (const auto& message : batch) {
+                queue.settle(message, escqrs::Complete{});
+                completed.insert(message.message.message_id);
+            }
+        }
+    }
+    CHECK(completed.size() == count);
+    const auto counts = place.counts();
+    CHECK(counts.locked == 0);
+    CHECK(counts.active == 0);
+    CHECK(counts.dead_lettered == 0); // what was given back did not count as a delivery
+}
+
+TEST_CASE("a process that ends gives back what it holds")
+{
+    const EmulatorQueue place{with_lock_of(5min, false)};
+    {
+        MessageQueue queue{place.settings()};
+        queue.send(make_messages(10, 0));
+        CHECK(receive_all(queue, 10).size() == 10);
+        CHECK(place.counts().locked == 10);
+    }
+    CHECK(eventually([&] { return place.counts().active == 10; }));
+    MessageQueue next{place.settings()};
+    for (const auto& message : receive_all(next, 10)) CHECK(message.delivery_count == 1);
+}
+
+TEST_CASE("bytes that are no message are put aside, those behind them are handled")
+{
+    const bool sessions = GENERATE(false, true);
+    const EmulatorQueue place{with_lock_of(1min, sessions)};
+    MessageQueue queue{place.settings()};
+    const std::vector<std::string> hostile{
+        "",                 // no body
+        "AFN1oAVoZWxs",     // a Data section shorter than it says
+        "AFN3gQAAAAAAAAAB", // an AMQP value that is a number
+        "AFN20AAAAAQAAAAB", // a sequence cut off
+        "/////////////w==", // nothing at all
+        "AFN1sP////8=",     // four gigabytes, says its length
+        "AFNzwP//",         // properties without end
+    };
+    for (std::size_t at = 0; at < hostile.size(); ++at) {
+        Emulator::shared().control(
+            "POST", "/queues/" + place.name() + "/messages",
+            {{"messageId", "hostile-" + std::to_string(at)}, {"sessionId", "session"}, {"base64", hostile[at]}});
+    }
+    send(queue, make_message("good", sessions ? "session" : ""));
+    std::vector<std::string> handled;
+    while (true) {
+        const auto batch = queue.receive(20, 5s, {});
+        REQUIRE_FALSE(batch.empty());
+        for (const auto& message : batch) {
+            handled.push_back(message.message.message_id);
+            queue.settle(message, escqrs::Complete{});
+        }
+        if (handled.back() == "good") break;
+    }
+    const auto counts = place.counts();
+    CHECK(counts.active + counts.locked == 0);
+    CHECK(counts.dead_lettered + handled.size() == hostile.size() + 1);
+    CHECK(counts.dead_lettered >= 5);
+    CHECK_FALSE(queue.health().problem());
+}
