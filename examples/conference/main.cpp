@@ -145,7 +145,7 @@ private:
         return options;
     }
 
-    web::Metrics metrics_;
+    http::Metrics metrics_;
     escqrs::AnyEventStore store_;
     AttendeeRepository attendees_;
     escqrs::CommandBus bus_;

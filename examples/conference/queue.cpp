@@ -69,7 +69,7 @@ service_bus::QueueSettings broker_settings(const Settings& settings, const Log& 
     return queue;
 }
 
-void add_queue_gauges(web::Metrics& metrics, const Settings& settings, service_bus::MessageQueue& queue)
+void add_queue_gauges(http::Metrics& metrics, const Settings& settings, service_bus::MessageQueue& queue)
 {
     const auto flag = [&queue](bool service_bus::QueueHealth::*member) {
         return [&queue, member] { return queue.health().*member ? 1.0 : 0.0; };

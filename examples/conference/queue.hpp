@@ -3,8 +3,8 @@
 
 #include "application/settings.hpp"
 #include "application/storage.hpp"
+#include "http/metrics.hpp"
 #include "service_bus/message_queue.hpp"
-#include "web/metrics.hpp"
 
 #include <escqrs/in_memory/message_queue.hpp>
 #include <escqrs/sqlite/message_queue.hpp>
@@ -34,7 +34,7 @@ inline std::optional<std::string> problem_of(service_bus::MessageQueue& queue) {
 
 /// Adds what there is to tell of the queue's state. `queue` must live as long as `metrics`.
 template <class Queue>
-void add_queue_gauges(web::Metrics& metrics, const Settings& /*settings*/, Queue& queue)
+void add_queue_gauges(http::Metrics& metrics, const Settings& /*settings*/, Queue& queue)
 {
     metrics.gauge("conference_queue_messages", "Messages waiting on the queue or being handled.", [&queue] {
         const auto counts = queue.counts();
@@ -43,7 +43,7 @@ void add_queue_gauges(web::Metrics& metrics, const Settings& /*settings*/, Queue
     metrics.gauge("conference_dead_letters", "Messages put aside.",
                   [&queue] { return static_cast<double>(queue.counts().dead_lettered); });
 }
-void add_queue_gauges(web::Metrics& metrics, const Settings& settings, service_bus::MessageQueue& queue);
+void add_queue_gauges(http::Metrics& metrics, const Settings& settings, service_bus::MessageQueue& queue);
 
 /// Opens the queue that the settings name and calls `use(queue)`, whatever its type.
 /// @throws SettingsError, escqrs::TransportError

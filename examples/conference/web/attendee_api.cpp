@@ -3,7 +3,7 @@
 
 #include "../application/attendee_handlers.hpp"
 #include "attendee_json.hpp"
-#include "problem.hpp"
+#include "problem_of.hpp"
 #include "request_metadata.hpp"
 
 #include <escqrs/codec.hpp>
@@ -27,9 +27,9 @@ namespace json = boost::json;
 constexpr std::chrono::milliseconds retry_delay{50}; ///< when the pool is full, or the read model out of reach
 
 [[noreturn]] void refuse(unsigned status, std::string slug, std::string detail, std::string field = {},
-                         Headers headers = {})
+                         http::Headers headers = {})
 {
-    throw RequestRefused{{status, std::move(slug), std::move(detail), std::move(field), std::move(headers)}};
+    throw http::RequestRefused{{status, std::move(slug), std::move(detail), std::move(field), std::move(headers)}};
 }
 
 template <class Identifier>
@@ -43,7 +43,7 @@ Identifier parse_id(const std::string& text, const char* field)
     }
 }
 
-AttendeeId attendee_id(const RoutedRequest& request)
+AttendeeId attendee_id(const http::RoutedRequest& request)
 {
     return parse_id<AttendeeId>(request.path.at("id"), "attendeeId");
 }
@@ -79,30 +79,31 @@ class AttendeeApi::Implementation : public std::enable_shared_from_this<Implemen
 public:
     explicit Implementation(AttendeeApiParts given) : parts{std::move(given)} {}
 
-    using Work = std::function<Response(const RoutedRequest&)>;
+    using Work = std::function<http::Response(const http::RoutedRequest&)>;
 
     /// Runs `work` on the pool and responds with what it returns, or with the problem that it throws.
-    void run(RoutedRequest request, const Responder& responder, Work work) const
+    void run(http::RoutedRequest request, const http::Responder& responder, Work work) const
     {
-        auto shared = std::make_shared<RoutedRequest>(std::move(request));
+        auto shared = std::make_shared<http::RoutedRequest>(std::move(request));
         const bool taken = parts.pool.try_run([this, shared, responder, work = std::move(work)] {
             responder.respond(guarded([&] { return work(*shared); }));
         });
-        if (!taken) responder.respond(to_response({503, {}, "We are busy just now.", {}, {{"Retry-After", "1"}}}));
+        if (!taken)
+            responder.respond(http::to_response({503, {}, "We are busy just now.", {}, {{"Retry-After", "1"}}}));
     }
 
-    Response guarded(const std::function<Response()>& work) const
+    http::Response guarded(const std::function<http::Response()>& work) const
     {
         try {
             return work();
         } catch (const std::exception& error) {
-            const Problem problem = problem_of(error);
+            const http::Problem problem = problem_of(error);
             if (problem.status >= 500) parts.log(std::string{"web: "} + error.what());
-            return to_response(problem);
+            return http::to_response(problem);
         }
     }
 
-    void require_organiser(const RoutedRequest& request) const
+    void require_organiser(const http::RoutedRequest& request) const
     {
         constexpr std::string_view scheme = "Bearer ";
         const auto given = request.request.header("Authorization");
@@ -113,11 +114,11 @@ public:
 
     /// Sends a command and answers with what it stored.
     template <class Command>
-    Response accept(const RequestMetadata& about, const Command& command) const
+    http::Response accept(const RequestMetadata& about, const Command& command) const
     {
         const auto result = parts.bus.send(command, about.metadata);
         if (!about.metadata.command_id.is_nil()) check_same_request(about, result);
-        Response response = json_response(202, to_json(command.attendee_id, result));
+        http::Response response = json_response(202, to_json(command.attendee_id, result));
         response.headers.emplace_back("Location", "/api/attendee/" + to_string(command.attendee_id) +
                                                       "?position=" + std::to_string(result.position.value()));
         return response;
@@ -134,7 +135,7 @@ public:
         if (!same) refuse(422, "idempotency-key-reused", "This Idempotency-Key was used for another request.");
     }
 
-    Response register_attendee(const RoutedRequest& request) const
+    http::Response register_attendee(const http::RoutedRequest& request) const
     {
         const CommandBody body{request.request};
         const RequestMetadata about{request.request};
@@ -143,32 +144,32 @@ public:
         return accept(about, RegisterAttendee{id, body.text("email")});
     }
 
-    Response change_email(const RoutedRequest& request) const
+    http::Response change_email(const http::RoutedRequest& request) const
     {
         const CommandBody body{request.request};
         return accept(RequestMetadata{request.request}, ChangeEmail{attendee_id(request), body.text("email")});
     }
 
-    Response confirm_email(const RoutedRequest& request) const
+    http::Response confirm_email(const http::RoutedRequest& request) const
     {
         const auto confirmation = parse_id<ConfirmationId>(request.path.at("confirmationId"), "confirmationId");
         return accept(RequestMetadata{request.request}, ConfirmEmail{attendee_id(request), confirmation});
     }
 
-    Response unregister_attendee(const RoutedRequest& request) const
+    http::Response unregister_attendee(const http::RoutedRequest& request) const
     {
         const CommandBody body{request.request};
         return accept(RequestMetadata{request.request}, UnregisterAttendee{attendee_id(request), body.text("reason")});
     }
 
-    Response show_attendee(const RoutedRequest& request) const
+    http::Response show_attendee(const http::RoutedRequest& request) const
     {
         const auto view = parts.queries.find(attendee_id(request));
         if (!view) refuse(404, "unknown-attendee", "There is no attendee with this id.");
         return json_response(200, to_json(*view));
     }
 
-    Response show_history(const RoutedRequest& request) const
+    http::Response show_history(const http::RoutedRequest& request) const
     {
         const auto id = attendee_id(request);
         auto events = history(parts.store, id, escqrs::StreamVersion{});
@@ -176,7 +177,7 @@ public:
         return json_response(200, {{"attendeeId", to_string(id)}, {"events", std::move(events)}});
     }
 
-    Response list_attendees(const RoutedRequest& request) const
+    http::Response list_attendees(const http::RoutedRequest& request) const
     {
         const auto limit = request.query.find("limit");
         const auto after = request.query.find("after");
@@ -195,7 +196,7 @@ public:
                                    {"next", page.next ? json::value(json::string{*page.next}) : json::value(nullptr)}});
     }
 
-    Response list_dead_letters(const RoutedRequest& request) const
+    http::Response list_dead_letters(const http::RoutedRequest& request) const
     {
         require_organiser(request);
         constexpr std::size_t most = 200;
@@ -204,7 +205,7 @@ public:
         return json_response(200, {{"deadLetters", std::move(letters)}});
     }
 
-    Response resubmit(const RoutedRequest& request) const
+    http::Response resubmit(const http::RoutedRequest& request) const
     {
         require_organiser(request);
         const auto& id = request.path.at("messageId");
@@ -212,8 +213,8 @@ public:
         return json_response(202, {{"messageId", id}});
     }
 
-    void wait_then_answer(RoutedRequest request, const Responder& responder, Work work);
-    void stream_attendee(RoutedRequest request, const Responder& responder);
+    void wait_then_answer(http::RoutedRequest request, const http::Responder& responder, Work work);
+    void stream_attendee(http::RoutedRequest request, const http::Responder& responder);
 
     AttendeeApiParts parts; ///< read by the waits and streams below
 
@@ -225,7 +226,7 @@ private:
 /// A query that is answered once the read model has reached a position, or refused when that takes too long.
 class AttendeeApi::Implementation::PositionWait : public std::enable_shared_from_this<PositionWait> {
 public:
-    PositionWait(std::shared_ptr<Implementation> api, RoutedRequest request, Responder responder, Work work)
+    PositionWait(std::shared_ptr<Implementation> api, http::RoutedRequest request, http::Responder responder, Work work)
         : api_{std::move(api)}, request_{std::move(request)}, responder_{std::move(responder)}, work_{std::move(work)}
     {
     }
@@ -236,7 +237,7 @@ public:
         auto problem = api_->guarded([this] {
             find_event();
             wait();
-            return Response{0, {}, {}};
+            return http::Response{0, {}, {}};
         });
         if (problem.status != 0) end([&] { return std::move(problem); });
     }
@@ -290,13 +291,13 @@ private:
     void give_up()
     {
         end([] {
-            return to_response(
+            return http::to_response(
                 {503, "read-model-behind", "The view has not reached this position yet.", {}, {{"Retry-After", "1"}}});
         });
     }
 
     /// Whoever comes first responds.
-    void end(escqrs::FunctionRef<Response()> response)
+    void end(escqrs::FunctionRef<http::Response()> response)
     {
         std::shared_ptr<PositionWait> last;
         std::unique_ptr<AttendeeWatcher::Watch> watch;
@@ -310,8 +311,8 @@ private:
     }
 
     std::shared_ptr<Implementation> api_;
-    RoutedRequest request_;
-    Responder responder_;
+    http::RoutedRequest request_;
+    http::Responder responder_;
     Work work_;
     AttendeeId id_;
     escqrs::StreamVersion version_;
@@ -321,13 +322,14 @@ private:
     std::shared_ptr<PositionWait> keep_alive_;
 };
 
-void AttendeeApi::Implementation::wait_then_answer(RoutedRequest request, const Responder& responder, Work work)
+void AttendeeApi::Implementation::wait_then_answer(http::RoutedRequest request, const http::Responder& responder,
+                                                   Work work)
 {
     if (!request.query.contains("position")) return run(std::move(request), responder, std::move(work));
     const auto wait =
         std::make_shared<PositionWait>(shared_from_this(), std::move(request), responder, std::move(work));
     if (!parts.pool.try_run([wait] { wait->begin(); })) {
-        responder.respond(to_response({503, {}, "We are busy just now.", {}, {{"Retry-After", "1"}}}));
+        responder.respond(http::to_response({503, {}, "We are busy just now.", {}, {{"Retry-After", "1"}}}));
     }
 }
 
@@ -340,7 +342,7 @@ public:
     }
 
     /// Runs on the pool.
-    void begin(const Responder& responder)
+    void begin(const http::Responder& responder)
     {
         const auto problem = api_->guarded([&] {
             if (!api_->parts.queries.find(id_)) refuse(404, "unknown-attendee", "There is no attendee with this id.");
@@ -353,7 +355,7 @@ public:
             const std::scoped_lock lock{mutex_};
             stream_ = std::move(stream);
             watch_ = std::move(watch);
-            return Response{0, {}, {}};
+            return http::Response{0, {}, {}};
         });
         if (problem.status != 0) responder.respond(problem);
         else update();
@@ -408,14 +410,14 @@ private:
     std::shared_ptr<Implementation> api_;
     AttendeeId id_;
     std::mutex mutex_;
-    std::shared_ptr<EventStream> stream_;
+    std::shared_ptr<http::EventStream> stream_;
     std::unique_ptr<AttendeeWatcher::Watch> watch_;
     escqrs::StreamVersion seen_;
     bool is_started_ = false;
     std::atomic<bool> pending_{false};
 };
 
-void AttendeeApi::Implementation::stream_attendee(RoutedRequest request, const Responder& responder)
+void AttendeeApi::Implementation::stream_attendee(http::RoutedRequest request, const http::Responder& responder)
 {
     const auto problem = guarded([&] {
         const auto id = attendee_id(request);
@@ -424,7 +426,7 @@ void AttendeeApi::Implementation::stream_attendee(RoutedRequest request, const R
         const auto stream = std::make_shared<AttendeeStream>(shared_from_this(), id, escqrs::StreamVersion{seen});
         const bool taken = parts.pool.try_run([stream, responder] { stream->begin(responder); });
         if (!taken) refuse(503, {}, "We are busy just now.", {}, {{"Retry-After", "1"}});
-        return Response{0, {}, {}};
+        return http::Response{0, {}, {}};
     });
     if (problem.status != 0) responder.respond(problem);
 }
@@ -435,20 +437,23 @@ AttendeeApi::AttendeeApi(AttendeeApiParts parts) : implementation_{std::make_sha
 
 AttendeeApi::~AttendeeApi() = default;
 
-void AttendeeApi::add_routes(Router& router)
+void AttendeeApi::add_routes(http::Router& router)
 {
-    using Member = Response (Implementation::*)(const RoutedRequest&) const;
+    using Member = http::Response (Implementation::*)(const http::RoutedRequest&) const;
     const auto add = [&](const char* method, const char* pattern, Member member) {
-        router.on(method, pattern, [api = implementation_, member](RoutedRequest request, const Responder& responder) {
-            api->run(std::move(request), responder,
-                     [api, member](const RoutedRequest& given) { return ((*api).*member)(given); });
-        });
+        router.on(method, pattern,
+                  [api = implementation_, member](http::RoutedRequest request, const http::Responder& responder) {
+                      api->run(std::move(request), responder,
+                               [api, member](const http::RoutedRequest& given) { return ((*api).*member)(given); });
+                  });
     };
     const auto add_query = [&](const char* pattern, Member member) {
-        router.on("GET", pattern, [api = implementation_, member](RoutedRequest request, const Responder& responder) {
-            api->wait_then_answer(std::move(request), responder,
-                                  [api, member](const RoutedRequest& given) { return ((*api).*member)(given); });
-        });
+        router.on("GET", pattern,
+                  [api = implementation_, member](http::RoutedRequest request, const http::Responder& responder) {
+                      api->wait_then_answer(
+                          std::move(request), responder,
+                          [api, member](const http::RoutedRequest& given) { return ((*api).*member)(given); });
+                  });
     };
     add("POST", "/api/attendee/register", &Implementation::register_attendee);
     add("POST", "/api/attendee/{id}/email", &Implementation::change_email);
@@ -458,17 +463,18 @@ void AttendeeApi::add_routes(Router& router)
     add_query("/api/attendee/{id}/history", &Implementation::show_history);
     add("GET", "/api/dead-letters", &Implementation::list_dead_letters);
     add("POST", "/api/dead-letters/{messageId}/resubmit", &Implementation::resubmit);
-    router.on("GET", "/api/attendees", [api = implementation_](RoutedRequest request, const Responder& responder) {
-        const auto refusal = api->guarded([&] {
-            api->require_organiser(request); // before anything waits
-            return Response{0, {}, {}};
-        });
-        if (refusal.status != 0) return responder.respond(refusal);
-        api->wait_then_answer(std::move(request), responder,
-                              [api](const RoutedRequest& given) { return api->list_attendees(given); });
-    });
+    router.on("GET", "/api/attendees",
+              [api = implementation_](http::RoutedRequest request, const http::Responder& responder) {
+                  const auto refusal = api->guarded([&] {
+                      api->require_organiser(request); // before anything waits
+                      return http::Response{0, {}, {}};
+                  });
+                  if (refusal.status != 0) return responder.respond(refusal);
+                  api->wait_then_answer(std::move(request), responder,
+                                        [api](const http::RoutedRequest& given) { return api->list_attendees(given); });
+              });
     router.on("GET", "/api/attendee/{id}/stream",
-              [api = implementation_](RoutedRequest request, const Responder& responder) {
+              [api = implementation_](http::RoutedRequest request, const http::Responder& responder) {
                   api->stream_attendee(std::move(request), responder);
               });
 }

@@ -1,11 +1,11 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include "../http/blocking_pool.hpp"
+#include "../http/router.hpp"
 #include "../read_model/attendee_queries.hpp"
 #include "../read_model/attendee_watcher.hpp"
-#include "blocking_pool.hpp"
 #include "dead_letters.hpp"
-#include "router.hpp"
 
 #include <escqrs/command_bus.hpp>
 #include <escqrs/event_store.hpp>
@@ -25,7 +25,7 @@ struct AttendeeApiParts {
     AttendeeQueries& queries;
     AttendeeWatcher& watcher;
     DeadLetters& dead_letters;
-    BlockingPool& pool;
+    http::BlockingPool& pool;
     std::string organiser_token;
     std::chrono::milliseconds max_wait{5000}; ///< for the read model to reach a position
     std::function<void(std::string_view)> log;
@@ -40,7 +40,7 @@ public:
     explicit AttendeeApi(AttendeeApiParts parts);
     ~AttendeeApi();
 
-    void add_routes(Router& router);
+    void add_routes(http::Router& router);
 
 private:
     class Implementation;

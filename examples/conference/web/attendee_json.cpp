@@ -2,7 +2,7 @@
 #include "attendee_json.hpp"
 
 #include "../application/readable_text.hpp"
-#include "problem.hpp"
+#include "../http/problem.hpp"
 
 #include <escqrs/codec.hpp>
 
@@ -47,7 +47,7 @@ std::string readable_lines(const std::string& body)
 
 [[noreturn]] void refuse(unsigned status, std::string slug, std::string detail, std::string field = {})
 {
-    throw RequestRefused{{status, std::move(slug), std::move(detail), std::move(field), {}}};
+    throw http::RequestRefused{{status, std::move(slug), std::move(detail), std::move(field), {}}};
 }
 
 bool is_json(std::string_view content_type)
@@ -118,7 +118,7 @@ json::array history(escqrs::AnyEventStore& store, const AttendeeId& id, escqrs::
     return events;
 }
 
-CommandBody::CommandBody(const Request& request)
+CommandBody::CommandBody(const http::Request& request)
 {
     if (request.body.empty()) refuse(400, "malformed-body", "A JSON object is expected in the body.");
     if (!is_json(request.header("Content-Type"))) {
@@ -150,7 +150,7 @@ std::optional<std::string> CommandBody::optional_text(std::string_view field) co
     return std::string{value->as_string()};
 }
 
-Response json_response(unsigned status, const json::object& body)
+http::Response json_response(unsigned status, const json::object& body)
 {
     return {status, {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}}, json::serialize(body)};
 }

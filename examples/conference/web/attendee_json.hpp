@@ -1,8 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include "../http/http_server.hpp"
 #include "../read_model/attendee_view.hpp"
-#include "http_server.hpp"
 
 #include <escqrs/commit_result.hpp>
 #include <escqrs/event_store.hpp>
@@ -31,7 +31,7 @@ boost::json::array history(escqrs::AnyEventStore& store, const AttendeeId& id, e
 class CommandBody {
 public:
     /// @throws RequestRefused 415 or 400
-    explicit CommandBody(const Request& request);
+    explicit CommandBody(const http::Request& request);
 
     /// @throws RequestRefused 400 that names the field
     std::string text(std::string_view field) const;
@@ -41,6 +41,6 @@ private:
     std::shared_ptr<const boost::json::object> body_;
 };
 
-Response json_response(unsigned status, const boost::json::object& body);
+http::Response json_response(unsigned status, const boost::json::object& body);
 
 } // namespace conference::web

@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "command_metrics.hpp"
 
-#include "problem.hpp"
+#include "problem_of.hpp"
 
 #include <chrono>
 #include <exception>
@@ -13,14 +13,14 @@ namespace {
 /// What became of a command, in the words of its answer.
 std::string outcome_of(const std::exception& error)
 {
-    const Problem problem = problem_of(error);
+    const http::Problem problem = problem_of(error);
     if (problem.status == 409) return "conflict";
     return problem.status < 500 ? "refused" : "failed";
 }
 
 } // namespace
 
-escqrs::CommandMiddleware measure_commands(Metrics& metrics)
+escqrs::CommandMiddleware measure_commands(http::Metrics& metrics)
 {
     return [&metrics](const escqrs::CommandInfo& command, escqrs::FunctionRef<void()> next) {
         const std::string name{command.name.substr(command.name.rfind(':') + 1)};

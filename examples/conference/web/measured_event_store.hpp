@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include "metrics.hpp"
+#include "../http/metrics.hpp"
 
 #include <escqrs/event_store.hpp>
 
@@ -14,7 +14,7 @@ namespace conference::web {
 class MeasuredEventStore {
 public:
     /// @param metrics  must outlive the store
-    MeasuredEventStore(escqrs::AnyEventStore store, Metrics& metrics)
+    MeasuredEventStore(escqrs::AnyEventStore store, http::Metrics& metrics)
         : store_{std::move(store)},
           latency_{&metrics.histogram("conference_append_seconds", "Time until an append was durable.")}
     {
@@ -45,7 +45,7 @@ public:
 
 private:
     escqrs::AnyEventStore store_;
-    Metrics::Histogram* latency_;
+    http::Metrics::Histogram* latency_;
 };
 
 static_assert(escqrs::EventStore<MeasuredEventStore>);

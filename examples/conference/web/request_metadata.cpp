@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "request_metadata.hpp"
 
-#include "problem.hpp"
+#include "../http/problem.hpp"
 
 #include <algorithm>
 
@@ -25,7 +25,7 @@ bool is_traceparent(std::string_view text)
 
 } // namespace
 
-RequestMetadata::RequestMetadata(const Request& request)
+RequestMetadata::RequestMetadata(const http::Request& request)
 {
     metadata.actor = "attendee";
     const auto correlation = request.header("X-Correlation-Id");
@@ -47,7 +47,7 @@ RequestMetadata::RequestMetadata(const Request& request)
     constexpr std::size_t max_length = 255;
     if (key.empty() || key.size() > max_length ||
         !std::ranges::all_of(key, [](char c) { return c > ' ' && c < '\x7f'; })) {
-        throw RequestRefused{
+        throw http::RequestRefused{
             {400, "malformed-idempotency-key", "An Idempotency-Key is 1 to 255 visible ASCII characters.", {}, {}}};
     }
     metadata.command_id = escqrs::CommandId{escqrs::name_based_uuid(command_namespace, key)};

@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include "http_server.hpp"
+#include "../http/http_server.hpp"
 
 #include <escqrs/id_generator.hpp>
 #include <escqrs/metadata.hpp>
@@ -15,7 +15,7 @@ namespace conference::web {
 class RequestMetadata {
 public:
     /// @throws RequestRefused 400 if the Idempotency-Key is not 1 to 255 visible characters
-    explicit RequestMetadata(const Request& request);
+    explicit RequestMetadata(const http::Request& request);
 
     escqrs::Metadata metadata;
 

@@ -3,7 +3,7 @@
 
 #include "attendee_api.hpp"
 #include "page.hpp"
-#include "problem.hpp"
+#include "problem_of.hpp"
 
 #include <escqrs/id_generator.hpp>
 
@@ -17,9 +17,9 @@
 namespace conference::web {
 namespace {
 
-const Headers& page_headers()
+const http::Headers& page_headers()
 {
-    static const Headers headers{
+    static const http::Headers headers{
         {"Content-Security-Policy",
          "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
          "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"},
@@ -32,7 +32,7 @@ const Headers& page_headers()
 /// A response that notes its status and the time it took, under the name of its route.
 class Observed {
 public:
-    Observed(Metrics& metrics, std::string route, std::string method)
+    Observed(http::Metrics& metrics, std::string route, std::string method)
         : metrics_{&metrics}, route_{std::move(route)}, method_{std::move(method)}
     {
     }
@@ -46,7 +46,7 @@ public:
     }
 
 private:
-    Metrics* metrics_;
+    http::Metrics* metrics_;
     std::string route_;
     std::string method_;
 };
@@ -56,7 +56,7 @@ private:
 class WebRole::Implementation {
 public:
     Implementation(WebRoleOptions options, const escqrs::CommandBus& bus, escqrs::AnyEventStore& store,
-                   AttendeeQueries& queries, DeadLetters& dead_letters, Metrics& metrics)
+                   AttendeeQueries& queries, DeadLetters& dead_letters, http::Metrics& metrics)
         : checks_{std::move(options.checks)}, log_{options.log}, metrics_{&metrics},
           pool_{options.command_threads, options.max_waiting}, watcher_{queries},
           api_{{bus, store, queries, watcher_, dead_letters, pool_, options.organiser_token, options.max_read_wait,
@@ -65,11 +65,11 @@ public:
         api_.add_routes(router_);
         add_page();
         add_health();
-        server_ = std::make_unique<HttpServer>(
+        server_ = std::make_unique<http::HttpServer>(
             options.server,
-            [this](Request request, const Responder& responder) { handle(std::move(request), responder); },
+            [this](http::Request request, const http::Responder& responder) { handle(std::move(request), responder); },
             [](unsigned status, std::string_view sentence) {
-                return to_response({status, {}, std::string{sentence}, {}, {}});
+                return http::to_response({status, {}, std::string{sentence}, {}, {}});
             });
         metrics.gauge("conference_http_connections", "Open connections.",
                       [count = server_->connection_counter()] { return static_cast<double>(count()); });
@@ -85,7 +85,7 @@ public:
     }
 
 private:
-    void handle(Request request, const Responder& responder)
+    void handle(http::Request request, const http::Responder& responder)
     {
         try {
             auto match = router_.find(std::move(request));
@@ -102,15 +102,15 @@ private:
                 for (const auto& method : match.allowed) allow.append(allow.empty() ? "" : ", ").append(method);
                 respond_unrouted(responder, {405, {}, "This path does not have that method.", {}, {{"Allow", allow}}});
             }
-        } catch (const BadTarget& error) {
+        } catch (const http::BadTarget& error) {
             respond_unrouted(responder, problem_of(error));
         }
     }
 
-    void respond_unrouted(const Responder& responder, const Problem& problem)
+    void respond_unrouted(const http::Responder& responder, const http::Problem& problem)
     {
         Observed{*metrics_, "none", "any"}.note(problem.status);
-        responder.respond(to_response(problem));
+        responder.respond(http::to_response(problem));
     }
 
     void add_page()
@@ -118,8 +118,8 @@ private:
         for (const PageFile& file : page_files()) {
             const std::string etag = '"' + escqrs::to_string(escqrs::name_based_uuid({}, file.content)) + '"';
             router_.on("GET", std::string{file.path},
-                       [file, etag](const RoutedRequest& request, const Responder& responder) {
-                           Response response{200, page_headers(), {}};
+                       [file, etag](const http::RoutedRequest& request, const http::Responder& responder) {
+                           http::Response response{200, page_headers(), {}};
                            response.headers.emplace_back("ETag", etag);
                            if (request.request.header("If-None-Match") == etag) {
                                response.status = 304;
@@ -134,26 +134,28 @@ private:
 
     void add_health()
     {
-        router_.on("GET", "/healthz", [](const RoutedRequest&, const Responder& responder) {
+        router_.on("GET", "/healthz", [](const http::RoutedRequest&, const http::Responder& responder) {
             responder.respond({200, {{"Content-Type", "text/plain"}}, "alive\n"});
         });
-        router_.on("GET", "/readyz", [this](const RoutedRequest&, const Responder& responder) {
+        router_.on("GET", "/readyz", [this](const http::RoutedRequest&, const http::Responder& responder) {
             run(responder, [this] { return readiness(); });
         });
-        router_.on("GET", "/metrics", [this](const RoutedRequest&, const Responder& responder) {
+        router_.on("GET", "/metrics", [this](const http::RoutedRequest&, const http::Responder& responder) {
             run(responder, [this] {
-                return Response{200, {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}}, metrics_->text()};
+                return http::Response{
+                    200, {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}}, metrics_->text()};
             });
         });
     }
 
-    void run(const Responder& responder, std::function<Response()> work)
+    void run(const http::Responder& responder, std::function<http::Response()> work)
     {
         const bool taken = pool_.try_run([responder, work = std::move(work)] { responder.respond(work()); });
-        if (!taken) responder.respond(to_response({503, {}, "We are busy just now.", {}, {{"Retry-After", "1"}}}));
+        if (!taken)
+            responder.respond(http::to_response({503, {}, "We are busy just now.", {}, {{"Retry-After", "1"}}}));
     }
 
-    Response readiness() const
+    http::Response readiness() const
     {
         boost::json::array problems;
         for (const auto& check : checks_) {
@@ -168,25 +170,25 @@ private:
         }
         const unsigned status = problems.empty() ? 200 : 503;
         const boost::json::object body{{"ready", problems.empty()}, {"problems", std::move(problems)}};
-        Response response{status,
-                          {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}},
-                          boost::json::serialize(body)};
+        http::Response response{status,
+                                {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}},
+                                boost::json::serialize(body)};
         if (status == 503) response.headers.emplace_back("Retry-After", "1");
         return response;
     }
 
     std::vector<ReadinessCheck> checks_;
     std::function<void(std::string_view)> log_;
-    Metrics* metrics_;
-    Router router_;
-    BlockingPool pool_;
+    http::Metrics* metrics_;
+    http::Router router_;
+    http::BlockingPool pool_;
     AttendeeWatcher watcher_;
     AttendeeApi api_;
-    std::unique_ptr<HttpServer> server_;
+    std::unique_ptr<http::HttpServer> server_;
 };
 
 WebRole::WebRole(WebRoleOptions options, const escqrs::CommandBus& bus, escqrs::AnyEventStore& store,
-                 AttendeeQueries& queries, DeadLetters& dead_letters, Metrics& metrics)
+                 AttendeeQueries& queries, DeadLetters& dead_letters, http::Metrics& metrics)
     : implementation_{std::make_unique<Implementation>(std::move(options), bus, store, queries, dead_letters, metrics)}
 {
 }

@@ -1,10 +1,10 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include "../http/http_server.hpp"
+#include "../http/metrics.hpp"
 #include "../read_model/attendee_queries.hpp"
 #include "dead_letters.hpp"
-#include "http_server.hpp"
-#include "metrics.hpp"
 
 #include <escqrs/command_bus.hpp>
 #include <escqrs/event_store.hpp>
@@ -25,7 +25,7 @@ struct ReadinessCheck {
 };
 
 struct WebRoleOptions {
-    HttpServerOptions server;
+    http::HttpServerOptions server;
     std::string organiser_token;
     std::size_t command_threads = 64; ///< this many appends can share a commit
     std::size_t max_waiting = 10'000; ///< requests beyond this are told to come back
@@ -40,7 +40,7 @@ public:
     /// Starts serving. Everything given must outlive the role.
     /// @throws std::system_error if the address cannot be listened on
     WebRole(WebRoleOptions options, const escqrs::CommandBus& bus, escqrs::AnyEventStore& store,
-            AttendeeQueries& queries, DeadLetters& dead_letters, Metrics& metrics);
+            AttendeeQueries& queries, DeadLetters& dead_letters, http::Metrics& metrics);
     ~WebRole();
 
     std::uint16_t port() const noexcept;

@@ -1,6 +1,6 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "web/attendee_json.hpp"
-#include "web/problem.hpp"
+#include "web/problem_of.hpp"
 #include "web/request_metadata.hpp"
 
 #include <escqrs/error.hpp>
@@ -10,6 +10,7 @@
 #include <functional>
 #include <string>
 
+using namespace conference::http;
 using namespace conference::web;
 
 namespace {

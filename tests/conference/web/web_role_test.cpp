@@ -35,7 +35,7 @@
 namespace {
 
 namespace asio = boost::asio;
-namespace http = boost::beast::http;
+namespace beast = boost::beast;
 namespace json = boost::json;
 using asio::ip::tcp;
 using namespace conference;
@@ -59,16 +59,16 @@ public:
     Reply request(const std::string& method, const std::string& target, const std::string& body = {},
                   const std::map<std::string, std::string>& headers = {})
     {
-        http::request<http::string_body> message;
+        beast::http::request<beast::http::string_body> message;
         message.method_string(method);
         message.target(target);
         message.version(11);
-        message.set(http::field::host, "localhost");
-        if (!body.empty()) message.set(http::field::content_type, "application/json");
+        message.set(beast::http::field::host, "localhost");
+        if (!body.empty()) message.set(beast::http::field::content_type, "application/json");
         for (const auto& [name, value] : headers) message.set(name, value);
         message.body() = body;
         message.prepare_payload();
-        http::write(socket_, message);
+        beast::http::write(socket_, message);
         return read(method == "HEAD");
     }
 
@@ -76,9 +76,9 @@ public:
 
     Reply read(bool is_head = false)
     {
-        http::response_parser<http::string_body> parser;
+        beast::http::response_parser<beast::http::string_body> parser;
         parser.skip(is_head);
-        http::read(socket_, buffer_, parser);
+        beast::http::read(socket_, buffer_, parser);
         Reply reply{parser.get().result_int(), {}, parser.get().body()};
         for (const auto& field : parser.get())
             reply.headers[std::string{field.name_string()}] = std::string{field.value()};
@@ -105,7 +105,7 @@ public:
 private:
     asio::io_context context_;
     tcp::socket socket_;
-    boost::beast::flat_buffer buffer_;
+    beast::flat_buffer buffer_;
     asio::streambuf raw_;
 };
 
@@ -140,7 +140,7 @@ public:
 /// The whole conference in one process, in memory but for the read model.
 class Installation {
 public:
-    explicit Installation(web::HttpServerOptions server = {})
+    explicit Installation(http::HttpServerOptions server = {})
     {
         handle_attendee_commands(bus_, attendees_);
         bus_.use(web::measure_commands(metrics_));
@@ -174,7 +174,7 @@ public:
 private:
     TemporaryFolder folder_;
     std::string path_ = folder_.file("read-model.db");
-    web::Metrics metrics_;
+    http::Metrics metrics_;
     escqrs::AnyEventStore store_{failing_store};
     AttendeeRepository attendees_{store_};
     escqrs::CommandBus bus_;
@@ -472,7 +472,7 @@ TEST_CASE("readiness names what is not in order")
 
 TEST_CASE("what is too large, malformed or too slow is answered and ends the connection")
 {
-    web::HttpServerOptions options;
+    http::HttpServerOptions options;
     options.read_timeout = std::chrono::seconds{1};
     Installation conference{options};
     SECTION("a body beyond the limit")

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <tuple>
 
-namespace conference::web {
+namespace conference::http {
 namespace {
 
 /// `name="value",name="value"`, values escaped as the format wants it.
@@ -123,4 +123,4 @@ std::string Metrics::text() const
     return out.str();
 }
 
-} // namespace conference::web
+} // namespace conference::http

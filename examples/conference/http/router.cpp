@@ -8,7 +8,7 @@
 #include <optional>
 #include <utility>
 
-namespace conference::web {
+namespace conference::http {
 namespace {
 
 std::vector<std::string> split(std::string_view path)
@@ -83,4 +83,4 @@ Router::Match Router::find(Request request) const
     return found;
 }
 
-} // namespace conference::web
+} // namespace conference::http

@@ -10,7 +10,7 @@
 #include <unordered_set>
 #include <utility>
 
-namespace conference::web {
+namespace conference::http {
 
 namespace asio = boost::asio;
 
@@ -88,4 +88,4 @@ void BlockingPool::run_after(std::chrono::milliseconds delay, std::function<void
 
 void BlockingPool::stop() { implementation_->stop(); }
 
-} // namespace conference::web
+} // namespace conference::http

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-namespace conference::web {
+namespace conference::http {
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
@@ -98,4 +98,4 @@ private:
     std::unique_ptr<Implementation> implementation_;
 };
 
-} // namespace conference::web
+} // namespace conference::http

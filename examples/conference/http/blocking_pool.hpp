@@ -6,7 +6,7 @@
 #include <functional>
 #include <memory>
 
-namespace conference::web {
+namespace conference::http {
 
 /// Threads for work that waits for a disk. As many as appends are to share a commit.
 /// @par Thread safety  any thread
@@ -31,4 +31,4 @@ private:
     std::unique_ptr<Implementation> implementation_;
 };
 
-} // namespace conference::web
+} // namespace conference::http

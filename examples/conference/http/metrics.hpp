@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-namespace conference::web {
+namespace conference::http {
 
 /// Numbers about a running program, shown in the Prometheus text format, version 0.0.4.
 /// @par Thread safety  any thread; counting takes no lock once a counter exists
@@ -70,4 +70,4 @@ private:
     std::map<std::string, std::pair<std::string, std::function<double()>>> gauges_;
 };
 
-} // namespace conference::web
+} // namespace conference::http

@@ -1,5 +1,5 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
-#include "web/metrics.hpp"
+#include "http/metrics.hpp"
 
 #include <escqrs/testing/catch2.hpp>
 
@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-using conference::web::Metrics;
+using conference::http::Metrics;
 
 TEST_CASE("counters are shown with their labels, escaped")
 {

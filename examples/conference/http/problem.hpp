@@ -3,12 +3,11 @@
 
 #include "http_server.hpp"
 
-#include <exception>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 
-namespace conference::web {
+namespace conference::http {
 
 /// Why a request is refused, in the form of RFC 9457.
 struct Problem {
@@ -32,10 +31,7 @@ private:
 
 Response to_response(const Problem& problem);
 
-/// The problem that an exception means to the client. Of failures of our own it tells nothing but that there was one.
-Problem problem_of(const std::exception& error);
-
 /// The standard name of a status.
 std::string_view reason_phrase(unsigned status) noexcept;
 
-} // namespace conference::web
+} // namespace conference::http

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-namespace conference::web {
+namespace conference::http {
 
 /// A request whose route is known: what stood in the path's places, and the query. All percent-decoded.
 struct RoutedRequest {
@@ -56,4 +56,4 @@ private:
     std::vector<Route> routes_;
 };
 
-} // namespace conference::web
+} // namespace conference::http

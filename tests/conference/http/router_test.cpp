@@ -1,11 +1,11 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
-#include "web/router.hpp"
+#include "http/router.hpp"
 
 #include <escqrs/testing/catch2.hpp>
 
 #include <string>
 
-using namespace conference::web;
+using namespace conference::http;
 
 namespace {
 

@@ -1,0 +1,84 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include "http_server.hpp"
+#include "response_channel.hpp"
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/beast/core/error.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <unordered_set>
+#include <utility>
+
+// What `HttpServer` is made of; for it only.
+namespace conference::http {
+
+class Connection;
+
+/// What the connections of a server share.
+struct ConnectionShare {
+    ConnectionShare(HttpServerOptions how, HttpServer::Handler handle, HttpServer::Refusal refuse)
+        : options{std::move(how)}, handler{std::move(handle)}, refusal{std::move(refuse)}
+    {
+    }
+
+    HttpServerOptions options;
+    HttpServer::Handler handler;
+    HttpServer::Refusal refusal;
+
+    std::mutex mutex;
+    std::condition_variable emptied;
+    std::unordered_set<Connection*> connections;
+    std::shared_ptr<std::atomic<std::size_t>> open = std::make_shared<std::atomic<std::size_t>>(0);
+    std::atomic<bool> stopping{false};
+};
+
+/// One client, one request at a time. Everything runs on the connection's strand.
+class Connection : public std::enable_shared_from_this<Connection> {
+public:
+    /// @param shared  must outlive the connection
+    Connection(boost::asio::ip::tcp::socket socket, ConnectionShare& shared);
+    Connection(const Connection&) = delete;
+    Connection& operator=(const Connection&) = delete;
+    ~Connection();
+
+    static void start(const std::shared_ptr<Connection>& self);
+
+    /// Ends an idle connection at once, a busy one after its response. Any thread.
+    void stop();
+
+private:
+    using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
+    template <class T>
+    using Awaitable = boost::asio::awaitable<T>;
+
+    Awaitable<void> serve();
+    Awaitable<bool> serve_one();
+    Awaitable<bool> wait_for_request();
+    static Request request_of(Parser& parser);
+    Awaitable<Outcome> handle(Request request);
+    Awaitable<bool> write(Response response, bool keep_alive, bool is_head);
+    Awaitable<bool> refuse(boost::beast::error_code error);
+    Awaitable<void> stream_events(StreamStart start, bool is_head);
+    Awaitable<void> notice_departure();
+    Awaitable<void> linger();
+
+    boost::beast::tcp_stream stream_;
+    boost::beast::flat_buffer buffer_;
+    ConnectionShare* shared_;
+    std::shared_ptr<Outbox> outbox_;
+    bool idle_ = false;
+    bool refused_ = false;
+};
+
+} // namespace conference::http
