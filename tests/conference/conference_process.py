@@ -17,11 +17,12 @@ def free_port():
 
 
 class Conference:
-    """One installation: its files in one folder, its page on one port, its roles as processes."""
+    """One installation: its files in one folder, its page on one port, its roles as processes, a queue between them."""
 
-    def __init__(self, executable, folder, extra=()):
+    def __init__(self, executable, folder, queue, extra=()):
         self.executable = executable
         self.folder = folder
+        self.queue = queue
         self.port = free_port()
         self.token = "organiser-token-of-a-test"
         self.extra = list(extra)
@@ -41,11 +42,10 @@ class Conference:
             self.executable, role,
             "--listen", f"127.0.0.1:{self.port}",
             "--store", "sqlite:" + path("events.db"),
-            "--queue", "sqlite:" + path("queue.db"),
             "--read-model", "sqlite:" + path("read-model.db"),
             "--mail", "dir:" + self.mail_folder,
             "--organiser-token", self.token,
-        ] + self.extra
+        ] + self.queue.arguments + self.extra
         log = open(path(role + ".log"), "ab")
         self.processes[role] = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         log.close()

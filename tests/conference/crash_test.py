@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 # Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 """Kills the web role and the worker role with SIGKILL again and again while people register, and counts what was lost or
-doubled. Usage: crash_test.py CONFERENCE [--kills N] [--seed N]
+doubled. Usage: crash_test.py CONFERENCE (--sqlite SEND_MESSAGE | --service-bus MAIN_MJS) [--kills N] [--seed N]
 
 Each visitor sends a command again, with the same Idempotency-Key, until it is answered. So the history of every attendee is
-known exactly, whatever was killed in between: at the end the store, the read model and the mails must agree with it.
+known exactly, whatever was killed in between: at the end the store, the read model and the mails must agree with it. A
+message that is no event goes the same way, and must be the only one put aside.
+
+Over Service Bus the broker fails as well: it drops all connections, detaches all links, and keeps outcomes to itself.
 """
 
 import argparse
@@ -22,6 +25,7 @@ import time
 import uuid
 
 from conference_process import Conference
+from conference_queue import add_queue_options, open_queue, skip_without_programs
 
 
 class Visitor(threading.Thread):
@@ -166,8 +170,15 @@ def verify(conference, expected):
     assert seen == set(expected), f"the read model has {len(seen)} attendees, expected {len(expected)}"
 
     status, dead = conference.as_organiser("GET", "/api/dead-letters")
-    assert status == 200 and dead["deadLetters"] == [], dead
+    assert status == 200, (status, dead)
+    assert [letter["messageId"] for letter in dead["deadLetters"]] == [conference.queue.poison_id], dead
 
+    conference.queue.check_left(dead_letters=1)
+    conference.queue.check_stored_once(total + 1)
+    return total
+
+
+def verify_mails(conference, expected):
     wanted_mails = sorted((data["email"], attendee) for attendee, events in expected.items()
                           for kind, data in events if kind == "EmailChangeRequested")
     deadline = time.monotonic() + 60
@@ -177,44 +188,56 @@ def verify(conference, expected):
     assert found_mails == wanted_mails, f"expected {len(wanted_mails)} mails, found {len(found_mails)}"
     leftovers = [name for name in os.listdir(conference.mail_folder) if not name.endswith(".eml")]
     assert not leftovers, f"half-written mails: {leftovers}"
-    return total, len(wanted_mails)
+    return len(wanted_mails)
 
 
-def check_files(folder):
-    for name in ("events.db", "queue.db", "read-model.db"):
+def check_files(folder, names):
+    for name in names:
         with sqlite3.connect(os.path.join(folder, name)) as database:
             result = database.execute("PRAGMA integrity_check").fetchone()[0]
             assert result == "ok", f"{name}: {result}"
 
 
+def torment(conference, kills, chance):
+    """Kills the roles and has the queue fail, in any order."""
+    actions = ["web", "worker"] * kills + list(conference.queue.faults) * (kills // 2)
+    chance.shuffle(actions)
+    actions.insert(len(actions) // 2, lambda: conference.queue.send_poison("<b>not an event</b>"))
+    for action in actions:
+        time.sleep(chance.uniform(0.05, 0.9))
+        for role in conference.processes:
+            assert conference.is_running(role), f"{role} ended by itself:\n{conference.log(role)}"
+        if callable(action):
+            action()
+        else:
+            conference.kill(action)
+            time.sleep(chance.choice([0, 0, 0.2]))
+            conference.start(action)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("conference")
+    add_queue_options(parser)
     parser.add_argument("--kills", type=int, default=22, help="of each role")
     parser.add_argument("--visitors", type=int, default=8)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     options = parser.parse_args()
+    skip_without_programs(options)
     print(f"seed {options.seed}", flush=True)
-    chance = random.Random(options.seed)
 
     with tempfile.TemporaryDirectory(prefix="conference-crash-") as folder:
-        conference = Conference(options.conference, folder)
-        conference.start("web")
-        conference.start("worker")
+        queue = open_queue(options, folder)
+        conference = Conference(options.conference, folder, queue)
         try:
+            conference.start("web")
+            conference.start("worker")
             conference.wait_until_ready()
             stop = threading.Event()
             visitors = [Visitor(conference, number, options.seed + number, stop) for number in range(options.visitors)]
             for visitor in visitors:
                 visitor.start()
-            roles = ["web", "worker"] * options.kills
-            chance.shuffle(roles)
-            for role in roles:
-                time.sleep(chance.uniform(0.05, 0.9))
-                assert conference.is_running(role), f"{role} ended by itself:\n{conference.log(role)}"
-                conference.kill(role)
-                time.sleep(chance.choice([0, 0, 0.2]))
-                conference.start(role)
+            torment(conference, options.kills, random.Random(options.seed))
             time.sleep(1)
             conference.wait_until_ready()
             stop.set()
@@ -226,18 +249,24 @@ def main():
             expected = {}
             for visitor in visitors:
                 expected.update(visitor.expected)
-            events, mails = verify(conference, expected)
-            retries = sum(visitor.retries for visitor in visitors)
+            events = verify(conference, expected)
+            verify_mails(conference, expected)
             codes = conference.stop_all()
             assert codes == {"web": 0, "worker": 0}, codes
-            check_files(folder)
+            mails = verify_mails(conference, expected)  # nothing came late
+            assert queue.log() == "", f"the queue complained:\n{queue.log()}"
+            check_files(folder, ["events.db", "read-model.db"] + queue.files)
+            retries = sum(visitor.retries for visitor in visitors)
+            print(f"{options.kills} kills of each role, {len(expected)} attendees, {events} events, {mails} mails, "
+                  f"{retries} commands sent again; queue: {queue.summary()}: nothing lost, nothing doubled")
         except BaseException:
             for role in list(conference.processes):
                 print(f"--- {role}\n{conference.log(role)}", file=sys.stderr)
                 conference.kill(role)
+            print(f"--- queue\n{queue.log()}", file=sys.stderr)
             raise
-    print(f"{options.kills} kills of each role, {len(expected)} attendees, {events} events, {mails} mails, "
-          f"{retries} commands sent again: nothing lost, nothing doubled")
+        finally:
+            queue.stop()
 
 
 if __name__ == "__main__":
