@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 """Drives the page in headless Chromium against the real web and worker processes: the whole story of one attendee, and the
-error paths. Usage: browser_test.py CONFERENCE SEND_MESSAGE [--screenshots FOLDER]
+error paths. Usage: browser_test.py CONFERENCE (--sqlite SEND_MESSAGE | --service-bus MAIN_MJS) [--screenshots FOLDER]
 
-Exits with 77 (skipped) where Chromium, ChromeDriver or Selenium is not installed.
+Exits with 77 (skipped) where Chromium, ChromeDriver, Selenium, or what the queue needs, is not installed.
 """
 
 import argparse
@@ -11,7 +11,6 @@ import glob
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -28,6 +27,7 @@ except ImportError:
     sys.exit(77)
 
 from conference_process import Conference
+from conference_queue import add_queue_options, open_queue, skip_without_programs
 
 SECONDS = 20
 
@@ -222,9 +222,15 @@ def lookup(page):
     page.wait_text("attendee-status", "unregistered")
 
 
-def organiser(page, send_message):
-    subprocess.run([send_message, os.path.join(page.conference.folder, "queue.db"), "poison-1", "<b>not an event</b>"],
-                   check=True)
+def dead_letter_times(conference):
+    status, answer = conference.as_organiser("GET", "/api/dead-letters")
+    assert status == 200, answer
+    return [letter["deadLetteredAt"] for letter in answer["deadLetters"]]
+
+
+def organiser(page):
+    queue = page.conference.queue
+    queue.send_poison("<b>not an event</b>")
     page.open("#organiser")
     page.submit("organiser-token", "wrong", "organiser-submit")
     page.wait_text("organiser-error", "not accepted")
@@ -232,16 +238,20 @@ def organiser(page, send_message):
     page.wait_text("attendees-table", "lovelace@example.net")
 
     def dead_letter_shown():
-        if "poison-1" in page.text("dead-letters"):
+        if queue.poison_id in page.text("dead-letters"):
             return True
         page.click("organiser-refresh")
         return False
     page.wait(dead_letter_shown, "the poison message is among the dead letters")
     assert not page.driver.find_elements(By.CSS_SELECTOR, '[data-testid="dead-letters"] b'), "data became markup"
     page.picture("8-organiser")
-    page.click("resubmit-poison-1")
-    page.wait_text("dead-letters-notice", "Resubmitted poison-1")
-    page.wait(dead_letter_shown, "a resubmitted message was delivered, and put aside, again")
+    first_time = dead_letter_times(page.conference)
+    page.click("resubmit-" + queue.poison_id)
+    page.wait_text("dead-letters-notice", "Resubmitted " + queue.poison_id)
+    page.wait(lambda: len(again := dead_letter_times(page.conference)) == 1 and again != first_time,
+              "a resubmitted message was delivered, and put aside, again")
+    page.wait(dead_letter_shown, "it is shown again")
+    queue.check_left(dead_letters=1)
 
 
 def phone(page):
@@ -258,40 +268,39 @@ def phone(page):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("conference")
-    parser.add_argument("send_message")
+    add_queue_options(parser)
     parser.add_argument("--screenshots")
     options = parser.parse_args()
-    for program in ("chromium", "chromedriver"):
-        if not shutil.which(program):
-            print(f"skipped: {program} is not installed")
-            sys.exit(77)
+    skip_without_programs(options, "chromium", "chromedriver")
 
     with tempfile.TemporaryDirectory(prefix="conference-page-") as folder:
-        conference = Conference(options.conference, folder)
-        conference.start("web")
-        conference.start("worker")
+        queue = open_queue(options, folder)
+        conference = Conference(options.conference, folder, queue)
         page = None
         try:
+            conference.start("web")
+            conference.start("worker")
             conference.wait_until_ready()
             page = Page(conference, options.screenshots)
-            for part in (attendee_story, live_updates, server_away, unregister, lookup):
+            for part in (attendee_story, live_updates, server_away, unregister, lookup, organiser, phone):
                 print(part.__name__, flush=True)
                 part(page)
-            print("organiser", flush=True)
-            organiser(page, options.send_message)
-            phone(page)
             page.check_console()
+            codes = conference.stop_all()
+            assert codes == {"web": 0, "worker": 0}, codes
+            assert queue.log() == "", f"the queue complained:\n{queue.log()}"
         except BaseException:
             if page:
                 page.picture("failure")
-            for role in conference.processes:
+            for role in list(conference.processes):
                 print(f"--- {role}\n{conference.log(role)}", file=sys.stderr)
+                conference.kill(role)
+            print(f"--- queue\n{queue.log()}", file=sys.stderr)
             raise
         finally:
             if page:
                 page.close()
-            codes = conference.stop_all()
-        assert codes == {"web": 0, "worker": 0}, codes
+            queue.stop()
 
 
 if __name__ == "__main__":

@@ -147,12 +147,11 @@ def verify(conference, expected):
         assert [e["version"] for e in history] == list(range(1, len(events) + 1)), history
         positions.update(e["position"] for e in history)
         last = history[-1]["position"]
-        status, view = conference.request("GET", f"/api/attendee/{attendee}?position={last}", timeout=60)
         for attempt in range(20):
+            status, view = conference.request("GET", f"/api/attendee/{attendee}?position={last}", timeout=60)
             if status != 503:
                 break
-            status, view = conference.request("GET", f"/api/attendee/{attendee}?position={last}", timeout=60)
-        assert status == 200, (status, view)
+        assert status == 200, f"{attendee} at position {last} of the log: {status} {view}"
         wanted = fold(events)
         assert {key: view[key] for key in wanted} == wanted, f"{attendee}: expected {wanted}, found {view}"
 
