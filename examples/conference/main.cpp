@@ -4,6 +4,8 @@
 #include "application/attendee_handlers.hpp"
 #include "application/settings.hpp"
 #include "application/storage.hpp"
+#include "http/health.hpp"
+#include "http/metrics.hpp"
 #include "queue.hpp"
 #include "read_model/attendee_queries.hpp"
 #include "web/command_metrics.hpp"
@@ -16,16 +18,22 @@
 #include <escqrs/relay.hpp>
 #include <escqrs/sqlite/checkpoint.hpp>
 
+#include <algorithm>
 #include <csignal>
+#include <cstdint>
 #include <exception>
 #include <functional>
 #include <iostream>
+#include <iterator>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <pthread.h>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
+#include <vector>
 
 namespace {
 
@@ -96,56 +104,59 @@ private:
     std::jthread thread_; ///< last: it ends before what it uses
 };
 
+/// What answers, or throws, is in order.
+template <class Ask>
+http::ReadinessCheck answers(std::string name, Ask ask)
+{
+    return {std::move(name), [ask]() -> std::optional<std::string> {
+                (void)ask();
+                return std::nullopt;
+            }};
+}
+
 /// The web role and what it needs: store, command bus, relay, read model.
 template <class Queue>
 class WebSide {
 public:
-    WebSide(const Settings& settings, Queue& queue)
-        : store_{std::make_shared<web::MeasuredEventStore>(open_event_store(settings), metrics_)}, attendees_{store_},
+    /// @param checks  of readiness, beyond those of the role itself
+    WebSide(const Settings& settings, Queue& queue, http::Metrics& metrics, std::vector<http::ReadinessCheck> checks)
+        : store_{std::make_shared<web::MeasuredEventStore>(open_event_store(settings), metrics)}, attendees_{store_},
           queries_{settings.read_model.rest}, dead_letters_{queue}, relay_{settings, store_, queue}
     {
         handle_attendee_commands(bus_, attendees_);
-        bus_.use(web::measure_commands(metrics_));
-        add_lag_gauges();
-        add_queue_gauges(metrics_, settings, queue);
-        role_.emplace(options(settings, queue), bus_, store_, queries_, dead_letters_, metrics_);
+        bus_.use(web::measure_commands(metrics));
+        add_lag_gauges(metrics);
+        checks.push_back(answers("event store", [this] { return store_.head(); }));
+        checks.push_back(answers("read model", [this] { return queries_.revision(); }));
+        role_.emplace(options(settings, std::move(checks)), bus_, store_, queries_, dead_letters_, metrics);
     }
 
     std::uint16_t port() const noexcept { return role_->port(); }
 
 private:
-    void add_lag_gauges()
+    void add_lag_gauges(http::Metrics& metrics)
     {
         const auto behind = [this](escqrs::GlobalPosition position) {
             const auto head = store_.head();
             return head > position ? static_cast<double>(head.value() - position.value()) : 0.0;
         };
-        metrics_.gauge("conference_relay_lag_events", "Stored events not yet on the queue.",
-                       [this, behind] { return behind(relay_.position()); });
-        metrics_.gauge("conference_projection_lag_events", "Stored events not yet in the read model.",
-                       [this, behind] { return behind(queries_.position()); });
+        metrics.gauge("conference_relay_lag_events", "Stored events not yet on the queue.",
+                      [this, behind] { return behind(relay_.position()); });
+        metrics.gauge("conference_projection_lag_events", "Stored events not yet in the read model.",
+                      [this, behind] { return behind(queries_.position()); });
     }
 
-    web::WebRoleOptions options(const Settings& settings, Queue& queue)
+    static web::WebRoleOptions options(const Settings& settings, std::vector<http::ReadinessCheck> checks)
     {
         web::WebRoleOptions options;
-        options.server.address = settings.listen_address;
-        options.server.port = settings.listen_port;
+        options.server.address = settings.listen.address;
+        options.server.port = settings.listen.port;
         options.organiser_token = settings.organiser_token;
         options.log = log;
-        const auto answers = [](auto ask) {
-            return [ask]() -> std::optional<std::string> {
-                (void)ask(); // throws what is wrong
-                return std::nullopt;
-            };
-        };
-        options.checks = {{"event store", answers([this] { return store_.head(); })},
-                          {"queue", [&queue] { return problem_of(queue); }},
-                          {"read model", answers([this] { return queries_.revision(); })}};
+        options.checks = std::move(checks);
         return options;
     }
 
-    http::Metrics metrics_;
     escqrs::AnyEventStore store_;
     AttendeeRepository attendees_;
     escqrs::CommandBus bus_;
@@ -156,31 +167,66 @@ private:
 };
 
 /// An address that a browser can open.
-std::string page_address(const Settings& settings, std::uint16_t port)
+std::string url_of(const ListenAddress& listen, std::uint16_t port)
 {
-    const bool any = settings.listen_address == "0.0.0.0" || settings.listen_address == "::";
-    const std::string host = any ? "127.0.0.1" : settings.listen_address;
+    const bool any = listen.address == "0.0.0.0" || listen.address == "::";
+    const std::string host = any ? "127.0.0.1" : listen.address;
     return "http://" + (host.find(':') != std::string::npos ? "[" + host + "]" : host) + ":" + std::to_string(port) +
            "/";
 }
 
+/// The worker role, and the server that tells how it is.
+class WorkerSide {
+public:
+    WorkerSide(const Settings& settings, MessageReceiverRef receiver, http::Metrics& metrics)
+        : role_{WorkerRoleOptions{
+                    settings.read_model.rest, settings.mail, settings.public_url, {}, synchronous_of(settings)},
+                std::move(receiver), metrics, log}
+    {
+    }
+
+    std::vector<http::ReadinessCheck> checks() { return role_.checks(); }
+
+    void start(const Settings& settings, http::Metrics& metrics, std::vector<http::ReadinessCheck> checks)
+    {
+        if (settings.worker_listen) {
+            http::HttpServerOptions options;
+            options.address = settings.worker_listen->address;
+            options.port = settings.worker_listen->port;
+            options.threads = 1;
+            options.max_connections = 100;
+            health_.emplace(std::move(options), metrics, std::move(checks), log);
+            std::cout << "worker health    " << url_of(*settings.worker_listen, health_->port()) << "readyz"
+                      << std::endl;
+        }
+        role_.start();
+    }
+
+    void stop() { role_.stop(); }
+
+private:
+    WorkerRole role_;
+    std::optional<http::HealthServer> health_; ///< last: it tells of the role until the end
+};
+
 template <class Queue>
 void run(const Settings& settings, Queue& queue, const StopSignals& signals)
 {
-    std::optional<WorkerRole> worker;
+    http::Metrics metrics;
+    add_queue_gauges(metrics, settings, queue);
+    std::vector<http::ReadinessCheck> checks{{"queue", [&queue] { return problem_of(queue); }}};
+    std::optional<WorkerSide> worker;
     if (settings.role != Role::web) {
-        worker.emplace(
-            WorkerRoleOptions{
-                settings.read_model.rest, settings.mail, settings.public_url, {}, synchronous_of(settings)},
-            MessageReceiverRef{queue}, log);
-        worker->start();
+        worker.emplace(settings, MessageReceiverRef{queue}, metrics);
+        std::ranges::move(worker->checks(), std::back_inserter(checks));
+        worker->start(settings, metrics, checks);
     }
     std::optional<WebSide<Queue>> web;
     if (settings.role != Role::worker) {
-        web.emplace(settings, queue);
+        web.emplace(settings, queue, metrics, checks);
         std::cout << "organiser token  " << (settings.is_token_generated ? settings.organiser_token : "as given")
                   << '\n'
-                  << "page             " << page_address(settings, web->port()) << std::endl;
+                  << "page             " << url_of(settings.listen, web->port()) << std::endl;
     } else {
         std::cout << "worker           running" << std::endl;
     }

@@ -38,6 +38,7 @@ po::options_description options()
     description.add_options()
         ("help,h", "show this text")
         ("listen", po::value<std::string>()->default_value("127.0.0.1:8080"), "address and port of the page; port 0 takes a free one")
+        ("worker-listen", po::value<std::string>(), "address and port of the worker's health and metrics; port 0 takes a free one; none: they are not served (default: 127.0.0.1:0 for role worker; none for role all, where the page's address has them)")
         ("store", po::value<std::string>()->default_value("sqlite:conference-data/events.db"), "events: sqlite:PATH or memory: (lost at exit, role all only)")
         ("queue", po::value<std::string>()->default_value("sqlite:conference-data/queue.db"), "from web to worker: sqlite:PATH, memory: (lost at exit, role all only), a Service Bus connection string 'Endpoint=sb://...', or amqp[s]://[user:password@]host[:port]/queue")
         ("queue-name", po::value<std::string>()->default_value("conference-events"), "the queue at the broker, unless --queue names it")
@@ -115,18 +116,31 @@ void parse_queue(const po::variables_map& values, Settings& settings)
     settings.queue_certificates = values["queue-certificates"].as<std::string>();
 }
 
-void parse_listen(const std::string& text, Settings& settings)
+ListenAddress parse_listen(const std::string& option, const std::string& text)
 {
+    ListenAddress listen;
     const auto colon = text.rfind(':');
     const auto port = colon == std::string::npos ? std::string_view{} : std::string_view{text}.substr(colon + 1);
-    const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), settings.listen_port);
+    const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), listen.port);
     if (port.empty() || error != std::errc{} || end != port.data() + port.size() || colon == 0) {
-        throw SettingsError{"--listen: expected ADDRESS:PORT such as 127.0.0.1:8080, found '" + text + "'"};
+        throw SettingsError{"--" + option + ": expected ADDRESS:PORT such as 127.0.0.1:8080, found '" + text + "'"};
     }
-    settings.listen_address = text.substr(0, colon);
-    if (settings.listen_address.front() == '[' && settings.listen_address.back() == ']') { // [::1]:8080
-        settings.listen_address = settings.listen_address.substr(1, settings.listen_address.size() - 2);
+    listen.address = text.substr(0, colon);
+    if (listen.address.front() == '[' && listen.address.back() == ']') { // [::1]:8080
+        listen.address = listen.address.substr(1, listen.address.size() - 2);
     }
+    return listen;
+}
+
+/// Any number of workers may run on one host, so that no port is right for all of them.
+std::optional<ListenAddress> parse_worker_listen(const po::variables_map& values, Role role)
+{
+    if (role == Role::web) return std::nullopt;
+    const std::string text = values.contains("worker-listen") ? values["worker-listen"].as<std::string>()
+                             : role == Role::worker           ? "127.0.0.1:0"
+                                                              : "none";
+    if (text == "none") return std::nullopt;
+    return parse_listen("worker-listen", text);
 }
 
 Role parse_role(const std::string& text)
@@ -156,7 +170,8 @@ Settings interpret(const po::variables_map& values)
 {
     Settings settings;
     settings.role = parse_role(values["role"].as<std::string>());
-    parse_listen(values["listen"].as<std::string>(), settings);
+    settings.listen = parse_listen("listen", values["listen"].as<std::string>());
+    settings.worker_listen = parse_worker_listen(values, settings.role);
     settings.store = parse_location(values, "store", {"sqlite", "memory"});
     parse_queue(values, settings);
     settings.read_model = parse_location(values, "read-model", {"sqlite"});
@@ -222,8 +237,11 @@ void print(const Settings& settings, std::ostream& out)
         return location.scheme == "broker" ? without_secrets(location.rest) : location.scheme + ":" + location.rest;
     };
     out << "role         " << roles.at(static_cast<std::size_t>(settings.role)) << '\n'
-        << "listen       " << settings.listen_address << ':' << settings.listen_port << '\n'
-        << "store        " << shown(settings.store) << '\n'
+        << "listen       " << settings.listen.address << ':' << settings.listen.port << '\n';
+    if (const auto& worker = settings.worker_listen) {
+        out << "worker       " << worker->address << ':' << worker->port << '\n';
+    }
+    out << "store        " << shown(settings.store) << '\n'
         << "queue        " << shown(settings.queue) << '\n'
         << "read model   " << shown(settings.read_model) << '\n'
         << "mail         " << without_password(settings.mail) << '\n'

@@ -22,13 +22,21 @@ struct Location {
     std::string rest;
 };
 
+/// Where a server listens.
+struct ListenAddress {
+    std::string address;
+    std::uint16_t port = 0; ///< 0: any free one
+
+    friend bool operator==(const ListenAddress&, const ListenAddress&) = default;
+};
+
 enum class Role : std::uint8_t { web, worker, all };
 
 /// What the program was asked to do. Each value comes from a flag, else from the environment, else from its default.
 struct Settings {
     Role role = Role::all;
-    std::string listen_address;
-    std::uint16_t listen_port = 0;
+    ListenAddress listen;                       ///< of the page
+    std::optional<ListenAddress> worker_listen; ///< of the worker's health and metrics; none: they are not served
     Location store;
     Location queue;
     std::string queue_name;         ///< at a broker, if the connection string names none

@@ -13,9 +13,12 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/system/system_error.hpp>
 
 #include <algorithm>
 #include <mutex>
+#include <string>
+#include <system_error>
 #include <thread>
 
 namespace conference::http {
@@ -48,12 +51,7 @@ public:
         : shared_{std::move(options), std::move(handler), std::move(refusal)},
           context_{static_cast<int>(shared_.options.threads)}, acceptor_{asio::make_strand(context_)}
     {
-        const tcp::endpoint endpoint{asio::ip::make_address(shared_.options.address), shared_.options.port};
-        acceptor_.open(endpoint.protocol());
-        acceptor_.set_option(asio::socket_base::reuse_address{true});
-        acceptor_.bind(endpoint);
-        acceptor_.listen(asio::socket_base::max_listen_connections);
-        port_ = acceptor_.local_endpoint().port();
+        listen();
         asio::co_spawn(acceptor_.get_executor(), accept(), asio::detached);
         for (unsigned thread = 0; thread < shared_.options.threads; ++thread) {
             threads_.emplace_back([this] { context_.run(); });
@@ -92,6 +90,22 @@ public:
     }
 
 private:
+    void listen()
+    {
+        const auto& options = shared_.options;
+        try {
+            const tcp::endpoint endpoint{asio::ip::make_address(options.address), options.port};
+            acceptor_.open(endpoint.protocol());
+            acceptor_.set_option(asio::socket_base::reuse_address{true});
+            acceptor_.bind(endpoint);
+            acceptor_.listen(asio::socket_base::max_listen_connections);
+            port_ = acceptor_.local_endpoint().port();
+        } catch (const boost::system::system_error& error) {
+            throw std::system_error{error.code(),
+                                    "cannot listen on " + options.address + ":" + std::to_string(options.port)};
+        }
+    }
+
     asio::awaitable<void> accept()
     {
         while (!shared_.stopping) {

@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include "../http/health.hpp"
 #include "../http/http_server.hpp"
 #include "../http/metrics.hpp"
 #include "../read_model/attendee_queries.hpp"
@@ -9,20 +10,14 @@
 #include <escqrs/command_bus.hpp>
 #include <escqrs/event_store.hpp>
 
-#include <functional>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace conference::web {
-
-/// One of the things that must be in order for the role to be ready; says what is not.
-struct ReadinessCheck {
-    std::string name;
-    std::function<std::optional<std::string>()> problem;
-};
 
 struct WebRoleOptions {
     http::HttpServerOptions server;
@@ -30,8 +25,8 @@ struct WebRoleOptions {
     std::size_t command_threads = 64; ///< this many appends can share a commit
     std::size_t max_waiting = 10'000; ///< requests beyond this are told to come back
     std::chrono::milliseconds max_read_wait{5000};
-    std::vector<ReadinessCheck> checks;
-    std::function<void(std::string_view)> log;
+    std::vector<http::ReadinessCheck> checks;
+    http::Log log;
 };
 
 /// Serves the page, the API, health and metrics.

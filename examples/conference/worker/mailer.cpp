@@ -54,15 +54,18 @@ bool Mailer::send(const OwedMail& owed, const std::stop_token& stop)
     try {
         transport_->deliver(writer_(owed), stop);
     } catch (const MailServerUnavailable& error) {
+        options_.on_attempt(false);
         outbox_.put_off(owed, options_.clock->now(), readable(error.what(), max_error_length));
         throw;
     } catch (const std::exception& error) {
+        options_.on_attempt(false);
         const std::string text = readable(error.what(), max_error_length);
         outbox_.put_off(owed, options_.clock->now() + delay_after(owed.attempt), text);
         options_.log("mail of event " + to_string(owed.event_id) + ", attempt " + std::to_string(owed.attempt) + ": " +
                      text);
         return false;
     }
+    options_.on_attempt(true);
     mark_sent(owed, stop);
     return true;
 }

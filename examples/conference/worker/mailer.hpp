@@ -11,6 +11,7 @@
 #include <escqrs/sqlite/database.hpp>
 
 #include <cstddef>
+#include <functional>
 #include <stop_token>
 
 namespace conference {
@@ -22,6 +23,7 @@ struct MailerOptions {
     escqrs::Clock* clock = &escqrs::system_clock();
     Jitter jitter = random_jitter();
     WorkerLog log = [](std::string_view) {};
+    std::function<void(bool taken_over)> on_attempt = [](bool) {}; ///< told of each attempt at a mail
 };
 
 /// Sends the mails that the read model owes, each until it has been taken over, however long that takes.

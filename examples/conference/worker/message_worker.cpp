@@ -3,6 +3,7 @@
 
 #include "../application/readable_text.hpp"
 #include "lock_keeper.hpp"
+#include "read_model_health.hpp"
 
 #include <algorithm>
 #include <exception>
@@ -57,22 +58,34 @@ void MessageWorker::run(std::stop_token stop)
 {
     Backoff pause{options_.first_delay, options_.longest_pause, options_.jitter};
     Backoff outage{options_.first_delay, options_.longest_outage_delay, options_.jitter};
+    status_.start(options_.clock->now());
     while (!stop.stop_requested()) {
         try {
             const BatchResult result = work_once(stop);
+            status_.came_round(options_.clock->now());
             outage.reset();
             if (result.abandoned == 0) pause.reset();
             else
                 sleep_for(*options_.clock, pause.next(),
                           stop); // they come again at once, and nothing may have changed yet
         } catch (const escqrs::StoreError& error) {
-            options_.log("read model unavailable, waiting for it: " + readable(error.what(), max_error_length));
+            failed("read model unavailable, waiting for it", error);
             wait_for_read_model(outage, stop);
         } catch (const std::exception& error) {
-            options_.log("worker failed, trying again: " + readable(error.what(), max_error_length));
+            failed("worker failed, trying again", error);
             sleep_for(*options_.clock, outage.next(), stop);
         }
     }
+    status_.stop();
+}
+
+/// Tells whoever looks at the log, the counters, or the status.
+void MessageWorker::failed(const char* what, const std::exception& error)
+{
+    std::string text = std::string{what} + ": " + readable(error.what(), max_error_length);
+    options_.log(text);
+    options_.on_failure();
+    status_.came_round(options_.clock->now(), std::move(text));
 }
 
 /// Every delivery counts against a message. So while nothing can be written, none is taken: an outage, however long,
@@ -81,13 +94,11 @@ void MessageWorker::wait_for_read_model(Backoff& backoff, const std::stop_token&
 {
     while (sleep_for(*options_.clock, backoff.next(), stop)) {
         try {
-            escqrs::sqlite::Transaction transaction{*read_model_};
-            read_model_->execute("UPDATE progress SET revision = revision");
-            transaction.commit();
+            require_writable(*read_model_);
             options_.log("read model available again");
             return;
         } catch (const escqrs::StoreError& error) {
-            options_.log("read model still unavailable: " + readable(error.what(), max_error_length));
+            failed("read model still unavailable", error);
         }
     }
 }
@@ -101,9 +112,12 @@ BatchResult MessageWorker::work_once(std::stop_token stop)
         verdicts = handle(batch, stop);
     } catch (...) {
         give_back(batch);
+        options_.on_batch({.received = batch.size(), .abandoned = batch.size()});
         throw;
     }
-    return settle(batch, verdicts);
+    const BatchResult result = settle(batch, verdicts);
+    options_.on_batch(result);
+    return result;
 }
 
 /// One verdict for each message; none for one whose lock is lost.
@@ -202,13 +216,24 @@ BatchResult MessageWorker::settle(const std::vector<ReceivedMessage>& batch,
     for (std::size_t index = 0; index < batch.size(); ++index) {
         if (!verdicts[index]) continue;
         settlements.push_back({batch[index], disposition_of(batch[index], *verdicts[index])});
-        const auto& disposition = settlements.back().disposition;
-        if (std::holds_alternative<escqrs::Complete>(disposition)) ++result.completed;
-        else if (std::holds_alternative<escqrs::DeadLetter>(disposition)) ++result.dead_lettered;
-        else ++result.abandoned;
     }
+    result.lock_lost = batch.size() - settlements.size();
+    const auto results = settle(settlements);
+    for (std::size_t index = 0; index < settlements.size(); ++index) {
+        const auto& disposition = settlements[index].disposition;
+        // With the first message of a session that is abandoned, the queue takes back those that follow it.
+        if (std::holds_alternative<escqrs::Abandon>(disposition)) ++result.abandoned;
+        else if (results.at(index) == escqrs::SettlementResult::lock_lost) ++result.lock_lost;
+        else if (std::holds_alternative<escqrs::Complete>(disposition)) ++result.completed;
+        else ++result.dead_lettered;
+    }
+    return result;
+}
+
+std::vector<escqrs::SettlementResult> MessageWorker::settle(std::vector<Settlement>& settlements)
+{
     try {
-        receiver_.settle(settlements);
+        return receiver_.settle(settlements);
     } catch (const escqrs::TransportError&) {
         // A message may be too large to take a property as well. That must not keep the others from being settled.
         bool changed = false;
@@ -219,9 +244,8 @@ BatchResult MessageWorker::settle(const std::vector<ReceivedMessage>& batch,
             changed = true;
         }
         if (!changed) throw;
-        receiver_.settle(settlements);
+        return receiver_.settle(settlements);
     }
-    return result;
 }
 
 void MessageWorker::give_back(const std::vector<ReceivedMessage>& batch) noexcept

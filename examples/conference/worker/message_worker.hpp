@@ -4,6 +4,7 @@
 #include "../domain/attendee.hpp"
 #include "backoff.hpp"
 #include "message_receiver_ref.hpp"
+#include "work_status.hpp"
 #include "worker_log.hpp"
 
 #include <escqrs/clock.hpp>
@@ -15,6 +16,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <exception>
+#include <functional>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -22,6 +25,17 @@
 #include <vector>
 
 namespace conference {
+
+/// What became of a batch; each message counts once, in one of the figures below `received`.
+struct BatchResult {
+    std::size_t received = 0;
+    std::size_t completed = 0; ///< handled, or a duplicate of what was handled before
+    std::size_t abandoned = 0;
+    std::size_t dead_lettered = 0;
+    std::size_t lock_lost = 0; ///< before it could be settled: comes again, as a duplicate if it was handled
+
+    friend bool operator==(const BatchResult&, const BatchResult&) = default;
+};
 
 struct MessageWorkerOptions {
     std::size_t batch_size = 100;                        ///< messages handled in one transaction
@@ -34,16 +48,9 @@ struct MessageWorkerOptions {
     escqrs::Clock* clock = &escqrs::system_clock();
     Jitter jitter = random_jitter();
     WorkerLog log = [](std::string_view) {};
-};
-
-/// What became of a batch.
-struct BatchResult {
-    std::size_t received = 0;
-    std::size_t completed = 0; ///< handled, or a duplicate of what was handled before
-    std::size_t abandoned = 0;
-    std::size_t dead_lettered = 0;
-
-    friend bool operator==(const BatchResult&, const BatchResult&) = default;
+    std::function<void(const BatchResult&)> on_batch = [](const BatchResult&) {
+    };                                        ///< told of every batch that was settled or given back
+    std::function<void()> on_failure = [] {}; ///< told when `run` could not go on and has to try again
 };
 
 /// Takes events off a queue and publishes each once on a bus, whose subscribers write the read model.
@@ -59,7 +66,7 @@ struct BatchResult {
 /// What follows a failed message in its session and batch is given back unhandled; what follows one that came too early
 /// is not, for it may be the missing one. Any number of workers, in any number
 /// of processes, may share queue and read model: SQLite lets one transaction write at a time.
-/// @par Thread safety  none; `run` it in a thread of its own
+/// @par Thread safety  none but for `problem`; `run` it in a thread of its own
 class MessageWorker {
 public:
     /// @param read_model, bus  must outlive the worker, as what `receiver` refers to; subscribers write to `read_model`
@@ -74,6 +81,9 @@ public:
 
     /// Works until stopped. Reports failures to the log and goes on.
     void run(std::stop_token stop);
+
+    /// What keeps `run` from its work just now; nothing if it works, or waits for messages. Any thread.
+    std::optional<std::string> problem() const { return status_.problem(options_.clock->now()); }
 
 private:
     enum class Outcome : std::uint8_t { handled, early, failed, poison };
@@ -92,8 +102,10 @@ private:
     BatchResult settle(const std::vector<escqrs::ReceivedMessage>& batch,
                        const std::vector<std::optional<Verdict>>& verdicts);
     escqrs::Disposition disposition_of(const escqrs::ReceivedMessage& message, const Verdict& verdict);
+    std::vector<escqrs::SettlementResult> settle(std::vector<escqrs::Settlement>& settlements);
     void give_back(const std::vector<escqrs::ReceivedMessage>& batch) noexcept;
     void wait_for_read_model(Backoff& backoff, const std::stop_token& stop);
+    void failed(const char* what, const std::exception& error);
 
     MessageReceiverRef receiver_;
     escqrs::sqlite::Database* read_model_;
@@ -101,6 +113,7 @@ private:
     MessageWorkerOptions options_;
     escqrs::CloudEvents<Attendee::EventTypes> events_{"worker"};
     escqrs::sqlite::StreamCheckpoint checkpoint_;
+    WorkStatus status_;
 };
 
 } // namespace conference

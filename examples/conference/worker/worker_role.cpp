@@ -3,6 +3,8 @@
 
 #include "../read_model/read_model_file.hpp"
 
+#include <functional>
+#include <optional>
 #include <stop_token>
 #include <utility>
 
@@ -17,35 +19,62 @@ escqrs::sqlite::DatabaseOptions database_options(const WorkerRoleOptions& option
     return {.synchronous = options.synchronous, .busy_timeout = busy_timeout};
 }
 
-MessageWorkerOptions worker_options(const WorkerLog& log, escqrs::Clock& clock)
+std::function<void(const BatchResult&)> batch_counter(http::Metrics& metrics)
+{
+    const auto counter = [&](const char* outcome) {
+        return &metrics.counter("conference_worker_messages_total", "Messages received, by what became of them.",
+                                {{"outcome", outcome}});
+    };
+    return [handled = counter("handled"), abandoned = counter("abandoned"), dead_lettered = counter("dead_lettered"),
+            lock_lost = counter("lock_lost")](const BatchResult& result) {
+        handled->add(result.completed);
+        abandoned->add(result.abandoned);
+        dead_lettered->add(result.dead_lettered);
+        lock_lost->add(result.lock_lost);
+    };
+}
+
+MessageWorkerOptions worker_options(http::Metrics& metrics, const WorkerLog& log, escqrs::Clock& clock)
 {
     MessageWorkerOptions options;
     options.clock = &clock;
     options.log = log;
+    options.on_batch = batch_counter(metrics);
+    options.on_failure = [counter = &metrics.counter("conference_worker_failures_total",
+                                                     "Times the queue or the read model could not be worked with.")] {
+        counter->add();
+    };
     return options;
 }
 
-MailerOptions mailer_options(const WorkerLog& log, escqrs::Clock& clock)
+MailerOptions mailer_options(http::Metrics& metrics, const WorkerLog& log, escqrs::Clock& clock)
 {
+    const auto counter = [&](const char* outcome) {
+        return &metrics.counter("conference_mails_total", "Attempts to hand out a mail.", {{"outcome", outcome}});
+    };
     MailerOptions options;
     options.clock = &clock;
     options.log = log;
+    options.on_attempt = [sent = counter("sent"), failed = counter("failed")](bool taken_over) {
+        (taken_over ? sent : failed)->add();
+    };
     return options;
 }
 
 } // namespace
 
-WorkerRole::WorkerRole(const WorkerRoleOptions& options, MessageReceiverRef receiver, const WorkerLog& log,
-                       escqrs::Clock& clock)
+WorkerRole::WorkerRole(const WorkerRoleOptions& options, MessageReceiverRef receiver, http::Metrics& metrics,
+                       const WorkerLog& log, escqrs::Clock& clock)
     : worker_database_{options.read_model, read_model_schema, database_options(options)},
       mailer_database_{options.read_model, read_model_schema, database_options(options)},
-      projection_{bus_, worker_database_},
-      worker_{std::move(receiver), worker_database_, bus_, worker_options(log, clock)},
+      read_model_health_{options.read_model, database_options(options)}, projection_{bus_, worker_database_},
+      worker_{std::move(receiver), worker_database_, bus_, worker_options(metrics, log, clock)},
       transport_{open_mail_transport(options.mail)},
       mailer_{mailer_database_, *transport_,
               ConfirmationMailWriter{options.public_url, options.from.empty() ? transport_->from() : options.from},
-              mailer_options(log, clock)}
+              mailer_options(metrics, log, clock)}
 {
+    add_gauges(metrics);
 }
 
 WorkerRole::~WorkerRole() { stop(); }
@@ -63,6 +92,22 @@ void WorkerRole::stop()
     for (std::jthread* thread : {&worker_thread_, &mailer_thread_}) {
         if (thread->joinable()) thread->join();
     }
+}
+
+std::vector<http::ReadinessCheck> WorkerRole::checks()
+{
+    return {{"worker", [this] { return worker_.problem(); }},
+            {"read model", [this] { return read_model_health_.problem(); }}};
+}
+
+void WorkerRole::add_gauges(http::Metrics& metrics)
+{
+    metrics.gauge("conference_worker_working", "1 while nothing keeps the worker from taking and handling messages.",
+                  [this] { return worker_.problem() ? 0.0 : 1.0; });
+    metrics.gauge("conference_read_model_position", "Log position of the newest event in the read model.",
+                  [this] { return static_cast<double>(read_model_health_.position().value()); });
+    metrics.gauge("conference_mails_waiting", "Mails that are owed and not handed out yet.",
+                  [this] { return static_cast<double>(read_model_health_.mails_waiting()); });
 }
 
 } // namespace conference

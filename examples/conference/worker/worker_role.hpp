@@ -1,11 +1,14 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include "../http/health.hpp"
+#include "../http/metrics.hpp"
 #include "../read_model/attendee_projection.hpp"
 #include "mail_transport.hpp"
 #include "mailer.hpp"
 #include "message_receiver_ref.hpp"
 #include "message_worker.hpp"
+#include "read_model_health.hpp"
 #include "worker_log.hpp"
 
 #include <escqrs/clock.hpp>
@@ -15,6 +18,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 namespace conference {
 
@@ -32,9 +36,10 @@ class WorkerRole {
 public:
     /// Opens everything and begins nothing.
     /// @param receiver, clock  what they refer to must outlive the role
+    /// @param metrics  gets what there is to count; must outlive the role, which in turn must be there when it is shown
     /// @throws StoreError, MailError
-    WorkerRole(const WorkerRoleOptions& options, MessageReceiverRef receiver, const WorkerLog& log,
-               escqrs::Clock& clock = escqrs::system_clock());
+    WorkerRole(const WorkerRoleOptions& options, MessageReceiverRef receiver, http::Metrics& metrics,
+               const WorkerLog& log, escqrs::Clock& clock = escqrs::system_clock());
 
     /// As `stop`.
     ~WorkerRole();
@@ -47,9 +52,15 @@ public:
     /// Finishes the message and the mail at hand, gives back what was received beyond that, and returns then.
     void stop();
 
+    /// What must be in order for the role to be ready. May be asked from any thread, while the role is there.
+    std::vector<http::ReadinessCheck> checks();
+
 private:
+    void add_gauges(http::Metrics& metrics);
+
     escqrs::sqlite::Database worker_database_;
     escqrs::sqlite::Database mailer_database_;
+    ReadModelHealth read_model_health_;
     escqrs::EventBus bus_;
     AttendeeProjection projection_;
     MessageWorker worker_;

@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "web/web_role.hpp"
 
+#include "../http/client.hpp"
 #include "application/attendee_handlers.hpp"
 #include "support/temporary_folder.hpp"
 #include "web/command_metrics.hpp"
@@ -13,15 +14,7 @@
 #include <escqrs/relay.hpp>
 #include <escqrs/testing/catch2.hpp>
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/read_until.hpp>
-#include <boost/asio/streambuf.hpp>
-#include <boost/asio/write.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/parse.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -34,80 +27,10 @@
 
 namespace {
 
-namespace asio = boost::asio;
-namespace beast = boost::beast;
 namespace json = boost::json;
-using asio::ip::tcp;
 using namespace conference;
-
-struct Reply {
-    unsigned status = 0;
-    std::map<std::string, std::string> headers;
-    std::string body;
-
-    json::object object() const { return json::parse(body).as_object(); }
-};
-
-/// One connection to the server, blocking.
-class Client {
-public:
-    explicit Client(std::uint16_t port) : socket_{context_}
-    {
-        socket_.connect({asio::ip::make_address("127.0.0.1"), port});
-    }
-
-    Reply request(const std::string& method, const std::string& target, const std::string& body = {},
-                  const std::map<std::string, std::string>& headers = {})
-    {
-        beast::http::request<beast::http::string_body> message;
-        message.method_string(method);
-        message.target(target);
-        message.version(11);
-        message.set(beast::http::field::host, "localhost");
-        if (!body.empty()) message.set(beast::http::field::content_type, "application/json");
-        for (const auto& [name, value] : headers) message.set(name, value);
-        message.body() = body;
-        message.prepare_payload();
-        beast::http::write(socket_, message);
-        return read(method == "HEAD");
-    }
-
-    void send(const std::string& raw) { asio::write(socket_, asio::buffer(raw)); }
-
-    Reply read(bool is_head = false)
-    {
-        beast::http::response_parser<beast::http::string_body> parser;
-        parser.skip(is_head);
-        beast::http::read(socket_, buffer_, parser);
-        Reply reply{parser.get().result_int(), {}, parser.get().body()};
-        for (const auto& field : parser.get())
-            reply.headers[std::string{field.name_string()}] = std::string{field.value()};
-        return reply;
-    }
-
-    /// Reads raw text up to and with `end`.
-    std::string read_until(const std::string& end)
-    {
-        const auto size = asio::read_until(socket_, raw_, end);
-        std::string text(size, '\0');
-        raw_.sgetn(text.data(), static_cast<std::streamsize>(size));
-        return text;
-    }
-
-    bool is_closed_by_server()
-    {
-        char byte = 0;
-        boost::system::error_code error;
-        socket_.read_some(asio::buffer(&byte, 1), error);
-        return error.failed();
-    }
-
-private:
-    asio::io_context context_;
-    tcp::socket socket_;
-    beast::flat_buffer buffer_;
-    asio::streambuf raw_;
-};
+using test::Client;
+using test::Reply;
 
 /// Refuses to append while told to.
 class FailingStore {
@@ -161,7 +84,7 @@ public:
             relay.run(stop);
         }};
         worker_.emplace(WorkerRoleOptions{path_, "dir:" + folder_.file("mail"), "http://localhost"},
-                        MessageReceiverRef{queue}, [](std::string_view) {});
+                        MessageReceiverRef{queue}, metrics_, [](std::string_view) {});
         worker_->start();
     }
 

@@ -33,6 +33,7 @@ struct Installation {
     TemporaryFolder folder;
     std::string path = folder / "read-model.db";
     escqrs::in_memory::MessageQueue queue;
+    http::Metrics metrics;
     History history;
     std::mutex mutex;
     std::vector<std::string> log;
@@ -41,6 +42,7 @@ struct Installation {
     {
         return WorkerRole{{.read_model = path, .mail = mail, .public_url = "https://conference.example"},
                           MessageReceiverRef{queue},
+                          metrics,
                           [this](std::string_view line) {
                               const std::scoped_lock lock{mutex};
                               log.emplace_back(line);

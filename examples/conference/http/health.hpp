@@ -1,0 +1,51 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include "blocking_pool.hpp"
+#include "metrics.hpp"
+#include "routed_server.hpp"
+#include "router.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace conference::http {
+
+/// One of the things that must be in order for a role to be ready; says what is not, or throws.
+struct ReadinessCheck {
+    std::string name;
+    std::function<std::optional<std::string>()> problem;
+};
+
+using Log = std::function<void(std::string_view)>;
+
+/// Adds the routes /healthz, which says that the process is alive; /readyz, which names what keeps it from its work, with
+/// 503 if there is anything; /metrics, in the Prometheus text format.
+/// @param pool, metrics  must outlive the router, as what the checks refer to
+void add_health_routes(Router& router, BlockingPool& pool, const Metrics& metrics, std::vector<ReadinessCheck> checks,
+                       Log log);
+
+/// Serves those routes and nothing else.
+class HealthServer {
+public:
+    /// Starts serving.
+    /// @param metrics  must outlive the server, as what the checks refer to
+    /// @throws std::system_error if the address cannot be listened on
+    HealthServer(HttpServerOptions options, Metrics& metrics, std::vector<ReadinessCheck> checks, Log log);
+    ~HealthServer();
+
+    HealthServer(const HealthServer&) = delete;
+    HealthServer& operator=(const HealthServer&) = delete;
+
+    std::uint16_t port() const noexcept { return server_.port(); }
+
+private:
+    BlockingPool pool_{2, 100}; ///< whoever looks at one that is slow to answer does not keep the other from answering
+    RoutedServer server_;
+};
+
+} // namespace conference::http

@@ -1,0 +1,52 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include "read_model_health.hpp"
+
+#include "../application/readable_text.hpp"
+#include "../read_model/read_model_file.hpp"
+
+#include <cstddef>
+
+namespace conference {
+namespace {
+
+constexpr std::size_t max_problem_length = 300;
+
+} // namespace
+
+void require_writable(escqrs::sqlite::Database& read_model)
+{
+    escqrs::sqlite::Transaction transaction{read_model};
+    read_model.execute("UPDATE progress SET revision = revision");
+    transaction.commit();
+}
+
+ReadModelHealth::ReadModelHealth(const std::string& path, escqrs::sqlite::DatabaseOptions options)
+    : database_{path, read_model_schema, options}
+{
+}
+
+std::optional<std::string> ReadModelHealth::problem()
+{
+    const std::scoped_lock lock{mutex_};
+    try {
+        require_writable(database_);
+        return std::nullopt;
+    } catch (const escqrs::StoreError& error) {
+        return "cannot be written: " + readable(error.what(), max_problem_length);
+    }
+}
+
+escqrs::GlobalPosition ReadModelHealth::position()
+{
+    const std::scoped_lock lock{mutex_};
+    return escqrs::GlobalPosition{static_cast<std::uint64_t>(database_.query_integer("SELECT position FROM progress"))};
+}
+
+std::uint64_t ReadModelHealth::mails_waiting()
+{
+    const std::scoped_lock lock{mutex_};
+    return static_cast<std::uint64_t>(
+        database_.query_integer("SELECT count(*) FROM outgoing_mail WHERE sent_at IS NULL"));
+}
+
+} // namespace conference

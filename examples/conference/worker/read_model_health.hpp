@@ -1,0 +1,41 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/identifiers.hpp>
+#include <escqrs/sqlite/database.hpp>
+
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string>
+
+namespace conference {
+
+/// Commits a transaction that changes nothing.
+/// @throws StoreError if nothing can be written
+void require_writable(escqrs::sqlite::Database& read_model);
+
+/// How the worker's file is, on a connection of its own.
+/// @par Thread safety  any thread
+class ReadModelHealth {
+public:
+    /// @throws StoreError if `path` cannot be opened
+    ReadModelHealth(const std::string& path, escqrs::sqlite::DatabaseOptions options);
+
+    /// Why nothing can be written, after trying; nothing if it can.
+    std::optional<std::string> problem();
+
+    /// Position of the newest event in the read model.
+    /// @throws StoreError
+    escqrs::GlobalPosition position();
+
+    /// Mails that are owed and not sent yet.
+    /// @throws StoreError
+    std::uint64_t mails_waiting();
+
+private:
+    std::mutex mutex_;
+    escqrs::sqlite::Database database_;
+};
+
+} // namespace conference

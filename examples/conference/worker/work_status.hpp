@@ -1,0 +1,57 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/timestamp.hpp>
+
+#include <chrono>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace conference {
+
+/// What keeps a loop that runs in a thread of its own from its work, for other threads to ask.
+/// @par Thread safety  any thread
+class WorkStatus {
+public:
+    /// A loop that has not come round for this long hangs: longer than anything waits in it.
+    static constexpr escqrs::Duration patience = std::chrono::minutes{2};
+
+    void start(escqrs::Timestamp now)
+    {
+        const std::scoped_lock lock{mutex_};
+        last_round_ = now;
+        problem_.reset();
+    }
+    void stop()
+    {
+        const std::scoped_lock lock{mutex_};
+        last_round_.reset();
+    }
+
+    /// The loop came round without, or with, a problem.
+    void came_round(escqrs::Timestamp now, std::optional<std::string> problem = std::nullopt)
+    {
+        const std::scoped_lock lock{mutex_};
+        last_round_ = now;
+        problem_ = std::move(problem);
+    }
+
+    std::optional<std::string> problem(escqrs::Timestamp now) const
+    {
+        const std::scoped_lock lock{mutex_};
+        if (!last_round_) return "not running";
+        if (problem_) return problem_;
+        if (now - *last_round_ <= patience) return std::nullopt;
+        const auto silence = std::chrono::duration_cast<std::chrono::seconds>(now - *last_round_);
+        return "has hung for " + std::to_string(silence.count()) + " s";
+    }
+
+private:
+    mutable std::mutex mutex_;
+    std::optional<escqrs::Timestamp> last_round_; ///< none: not running
+    std::optional<std::string> problem_;
+};
+
+} // namespace conference
