@@ -198,7 +198,7 @@ def check_files(folder, names):
 
 
 def torment(conference, kills, chance):
-    """Kills the roles and has the queue fail, in any order."""
+    """Kills the roles and has the queue fail, in any order; and fail once more, with no restart to mend it."""
     actions = ["web", "worker"] * kills + list(conference.queue.faults) * (kills // 2)
     chance.shuffle(actions)
     actions.insert(len(actions) // 2, lambda: conference.queue.send_poison("<b>not an event</b>"))
@@ -212,6 +212,9 @@ def torment(conference, kills, chance):
             conference.kill(action)
             time.sleep(chance.choice([0, 0, 0.2]))
             conference.start(action)
+    for fault in conference.queue.faults:
+        conference.wait_until_ready()
+        fault()
 
 
 def main():
