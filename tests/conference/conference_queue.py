@@ -70,7 +70,7 @@ class SqliteQueue:
             return {"messages": count("message"), "deadLettered": count("dead_letter")}
 
     def check_left(self, dead_letters):
-        """Nothing is left but so many dead letters. A message that a killed worker held is locked for another minute."""
+        """Nothing is left but so many dead letters. What a killed worker held is locked for another minute."""
         wait_for(self.counts, {"messages": 0, "deadLettered": dead_letters}, 90)
 
     def check_stored_once(self, messages):
@@ -155,11 +155,11 @@ class ServiceBusQueue:
 
     def check_left(self, dead_letters):
         """Nothing waits, is locked, scheduled or deferred, and nothing is left but so many dead letters."""
-        wait_for(lambda: self.control("GET", "/queues/" + self.name),
-                 {"active": 0, "locked": 0, "scheduled": 0, "deferred": 0, "deadLettered": dead_letters, "sessions": 0}, 20)
+        wanted = dict.fromkeys(("active", "locked", "scheduled", "deferred", "sessions"), 0)
+        wait_for(lambda: self.control("GET", "/queues/" + self.name), wanted | {"deadLettered": dead_letters}, 20)
 
     def check_stored_once(self, messages):
-        """So many messages were ever stored: what was sent again after an unknown outcome was dropped as a duplicate."""
+        """So many messages were ever stored: what was sent again, its outcome unknown, was dropped as a duplicate."""
         stats = self.control("GET", "/stats")
         stored = stats["transfersIn"] - stats["duplicatesDropped"]
         assert stored == messages, f"expected {messages} messages stored by the queue, found {stored}: {stats}"
@@ -169,11 +169,11 @@ class ServiceBusQueue:
     def summary(self):
         stats = self.control("GET", "/stats")
         faults = ", ".join(f"{count} times {name}" for name, count in sorted(self.fault_counts.items()))
-        return (f"the Service Bus emulator ({stats['connections']} connections, {stats['duplicatesDropped']} duplicates "
-                f"dropped; {faults or 'no faults'})")
+        return (f"the Service Bus emulator ({stats['connections']} connections, "
+                f"{stats['duplicatesDropped']} duplicates dropped; {faults or 'no faults'})")
 
     def log(self):
-        """What the emulator complained of, but for the AMQP stack's word on connections that ended before they opened."""
+        """What the emulator complained of; that a connection ended before it opened, as the AMQP stack says, is none."""
         with open(self.complaints, errors="replace") as file:
             return "".join(line for line in file
                            if line.strip() and not re.match(r"\[connection-\d+\] disconnected", line))[-4000:]
