@@ -131,6 +131,18 @@ TEST_CASE("a receive that is stopped at any moment leaves nothing locked behind 
     CHECK(counts.dead_lettered == 0); // what was given back did not count as a delivery
 }
 
+TEST_CASE("a receive that is not to wait still gets what is there")
+{
+    const bool sessions = GENERATE(false, true);
+    const EmulatorQueue place{with_lock_of(1min, sessions)};
+    MessageQueue queue{place.settings()};
+    send(queue, make_message("there", sessions ? "session" : ""));
+    const auto received = queue.receive(10, 0s, {});
+    REQUIRE(ids_of(received) == std::vector<std::string>{"there"});
+    queue.settle(received[0], escqrs::Complete{});
+    CHECK(queue.receive(10, 0s, {}).empty());
+}
+
 TEST_CASE("a process that ends gives back what it holds")
 {
     const EmulatorQueue place{with_lock_of(5min, false)};

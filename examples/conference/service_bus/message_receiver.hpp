@@ -31,6 +31,8 @@ struct ReceiverOptions {
     bool sessions = true;          ///< the queue requires sessions; false: it has none (always so with plain AMQP 1.0)
     std::size_t max_sessions = 32; ///< that one `receive` may hold at once
     std::string default_session;   ///< that stands for messages without one
+    /// A shorter wait is lengthened to this: before the broker has answered, nobody knows whether there is a message.
+    escqrs::Duration least_wait = std::chrono::milliseconds{200};
     escqrs::Duration linger = std::chrono::milliseconds{20}; ///< for further sessions, once there is a message
     escqrs::Duration max_lock_renewal =
         std::chrono::minutes{5};               ///< from receipt on; 0: locks are not renewed by itself

@@ -21,15 +21,21 @@ function dotnetTicks(ms) {
     return bytes;
 }
 
+/** rhea keeps a delivery, and all behind it, until both sides have settled it; here nobody will any more. */
+function forget(delivery) {
+    Object.assign(delivery, { settled: true, remote_settled: true });
+}
+
 /**
  * Settles a delivery with a state, in a frame of its own: rhea would put two neighbours into one frame whatever their states.
  */
 function settle(delivery, state) {
     const { session, connection } = delivery.link;
+    forget(delivery);
     if (delivery.link.is_closed() || !connection.is_open()) {
         return; // nobody is left to be told
     }
-    Object.assign(delivery, { settled: true, remote_settled: true, state });
+    delivery.state = state;
     session.output(frames.disposition({
         role: delivery.link.is_receiver(), first: delivery.id, last: delivery.id, settled: true, state,
     }));
@@ -57,6 +63,7 @@ export class IncomingLink {
         stats.transfersIn++;
         this.receiver.add_credit(1);
         if (faults.strikes(this.client, this.receiver)) {
+            forget(delivery);
             return;
         }
         if (faults.takeBusy("transfer")) {
@@ -238,9 +245,10 @@ export class OutgoingLink {
         const { faults, stats } = this.client;
         this.lastUsed = this.client.namespace.clock.now();
         const { token, remote_state: state } = delivery;
-        if (token === undefined || !this.#deliveries.delete(token) || faults.strikes(this.client, this.sender)) {
+        if (token === undefined || !this.#deliveries.has(token) || faults.strikes(this.client, this.sender)) {
             return;
         }
+        this.#deliveries.delete(token);
         let answer = state;
         try {
             this.#settle(token, outcome, state);
@@ -295,11 +303,6 @@ export class OutgoingLink {
         }
         this.queue.closeSession(this);
         this.queue.removeConsumer(this);
-        // rhea keeps a delivery until both sides have settled it; here nobody will any more.
-        setImmediate(() => {
-            for (const delivery of this.#deliveries.values()) {
-                Object.assign(delivery, { settled: true, remote_settled: true });
-            }
-        });
+        setImmediate(() => this.#deliveries.forEach(forget));
     }
 }

@@ -34,6 +34,7 @@ class Lane {
         this.state = null;
         this.holder = undefined; // of a session: { consumer, lockedUntil, timer }
         this.lastHeld = 0;
+        this.offer = undefined; // of a session: its place among those that wait for a holder
     }
 }
 
@@ -52,6 +53,10 @@ export class Queue {
     #stored = new Map(); // every entry by sequence number, in order
     #seen = new Map(); // message ids, oldest first, with their time
     #waiting = []; // acceptors of the next session
+    // Offers of sessions that are free and have a message, the longest unheld first. An offer that its lane has replaced
+    // is passed over.
+    #offers = new Heap((left, right) => left.lastHeld < right.lastHeld ||
+        (left.lastHeld === right.lastHeld && left.sequenceNumber < right.sequenceNumber));
     #heldCounter = 0;
     #active = 0;
 
@@ -194,6 +199,7 @@ export class Queue {
         const lane = this.#laneOf(entry);
         lane.available.push(entry);
         this.#pump(lane);
+        this.#offer(lane);
         this.#serveWaiting();
     }
 
@@ -422,14 +428,7 @@ export class Queue {
 
     #serveWaiting() {
         while (this.#waiting.length > 0) {
-            let next;
-            for (const lane of this.#lanes.values()) {
-                const first = lane.holder ? undefined : this.#firstAvailable(lane);
-                if (first && (!next || lane.lastHeld < next.lastHeld ||
-                    (lane.lastHeld === next.lastHeld && first.sequenceNumber < next.available.peek().sequenceNumber))) {
-                    next = lane;
-                }
-            }
+            const next = this.#nextOffered();
             if (!next) {
                 return;
             }
@@ -437,8 +436,33 @@ export class Queue {
         }
     }
 
+    #offer(lane) {
+        const first = this.hasSessions && !lane.holder ? this.#firstAvailable(lane) : undefined;
+        if (first && lane.offer?.sequenceNumber !== first.sequenceNumber) {
+            lane.offer = { lane, lastHeld: lane.lastHeld, sequenceNumber: first.sequenceNumber };
+            this.#offers.push(lane.offer);
+        }
+    }
+
+    #nextOffered() {
+        while (this.#offers.size > 0) {
+            const offer = this.#offers.pop();
+            const { lane } = offer;
+            if (lane.offer !== offer) {
+                continue;
+            }
+            lane.offer = undefined;
+            if (this.#firstAvailable(lane)?.sequenceNumber === offer.sequenceNumber) {
+                return lane;
+            }
+            this.#offer(lane); // its first message has gone meanwhile
+        }
+        return undefined;
+    }
+
     #hold(lane, waiter) {
         lane.lastHeld = ++this.#heldCounter;
+        lane.offer = undefined;
         lane.holder = { consumer: waiter.consumer };
         waiter.consumer.lane = lane;
         this.#lockSession(lane);
@@ -477,6 +501,7 @@ export class Queue {
         if (lane.available.size === 0 && lane.state === null) {
             this.#lanes.delete(lane.id);
         }
+        this.#offer(lane);
         this.#serveWaiting();
     }
 

@@ -1,0 +1,197 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+
+// The adapter at one end of the queue, Microsoft's own SDK at the other.
+#include "emulator_queue.hpp"
+
+#include <escqrs/testing/catch2.hpp>
+
+#include <boost/json/parse.hpp>
+
+#include <chrono>
+#include <csignal>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace std::chrono_literals;
+using namespace service_bus_test;
+namespace json = boost::json;
+
+/// Microsoft's SDK in a process of its own.
+ChildProcess start_peer(const EmulatorQueue& place, const std::string& command, std::size_t count,
+                        const std::vector<std::string>& flags)
+{
+    std::vector<std::string> arguments{
+        "node",    ESCQRS_PEER,  command,   "--connection-string", place.emulator().connection_string(place.name()),
+        "--queue", place.name(), "--count", std::to_string(count)};
+    arguments.insert(arguments.end(), flags.begin(), flags.end());
+    return ChildProcess{arguments};
+}
+
+/// The messages it tells of, until its end.
+std::vector<json::value> told_by(ChildProcess& peer)
+{
+    std::vector<json::value> messages;
+    for (std::string line = peer.read_line(); !line.empty(); line = peer.read_line())
+        messages.push_back(json::parse(line));
+    CHECK(peer.wait() == 0);
+    return messages;
+}
+
+std::string text(const json::value& message, const char* field) { return std::string{message.at(field).as_string()}; }
+
+} // namespace
+
+TEST_CASE("what we send, Microsoft's SDK receives: every field, in order")
+{
+    const bool sessions = GENERATE(false, true);
+    const EmulatorQueue place{{{"requiresSession", sessions}}};
+    std::vector<escqrs::Message> sent = make_messages(300, sessions ? 6 : 0);
+    for (auto& message : sent) {
+        message.subject = "AttendeeRegistered";
+        message.correlation_id = "because of " + message.message_id;
+        message.properties = {{"cloudEvents:specversion", "1.0"},
+                              {"cloudEvents:source", "/gr\xC3\xBC\xC3\x9F"
+                                                     "e"}};
+    }
+    MessageQueue queue{place.settings()};
+    queue.send(sent);
+    auto peer = start_peer(place, "receive", sent.size(),
+                           sessions ? std::vector<std::string>{"--sessions"} : std::vector<std::string>{});
+    const auto received = told_by(peer);
+    REQUIRE(received.size() == sent.size());
+    std::map<std::string, std::vector<std::string>> by_session;
+    std::map<std::string, escqrs::Message> originals;
+    std::map<std::string, std::vector<std::string>> expected;
+    for (const auto& message : sent) {
+        originals[message.message_id] = message;
+        expected[message.session_id].push_back(message.message_id);
+    }
+    for (const auto& message : received) {
+        const std::string id = text(message, "messageId");
+        REQUIRE(originals.contains(id));
+        const escqrs::Message& original = originals[id];
+        CHECK(text(message, "body") == original.body);
+        CHECK(text(message, "subject") == original.subject);
+        CHECK(text(message, "correlationId") == original.correlation_id);
+        CHECK(text(message, "contentType") == original.content_type);
+        for (const auto& [name, value] : original.properties)
+            CHECK(text(message.at("applicationProperties"), name.c_str()) == value);
+        by_session[sessions ? text(message, "sessionId") : ""].push_back(id);
+    }
+    CHECK(by_session == expected);
+    CHECK(place.counts().active + place.counts().locked == 0);
+}
+
+TEST_CASE("what Microsoft's SDK sends, singly or in batches, we receive: every field, in order")
+{
+    const bool sessions = GENERATE(false, true);
+    const bool batches = GENERATE(false, true);
+    constexpr std::size_t count = 300;
+    const EmulatorQueue place{{{"requiresSession", sessions}}};
+    std::vector<std::string> flags{"--properties"};
+    if (sessions) flags.insert(flags.end(), {"--sessions", "6"});
+    if (batches) flags.emplace_back("--batch");
+    auto peer = start_peer(place, "send", count, flags);
+    CHECK(told_by(peer).size() == count);
+    MessageQueue queue{place.settings()};
+    std::map<std::string, std::size_t> last;
+    for (std::size_t done = 0; done < count;) {
+        const auto batch = queue.receive(50, 10s, {});
+        REQUIRE_FALSE(batch.empty());
+        done += batch.size();
+        for (const auto& received : batch) {
+            const auto& message = received.message;
+            const std::size_t number = std::stoul(message.message_id.substr(message.message_id.find('-') + 1));
+            CHECK(message.body == R"({"number":)" + std::to_string(number) + "}");
+            CHECK(message.session_id == (sessions ? "session-" + std::to_string(number % 6) : ""));
+            CHECK(message.subject == "Subject");
+            CHECK(message.correlation_id == "correlation-" + std::to_string(number));
+            CHECK(message.content_type == "application/json");
+            const std::map<std::string, std::string> properties(message.properties.begin(), message.properties.end());
+            CHECK(properties.at("text") == "gr\xC3\xBC\xC3\x9F");
+            CHECK(properties.at("integer") == std::to_string(number));
+            CHECK(properties.at("truth") == "true");
+            CHECK((!last.contains(message.session_id) || last[message.session_id] < number));
+            last[message.session_id] = number;
+            queue.settle(received, escqrs::Complete{});
+        }
+    }
+    CHECK(place.counts().active + place.counts().locked == 0);
+}
+
+TEST_CASE("why we dead-lettered a message, and what we added on abandoning it, Microsoft's SDK can read")
+{
+    const EmulatorQueue place;
+    MessageQueue queue{place.settings()};
+    send(queue, make_message("bad"));
+    auto held = receive_all(queue, 1);
+    REQUIRE(held.size() == 1);
+    queue.settle(held[0], escqrs::Abandon{{{"lastError", "not yet"}}});
+    held = receive_all(queue, 1);
+    REQUIRE(held.size() == 1);
+    queue.settle(held[0], escqrs::DeadLetter{"UnknownEvent", "nobody knows it"});
+    auto peer = start_peer(place, "receive", 1, {"--dead-letter"});
+    const auto dead = told_by(peer);
+    REQUIRE(dead.size() == 1);
+    CHECK(text(dead[0], "messageId") == "bad");
+    CHECK(text(dead[0], "deadLetterReason") == "UnknownEvent");
+    CHECK(text(dead[0], "deadLetterErrorDescription") == "nobody knows it");
+    CHECK(text(dead[0].at("applicationProperties"), "lastError") == "not yet");
+}
+
+TEST_CASE("a consumer of ours that is killed with messages in hand: Microsoft's SDK gets them when the locks are over")
+{
+    constexpr std::size_t count = 20;
+    const bool sessions = GENERATE(false, true);
+    const EmulatorQueue place{{{"requiresSession", sessions}, {"lockDurationMs", 60'000}}};
+    MessageQueue queue{place.settings()};
+    queue.send(make_messages(count, sessions ? count : 0)); // of a session that is held, no more is handed out
+    ChildProcess consumer{{ESCQRS_HOLD_MESSAGES, place.emulator().connection_string(place.name()),
+                           sessions ? "yes" : "no", std::to_string(count)}};
+    std::set<std::string> ids;
+    for (std::string line = consumer.read_line(); line != "holding"; line = consumer.read_line()) {
+        REQUIRE_FALSE(line.empty());
+        ids.insert(line);
+    }
+    REQUIRE(ids.size() == count);
+    CHECK(place.counts().locked == count);
+    consumer.kill(SIGKILL);
+    CHECK(consumer.wait() == -SIGKILL);
+    if (!sessions) { // those of a session are free with its connection
+        CHECK(place.counts().locked == count);
+        place.emulator().advance(1min);
+    }
+    CHECK(eventually([&] { return place.counts().active == count; }));
+    auto peer = start_peer(place, "receive", count,
+                           sessions ? std::vector<std::string>{"--sessions"} : std::vector<std::string>{});
+    std::set<std::string> received;
+    for (const auto& message : told_by(peer)) {
+        received.insert(text(message, "messageId"));
+        CHECK(message.at("deliveryCount").to_number<int>() == (sessions ? 0 : 1));
+    }
+    CHECK(received == ids);
+}
+
+TEST_CASE("a consumer on Microsoft's SDK that is killed: we get its messages when the locks are over")
+{
+    const EmulatorQueue place{{{"requiresSession", false}, {"lockDurationMs", 60'000}}};
+    MessageQueue queue{place.settings()};
+    queue.send(make_messages(20, 0));
+    auto peer = start_peer(place, "receive", 20, {"--hold"});
+    for (int at = 0; at < 20; ++at) REQUIRE_FALSE(peer.read_line().empty());
+    peer.kill(SIGKILL);
+    CHECK(peer.wait() == -SIGKILL);
+    CHECK(place.counts().locked == 20);
+    place.emulator().advance(1min);
+    const auto received = receive_all(queue, 20);
+    CHECK(received.size() == 20);
+    for (const auto& message : received) {
+        CHECK(message.delivery_count == 2);
+        queue.settle(message, escqrs::Complete{});
+    }
+    CHECK(place.counts().active + place.counts().locked == 0);
+}
