@@ -22,6 +22,7 @@ ReceiverOptions receiver_options(const std::string& default_session)
     ReceiverOptions options;
     options.sessions = false; // a dead-letter queue has none, whatever its queue has
     options.default_session = default_session;
+    options.hands_out_undecodable = true; // or it would be in the way of the others
     return options;
 }
 
@@ -59,15 +60,23 @@ DeadLetterQueue::~DeadLetterQueue()
 
 std::vector<escqrs::DeadLetteredMessage> DeadLetterQueue::dead_letters(std::uint64_t after, std::size_t at_most)
 {
+    std::vector<escqrs::DeadLetteredMessage> found;
+    for (auto& decoded : peek(after, at_most)) found.push_back(to_dead_letter(std::move(decoded)));
+    return found;
+}
+
+std::vector<DecodedMessage> DeadLetterQueue::peek(std::uint64_t after, std::size_t at_most)
+{
     if (connection_->options().broker.dialect == Dialect::amqp10)
         throw escqrs::TransportError{"plain AMQP 1.0 has no way to look at dead letters; ask the broker for them"};
-    std::vector<escqrs::DeadLetteredMessage> found;
+    std::vector<DecodedMessage> found;
     while (found.size() < at_most) {
-        const std::uint64_t from = found.empty() ? after + 1 : found.back().sequence_number + 1;
+        const std::uint64_t from = found.empty() ? after + 1 : found.back().received.sequence_number + 1;
         const auto answer = ask(*connection_, management_, peek_request(from, at_most - found.size()));
         const auto page = peeked_messages(answer);
         if (page.empty()) break;
-        for (const auto& bytes : page) found.push_back(to_dead_letter(decode_message(bytes, default_session_)));
+        for (const auto& bytes : page) found.push_back(decode_dead_letter(bytes, default_session_));
+        if (found.back().received.sequence_number < from) break; // it tells no number to go on from
     }
     return found;
 }
@@ -103,12 +112,15 @@ std::optional<std::uint64_t> DeadLetterQueue::find(const std::string& message_id
 {
     std::uint64_t after = 0;
     for (;;) {
-        const auto page = dead_letters(after, page_size);
+        const auto page = peek(after, page_size);
         if (page.empty()) return std::nullopt;
-        const auto at = std::ranges::find(
-            page, message_id, [](const auto& dead) -> const std::string& { return dead.message.message_id; });
-        if (at != page.end()) return at->sequence_number;
-        after = page.back().sequence_number;
+        const auto at = std::ranges::find_if(
+            page, [&](const auto& dead) { return dead.received.message.message_id == message_id; });
+        if (at != page.end() && !at->is_whole)
+            throw escqrs::TransportError{"dead letter '" + message_id +
+                                         "' cannot be given back: " + at->dead_letter_description};
+        if (at != page.end()) return at->received.sequence_number;
+        after = page.back().received.sequence_number;
     }
 }
 

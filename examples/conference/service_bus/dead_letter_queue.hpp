@@ -2,6 +2,7 @@
 #pragma once
 
 #include "amqp_connection.hpp"
+#include "message_codec.hpp"
 #include "message_receiver.hpp"
 #include "message_sender.hpp"
 #include "request_link.hpp"
@@ -34,7 +35,8 @@ public:
     std::vector<escqrs::DeadLetteredMessage> dead_letters(std::uint64_t after, std::size_t at_most);
 
     /// Takes time in proportion to the dead letters in front of the message.
-    /// @throws escqrs::TransportError  as above, or if somebody else holds the message
+    /// @throws escqrs::TransportError  as above, or if somebody else holds the message, or it could not be decoded: giving
+    ///         it back would lose what could not
     bool resubmit(const std::string& message_id);
 
 private:
@@ -42,6 +44,7 @@ private:
     void on_lost(const Condition&) override {}
     void on_tick(escqrs::Timestamp now) override { management_.tick(now); }
 
+    std::vector<DecodedMessage> peek(std::uint64_t after, std::size_t at_most);
     std::optional<std::uint64_t> find(const std::string& message_id);
     void give_back(const escqrs::ReceivedMessage& dead);
 

@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <map>
+#include <variant>
 
 namespace conference::service_bus {
 namespace {
@@ -36,11 +37,8 @@ Body body_of(const proton::message& answer)
     return body;
 }
 
-escqrs::Timestamp to_time(proton::timestamp moment) { return from_amqp_timestamp(moment.milliseconds()); }
-
-} // namespace
-
-proton::message renew_lock_request(const std::string& lock_token)
+/// An array of one.
+proton::value lock_tokens(const std::string& lock_token)
 {
     const escqrs::Uuid token = escqrs::parse_uuid(lock_token);
     proton::uuid wire;
@@ -48,7 +46,36 @@ proton::message renew_lock_request(const std::string& lock_token)
     const std::vector wires{wire};
     proton::value tokens;
     proton::codec::encoder{tokens} << proton::codec::encoder::array(wires, proton::UUID);
-    return request("com.microsoft:renew-lock", {{"lock-tokens", tokens}});
+    return tokens;
+}
+
+/// The entries of an answer's list of messages; none if it has none.
+std::vector<Body> entries_of(const proton::message& answer)
+{
+    std::vector<Body> entries;
+    if (answer.body().empty()) return entries; // status 204
+    const Body body = body_of(answer);
+    const auto found = body.find("messages");
+    if (found == body.end()) return entries;
+    std::vector<proton::value> values;
+    proton::get(found->second, values);
+    for (const proton::value& value : values) proton::get(value, entries.emplace_back());
+    return entries;
+}
+
+std::vector<char> message_in(const Body& entry)
+{
+    const auto bytes = proton::get<proton::binary>(entry.at("message"));
+    return {bytes.begin(), bytes.end()};
+}
+
+escqrs::Timestamp to_time(proton::timestamp moment) { return from_amqp_timestamp(moment.milliseconds()); }
+
+} // namespace
+
+proton::message renew_lock_request(const std::string& lock_token)
+{
+    return request("com.microsoft:renew-lock", {{"lock-tokens", lock_tokens(lock_token)}});
 }
 
 std::optional<escqrs::Timestamp> message_lock_end(const proton::message& answer)
@@ -84,18 +111,7 @@ proton::message peek_request(std::uint64_t from_sequence_number, std::size_t at_
 std::vector<std::vector<char>> peeked_messages(const proton::message& answer)
 {
     std::vector<std::vector<char>> messages;
-    if (answer.body().empty()) return messages; // none: status 204
-    const Body body = body_of(answer);
-    const auto found = body.find("messages");
-    if (found == body.end()) return messages;
-    std::vector<proton::value> entries;
-    proton::get(found->second, entries);
-    for (const proton::value& entry : entries) {
-        std::map<std::string, proton::value> parts;
-        proton::get(entry, parts);
-        const auto bytes = proton::get<proton::binary>(parts.at("message"));
-        messages.emplace_back(bytes.begin(), bytes.end());
-    }
+    for (const Body& entry : entries_of(answer)) messages.push_back(message_in(entry));
     return messages;
 }
 
@@ -104,7 +120,7 @@ proton::message get_session_state_request(const std::string& session_id)
     return request("com.microsoft:get-session-state", {{"session-id", session_id}});
 }
 
-std::optional<std::string> session_state(const proton::message& answer)
+std::optional<std::string> session_state_in(const proton::message& answer)
 {
     const Body body = body_of(answer);
     const auto found = body.find("session-state");
@@ -118,6 +134,47 @@ proton::message set_session_state_request(const std::string& session_id, const s
     proton::value wire;
     if (state) wire = proton::binary{state->begin(), state->end()};
     return request("com.microsoft:set-session-state", {{"session-id", session_id}, {"session-state", wire}});
+}
+
+proton::message receive_deferred_request(std::span<const std::uint64_t> sequence_numbers, const std::string& session_id)
+{
+    constexpr std::uint32_t under_lock = 1; // the receiver's settle mode, as a link's
+    const std::vector<std::int64_t> wires(sequence_numbers.begin(), sequence_numbers.end());
+    proton::value numbers;
+    proton::codec::encoder{numbers} << proton::codec::encoder::array(wires, proton::LONG);
+    Body body{{"sequence-numbers", numbers}, {"receiver-settle-mode", under_lock}};
+    if (!session_id.empty()) body.emplace("session-id", session_id);
+    return request("com.microsoft:receive-by-sequence-number", body);
+}
+
+std::vector<LockedMessage> locked_messages(const proton::message& answer)
+{
+    std::vector<LockedMessage> messages;
+    for (const Body& entry : entries_of(answer)) {
+        const auto wire = proton::get<proton::uuid>(entry.at("lock-token"));
+        escqrs::Uuid token{};
+        std::ranges::copy(wire, token.begin());
+        messages.push_back({escqrs::to_string(token), message_in(entry)});
+    }
+    return messages;
+}
+
+proton::message settle_request(const escqrs::ReceivedMessage& message, const escqrs::Disposition& disposition)
+{
+    Body body{{"lock-tokens", lock_tokens(message.lock_token)}};
+    if (!message.message.session_id.empty()) body.emplace("session-id", message.message.session_id);
+    if (const auto* const abandon = std::get_if<escqrs::Abandon>(&disposition)) {
+        body.emplace("disposition-status", "abandoned");
+        const std::map<std::string, std::string> properties(abandon->properties.begin(), abandon->properties.end());
+        if (!properties.empty()) body.emplace("properties-to-modify", properties);
+    } else if (const auto* const dead_letter = std::get_if<escqrs::DeadLetter>(&disposition)) {
+        body.emplace("disposition-status", "suspended");
+        body.emplace("deadletter-reason", dead_letter->reason);
+        body.emplace("deadletter-description", dead_letter->description);
+    } else {
+        body.emplace("disposition-status", "completed");
+    }
+    return request("com.microsoft:update-disposition", body);
 }
 
 } // namespace conference::service_bus

@@ -1,12 +1,13 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/clock.hpp>
+#include <escqrs/messaging.hpp>
 
 #include <proton/message.hpp>
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -27,8 +28,22 @@ proton::message peek_request(std::uint64_t from_sequence_number, std::size_t at_
 std::vector<std::vector<char>> peeked_messages(const proton::message& answer);
 
 proton::message get_session_state_request(const std::string& session_id);
-std::optional<std::string> session_state(const proton::message& answer);
+std::optional<std::string> session_state_in(const proton::message& answer);
 /// @param state  nothing: the session is to have none any more
 proton::message set_session_state_request(const std::string& session_id, const std::optional<std::string>& state);
+
+/// Locks deferred messages.
+/// @param session_id  empty: the queue has no sessions
+proton::message receive_deferred_request(std::span<const std::uint64_t> sequence_numbers,
+                                         const std::string& session_id);
+/// The messages in an answer that were locked by it.
+struct LockedMessage {
+    std::string lock_token;
+    std::vector<char> bytes;
+};
+std::vector<LockedMessage> locked_messages(const proton::message& answer);
+
+/// Settles a message that came with an answer.
+proton::message settle_request(const escqrs::ReceivedMessage& message, const escqrs::Disposition& disposition);
 
 } // namespace conference::service_bus

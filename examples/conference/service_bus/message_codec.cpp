@@ -95,6 +95,33 @@ bool begins_with_section(const std::vector<char>& bytes)
     return type == 0x53U || type == 0x80U || type == 0xA3U || type == 0xB3U;
 }
 
+constexpr std::uint64_t message_annotations_section = 0x72;
+constexpr std::uint64_t application_properties_section = 0x74;
+constexpr std::uint64_t footer_section = 0x78;
+
+struct DataDeleter {
+    void operator()(pn_data_t* data) const noexcept { pn_data_free(data); }
+};
+
+/// The leading sections of a message whose descriptor is not above `last`.
+std::vector<char> sections_up_to(std::uint64_t last, const std::vector<char>& bytes)
+{
+    const std::unique_ptr<pn_data_t, DataDeleter> section{pn_data(0)};
+    std::size_t end = 0;
+    while (end < bytes.size()) {
+        pn_data_clear(section.get());
+        const ssize_t length = pn_data_decode(section.get(), bytes.data() + end, bytes.size() - end);
+        if (length <= 0) break;
+        pn_data_rewind(section.get());
+        pn_data_next(section.get());
+        if (!pn_data_is_described(section.get()) || !pn_data_enter(section.get())) break;
+        pn_data_next(section.get());
+        if (pn_data_type(section.get()) != PN_ULONG || pn_data_get_ulong(section.get()) > last) break;
+        end += static_cast<std::size_t>(length);
+    }
+    return {bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(end)};
+}
+
 void require_text(const escqrs::Message& message, const std::string& field, const std::string& text)
 {
     if (is_utf8(text)) return;
@@ -240,12 +267,39 @@ std::vector<char> encode_message(const escqrs::Message& message, const std::stri
     return encoded(amqp.get(), message);
 }
 
+DecodedMessage decode_dead_letter(const std::vector<char>& bytes, const std::string& default_session)
+{
+    std::string problem;
+    try {
+        return decode_message(bytes, default_session);
+    } catch (const std::exception& error) {
+        problem = error.what();
+    }
+    const auto decode_up_to = [&](std::uint64_t last_section) {
+        DecodedMessage decoded = decode_message(sections_up_to(last_section, bytes), default_session);
+        decoded.is_whole = false;
+        if (decoded.dead_letter_reason.empty()) decoded.dead_letter_reason = "UndecodableMessage";
+        if (decoded.dead_letter_description.empty()) decoded.dead_letter_description = problem;
+        return decoded;
+    };
+    try {
+        return decode_up_to(application_properties_section);
+    } catch (const std::exception&) {
+        return decode_up_to(message_annotations_section);
+    }
+}
+
 DecodedMessage decode_message(const std::vector<char>& bytes, const std::string& default_session)
 {
     if (!begins_with_section(bytes)) throw escqrs::TransportError{"not an AMQP message: it begins with no section"};
     try {
         proton::message amqp;
         amqp.decode(bytes);
+        // Proton passes over what follows the sections it could read.
+        const std::size_t read = amqp.body().empty() ? sections_up_to(footer_section, bytes).size() : bytes.size();
+        if (read != bytes.size())
+            throw escqrs::TransportError{"not an AMQP message: from byte " + std::to_string(read) + " of " +
+                                         std::to_string(bytes.size()) + " on there is no section"};
         DecodedMessage decoded;
         auto& received = decoded.received;
         received.message.message_id = text_of(amqp.id());

@@ -23,6 +23,7 @@ struct DecodedMessage {
     std::string dead_letter_description;
     std::optional<escqrs::Timestamp> dead_lettered_at;
     bool is_first_acquirer = true; ///< false: it may have been delivered before
+    bool is_whole = true;          ///< false: something could not be decoded
 };
 
 /// Encodes a message as AMQP 1.0 has it: texts in the properties section, named texts as application properties, the body
@@ -37,6 +38,11 @@ std::vector<char> encode_message(const escqrs::Message& message, const std::stri
 /// @param default_session  session that stands for none
 /// @throws escqrs::TransportError if the bytes are no message, or its body is neither bytes nor text
 DecodedMessage decode_message(const std::vector<char>& bytes, const std::string& default_session);
+
+/// As `decode_message`, but what cannot be decoded is left out: first the body, then also all but the broker's own
+/// annotations. Why it could not be is told as the dead letter's description, if that tells nothing else.
+/// @throws escqrs::TransportError if not even the annotations can be read
+DecodedMessage decode_dead_letter(const std::vector<char>& bytes, const std::string& default_session);
 
 /// True if AMQP may carry it as a string.
 bool is_utf8(std::string_view text) noexcept;

@@ -43,6 +43,7 @@ MessageQueue::MessageQueue(QueueSettings settings)
     settings.sender.default_session = settings.receiver.default_session = has_sessions ? settings.default_session : "";
     if (settings.use != QueueUse::receive) sender_.emplace(connection_, broker.entity, settings.sender);
     if (settings.use != QueueUse::send) receiver_.emplace(connection_, broker.entity, settings.receiver);
+    if (receiver_) management_.emplace(connection_, broker.entity, settings.receiver.default_session);
     if (sender_) dead_letters_.emplace(connection_, broker.entity, *sender_, settings.sender.default_session);
 }
 
@@ -56,6 +57,12 @@ MessageReceiver& MessageQueue::receiver()
 {
     if (!receiver_) throw escqrs::TransportError{"this process does not receive from the queue"};
     return *receiver_;
+}
+
+ManagementClient& MessageQueue::management()
+{
+    if (!management_) throw escqrs::TransportError{"this process does not receive from the queue"};
+    return *management_;
 }
 
 DeadLetterQueue& MessageQueue::dead_letter_queue()

@@ -3,6 +3,7 @@
 
 #include "amqp_connection.hpp"
 #include "dead_letter_queue.hpp"
+#include "management_client.hpp"
 #include "message_receiver.hpp"
 #include "message_sender.hpp"
 
@@ -65,6 +66,10 @@ public:
     }
     void renew_lock(escqrs::ReceivedMessage& message) { receiver().renew_lock(message); }
 
+    // What a Service Bus queue can do beyond `escqrs::MessageReceiver`.
+    void defer(const escqrs::ReceivedMessage& message) { receiver().defer(message); }
+    ManagementClient& management();
+
     std::vector<escqrs::DeadLetteredMessage> dead_letters(std::uint64_t after, std::size_t at_most)
     {
         return dead_letter_queue().dead_letters(after, at_most);
@@ -82,6 +87,7 @@ private:
     std::optional<MessageSender> sender_;
     std::optional<MessageReceiver> receiver_;
     std::optional<DeadLetterQueue> dead_letters_;
+    std::optional<ManagementClient> management_;
 };
 
 static_assert(escqrs::MessageSender<MessageQueue>);

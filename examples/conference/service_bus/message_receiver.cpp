@@ -93,12 +93,39 @@ std::vector<escqrs::SettlementResult> MessageReceiver::settle(std::span<const es
     call.results.assign(settlements.size(), escqrs::SettlementResult::lock_lost);
     call.pending = settlements.size() + 1; // one more, for as long as they are being begun
     connection_->post([&] { begin(settlements, call); });
-    // It ends with the broker's answers, or with the connection that does not bring them in its time.
+    return wait_for(call);
+}
+
+/// It ends with the broker's answers, or with the connection that does not bring them in its time.
+std::vector<escqrs::SettlementResult> MessageReceiver::wait_for(SettleCall& call)
+{
     std::unique_lock lock{mutex_};
     changed_.wait(lock, [&] { return call.pending == 0; });
     if (!call.error.empty())
         throw escqrs::TransportError{"settling messages of '" + address_ + "': outcome unknown: " + call.error};
     return std::move(call.results);
+}
+
+void MessageReceiver::defer(const escqrs::ReceivedMessage& message)
+{
+    if (!confirms()) throw escqrs::TransportError{"plain AMQP 1.0 cannot defer messages"};
+    SettleCall call;
+    call.results = {escqrs::SettlementResult::lock_lost};
+    call.pending = 1;
+    connection_->post([&] {
+        HeldMessage* const held = held_.find(message);
+        if (held == nullptr) {
+            const std::scoped_lock lock{mutex_};
+            call.pending = 0;
+            changed_.notify_all();
+            return;
+        }
+        held->settle_call = &call;
+        held->settle_index = 0;
+        held->asked = Outcome::defer;
+        ask_for_deferral(held->delivery);
+    });
+    if (wait_for(call).front() == escqrs::SettlementResult::lock_lost) escqrs::detail::throw_lock_lost(message);
 }
 
 void MessageReceiver::renew_lock(escqrs::ReceivedMessage& message)
@@ -262,7 +289,8 @@ std::optional<escqrs::ReceivedMessage> MessageReceiver::take(ReceiveLink& link, 
 {
     const escqrs::Timestamp now = connection_->now();
     try {
-        DecodedMessage decoded = decode_message(bytes, options_.default_session);
+        DecodedMessage decoded = options_.hands_out_undecodable ? decode_dead_letter(bytes, options_.default_session)
+                                                                : decode_message(bytes, options_.default_session);
         escqrs::ReceivedMessage& received = decoded.received;
         if (link.has_session()) received.locked_until = link.locked_until;
         if (received.locked_until <= now) { // whoever handled it would be one of two

@@ -37,6 +37,8 @@ struct ReceiverOptions {
     escqrs::Duration max_lock_renewal =
         std::chrono::minutes{5};               ///< from receipt on; 0: locks are not renewed by itself
     std::size_t max_message_size = 256 * 1024; ///< that abandoning with properties may not exceed
+    /// Hands out what cannot be decoded without what cannot be, instead of dead-lettering it: for a dead-letter queue.
+    bool hands_out_undecodable = false;
 };
 
 /// Takes messages off a queue, a subscription, or a dead-letter queue under lock: `escqrs::MessageReceiver`.
@@ -65,6 +67,10 @@ public:
     void settle(const escqrs::ReceivedMessage& message, const escqrs::Disposition& disposition);
     std::vector<escqrs::SettlementResult> settle(std::span<const escqrs::Settlement> settlements);
     void renew_lock(escqrs::ReceivedMessage& message);
+
+    /// Puts a message aside, to be asked for by its sequence number (`ManagementClient::receive_deferred`).
+    /// @throws escqrs::MessageLockLost, escqrs::TransportError
+    void defer(const escqrs::ReceivedMessage& message);
 
     /// Gives messages back as if they had never been delivered. What is not held any more is left out.
     void release(std::span<const escqrs::ReceivedMessage> messages);
@@ -107,6 +113,7 @@ private:
     void begin(std::span<const escqrs::Settlement> settlements, SettleCall& call);
     void begin_one(const escqrs::Settlement& settlement, SettleCall& call, std::size_t index);
     void give_back_later_ones(const HeldMessage& abandoned);
+    std::vector<escqrs::SettlementResult> wait_for(SettleCall& call);
     void resolve(HeldMessage& held, escqrs::SettlementResult result, const std::string& error);
 
     // locks

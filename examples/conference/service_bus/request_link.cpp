@@ -50,7 +50,7 @@ std::optional<std::vector<char>> receive_bytes(pn_delivery_t* delivery)
     return bytes;
 }
 
-proton::message ask(AmqpConnection& connection, RequestLink& link, const proton::message& request)
+Reply try_to_ask(AmqpConnection& connection, RequestLink& link, const proton::message& request)
 {
     std::promise<Reply> promise;
     auto answer = promise.get_future();
@@ -59,7 +59,12 @@ proton::message ask(AmqpConnection& connection, RequestLink& link, const proton:
             link.request(request, [&promise](Reply reply) { promise.set_value(std::move(reply)); });
         else promise.set_value({0, {"", "not connected"}, {}});
     });
-    Reply reply = answer.get();
+    return answer.get();
+}
+
+proton::message ask(AmqpConnection& connection, RequestLink& link, const proton::message& request)
+{
+    Reply reply = try_to_ask(connection, link, request);
     if (!reply.is_success()) throw escqrs::TransportError{to_text(reply.condition)};
     return std::move(reply.message);
 }

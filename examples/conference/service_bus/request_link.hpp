@@ -71,6 +71,9 @@ private:
     std::uint64_t last_id_ = 0;
 };
 
+/// Sends a request and waits for the answer, whatever it is. From any thread but the connection's.
+Reply try_to_ask(AmqpConnection& connection, RequestLink& link, const proton::message& request);
+
 /// Sends a request and waits for the answer. From any thread but the connection's.
 /// @throws escqrs::TransportError if there is none, or it is a refusal
 proton::message ask(AmqpConnection& connection, RequestLink& link, const proton::message& request);

@@ -15,6 +15,8 @@
 namespace conference::service_bus {
 namespace {
 
+constexpr const char* dead_letter_condition = "com.microsoft:dead-letter";
+
 pn_bytes_t bytes(std::string_view text) { return pn_bytes(text.size(), text.data()); }
 
 void put_entry(pn_data_t* map, std::string_view name, std::string_view value)
@@ -40,7 +42,7 @@ void write_abandon(pn_delivery_t* delivery, const escqrs::Abandon& abandon)
 void write_dead_letter(pn_delivery_t* delivery, const escqrs::DeadLetter& dead_letter, escqrs::Timestamp now)
 {
     pn_condition_t* const condition = pn_disposition_condition(pn_delivery_local(delivery));
-    pn_condition_set_name(condition, "com.microsoft:dead-letter");
+    pn_condition_set_name(condition, dead_letter_condition);
     pn_data_t* const info = pn_condition_info(condition);
     pn_data_put_map(info);
     pn_data_enter(info);
@@ -86,6 +88,9 @@ Answer answer_to(Outcome asked, pn_delivery_t* delivery)
     if (state == PN_REJECTED &&
         (condition == "com.microsoft:message-lock-lost" || condition == "com.microsoft:session-lock-lost"))
         return Answer::lock_lost;
+    if (asked == Outcome::dead_letter && state == PN_REJECTED && !condition.empty() &&
+        condition != dead_letter_condition)
+        return Answer::refused;
     const std::uint64_t expected = asked == Outcome::complete      ? PN_ACCEPTED
                                    : asked == Outcome::dead_letter ? PN_REJECTED
                                    : asked == Outcome::release     ? PN_RELEASED

@@ -1,0 +1,72 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include "management_client.hpp"
+
+#include "management.hpp"
+#include "message_codec.hpp"
+
+#include <escqrs/detail/message_queue_rules.hpp>
+#include <escqrs/error.hpp>
+
+#include <utility>
+
+namespace conference::service_bus {
+
+ManagementClient::ManagementClient(AmqpConnection& connection, const std::string& entity, std::string default_session)
+    : connection_{&connection}, default_session_{std::move(default_session)},
+      management_{connection, entity + "/$management"}
+{
+    connection_->call([this] { connection_->add(*this); });
+}
+
+ManagementClient::~ManagementClient()
+{
+    connection_->call([this] {
+        connection_->remove(*this);
+        management_.close();
+    });
+}
+
+std::vector<escqrs::ReceivedMessage> ManagementClient::receive_deferred(std::span<const std::uint64_t> sequence_numbers,
+                                                                        const std::string& session_id)
+{
+    require_service_bus();
+    if (sequence_numbers.empty()) return {};
+    const auto answer = ask(*connection_, management_, receive_deferred_request(sequence_numbers, session_id));
+    std::vector<escqrs::ReceivedMessage> received;
+    for (auto& [lock_token, bytes] : locked_messages(answer)) {
+        auto message = decode_message(bytes, default_session_).received;
+        message.lock_token = std::move(lock_token);
+        received.push_back(std::move(message));
+    }
+    return received;
+}
+
+void ManagementClient::settle_deferred(const escqrs::ReceivedMessage& message, const escqrs::Disposition& disposition)
+{
+    require_service_bus();
+    const Reply reply = try_to_ask(*connection_, management_, settle_request(message, disposition));
+    if (reply.is_success()) return;
+    constexpr int gone = 410; // as HTTP has it
+    if (reply.status == gone) escqrs::detail::throw_lock_lost(message);
+    throw escqrs::TransportError{"settling message '" + message.message.message_id + "': " + to_text(reply.condition)};
+}
+
+std::optional<std::string> ManagementClient::session_state(const std::string& session_id)
+{
+    require_service_bus();
+    return session_state_in(ask(*connection_, management_, get_session_state_request(session_id)));
+}
+
+void ManagementClient::set_session_state(const std::string& session_id, const std::optional<std::string>& state)
+{
+    require_service_bus();
+    (void)ask(*connection_, management_, set_session_state_request(session_id, state));
+}
+
+void ManagementClient::require_service_bus() const
+{
+    if (connection_->options().broker.dialect == Dialect::amqp10)
+        throw escqrs::TransportError{"plain AMQP 1.0 has no deferred messages and no session state"};
+}
+
+} // namespace conference::service_bus
