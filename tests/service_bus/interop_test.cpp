@@ -20,6 +20,13 @@ using namespace std::chrono_literals;
 using namespace service_bus_test;
 namespace json = boost::json;
 
+/// One whose clock stays within the life of the SDK's tokens, which go by the real time.
+Emulator& own_emulator()
+{
+    static Emulator emulator;
+    return emulator;
+}
+
 /// Microsoft's SDK in a process of its own.
 ChildProcess start_peer(const EmulatorQueue& place, const std::string& command, std::size_t count,
                         const std::vector<std::string>& flags)
@@ -48,7 +55,7 @@ std::string text(const json::value& message, const char* field) { return std::st
 TEST_CASE("what we send, Microsoft's SDK receives: every field, in order")
 {
     const bool sessions = GENERATE(false, true);
-    const EmulatorQueue place{{{"requiresSession", sessions}}};
+    const EmulatorQueue place{{{"requiresSession", sessions}}, own_emulator()};
     std::vector<escqrs::Message> sent = make_messages(300, sessions ? 6 : 0);
     for (auto& message : sent) {
         message.subject = "AttendeeRegistered";
@@ -91,7 +98,7 @@ TEST_CASE("what Microsoft's SDK sends, singly or in batches, we receive: every f
     const bool sessions = GENERATE(false, true);
     const bool batches = GENERATE(false, true);
     constexpr std::size_t count = 300;
-    const EmulatorQueue place{{{"requiresSession", sessions}}};
+    const EmulatorQueue place{{{"requiresSession", sessions}}, own_emulator()};
     std::vector<std::string> flags{"--properties"};
     if (sessions) flags.insert(flags.end(), {"--sessions", "6"});
     if (batches) flags.emplace_back("--batch");
@@ -125,7 +132,7 @@ TEST_CASE("what Microsoft's SDK sends, singly or in batches, we receive: every f
 
 TEST_CASE("why we dead-lettered a message, and what we added on abandoning it, Microsoft's SDK can read")
 {
-    const EmulatorQueue place;
+    const EmulatorQueue place{{{"requiresSession", false}}, own_emulator()};
     MessageQueue queue{place.settings()};
     send(queue, make_message("bad"));
     auto held = receive_all(queue, 1);
@@ -147,7 +154,7 @@ TEST_CASE("a consumer of ours that is killed with messages in hand: Microsoft's 
 {
     constexpr std::size_t count = 20;
     const bool sessions = GENERATE(false, true);
-    const EmulatorQueue place{{{"requiresSession", sessions}, {"lockDurationMs", 60'000}}};
+    const EmulatorQueue place{{{"requiresSession", sessions}, {"lockDurationMs", 60'000}}, own_emulator()};
     MessageQueue queue{place.settings()};
     queue.send(make_messages(count, sessions ? count : 0)); // of a session that is held, no more is handed out
     ChildProcess consumer{{ESCQRS_HOLD_MESSAGES, place.emulator().connection_string(place.name()),
@@ -178,7 +185,7 @@ TEST_CASE("a consumer of ours that is killed with messages in hand: Microsoft's 
 
 TEST_CASE("a consumer on Microsoft's SDK that is killed: we get its messages when the locks are over")
 {
-    const EmulatorQueue place{{{"requiresSession", false}, {"lockDurationMs", 60'000}}};
+    const EmulatorQueue place{{{"requiresSession", false}, {"lockDurationMs", 60'000}}, own_emulator()};
     MessageQueue queue{place.settings()};
     queue.send(make_messages(20, 0));
     auto peer = start_peer(place, "receive", 20, {"--hold"});
