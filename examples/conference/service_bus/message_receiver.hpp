@@ -33,7 +33,7 @@ struct ReceiverOptions {
     std::string default_session;   ///< that stands for messages without one
     /// A shorter wait is lengthened to this: before the broker has answered, nobody knows whether there is a message.
     escqrs::Duration least_wait = std::chrono::milliseconds{200};
-    escqrs::Duration linger = std::chrono::milliseconds{20}; ///< for further sessions, once there is a message
+    escqrs::Duration linger = std::chrono::milliseconds{5}; ///< for further sessions, once there is a message
     escqrs::Duration max_lock_renewal =
         std::chrono::minutes{5};               ///< from receipt on; 0: locks are not renewed by itself
     std::size_t max_message_size = 256 * 1024; ///< that abandoning with properties may not exceed

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+# Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+"""From the 202 of a command to its event in the read model: both roles, the queue an SQLite file or the emulator.
+
+    conference_lag.py CONFERENCE [--service-bus MAIN_MJS] [--count N] [--rate COMMANDS_PER_SECOND]
+
+Registers attendees at a steady rate and asks at once for each with its position, which is answered when the read model
+has reached it.
+"""
+
+import argparse
+import http.client
+import json
+import os
+import re
+import statistics
+import subprocess
+import tempfile
+import threading
+import time
+
+
+class Client:
+    def __init__(self, port):
+        self.connection = http.client.HTTPConnection("127.0.0.1", port)
+
+    def ask(self, method, path, body=None):
+        headers = {"Content-Type": "application/json"} if body else {}
+        self.connection.request(method, path, json.dumps(body) if body else None, headers)
+        answer = self.connection.getresponse()
+        return answer.status, json.loads(answer.read() or b"{}")
+
+
+def measure(port, count, rate, lags, lock):
+    client = Client(port)
+    start = time.monotonic()
+    for number in range(count):
+        time.sleep(max(0.0, start + number / rate - time.monotonic()))
+        status, stored = client.ask("POST", "/api/attendee/register", {"email": f"visitor{number}@example.org"})
+        assert status == 202, stored
+        began = time.monotonic()
+        status, seen = client.ask("GET", f"/api/attendee/{stored['attendeeId']}?position={stored['position']}")
+        assert status == 200, seen
+        with lock:
+            lags.append((time.monotonic() - began) * 1000)
+
+
+def queue_arguments(main_mjs, processes):
+    if not main_mjs:
+        return []
+    emulator = subprocess.Popen(["node", main_mjs, "--key", "lag"], stdout=subprocess.PIPE, text=True)
+    processes.append(emulator)
+    ports = json.loads(emulator.stdout.readline())
+    return ["--queue", f"Endpoint=sb://127.0.0.1:{ports['amqp']}/;SharedAccessKeyName=RootManageSharedAccessKey;"
+            "SharedAccessKey=lag;EntityPath=lag;UseDevelopmentEmulator=true",
+            "--queue-management", f"http://127.0.0.1:{ports['rest']}"]
+
+
+def run(options, folder, processes):
+    arguments = queue_arguments(options.service_bus, processes)
+    web = subprocess.Popen([options.conference, "web", "--listen", "127.0.0.1:0", *arguments], cwd=folder,
+                           stderr=subprocess.STDOUT, stdout=subprocess.PIPE, text=True)
+    processes.append(web)
+    port = None
+    while port is None:
+        line = web.stdout.readline()
+        assert line, "the web role ended"
+        found = re.search(r"http://127\.0\.0\.1:(\d+)", line)
+        port = int(found[1]) if found and found[1] != "0" else None
+    threading.Thread(target=web.stdout.read, daemon=True).start()
+    processes.append(subprocess.Popen([options.conference, "worker", *arguments], cwd=folder,
+                                      stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL))
+    measure(port, 20, 20, [], threading.Lock())  # until all is connected
+    lags, lock = [], threading.Lock()
+    threads = [threading.Thread(target=measure, args=(port, options.count // 8, options.rate / 8, lags, lock))
+               for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    percentiles = statistics.quantiles(lags, n=100)
+    print(f"{len(lags)} commands at {options.rate}/s: p50 {percentiles[49]:.1f} ms, p99 {percentiles[98]:.1f} ms, "
+          f"longest {max(lags):.1f} ms")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("conference")
+    parser.add_argument("--service-bus", metavar="MAIN_MJS")
+    parser.add_argument("--count", type=int, default=2000)
+    parser.add_argument("--rate", type=int, default=100)
+    options = parser.parse_args()
+    options.conference = os.path.abspath(options.conference)
+    with tempfile.TemporaryDirectory() as folder:
+        processes = []
+        try:
+            run(options, folder, processes)
+        finally:
+            for process in reversed(processes):
+                process.terminate()
+                process.wait()
+
+
+main()
