@@ -65,6 +65,22 @@ TEST_CASE("dropped connections, detached links, closed connections: it goes on b
     CHECK(place.counts().active == 0);
 }
 
+TEST_CASE("a receiver to which nothing comes is well, also after a drop")
+{
+    const bool sessions = GENERATE(false, true);
+    const EmulatorQueue place{{{"requiresSession", sessions}}};
+    QueueSettings settings = place.settings();
+    settings.use = conference::service_bus::QueueUse::receive;
+    MessageQueue queue{settings};
+    CHECK(eventually([&] { return queue.health().authorised; }));
+    CHECK(queue.receive(1, 300ms, {}).empty());
+    CHECK_FALSE(queue.health().problem());
+    Emulator::shared().fault("drop");
+    CHECK(eventually([&] { return queue.health().connections == 2 && queue.health().authorised; }));
+    CHECK(queue.receive(1, 300ms, {}).empty());
+    CHECK_FALSE(queue.health().problem());
+}
+
 TEST_CASE("a batch that is under way when links are detached arrives whole, in order, and once")
 {
     const EmulatorQueue place{{{"requiresSession", true}, {"duplicateDetectionWindowMs", 600'000}}};

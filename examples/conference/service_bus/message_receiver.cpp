@@ -404,6 +404,8 @@ void MessageReceiver::conclude(const CallPointer& call)
         if (!confirms() && link.is_open()) {
             leave(link);
         } else if (!link.is_open()) {
+            // Who asks for the next session is let wait for it; a refusal would have come by now.
+            if (link.has_session() && connection_->now() >= call->deadline) attached_ = true;
             leave(link);
             close(link);
         } else {
