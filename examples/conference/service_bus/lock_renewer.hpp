@@ -26,6 +26,9 @@ public:
     void renew_message(const std::string& lock_token, Renewed done);
     void renew_session(const std::string& session_id, Renewed done);
 
+    /// Detaches; who still waits for a renewal is told that there will be none.
+    void close() { management_.close(); }
+
     /// To be called now and then.
     void tick(escqrs::Timestamp now) { management_.tick(now); }
 

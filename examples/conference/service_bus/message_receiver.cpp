@@ -48,6 +48,7 @@ MessageReceiver::~MessageReceiver()
             pn_delivery_settle(held->delivery);
         }
         links_.clear();
+        renewer_.close();
     });
 }
 
