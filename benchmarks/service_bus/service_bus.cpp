@@ -10,7 +10,7 @@
 //
 // Then the time that the adapter takes from a dropped connection to the next message.
 //
-// Usage: service_bus [--rounds 5] [--messages 6000] [--drops 20] [--part all|throughput|sessions|recovery]
+// Usage: service_bus [--rounds 5] [--messages 20000] [--drops 20] [--part all|throughput|sessions|recovery]
 // `messages` are sent and received in one run, a third of it for each in flight at most. Runs are interleaved; the figures
 // are medians over the rounds, as are the ratios, each of which compares two runs of one round. The emulator is busy on one
 // core, so that the processor time of this process (seconds for 100,000 messages) says more about the clients than the
@@ -45,7 +45,7 @@ constexpr std::size_t least_per_call = 100;
 
 struct Options {
     std::size_t rounds = 5;
-    std::size_t messages = 6000;
+    std::size_t messages = 20000;
     std::size_t drops = 20;
     std::string_view part = "all";
 

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdlib>
 #include <iterator>
 #include <mutex>
 #include <string>
@@ -80,11 +81,14 @@ public:
         has_sessions_ = sessions != nullptr && sessions->as_bool();
     }
 
-    /// Impatient settings: what is lost is noticed within a second or two.
+    /// Impatient settings: what is lost is noticed within a second or two. Over TLS if ESCQRS_SERVICE_BUS_TRANSPORT is "tls".
     QueueSettings settings() const
     {
+        const char* const transport = std::getenv("ESCQRS_SERVICE_BUS_TRANSPORT"); // NOLINT(concurrency-mt-unsafe)
+        const bool tls = transport != nullptr && std::string_view{transport} == "tls";
         QueueSettings settings;
-        settings.connection.broker = conference::service_bus::parse_broker(emulator_->connection_string(name_));
+        settings.connection.broker = conference::service_bus::parse_broker(emulator_->connection_string(name_, tls));
+        if (tls) settings.connection.certificate_authorities = emulator_->certificate();
         settings.connection.clock = &emulator_->clock();
         settings.connection.reconnect_delay = std::chrono::milliseconds{20};
         settings.connection.longest_reconnect_delay = std::chrono::milliseconds{200};

@@ -32,7 +32,7 @@ void check_that_it_works(MessageQueue& queue, const std::string& id)
 
 } // namespace
 
-TEST_CASE("dropped connections, detached links, closed connections: it goes on by itself")
+TEST_CASE("dropped connections, detached links, closed connections: it goes on by itself", "[faults]")
 {
     const EmulatorQueue place;
     MessageQueue queue{place.settings()};
@@ -65,7 +65,7 @@ TEST_CASE("dropped connections, detached links, closed connections: it goes on b
     CHECK(place.counts().active == 0);
 }
 
-TEST_CASE("a receiver to which nothing comes is well, also after a drop")
+TEST_CASE("a receiver to which nothing comes is well, also after a drop", "[faults]")
 {
     const bool sessions = GENERATE(false, true);
     const EmulatorQueue place{{{"requiresSession", sessions}}};
@@ -81,7 +81,7 @@ TEST_CASE("a receiver to which nothing comes is well, also after a drop")
     CHECK_FALSE(queue.health().problem());
 }
 
-TEST_CASE("a batch that is under way when links are detached arrives whole, in order, and once")
+TEST_CASE("a batch that is under way when links are detached arrives whole, in order, and once", "[faults]")
 {
     const EmulatorQueue place{{{"requiresSession", true}, {"duplicateDetectionWindowMs", 600'000}}};
     MessageQueue queue{place.settings()};
@@ -103,7 +103,7 @@ TEST_CASE("a batch that is under way when links are detached arrives whole, in o
     }
 }
 
-TEST_CASE("an outcome that got lost: sent again under the same id, the queue keeps one")
+TEST_CASE("an outcome that got lost: sent again under the same id, the queue keeps one", "[faults]")
 {
     const EmulatorQueue place{{{"duplicateDetectionWindowMs", 600'000}}};
     MessageQueue queue{place.settings()};
@@ -115,7 +115,7 @@ TEST_CASE("an outcome that got lost: sent again under the same id, the queue kee
     CHECK(place.counts().active == messages.size());
 }
 
-TEST_CASE("a busy broker is given the time it asks for")
+TEST_CASE("a busy broker is given the time it asks for", "[faults]")
 {
     const EmulatorQueue place;
     MessageQueue queue{place.settings()};
@@ -129,7 +129,7 @@ TEST_CASE("a busy broker is given the time it asks for")
     CHECK(place.counts().active == 1);
 }
 
-TEST_CASE("a broker busy for longer than the time-out: the error says so, nothing was taken")
+TEST_CASE("a broker busy for longer than the time-out: the error says so, nothing was taken", "[faults]")
 {
     const EmulatorQueue place;
     QueueSettings settings = place.settings();
@@ -142,7 +142,7 @@ TEST_CASE("a broker busy for longer than the time-out: the error says so, nothin
     CHECK(place.counts().active == 0);
 }
 
-TEST_CASE("a slow broker is waited for")
+TEST_CASE("a slow broker is waited for", "[faults]")
 {
     const EmulatorQueue place;
     MessageQueue queue{place.settings()};
@@ -151,7 +151,7 @@ TEST_CASE("a slow broker is waited for")
     Emulator::shared().fault("slow", {{"ms", 0}});
 }
 
-TEST_CASE("a broker that does not answer at all: never healthy but dead, and well again when it does")
+TEST_CASE("a broker that does not answer at all: never healthy but dead, and well again when it does", "[faults]")
 {
     const EmulatorQueue place;
     Emulator::shared().fault("silent", {{"on", true}});
@@ -168,7 +168,7 @@ TEST_CASE("a broker that does not answer at all: never healthy but dead, and wel
     check_that_it_works(queue, "after");
 }
 
-TEST_CASE("a broker that is not there: the error names it, and shows no secret")
+TEST_CASE("a broker that is not there: the error names it, and shows no secret", "[faults]")
 {
     const EmulatorQueue place;
     QueueSettings settings = place.settings();
@@ -192,7 +192,7 @@ TEST_CASE("a broker that is not there: the error names it, and shows no secret")
     CHECK_THAT(text, !Contains("SharedAccess"));
 }
 
-TEST_CASE("a token is renewed ahead of its expiry, on the living connection")
+TEST_CASE("a token is renewed ahead of its expiry, on the living connection", "[faults]")
 {
     const EmulatorQueue place;
     MessageQueue queue{place.settings()};
@@ -210,7 +210,8 @@ TEST_CASE("a token is renewed ahead of its expiry, on the living connection")
     CHECK(stat("attaches") - attaches <= 2); // the answers to the tokens, if they are looked for anew
 }
 
-TEST_CASE("a token that expires all the same takes its links with it: a new one is put, and links are attached again")
+TEST_CASE("a token that expires all the same takes its links with it: a new one is put, and links are attached again",
+          "[faults]")
 {
     const EmulatorQueue place;
     MessageQueue queue{place.settings()};

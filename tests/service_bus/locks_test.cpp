@@ -23,7 +23,7 @@ boost::json::object with_lock_of(std::chrono::milliseconds duration, bool sessio
 
 } // namespace
 
-TEST_CASE("locks are renewed while the handler works, a message's as well as a session's")
+TEST_CASE("locks are renewed while the handler works, a message's as well as a session's", "[faults]")
 {
     const bool sessions = GENERATE(false, true);
     const EmulatorQueue place{with_lock_of(30s, sessions)};
@@ -43,7 +43,7 @@ TEST_CASE("locks are renewed while the handler works, a message's as well as a s
     CHECK(place.counts().locked + place.counts().active == 0);
 }
 
-TEST_CASE("a lost lock: the handler is told, settling does not pretend, and the message comes again")
+TEST_CASE("a lost lock: the handler is told, settling does not pretend, and the message comes again", "[faults]")
 {
     const bool sessions = GENERATE(false, true);
     const EmulatorQueue place{with_lock_of(30s, sessions)};
@@ -64,7 +64,7 @@ TEST_CASE("a lost lock: the handler is told, settling does not pretend, and the 
     CHECK(place.counts().locked + place.counts().active == 0);
 }
 
-TEST_CASE("a lock goes with the session's connection: the handler is told at once")
+TEST_CASE("a lock goes with the session's connection: the handler is told at once", "[faults]")
 {
     const EmulatorQueue place{with_lock_of(5min, true)};
     MessageQueue queue{place.settings()};
@@ -79,7 +79,7 @@ TEST_CASE("a lock goes with the session's connection: the handler is told at onc
     queue.settle(again[0], escqrs::Complete{});
 }
 
-TEST_CASE("renewing by hand moves the lock's end on, and fails when the lock is lost")
+TEST_CASE("renewing by hand moves the lock's end on, and fails when the lock is lost", "[faults]")
 {
     const bool sessions = GENERATE(false, true);
     const EmulatorQueue place{with_lock_of(30s, sessions)};
@@ -99,7 +99,7 @@ TEST_CASE("renewing by hand moves the lock's end on, and fails when the lock is 
     CHECK_THROWS_AS(queue.renew_lock(held[0]), escqrs::MessageLockLost);
 }
 
-TEST_CASE("a receive that is stopped at any moment leaves nothing locked behind it")
+TEST_CASE("a receive that is stopped at any moment leaves nothing locked behind it", "[faults]")
 {
     const bool sessions = GENERATE(false, true);
     const EmulatorQueue place{{{"requiresSession", sessions}, {"lockDurationMs", 300'000}, {"maxDeliveryCount", 2}}};
@@ -131,7 +131,7 @@ TEST_CASE("a receive that is stopped at any moment leaves nothing locked behind 
     CHECK(counts.dead_lettered == 0); // what was given back did not count as a delivery
 }
 
-TEST_CASE("a receive that is not to wait still gets what is there")
+TEST_CASE("a receive that is not to wait still gets what is there", "[faults]")
 {
     const bool sessions = GENERATE(false, true);
     const EmulatorQueue place{with_lock_of(1min, sessions)};
@@ -143,7 +143,7 @@ TEST_CASE("a receive that is not to wait still gets what is there")
     CHECK(queue.receive(10, 0s, {}).empty());
 }
 
-TEST_CASE("a process that ends gives back what it holds")
+TEST_CASE("a process that ends gives back what it holds", "[faults]")
 {
     const EmulatorQueue place{with_lock_of(5min, false)};
     {
@@ -157,7 +157,7 @@ TEST_CASE("a process that ends gives back what it holds")
     for (const auto& message : receive_all(next, 10)) CHECK(message.delivery_count == 1);
 }
 
-TEST_CASE("bytes that are no message are put aside, those behind them are handled")
+TEST_CASE("bytes that are no message are put aside, those behind them are handled", "[faults]")
 {
     const bool sessions = GENERATE(false, true);
     const EmulatorQueue place{with_lock_of(1min, sessions)};
