@@ -151,6 +151,19 @@ TEST_CASE("a slow broker is waited for", "[faults]")
     Emulator::shared().fault("slow", {{"ms", 0}});
 }
 
+TEST_CASE("a broker that takes a settlement and never answers: the outcome is told to be unknown", "[faults]")
+{
+    const EmulatorQueue place;
+    MessageQueue queue{place.settings()};
+    send(queue, make_message("m"));
+    const auto held = receive_all(queue, 1);
+    REQUIRE(held.size() == 1);
+    Emulator::shared().fault("slow", {{"ms", 3'600'000}});
+    CHECK_THROWS_WITH(queue.settle(held[0], escqrs::Complete{}), Contains("outcome unknown"));
+    Emulator::shared().fault("slow", {{"ms", 0}});
+    check_that_it_works(queue, "after");
+}
+
 TEST_CASE("a broker that does not answer at all: never healthy but dead, and well again when it does", "[faults]")
 {
     const EmulatorQueue place;

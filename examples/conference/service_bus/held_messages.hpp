@@ -44,6 +44,7 @@ struct HeldMessage {
     bool is_renewing = false;
     SettleCall* settle_call = nullptr; ///< null: nobody has decided yet
     Outcome asked = Outcome::complete;
+    escqrs::Timestamp asked_at{};
     std::size_t settle_index = 0;
 };
 

@@ -124,6 +124,7 @@ void MessageReceiver::defer(const escqrs::ReceivedMessage& message)
         held->settle_call = &call;
         held->settle_index = 0;
         held->asked = Outcome::defer;
+        held->asked_at = connection_->now();
         ask_for_deferral(held->delivery);
     });
     if (wait_for(call).front() == escqrs::SettlementResult::lock_lost) escqrs::detail::throw_lock_lost(message);
@@ -510,6 +511,7 @@ void MessageReceiver::begin_one(const escqrs::Settlement& settlement, SettleCall
     held.settle_call = &call;
     held.settle_index = index;
     const Outcome outcome = held.asked = outcome_of(settlement.disposition);
+    held.asked_at = connection_->now();
     if (!confirms() && outcome == Outcome::abandon) ask_for_release(held.delivery);
     else ask_for(held.delivery, settlement.disposition, connection_->now());
     if (outcome == Outcome::abandon && !held.session_id.empty()) give_back_later_ones(held);
@@ -567,7 +569,12 @@ void MessageReceiver::resolve(HeldMessage& held, escqrs::SettlementResult result
 void MessageReceiver::on_tick(escqrs::Timestamp now)
 {
     renewer_.tick(now);
-    if (confirms()) renew_locks(now);
+    if (!confirms()) return;
+    const auto unanswered = [&](const HeldMessage* held) {
+        return held->settle_call != nullptr && now >= held->asked_at + connection_options().operation_timeout;
+    };
+    if (std::ranges::any_of(held_.all(), unanswered)) return connection_->drop("the broker does not confirm");
+    renew_locks(now);
 }
 
 void MessageReceiver::renew_locks(escqrs::Timestamp now)
