@@ -183,13 +183,16 @@ bool AmqpConnection::dispatch(pn_event_t* event)
         } else {
             run_tasks();
             run_timers();
-            set_timeout();
+            if (!stopping_) set_timeout();
         }
         return true;
     case PN_CONNECTION_WAKE:
         run_tasks();
         run_timers();
         set_timeout();
+        return true;
+    case PN_PROACTOR_INACTIVE: // Proton has let go of the connection, too
+        finished_ = stopping_;
         return true;
     case PN_CONNECTION_REMOTE_OPEN: opened(); return true;
     case PN_CONNECTION_REMOTE_CLOSE:
@@ -342,7 +345,7 @@ void AmqpConnection::lost()
     }
     for (ConnectionUser* const user : std::vector{users_}) user->on_lost(why);
     if (stopping_) {
-        finished_ = true;
+        pn_proactor_cancel_timeout(proactor_.get());
         return;
     }
     options_.log("service bus: " + to_display_text(options_.broker) + ": " + to_text(why));
@@ -397,7 +400,7 @@ void AmqpConnection::begin_stop()
     stopping_ = true;
     timers_.clear();
     if (connection_ == nullptr) {
-        finished_ = true;
+        pn_proactor_cancel_timeout(proactor_.get());
         return;
     }
     pn_connection_close(connection_);
