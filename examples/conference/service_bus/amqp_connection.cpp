@@ -74,7 +74,7 @@ AmqpConnection::AmqpConnection(AmqpConnectionOptions options)
     : options_{std::move(options)}, proactor_{pn_proactor()},
       delay_{options_.reconnect_delay, options_.longest_reconnect_delay, options_.jitter}
 {
-    timers_.emplace(now(), [this] { connect(); });
+    timers_.emplace(now(), Timer{nullptr, [this] { connect(); }});
     pn_proactor_set_timeout(proactor_.get(), 0);
     thread_ = std::thread{[this] { run(); }};
 }
@@ -115,9 +115,9 @@ void AmqpConnection::call(const Task& task)
     if (failure) std::rethrow_exception(failure);
 }
 
-void AmqpConnection::at(escqrs::Timestamp moment, Task task)
+void AmqpConnection::at(escqrs::Timestamp moment, Task task, const ConnectionUser* owner)
 {
-    timers_.emplace(moment, std::move(task));
+    timers_.emplace(moment, Timer{owner, std::move(task)});
     set_timeout();
 }
 
@@ -133,7 +133,11 @@ void AmqpConnection::add(ConnectionUser& user)
     if (ready_) user.on_ready();
 }
 
-void AmqpConnection::remove(ConnectionUser& user) noexcept { std::erase(users_, &user); }
+void AmqpConnection::remove(ConnectionUser& user) noexcept
+{
+    std::erase(users_, &user);
+    std::erase_if(timers_, [&](const auto& timer) { return timer.second.owner == &user; });
+}
 
 void AmqpConnection::renew_tokens()
 {
@@ -372,7 +376,7 @@ void AmqpConnection::run_timers()
     }
     while (!timers_.empty() && timers_.begin()->first <= moment) {
         const auto timer = timers_.extract(timers_.begin());
-        timer.mapped()();
+        timer.mapped().task();
     }
 }
 

@@ -106,8 +106,8 @@ public:
     /// Runs `task` on the connection's thread and returns when it has run. From any other thread.
     void call(const Task& task);
 
-    /// Runs `task` at `moment` or soon after it.
-    void at(escqrs::Timestamp moment, Task task);
+    /// Runs `task` at `moment` or soon after it, unless `owner` has been removed by then.
+    void at(escqrs::Timestamp moment, Task task, const ConnectionUser* owner = nullptr);
 
     ConnectionHealth health() const;
 
@@ -129,6 +129,11 @@ public:
     void note_error(const std::string& text);
 
 private:
+    struct Timer {
+        const ConnectionUser* owner;
+        Task task;
+    };
+
     friend class AmqpLink;
     friend class CbsAuthorisation;
 
@@ -166,7 +171,7 @@ private:
     escqrs::Timestamp attempt_deadline_{}; ///< until when the connection must be ready
     std::unordered_set<AmqpLink*> links_;
     std::vector<ConnectionUser*> users_;
-    std::multimap<escqrs::Timestamp, Task> timers_;
+    std::multimap<escqrs::Timestamp, Timer> timers_;
     std::unique_ptr<CbsAuthorisation> authorisation_;
 
     mutable std::mutex mutex_; ///< of what follows

@@ -148,7 +148,7 @@ void MessageReceiver::renew_lock(escqrs::ReceivedMessage& message)
         if (!confirms()) return finish_with(held->locked_until, {}); // it has no end
         const auto renewed = [&, token = held->token](std::optional<escqrs::Timestamp> until, const Condition& why) {
             if (until) note_renewed(token, *until);
-            const bool unknown = !until && !is_lock_lost(why) && why.name.empty();
+            const bool unknown = !until && !is_lock_lost(why);
             finish_with(until, unknown ? to_text(why) : std::string{});
         };
         if (held->link->has_session()) renewer_.renew_session(held->link->session_id(), renewed);
@@ -387,12 +387,13 @@ void MessageReceiver::check(const CallPointer& call)
 void MessageReceiver::linger(const CallPointer& call)
 {
     if (std::exchange(call->is_lingering, true)) return;
-    connection_->at(call->linger_until, [this, call] {
+    const auto look = [this, call] {
         call->is_lingering = false;
         if (call->is_done || call->is_concluding || call->collecting() > 0) return;
         if (connection_->now() < call->linger_until) linger(call);
         else conclude(call);
-    });
+    };
+    connection_->at(call->linger_until, look, this);
 }
 
 /// Lets the call end: withdraws what it has asked for, and waits for what may be on its way.
@@ -417,7 +418,7 @@ void MessageReceiver::conclude(const CallPointer& call)
     }
     check(call);
     if (!must_wait) return;
-    connection_->at(connection_->now() + drain_patience, [this, call] {
+    const auto give_up = [this, call] {
         // Brokers differ in whether they answer. What still comes on such a link is given back.
         for (auto at = links_.begin(); at != links_.end();) {
             ReceiveLink& link = **at++;
@@ -426,7 +427,8 @@ void MessageReceiver::conclude(const CallPointer& call)
             if (link.unsettled == 0) close(link);
         }
         check(call);
-    });
+    };
+    connection_->at(connection_->now() + drain_patience, give_up, this);
 }
 
 void MessageReceiver::finish(const CallPointer& call)
@@ -482,7 +484,8 @@ void MessageReceiver::retry_later(const CallPointer& call, const Condition& why,
     }
     const escqrs::Duration wait =
         std::max(was_open ? escqrs::Duration::zero() : delay_.next(), least_delay_for(why.name));
-    connection_->at(connection_->now() + wait, [this, call] { check(call); });
+    connection_->at(
+        connection_->now() + wait, [this, call] { check(call); }, this);
 }
 
 MessageReceiver::CallPointer MessageReceiver::call_of(const ReceiveLink& link) const

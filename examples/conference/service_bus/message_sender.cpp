@@ -130,9 +130,10 @@ void MessageSender::on_detached(const Condition& why)
     // A link that had worked, such as one that was idle for ten minutes, is attached again at once.
     const escqrs::Duration wait =
         std::max(was_attached ? escqrs::Duration::zero() : delay_.next(), least_delay_for(why.name));
-    connection_->at(connection_->now() + wait, [this] {
+    const auto attach_again = [this] {
         if (!link_) attach();
-    });
+    };
+    connection_->at(connection_->now() + wait, attach_again, this);
 }
 
 void MessageSender::on_lost(const Condition& why)
@@ -209,7 +210,8 @@ void MessageSender::refused(const InFlight& sent, const Condition& why, bool is_
         return;
     }
     batch.not_before = connection_->now() + std::max<escqrs::Duration>(least_retry_delay, least_delay_for(why.name));
-    connection_->at(batch.not_before, [this] { pump(); });
+    connection_->at(
+        batch.not_before, [this] { pump(); }, this);
 }
 
 void MessageSender::finish(Batch& batch, bool has_failed)
