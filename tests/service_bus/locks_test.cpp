@@ -159,6 +159,24 @@ TEST_CASE("a process that ends gives back what it holds", "[faults]")
     for (const auto& message : again) CHECK(message.delivery_count == 1);
 }
 
+TEST_CASE("a receiver may end while its connection goes on", "[faults]")
+{
+    using namespace conference::service_bus;
+    const EmulatorQueue place;
+    AmqpConnectionOptions options = place.settings().connection;
+    options.audiences = {place.name()};
+    AmqpConnection connection{options};
+    REQUIRE(eventually([&] { return connection.health().authorised; }));
+    {
+        ReceiverOptions plain;
+        plain.sessions = false;
+        MessageReceiver receiver{connection, place.name(), plain};
+        CHECK(receiver.receive(10, 300ms, {}).empty());
+    }
+    std::this_thread::sleep_for(1500ms); // what the receiver had put off would be due
+    CHECK(connection.health().authorised);
+}
+
 TEST_CASE("bytes that are no message are put aside, those behind them are handled", "[faults]")
 {
     const bool sessions = GENERATE(false, true);
