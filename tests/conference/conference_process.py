@@ -4,6 +4,7 @@
 import http.client
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -11,9 +12,14 @@ import time
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody has and that the kernel gives to nobody: others must not take it between two processes of ours."""
+    while True:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", random.randint(20_000, 32_000)))
+            except OSError:
+                continue
+            return probe.getsockname()[1]
 
 
 class Conference:

@@ -141,20 +141,20 @@ TEST_CASE("plain AMQP 1.0: nothing is lost while the broker is restarted and kil
     {
         MessageQueue sender{settings_for(name)};
         MessageQueue receiver{settings_for(name)};
-        std::jthread sending{[&] {
+        auto sending = std::async(std::launch::async, [&] {
             for (std::size_t at = 0; at < count;) {
                 std::vector<escqrs::Message> batch;
                 for (; at < count && batch.size() < 100; ++at)
                     batch.push_back(make_message(std::to_string(at), "session-" + std::to_string(at % 50)));
                 sender.send(batch);
             }
-        }};
-        std::jthread breaking{[&] {
+        });
+        auto breaking = std::async(std::launch::async, [] {
             std::this_thread::sleep_for(500ms);
             RabbitMq::shared().restart(false);
             std::this_thread::sleep_for(300ms);
             RabbitMq::shared().restart(true);
-        }};
+        });
         const auto deadline = std::chrono::steady_clock::now() + 180s;
         while (seen.size() < count && std::chrono::steady_clock::now() < deadline) {
             try {
@@ -169,6 +169,8 @@ TEST_CASE("plain AMQP 1.0: nothing is lost while the broker is restarted and kil
                 continue; // while the broker is away
             }
         }
+        breaking.get();
+        sending.get();
     }
     CHECK(seen.size() == count);
 }

@@ -11,6 +11,8 @@
 #include <cstdlib>
 #include <fstream>
 #include <netinet/in.h>
+#include <random>
+#include <sstream>
 #include <stdexcept>
 #include <sys/socket.h>
 #include <thread>
@@ -23,18 +25,23 @@ namespace {
 constexpr const char* server = "/usr/lib/rabbitmq/bin/rabbitmq-server"; // as anybody, with folders of one's own
 constexpr std::chrono::seconds patience{60};
 
+/// A port that nobody has and that the kernel gives to nobody: others must not take it while the broker is away.
 std::uint16_t free_port()
 {
-    const int socket_end = socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    auto* const plain = reinterpret_cast<sockaddr*>(&address); // NOLINT: the socket API
-    if (bind(socket_end, plain, size) != 0 || getsockname(socket_end, plain, &size) != 0)
-        throw std::runtime_error{"no free port"};
-    close(socket_end);
-    return ntohs(address.sin_port);
+    std::random_device random;
+    std::uniform_int_distribution<int> below_ephemeral{20'000, 32'000};
+    for (int attempt = 0; attempt < 1'000; ++attempt) {
+        const int socket_end = socket(AF_INET, SOCK_STREAM, 0);
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        address.sin_port = htons(static_cast<std::uint16_t>(below_ephemeral(random)));
+        auto* const plain = reinterpret_cast<sockaddr*>(&address); // NOLINT: the socket API
+        const bool free = bind(socket_end, plain, sizeof address) == 0;
+        close(socket_end);
+        if (free) return ntohs(address.sin_port);
+    }
+    throw std::runtime_error{"no free port"};
 }
 
 } // namespace
@@ -83,15 +90,20 @@ void RabbitMq::start()
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-kernel inet_dist_use_interface {127,0,0,1}"};
     std::vector<std::string> command{"env"};
     command.insert(command.end(), environment.begin(), environment.end());
-    command.insert(command.end(), {"setsid", "-w", server});
+    command.insert(command.end(),
+                   {"setsid", "-w", "sh", "-c", "exec \"$0\" >>\"$1\" 2>&1", server, folder_ + "/output"});
     process_ = std::make_unique<ChildProcess>(command);
     const auto deadline = std::chrono::steady_clock::now() + patience;
     for (;;) {
         try {
             (void)management("GET", "/api/overview");
             return;
-        } catch (const std::runtime_error&) {
-            if (std::chrono::steady_clock::now() > deadline) throw;
+        } catch (const std::runtime_error& failure) {
+            if (std::chrono::steady_clock::now() > deadline) {
+                std::stringstream output;
+                output << failure.what() << "; the broker said:\n" << std::ifstream{folder_ + "/output"}.rdbuf();
+                throw std::runtime_error{output.str()};
+            }
             std::this_thread::sleep_for(std::chrono::milliseconds{100});
         }
     }
@@ -104,9 +116,11 @@ void RabbitMq::stop(int signal)
     if (broker > 0) ::kill(broker, signal);
     (void)process_->wait();
     process_.reset();
-    // The name server that Erlang starts stays behind otherwise.
-    (void)std::system(
-        ("ERL_EPMD_PORT=" + std::to_string(name_server_port_) + " epmd -kill >/dev/null 2>&1").c_str()); // NOLINT
+    // The name server that Erlang starts stays behind otherwise; it does not end while it takes a broker for alive.
+    const std::string port = "export ERL_EPMD_PORT=" + std::to_string(name_server_port_);
+    (void)std::system((port + "; for i in $(seq 100); do epmd -kill; epmd -names || break; sleep 0.1; done"
+                              " >/dev/null 2>&1")
+                          .c_str()); // NOLINT: a command of our own
 }
 
 void RabbitMq::restart(bool by_force)
