@@ -87,11 +87,11 @@ TEST_CASE("a batch that is under way when links are detached arrives whole, in o
     MessageQueue queue{place.settings()};
     const auto messages = make_messages(2000, 20);
     auto sending = std::async(std::launch::async, [&] { queue.send(messages); });
-    for (int round = 0; round < 10; ++round) {
-        std::this_thread::sleep_for(20ms);
-        Emulator::shared().fault(round % 2 == 0 ? "detach" : "drop");
-    }
+    int struck = 0;
+    while (sending.wait_for(10ms) == std::future_status::timeout && struck < 10)
+        Emulator::shared().fault(++struck % 2 == 0 ? "detach" : "drop");
     REQUIRE_NOTHROW(sending.get());
+    CHECK(struck >= 3);
     const auto completed = work_off(queue, messages.size());
     CHECK(completed.size() == messages.size());
     CHECK(std::set(completed.begin(), completed.end()).size() == messages.size());
@@ -113,6 +113,24 @@ TEST_CASE("an outcome that got lost: sent again under the same id, the queue kee
     queue.send(messages);
     CHECK(stat("duplicatesDropped") > dropped);
     CHECK(place.counts().active == messages.size());
+}
+
+TEST_CASE("what nobody waits for any more, and the broker never confirms, ends the connection", "[faults]")
+{
+    const EmulatorQueue place;
+    QueueSettings settings = place.settings();
+    settings.sender.timeout = 300ms;
+    settings.sender.max_in_flight = 10;
+    MessageQueue queue{settings};
+    check_that_it_works(queue, "before");
+    Emulator::shared().fault("slow", {{"ms", 60'000}});
+    CHECK_THROWS_AS(queue.send(make_messages(10, 0)), escqrs::TransportError);
+    Emulator::shared().advance(3s);
+    CHECK(eventually([&] { return queue.health().last_error.find("does not confirm") != std::string::npos; }));
+    Emulator::shared().fault("slow", {{"ms", 0}});
+    REQUIRE(eventually([&] { return queue.health().authorised; }));
+    send(queue, make_message("after"));
+    CHECK(work_off(queue, 11).size() == 11); // the queue has them all; it only never said so
 }
 
 TEST_CASE("a busy broker is given the time it asks for", "[faults]")
@@ -203,6 +221,10 @@ TEST_CASE("a broker that is not there: the error names it, and shows no secret",
     }
     CHECK_THAT(text, Contains("refused"));
     CHECK_THAT(text, !Contains("SharedAccess"));
+    CHECK_THAT(text, !Contains("sig="));
+    const auto& key = std::get<conference::service_bus::SharedAccessKey>(settings.connection.broker.credentials).key;
+    REQUIRE(key.size() > 10);
+    CHECK_THAT(text, !Contains(key));
 }
 
 TEST_CASE("a token is renewed ahead of its expiry, on the living connection", "[faults]")

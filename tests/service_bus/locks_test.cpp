@@ -21,6 +21,8 @@ boost::json::object with_lock_of(std::chrono::milliseconds duration, bool sessio
     return {{"requiresSession", sessions}, {"lockDurationMs", duration.count()}};
 }
 
+std::uint64_t count(const char* what) { return Emulator::shared().stats().at(what).to_number<std::uint64_t>(); }
+
 } // namespace
 
 TEST_CASE("locks are renewed while the handler works, a message's as well as a session's", "[faults]")
@@ -97,6 +99,102 @@ TEST_CASE("renewing by hand moves the lock's end on, and fails when the lock is 
     CHECK_FALSE(held[0].lock_lost.stop_requested());
     Emulator::shared().advance(11s);
     CHECK_THROWS_AS(queue.renew_lock(held[0]), escqrs::MessageLockLost);
+}
+
+TEST_CASE("a renewal that the broker has no time for loses no lock", "[faults]")
+{
+    const bool sessions = GENERATE(false, true);
+    const EmulatorQueue place{with_lock_of(30s, sessions)};
+    MessageQueue queue{place.settings()};
+    send(queue, make_message("held", sessions ? "session" : ""));
+    auto held = receive_all(queue, 1);
+    REQUIRE(held.size() == 1);
+    queue.renew_lock(held[0]);
+    const auto renewals = count("renewals");
+    const auto refused = count("requestsRefused");
+    Emulator::shared().fault("busy", {{"count", 1}});
+    CHECK_THROWS_AS(queue.renew_lock(held[0]), escqrs::TransportError);
+    CHECK_FALSE(held[0].lock_lost.stop_requested());
+    Emulator::shared().fault("busy", {{"count", 1}});
+    Emulator::shared().advance(21s);
+    REQUIRE(eventually([&] { return count("requestsRefused") == refused + 2; }));
+    Emulator::shared().advance(6s);
+    CHECK(eventually([&] { return count("renewals") > renewals; }));
+    Emulator::shared().advance(15s); // beyond what the first lock was for
+    CHECK_FALSE(held[0].lock_lost.stop_requested());
+    CHECK_NOTHROW(queue.settle(held[0], escqrs::Complete{}));
+}
+
+TEST_CASE("a lock that is over is renewed no more", "[faults]")
+{
+    const bool sessions = GENERATE(false, true);
+    const EmulatorQueue place{with_lock_of(30s, sessions)};
+    MessageQueue queue{place.settings()};
+    send(queue, make_message("held", sessions ? "session" : ""));
+    auto held = receive_all(queue, 1);
+    REQUIRE(held.size() == 1);
+    queue.renew_lock(held[0]);
+    Emulator::shared().fault("busy", {{"count", 1'000'000}});
+    const auto refused = count("requestsRefused");
+    Emulator::shared().advance(21s);
+    REQUIRE(eventually([&] { return count("requestsRefused") > refused; }));
+    Emulator::shared().advance(10s);
+    CHECK(eventually([&] { return held[0].lock_lost.stop_requested(); }));
+    Emulator::shared().fault("busy", {{"count", 0}});
+    const auto attempts = [] { return count("requestsRefused") + count("renewals"); };
+    const auto before = attempts();
+    std::this_thread::sleep_for(500ms); // several times as long as it takes to look
+    CHECK(attempts() == before);
+    CHECK_THROWS_AS(queue.settle(held[0], escqrs::Complete{}), escqrs::MessageLockLost);
+    const auto again = receive_all(queue, 1);
+    REQUIRE(ids_of(again) == std::vector<std::string>{"held"});
+    queue.settle(again[0], escqrs::Complete{});
+    CHECK(place.counts().locked + place.counts().active == 0);
+}
+
+TEST_CASE("the session of messages without one is renewed for as long as messages of it come", "[faults]")
+{
+    const EmulatorQueue place{with_lock_of(30s, true)};
+    QueueSettings settings = place.settings();
+    settings.receiver.max_lock_renewal = 60s;
+    MessageQueue queue{settings};
+    const auto renew_twice = [] {
+        for (int step = 0; step < 2; ++step) {
+            const auto renewals = count("renewals");
+            Emulator::shared().advance(21s);
+            REQUIRE(eventually([&] { return count("renewals") > renewals; }));
+        }
+    };
+    send(queue, make_message("first"));
+    const auto first = receive_all(queue, 1);
+    REQUIRE(first.size() == 1);
+    renew_twice();
+    send(queue, make_message("second"));
+    const auto second = receive_all(queue, 1);
+    REQUIRE(second.size() == 1);
+    queue.settle(first[0], escqrs::Complete{});
+    renew_twice();
+    CHECK_FALSE(second[0].lock_lost.stop_requested());
+    CHECK_NOTHROW(queue.settle(second[0], escqrs::Complete{}));
+}
+
+TEST_CASE("clocks that disagree are named, and no message is passed to and fro meanwhile", "[faults]")
+{
+    const bool sessions = GENERATE(false, true);
+    const EmulatorQueue place{with_lock_of(30s, sessions)};
+    MessageQueue sender{place.settings()};
+    send(sender, make_message("early", sessions ? "session" : ""));
+    ShiftedClock ahead;
+    ahead.shift(place.emulator().clock().now() - escqrs::system_clock().now() + 10min);
+    QueueSettings settings = place.settings();
+    settings.connection.clock = &ahead;
+    MessageQueue queue{settings};
+    const auto deliveries = count("transfersOut");
+    CHECK_THROWS_WITH(queue.receive(1, 5s, {}), Contains("'early'") && Contains("do the clocks agree?"));
+    CHECK(count("transfersOut") == deliveries + 1);
+    const auto received = receive_all(sender, 1);
+    REQUIRE(ids_of(received) == std::vector<std::string>{"early"});
+    sender.settle(received[0], escqrs::Complete{});
 }
 
 TEST_CASE("a receive that is stopped at any moment leaves nothing locked behind it", "[faults]")

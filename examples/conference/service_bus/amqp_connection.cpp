@@ -167,12 +167,17 @@ void AmqpConnection::run() noexcept
             try {
                 dispatch(event);
             } catch (const std::exception& error) {
-                options_.log(std::string{"service bus: connection given up: "} + error.what());
-                drop(error.what());
+                give_up(error);
             }
         }
         pn_proactor_done(proactor_.get(), batch);
     }
+}
+
+void AmqpConnection::give_up(const std::exception& error)
+{
+    options_.log(std::string{"service bus: connection given up: "} + error.what());
+    drop(error.what());
 }
 
 bool AmqpConnection::dispatch(pn_event_t* event)
@@ -286,11 +291,10 @@ void AmqpConnection::open_connection()
     pn_proactor_addr(address.data(), address.size(), broker.host.c_str(), std::to_string(broker.port).c_str());
     connection_ = connection;
     attempt_deadline_ = now() + options_.operation_timeout;
-    {
-        const std::scoped_lock lock{mutex_};
-        wakeable_ = connection;
-    }
     pn_proactor_connect2(proactor_.get(), connection, transport, address.data());
+    // Only now: while it looks up the host's name, it would keep waiting whoever wakes the connection.
+    const std::scoped_lock lock{mutex_};
+    wakeable_ = connection;
 }
 
 void AmqpConnection::opened()
@@ -364,7 +368,13 @@ void AmqpConnection::run_tasks()
         const std::scoped_lock lock{mutex_};
         tasks.swap(tasks_);
     }
-    for (const Task& task : tasks) task();
+    for (const Task& task : tasks) {
+        try {
+            task();
+        } catch (const std::exception& error) { // the others have their turn all the same
+            give_up(error);
+        }
+    }
 }
 
 void AmqpConnection::run_timers()

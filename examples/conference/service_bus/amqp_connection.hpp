@@ -13,6 +13,7 @@
 #include <proton/proactor.h>
 #include <proton/types.h>
 
+#include <exception>
 #include <functional>
 #include <map>
 #include <memory>
@@ -86,7 +87,8 @@ struct ConnectionHealth {
 /// One AMQP 1.0 connection, made anew whenever it is lost: connect, put tokens, tell the users.
 ///
 /// Proton's own reconnecting is not used: it attaches the links again before there is a token, and they are refused. All
-/// that happens on the connection happens on one thread of its own; links belong to that thread.
+/// that happens on the connection happens on one thread of its own; links belong to that thread. It also looks up the
+/// host's name: while that takes its time, what waits for the thread (`call`, the destructor) waits for it.
 /// @par Thread safety  `post` and `health` may be called from any thread, everything else on the connection's thread only
 class AmqpConnection {
 public:
@@ -142,6 +144,7 @@ private:
     };
 
     void run() noexcept;
+    void give_up(const std::exception& error);
     bool dispatch(pn_event_t* event);
     static void dispatch_to_link(pn_event_t* event, int type);
     void connect();

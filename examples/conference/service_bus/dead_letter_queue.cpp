@@ -47,7 +47,7 @@ DeadLetterQueue::DeadLetterQueue(AmqpConnection& connection, const std::string& 
       sender_{&sender}, management_{connection, address_ + "/$management"},
       receiver_{connection, address_, receiver_options(default_session)}
 {
-    connection_->call([this] { connection_->add(*this); });
+    connection_->post([this] { connection_->add(*this); });
 }
 
 DeadLetterQueue::~DeadLetterQueue()

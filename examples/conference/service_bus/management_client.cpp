@@ -15,7 +15,7 @@ ManagementClient::ManagementClient(AmqpConnection& connection, const std::string
     : connection_{&connection}, default_session_{std::move(default_session)},
       management_{connection, entity + "/$management"}
 {
-    connection_->call([this] { connection_->add(*this); });
+    connection_->post([this] { connection_->add(*this); });
 }
 
 ManagementClient::~ManagementClient()

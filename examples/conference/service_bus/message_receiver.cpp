@@ -36,7 +36,7 @@ MessageReceiver::MessageReceiver(AmqpConnection& connection, std::string address
                                              connection.options().longest_reconnect_delay, connection.options().jitter}
 {
     if (!confirms()) options_.sessions = false;
-    connection_->call([this] { connection_->add(*this); });
+    connection_->post([this] { connection_->add(*this); });
 }
 
 MessageReceiver::~MessageReceiver()
@@ -148,6 +148,7 @@ void MessageReceiver::renew_lock(escqrs::ReceivedMessage& message)
         if (!confirms()) return finish_with(held->locked_until, {}); // it has no end
         const auto renewed = [&, token = held->token](std::optional<escqrs::Timestamp> until, const Condition& why) {
             if (until) note_renewed(token, *until);
+            else if (is_lock_lost(why)) note_lost(token);
             const bool unknown = !until && !is_lock_lost(why);
             finish_with(until, unknown ? to_text(why) : std::string{});
         };
@@ -243,7 +244,6 @@ void MessageReceiver::on_link_open(ReceiveLink& link)
     delay_.reset();
     const CallPointer call = call_of(link);
     if (!call) return close_if_unused(link);
-    if (confirms()) stop_waiting(link);
     link.locked_at = connection_->now();
     link.renew_until = link.locked_at + options_.max_lock_renewal;
     if (call->share.left() == 0) { // others have found enough meanwhile
@@ -297,8 +297,10 @@ std::optional<escqrs::ReceivedMessage> MessageReceiver::take(ReceiveLink& link, 
         if (link.has_session()) received.locked_until = link.locked_until;
         if (received.locked_until <= now) { // whoever handled it would be one of two
             give_back(link, delivery);
+            refuse_expired(link, received);
             return std::nullopt;
         }
+        if (link.has_session()) link.renew_until = now + options_.max_lock_renewal;
         HeldMessage held;
         const pn_delivery_tag_t tag = pn_delivery_tag(delivery);
         held.token =
@@ -327,6 +329,17 @@ std::optional<escqrs::ReceivedMessage> MessageReceiver::take(ReceiveLink& link, 
         }
         return std::nullopt;
     }
+}
+
+/// Ends the call rather than have the same message come, and go back, over and over.
+void MessageReceiver::refuse_expired(ReceiveLink& link, const escqrs::ReceivedMessage& received)
+{
+    const std::string problem = "the lock of message '" + received.message.message_id + "' was over when it came, at " +
+                                escqrs::to_rfc3339(received.locked_until) +
+                                " by the broker's clock: do the clocks agree?";
+    connection_->note_error("'" + address_ + "': " + problem);
+    connection_options().log("service bus: '" + address_ + "': " + problem);
+    if (const CallPointer call = call_of(link)) call->error = problem;
 }
 
 /// Without counting a delivery.
@@ -373,7 +386,7 @@ void MessageReceiver::check(const CallPointer& call)
     if (call->is_done) return;
     if (call->is_concluding) {
         if (call->links == 0) finish(call);
-    } else if (call->is_full()) {
+    } else if (call->is_full() || !call->error.empty()) {
         conclude(call);
     } else if (!call->messages.empty() && call->collecting() == 0) {
         if (call->waiting == 0) return conclude(call);
@@ -447,7 +460,6 @@ void MessageReceiver::finish(const CallPointer& call)
 
 void MessageReceiver::on_link_closed(ReceiveLink& link, const Condition& why)
 {
-    early_.clear();
     for (HeldMessage* const held : held_.of(link)) {
         held->lock_lost.request_stop();
         // The broker may have done it before the link was gone. Once the lock was lost, it has not.
@@ -500,17 +512,18 @@ void MessageReceiver::begin(std::span<const escqrs::Settlement> settlements, Set
 {
     std::size_t decided = 0;
     for (std::size_t index = 0; index < settlements.size(); ++index) {
-        if (held_.find(settlements[index].message) == nullptr) ++decided; // lost
-        else begin_one(settlements[index], call, index);
+        HeldMessage* const held = held_.find(settlements[index].message);
+        if (held == nullptr) ++decided; // lost
+        else begin_one(*held, settlements[index], call, index);
     }
     const std::scoped_lock lock{mutex_};
     call.pending -= decided + 1;
     if (call.pending == 0) changed_.notify_all();
 }
 
-void MessageReceiver::begin_one(const escqrs::Settlement& settlement, SettleCall& call, std::size_t index)
+void MessageReceiver::begin_one(HeldMessage& held, const escqrs::Settlement& settlement, SettleCall& call,
+                                std::size_t index)
 {
-    HeldMessage& held = *held_.find(settlement.message);
     held.settle_call = &call;
     held.settle_index = index;
     const Outcome outcome = held.asked = outcome_of(settlement.disposition);
@@ -584,28 +597,47 @@ void MessageReceiver::renew_locks(escqrs::Timestamp now)
 {
     for (const auto& link : links_) {
         if (!link->has_session() || link->unsettled == 0 || link->is_renewing || !link->is_open()) continue;
+        if (now >= link->locked_until) continue;
         const auto due = next_renewal(link->locked_at, link->locked_until, link->renew_until);
         if (due && *due <= now) renew_session_of(*link);
     }
     for (HeldMessage* const held : held_.all()) {
-        const escqrs::Timestamp until = held->link->has_session() ? held->link->locked_until : held->locked_until;
-        if (now >= until) held->lock_lost.request_stop();
-        if (held->link->has_session() || held->is_renewing || held->settle_call != nullptr) continue;
+        const bool has_session = held->link->has_session();
+        const bool is_over = now >= (has_session ? held->link->locked_until : held->locked_until);
+        if (is_over) held->lock_lost.request_stop();
+        if (has_session || held->settle_call != nullptr) continue;
+        if (is_over) {
+            forget(*held);
+            continue;
+        }
+        if (held->is_renewing) continue;
         const auto due = next_renewal(held->locked_at, held->locked_until, held->renew_until);
         if (due && *due <= now) renew_message(*held);
     }
 }
 
+/// Gives up a message whose lock is over.
+void MessageReceiver::forget(HeldMessage& held)
+{
+    ask_for_release(held.delivery);
+    pn_delivery_settle(held.delivery);
+    --held.link->unsettled;
+    held_.erase(held);
+}
+
 void MessageReceiver::renew_session_of(ReceiveLink& link)
 {
     link.is_renewing = true;
-    renewer_.renew_session(link.session_id(), [this, session = link.session_id()](auto until, const Condition&) {
+    renewer_.renew_session(link.session_id(), [this, session = link.session_id()](auto until, const Condition& why) {
         const auto found = std::ranges::find_if(
             links_, [&](const auto& each) { return each->has_session() && each->session_id() == session; });
         if (found == links_.end()) return;
         (*found)->is_renewing = false;
         (*found)->locked_at = connection_->now();
         if (until) (*found)->locked_until = *until;
+        else if (is_lock_lost(why)) {
+            for (HeldMessage* const held : held_.of(**found)) held->lock_lost.request_stop();
+        }
     });
 }
 
@@ -617,6 +649,11 @@ void MessageReceiver::note_renewed(const std::string& token, escqrs::Timestamp u
     held->locked_until = held->link->locked_until = until;
 }
 
+void MessageReceiver::note_lost(const std::string& token)
+{
+    if (HeldMessage* const held = held_.find(token)) held->lock_lost.request_stop();
+}
+
 void MessageReceiver::renew_message(HeldMessage& held)
 {
     held.is_renewing = true;
@@ -626,7 +663,7 @@ void MessageReceiver::renew_message(HeldMessage& held)
         still_held->is_renewing = false;
         still_held->locked_at = connection_->now();
         if (until) still_held->locked_until = *until;
-        else if (is_lock_lost(why)) still_held->lock_lost.request_stop();
+        else if (is_lock_lost(why)) note_lost(token);
     });
 }
 

@@ -58,7 +58,7 @@ public:
     /// @param connection  must outlive the receiver
     MessageReceiver(AmqpConnection& connection, std::string address, ReceiverOptions options = {});
 
-    /// Gives everything back that is still held.
+    /// Gives everything back that is still held. No call may be under way.
     ~MessageReceiver() override;
 
     /// @throws escqrs::TransportError if the broker cannot be reached, or refuses
@@ -106,12 +106,13 @@ private:
     std::optional<escqrs::ReceivedMessage> take(ReceiveLink& link, pn_delivery_t* delivery,
                                                 const std::vector<char>& bytes);
     void take_early_ones(const CallPointer& call);
+    void refuse_expired(ReceiveLink& link, const escqrs::ReceivedMessage& received);
     void give_back(ReceiveLink& link, pn_delivery_t* delivery);
     std::uint32_t count_delivery(const DecodedMessage& decoded);
 
     // settling
     void begin(std::span<const escqrs::Settlement> settlements, SettleCall& call);
-    void begin_one(const escqrs::Settlement& settlement, SettleCall& call, std::size_t index);
+    void begin_one(HeldMessage& held, const escqrs::Settlement& settlement, SettleCall& call, std::size_t index);
     void give_back_later_ones(const HeldMessage& abandoned);
     std::vector<escqrs::SettlementResult> wait_for(SettleCall& call);
     void resolve(HeldMessage& held, escqrs::SettlementResult result, const std::string& error);
@@ -121,6 +122,8 @@ private:
     void renew_session_of(ReceiveLink& link);
     void renew_message(HeldMessage& held);
     void note_renewed(const std::string& token, escqrs::Timestamp until);
+    void note_lost(const std::string& token);
+    void forget(HeldMessage& held);
 
     void close_if_unused(ReceiveLink& link);
     void close(ReceiveLink& link);

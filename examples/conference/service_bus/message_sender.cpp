@@ -27,14 +27,13 @@ MessageSender::MessageSender(AmqpConnection& connection, std::string address, Se
       delay_{connection.options().reconnect_delay, connection.options().longest_reconnect_delay,
              connection.options().jitter}
 {
-    connection_->call([this] { connection_->add(*this); });
+    connection_->post([this] { connection_->add(*this); });
 }
 
 MessageSender::~MessageSender()
 {
     connection_->call([this] {
         connection_->remove(*this);
-        fail_all("the sender was closed");
         link_.reset();
     });
 }
@@ -186,9 +185,10 @@ void MessageSender::on_delivery(pn_delivery_t* delivery)
     const Condition why = to_condition(pn_disposition_condition(pn_delivery_remote(delivery)));
     pn_delivery_settle(delivery);
     const auto found = in_flight_.find(delivery);
-    if (found == in_flight_.end()) return; // of a batch that nobody waits for any more
+    if (found == in_flight_.end()) return;
     const InFlight sent = found->second;
     in_flight_.erase(found);
+    if (sent.batch == nullptr) return pump();
     if (outcome == PN_ACCEPTED) {
         sent.batch->window.accepted(sent.index);
         if (sent.batch->window.is_done()) finish(*sent.batch, false);
@@ -217,7 +217,10 @@ void MessageSender::refused(const InFlight& sent, const Condition& why, bool is_
 void MessageSender::finish(Batch& batch, bool has_failed)
 {
     std::erase(batches_, &batch);
-    std::erase_if(in_flight_, [&](const auto& sent) { return sent.second.batch == &batch; });
+    for (auto& [delivery, sent] : in_flight_) {
+        if (sent.batch == &batch)
+            sent.batch = nullptr; // it keeps its place until it is answered, or the connection dropped
+    }
     const std::scoped_lock lock{mutex_}; // the batch goes away with the one who waits for it
     batch.has_failed = has_failed;
     batch.is_done = true;

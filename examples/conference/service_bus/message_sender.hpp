@@ -39,7 +39,7 @@ public:
     /// @param connection  must outlive the sender
     MessageSender(AmqpConnection& connection, std::string address, SenderOptions options = {});
 
-    /// Sends that still wait fail.
+    /// No call may be under way.
     ~MessageSender() override;
 
     /// @throws escqrs::TransportError  as `escqrs::MessageSender` says; the text ends with what was wrong last
@@ -62,7 +62,7 @@ private:
         bool has_failed = false;
     };
     struct InFlight {
-        Batch* batch;
+        Batch* batch; ///< null: nobody waits for it any more
         std::size_t index;
         escqrs::Timestamp since;
     };

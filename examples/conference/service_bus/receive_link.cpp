@@ -127,7 +127,7 @@ void ReceiveLink::on_attached()
 {
     if (has_session_) {
         session_id_ = session_of(link_.get());
-        locked_until = lock_end_of(link_.get(), connection_->now());
+        locked_until = lock_end_of(link_.get(), escqrs::Timestamp::max());
     }
     owner_->on_link_open(*this);
 }

@@ -4,6 +4,7 @@
 #include "message_receiver_ref.hpp"
 
 #include <escqrs/clock.hpp>
+#include <escqrs/error.hpp>
 #include <escqrs/messaging.hpp>
 
 #include <algorithm>
@@ -59,6 +60,8 @@ private:
             receiver_.renew_lock(messages_[index]);
         } catch (const escqrs::MessageLockLost&) {
             lost_[index] = true;
+        } catch (const escqrs::TransportError&) { // to be tried again for as long as the lock holds
+            lost_[index] = clock_->now() >= messages_[index].locked_until;
         }
     }
 

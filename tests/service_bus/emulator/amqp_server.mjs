@@ -191,7 +191,7 @@ class Client {
             this.#require(address, "Listen", "Send");
             const queue = this.#find(this.namespace.source(managed) ?? this.namespace.target(managed), managed);
             return this.#add(receiver, address,
-                new RequestNode(this, receiver, (request) => manage(queue, request, this.stats,
+                new RequestNode(this, receiver, (request) => manage(queue, request, this,
                     (right) => this.tokens.problem(address, right))));
         }
         this.#require(address, "Send");
@@ -215,7 +215,7 @@ class Client {
         if (problems.every((problem) => problem !== undefined)) {
             throw new BrokerError("amqp:unauthorized-access", problems[0]);
         }
-        if (this.faults.takeBusy("attach")) {
+        if (this.faults.takeBusy()) {
             throw new BrokerError("com.microsoft:server-busy", "The server is busy. Please wait 2 seconds and try again.");
         }
     }

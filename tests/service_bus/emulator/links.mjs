@@ -66,7 +66,7 @@ export class IncomingLink {
             forget(delivery);
             return;
         }
-        if (faults.takeBusy("transfer")) {
+        if (faults.takeBusy()) {
             settle(delivery, rejection("com.microsoft:server-busy",
                 "The server is busy. Please wait 2 seconds and try again."));
             return;

@@ -25,7 +25,7 @@ const namespace = new Namespace(new Clock());
 namespace.putRule(flags["key-name"], flags.key, ["Manage", "Send", "Listen"]);
 const faults = new Faults();
 const stats = { connections: 0, tokensPut: 0, attaches: 0, transfersIn: 0, transfersOut: 0, duplicatesDropped: 0,
-    released: 0, renewals: 0, drops: 0, detaches: 0 };
+    released: 0, renewals: 0, requestsRefused: 0, drops: 0, detaches: 0 };
 const amqp = new AmqpServer(namespace, faults, stats);
 const tls = flags.certificate
     ? { cert: readFileSync(flags.certificate), key: readFileSync(flags["private-key"]) } : undefined;

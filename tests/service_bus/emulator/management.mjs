@@ -87,7 +87,7 @@ const operations = {
 };
 
 const statuses = { "amqp:unauthorized-access": 401, "com.microsoft:message-lock-lost": 410, "com.microsoft:session-lock-lost": 410,
-    "com.microsoft:message-not-found": 404 };
+    "com.microsoft:message-not-found": 404, "com.microsoft:server-busy": 503 };
 
 /** Operations of senders; the others are those of receivers. */
 const ofSenders = new Set(["com.microsoft:schedule-message", "com.microsoft:cancel-scheduled-message"]);
@@ -98,7 +98,7 @@ const ofSenders = new Set(["com.microsoft:schedule-message", "com.microsoft:canc
  * @param problem  what is wrong with using a right; undefined if nothing is
  * @returns the answer's message
  */
-export function manage(queue, request, stats, problem) {
+export function manage(queue, request, { stats, faults }, problem) {
     const answer = { correlation_id: request.message_id, application_properties: {} };
     const name = request.application_properties?.operation;
     try {
@@ -110,6 +110,10 @@ export function manage(queue, request, stats, problem) {
         if (refusal) {
             throw new BrokerError("amqp:unauthorized-access", refusal);
         }
+        if (faults.takeBusy()) {
+            throw new BrokerError("com.microsoft:server-busy",
+                "The server is busy. Please wait 2 seconds and try again.");
+        }
         if (name.includes("renew")) {
             stats.renewals++;
         }
@@ -119,6 +123,7 @@ export function manage(queue, request, stats, problem) {
         answer.application_properties.statusDescription = body ? "OK" : "No Content";
     } catch (error) {
         const condition = error.condition ?? "amqp:internal-error";
+        stats.requestsRefused++;
         answer.application_properties.statusCode = types.wrap_int(statuses[condition] ?? (error.condition ? 400 : 500));
         answer.application_properties.statusDescription = error.message;
         answer.application_properties.errorCondition = types.wrap_symbol(condition);
