@@ -116,9 +116,7 @@ void MessageReceiver::defer(const escqrs::ReceivedMessage& message)
     connection_->post([&] {
         HeldMessage* const held = held_.find(message);
         if (held == nullptr) {
-            const std::scoped_lock lock{mutex_};
-            call.pending = 0;
-            changed_.notify_all();
+            note_decided(call, 1);
             return;
         }
         held->settle_call = &call;
@@ -453,8 +451,10 @@ void MessageReceiver::finish(const CallPointer& call)
         call->error = connection_->health().last_error;
         if (call->error.empty()) call->error = "not connected yet";
     }
-    const std::scoped_lock lock{mutex_};
-    call->is_done = true;
+    {
+        const std::scoped_lock lock{mutex_};
+        call->is_done = true;
+    }
     changed_.notify_all();
 }
 
@@ -516,9 +516,7 @@ void MessageReceiver::begin(std::span<const escqrs::Settlement> settlements, Set
         if (held == nullptr) ++decided; // lost
         else begin_one(*held, settlements[index], call, index);
     }
-    const std::scoped_lock lock{mutex_};
-    call.pending -= decided + 1;
-    if (call.pending == 0) changed_.notify_all();
+    note_decided(call, decided + 1);
 }
 
 void MessageReceiver::begin_one(HeldMessage& held, const escqrs::Settlement& settlement, SettleCall& call,
@@ -574,10 +572,20 @@ void MessageReceiver::resolve(HeldMessage& held, escqrs::SettlementResult result
     if (result == escqrs::SettlementResult::lock_lost) held.lock_lost.request_stop();
     held_.erase(held);
     if (call == nullptr) return;
-    const std::scoped_lock lock{mutex_};
     call->results[index] = result;
     if (!error.empty()) call->error = error;
-    if (--call->pending == 0) changed_.notify_all();
+    note_decided(*call, 1);
+}
+
+/// The call may be gone when this returns.
+void MessageReceiver::note_decided(SettleCall& call, std::size_t count)
+{
+    {
+        const std::scoped_lock lock{mutex_};
+        call.pending -= count;
+        if (call.pending > 0) return;
+    }
+    changed_.notify_all();
 }
 
 // --- locks ---

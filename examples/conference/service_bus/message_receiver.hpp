@@ -115,6 +115,7 @@ private:
     void begin_one(HeldMessage& held, const escqrs::Settlement& settlement, SettleCall& call, std::size_t index);
     void give_back_later_ones(const HeldMessage& abandoned);
     std::vector<escqrs::SettlementResult> wait_for(SettleCall& call);
+    void note_decided(SettleCall& call, std::size_t count);
     void resolve(HeldMessage& held, escqrs::SettlementResult result, const std::string& error);
 
     // locks

@@ -221,9 +221,11 @@ void MessageSender::finish(Batch& batch, bool has_failed)
         if (sent.batch == &batch)
             sent.batch = nullptr; // it keeps its place until it is answered, or the connection dropped
     }
-    const std::scoped_lock lock{mutex_}; // the batch goes away with the one who waits for it
-    batch.has_failed = has_failed;
-    batch.is_done = true;
+    {
+        const std::scoped_lock lock{mutex_};
+        batch.has_failed = has_failed;
+        batch.is_done = true; // from here on it may go away with the one who waits for it
+    }
     done_.notify_all();
 }
 
