@@ -93,17 +93,15 @@ escqrs::Timestamp lock_end_of(pn_link_t* link, escqrs::Timestamp unknown)
 } // namespace
 
 ReceiveLink::ReceiveLink(AmqpConnection& connection, const std::string& address, ReceiveLinkOwner& owner)
-    : connection_{&connection}, owner_{&owner},
-      link_{connection, AmqpLink::Direction::receive, address, *this,
-            [&](pn_link_t* link) { under_lock(link, connection.options().broker.dialect); }}
+    : owner_{&owner}, link_{connection, AmqpLink::Direction::receive, address, *this,
+                            [&](pn_link_t* link) { under_lock(link, connection.options().broker.dialect); }}
 {
 }
 
 ReceiveLink::ReceiveLink(AmqpConnection& connection, const std::string& address, escqrs::Duration wait,
                          ReceiveLinkOwner& owner)
-    : connection_{&connection}, owner_{&owner}, has_session_{true},
-      link_{connection, AmqpLink::Direction::receive, address, *this,
-            [&](pn_link_t* link) { of_next_session(link, wait); }}
+    : owner_{&owner}, has_session_{true}, link_{connection, AmqpLink::Direction::receive, address, *this,
+                                                [&](pn_link_t* link) { of_next_session(link, wait); }}
 {
 }
 

@@ -75,7 +75,6 @@ private:
     void on_flow() override;
     void on_delivery(pn_delivery_t* delivery) override;
 
-    AmqpConnection* connection_;
     ReceiveLinkOwner* owner_;
     bool has_session_ = false;
     std::string session_id_;
