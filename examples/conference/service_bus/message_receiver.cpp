@@ -21,6 +21,8 @@ namespace {
 constexpr std::string_view no_session_available = "com.microsoft:timeout";
 /// What a broker may take to say that nothing more comes; then the link is given up.
 constexpr std::chrono::milliseconds drain_patience{1000};
+/// A message may lose its lock on its way; one that comes again without is a matter of the clocks.
+constexpr std::chrono::seconds pause_after_expired{1};
 constexpr std::size_t most_counted_deliveries = 100'000;
 
 bool is_lock_lost(const Condition& why)
@@ -206,6 +208,7 @@ void MessageReceiver::recruit(const CallPointer& call)
 
 void MessageReceiver::accept_sessions(const CallPointer& call, std::size_t more)
 {
+    if (connection_->now() < call->not_before) return;
     const escqrs::Duration wait = std::clamp<escqrs::Duration>(
         call->deadline - connection_->now(), std::chrono::milliseconds{1}, connection_options().operation_timeout);
     ReceiveLinkOwner& owner = *this;
@@ -295,7 +298,7 @@ std::optional<escqrs::ReceivedMessage> MessageReceiver::take(ReceiveLink& link, 
         if (link.has_session()) received.locked_until = link.locked_until;
         if (received.locked_until <= now) { // whoever handled it would be one of two
             give_back(link, delivery);
-            refuse_expired(link, received);
+            note_expired(link, received);
             return std::nullopt;
         }
         if (link.has_session()) link.renew_until = now + options_.max_lock_renewal;
@@ -329,15 +332,15 @@ std::optional<escqrs::ReceivedMessage> MessageReceiver::take(ReceiveLink& link, 
     }
 }
 
-/// Ends the call rather than have the same message come, and go back, over and over.
-void MessageReceiver::refuse_expired(ReceiveLink& link, const escqrs::ReceivedMessage& received)
+/// Has the call pause, rather than let the same message come and go back over and over.
+void MessageReceiver::note_expired(ReceiveLink& link, const escqrs::ReceivedMessage& received)
 {
     const std::string problem = "the lock of message '" + received.message.message_id + "' was over when it came, at " +
                                 escqrs::to_rfc3339(received.locked_until) +
                                 " by the broker's clock: do the clocks agree?";
     connection_->note_error("'" + address_ + "': " + problem);
     connection_options().log("service bus: '" + address_ + "': " + problem);
-    if (const CallPointer call = call_of(link)) call->error = problem;
+    if (const CallPointer call = call_of(link)) call->not_before = connection_->now() + pause_after_expired;
 }
 
 /// Without counting a delivery.
@@ -384,13 +387,15 @@ void MessageReceiver::check(const CallPointer& call)
     if (call->is_done) return;
     if (call->is_concluding) {
         if (call->links == 0) finish(call);
-    } else if (call->is_full() || !call->error.empty()) {
+    } else if (call->is_full()) {
         conclude(call);
     } else if (!call->messages.empty() && call->collecting() == 0) {
         if (call->waiting == 0) return conclude(call);
         linger(call);
     } else if (call->links == 0) {
-        recruit(call);
+        if (connection_->now() >= call->not_before) return recruit(call);
+        connection_->at(
+            call->not_before, [this, call] { check(call); }, this);
     }
 }
 

@@ -106,7 +106,7 @@ private:
     std::optional<escqrs::ReceivedMessage> take(ReceiveLink& link, pn_delivery_t* delivery,
                                                 const std::vector<char>& bytes);
     void take_early_ones(const CallPointer& call);
-    void refuse_expired(ReceiveLink& link, const escqrs::ReceivedMessage& received);
+    void note_expired(ReceiveLink& link, const escqrs::ReceivedMessage& received);
     void give_back(ReceiveLink& link, pn_delivery_t* delivery);
     std::uint32_t count_delivery(const DecodedMessage& decoded);
 
