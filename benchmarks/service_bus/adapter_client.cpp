@@ -83,10 +83,11 @@ Measurement send_with_adapter(AdapterTask task, std::span<const escqrs::Message>
 Measurement receive_with_adapter(AdapterTask task, std::size_t messages)
 {
     task.queue.use = QueueUse::receive;
+    task.queue.receiver.prefetch = task.prefetch;
     MessageQueue queue{task.queue};
     wait_until([&] { return queue.health().authorised; });
     std::atomic<std::size_t> left{messages};
-    const std::size_t share = (task.in_flight + task.callers - 1) / task.callers;
+    const std::size_t share = (task.in_flight - task.prefetch + task.callers - 1) / task.callers;
     return measure(messages, task.callers, [&] { receive_share(queue, left, share); });
 }
 

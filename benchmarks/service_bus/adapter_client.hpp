@@ -17,6 +17,7 @@ struct AdapterTask {
     conference::service_bus::QueueSettings queue; ///< its use and its windows are set here
     std::size_t in_flight = 1;                    ///< at most so many messages at once, of all callers
     std::size_t callers = 1;                      ///< threads; each has its share of those in flight
+    std::size_t prefetch = 0;                     ///< so many of those in flight wait to be asked for
 };
 
 /// Sends the messages; each caller gives `per_call` of them to one `send`.

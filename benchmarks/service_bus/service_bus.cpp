@@ -5,6 +5,7 @@
 //
 //   adapter      two threads use the queue and keep so many messages in flight
 //   one caller   the adapter, too: one thread that sends, or receives and completes, so many messages at a time and waits
+//   prefetching  as one caller, but half of the messages in flight are prefetched
 //   bare         one connection, one link, one thread, so many in flight, no recovery
 //   sessions     as adapter, on a queue that requires sessions
 //
@@ -101,6 +102,12 @@ Figures run_one_caller(const QueueSettings& settings, const Load& load)
             receive_with_adapter({settings, load.in_flight, 1}, load.messages.size())};
 }
 
+Figures run_prefetching(const QueueSettings& settings, const Load& load)
+{
+    return {send_with_adapter({settings, load.in_flight, 1}, load.messages, load.in_flight),
+            receive_with_adapter({settings, load.in_flight, 1, load.in_flight / 2}, load.messages.size())};
+}
+
 Figures run_bare_client(const QueueSettings& settings, const Load& load)
 {
     const std::string body = make_body();
@@ -156,7 +163,7 @@ double ratio_of(const std::vector<Figures>& rounds, const std::vector<Figures>& 
 
 void measure_throughput(Emulator& emulator, const std::vector<Contestant>& contestants, const Options& options)
 {
-    std::printf("%9s  %-10s | %8s %6s %7s %6s | %10s %6s %7s %6s\n", "in flight", "", "sent/s", "ratio", "CPU", "ratio",
+    std::printf("%9s  %-11s | %8s %6s %7s %6s | %10s %6s %7s %6s\n", "in flight", "", "sent/s", "ratio", "CPU", "ratio",
                 "received/s", "ratio", "CPU", "ratio");
     for (const std::size_t in_flight : {1U, 10U, 100U, 1000U}) {
         const auto messages = make_messages(std::min(options.messages, in_flight * options.messages / 3),
@@ -174,7 +181,7 @@ void measure_throughput(Emulator& emulator, const std::vector<Contestant>& conte
                             ratio_of(figures[index], figures.back(), rate), median_of(figures[index], cpu),
                             ratio_of(figures[index], figures.back(), cpu));
             };
-            std::printf("%9zu  %-10s", in_flight, contestants[index].name);
+            std::printf("%9zu  %-11s", in_flight, contestants[index].name);
             show(8, [](const Figures& each) { return each.sent; });
             show(10, [](const Figures& each) { return each.received; });
             std::printf("\n");
@@ -219,8 +226,10 @@ Options parse(int argc, char** argv)
 int main(int argc, char** argv)
 {
     const Options options = parse(argc, argv);
-    const std::vector<Contestant> base{
-        {"adapter", false, run_adapter}, {"one caller", false, run_one_caller}, {"bare", false, run_bare_client}};
+    const std::vector<Contestant> base{{"adapter", false, run_adapter},
+                                       {"one caller", false, run_one_caller},
+                                       {"prefetching", false, run_prefetching},
+                                       {"bare", false, run_bare_client}};
     const std::vector<Contestant> with_sessions{{"sessions", true, run_adapter}};
     try {
         Emulator emulator;

@@ -21,6 +21,14 @@ boost::json::object with_lock_of(std::chrono::milliseconds duration, bool sessio
     return {{"requiresSession", sessions}, {"lockDurationMs", duration.count()}};
 }
 
+/// For tests that move time on in leaps: an answer that is on its way meanwhile is not to seem late.
+QueueSettings patient(const EmulatorQueue& place)
+{
+    QueueSettings settings = place.settings();
+    settings.connection.operation_timeout = 1h;
+    return settings;
+}
+
 std::uint64_t count(const char* what) { return Emulator::shared().stats().at(what).to_number<std::uint64_t>(); }
 
 } // namespace
@@ -29,7 +37,7 @@ TEST_CASE("locks are renewed while the handler works, a message's as well as a s
 {
     const bool sessions = GENERATE(false, true);
     const EmulatorQueue place{with_lock_of(30s, sessions)};
-    MessageQueue queue{place.settings()};
+    MessageQueue queue{patient(place)};
     send(queue, make_message("long", sessions ? "session" : ""));
     const auto held = receive_all(queue, 1);
     REQUIRE(held.size() == 1);
@@ -49,7 +57,7 @@ TEST_CASE("a lost lock: the handler is told, settling does not pretend, and the 
 {
     const bool sessions = GENERATE(false, true);
     const EmulatorQueue place{with_lock_of(30s, sessions)};
-    QueueSettings settings = place.settings();
+    QueueSettings settings = patient(place);
     settings.receiver.max_lock_renewal = 0s;
     MessageQueue queue{settings};
     send(queue, make_message("late", sessions ? "session" : ""));
@@ -85,7 +93,7 @@ TEST_CASE("renewing by hand moves the lock's end on, and fails when the lock is 
 {
     const bool sessions = GENERATE(false, true);
     const EmulatorQueue place{with_lock_of(30s, sessions)};
-    QueueSettings settings = place.settings();
+    QueueSettings settings = patient(place);
     settings.receiver.max_lock_renewal = 0s;
     MessageQueue queue{settings};
     send(queue, make_message("held", sessions ? "session" : ""));
@@ -105,7 +113,7 @@ TEST_CASE("a renewal that the broker has no time for loses no lock", "[faults]")
 {
     const bool sessions = GENERATE(false, true);
     const EmulatorQueue place{with_lock_of(30s, sessions)};
-    MessageQueue queue{place.settings()};
+    MessageQueue queue{patient(place)};
     send(queue, make_message("held", sessions ? "session" : ""));
     auto held = receive_all(queue, 1);
     REQUIRE(held.size() == 1);
@@ -129,7 +137,7 @@ TEST_CASE("a lock that is over is renewed no more", "[faults]")
 {
     const bool sessions = GENERATE(false, true);
     const EmulatorQueue place{with_lock_of(30s, sessions)};
-    MessageQueue queue{place.settings()};
+    MessageQueue queue{patient(place)};
     send(queue, make_message("held", sessions ? "session" : ""));
     auto held = receive_all(queue, 1);
     REQUIRE(held.size() == 1);
@@ -155,7 +163,7 @@ TEST_CASE("a lock that is over is renewed no more", "[faults]")
 TEST_CASE("the session of messages without one is renewed for as long as messages of it come", "[faults]")
 {
     const EmulatorQueue place{with_lock_of(30s, true)};
-    QueueSettings settings = place.settings();
+    QueueSettings settings = patient(place);
     settings.receiver.max_lock_renewal = 60s;
     MessageQueue queue{settings};
     const auto renew_twice = [] {
@@ -229,6 +237,67 @@ TEST_CASE("a receive that is stopped at any moment leaves nothing locked behind 
     CHECK(counts.locked == 0);
     CHECK(counts.active == 0);
     CHECK(counts.dead_lettered == 0); // what was given back did not count as a delivery
+}
+
+TEST_CASE("prefetched messages are there at once, in order, under lock, and go back uncounted", "[faults]")
+{
+    const EmulatorQueue place{with_lock_of(1min, false)};
+    QueueSettings settings = place.settings();
+    settings.receiver.prefetch = 5;
+    {
+        MessageQueue queue{settings};
+        queue.send(make_messages(20, 0));
+        const auto first = queue.receive(2, 10s, {});
+        REQUIRE(ids_of(first) == std::vector<std::string>{"message-0", "message-1"});
+        CHECK(eventually([&] { return place.counts().locked == 7; }));
+        Emulator::shared().fault("slow", {{"ms", 60'000}});
+        const auto second = queue.receive(5, 0s, {}); // without a word from the broker
+        Emulator::shared().fault("slow", {{"ms", 0}});
+        CHECK(ids_of(second) ==
+              std::vector<std::string>{"message-2", "message-3", "message-4", "message-5", "message-6"});
+        for (const auto& message : second) queue.settle(message, escqrs::Complete{});
+        for (const auto& message : first) queue.settle(message, escqrs::Complete{});
+        const auto rest = receive_all(queue, 3);
+        CHECK(rest.size() == 3);
+    }
+    CHECK(eventually([&] { return place.counts().active == 13; }));
+    MessageQueue next{place.settings()};
+    for (const auto& message : receive_all(next, 13)) CHECK(message.delivery_count == 1);
+}
+
+TEST_CASE("prefetched messages whose connection is lost come again, none is lost, and none completed twice", "[faults]")
+{
+    const EmulatorQueue place{{{"requiresSession", false}, {"lockDurationMs", 30'000}, {"maxDeliveryCount", 1000}}};
+    QueueSettings settings = place.settings();
+    settings.receiver.prefetch = 20;
+    MessageQueue queue{settings};
+    queue.send(make_messages(1000, 0));
+    const auto drops = count("drops");
+    std::jthread breaking{[](std::stop_token stop) {
+        while (!stop.stop_requested()) {
+            std::this_thread::sleep_for(30ms);
+            Emulator::shared().fault("drop");
+            Emulator::shared().advance(31s);
+        }
+    }};
+    std::set<std::string> handled;
+    std::multiset<std::string> completed;
+    const auto is_empty = [&] { return place.counts().active + place.counts().locked == 0; };
+    for (int round = 0; round < 3000 && !(handled.size() == 1000 && is_empty()); ++round) {
+        try {
+            for (const auto& message : queue.receive(10, 100ms, {})) {
+                handled.insert(message.message.message_id);
+                queue.settle(message, escqrs::Complete{});
+                completed.insert(message.message.message_id);
+            }
+        } catch (const escqrs::TransportError&) {
+            continue; // perhaps it was completed, perhaps not: then it comes again
+        }
+    }
+    CHECK(count("drops") >= drops + 3);
+    CHECK(handled.size() == 1000);
+    for (const auto& id : completed) CHECK(completed.count(id) == 1);
+    CHECK(is_empty());
 }
 
 TEST_CASE("a receive that is not to wait still gets what is there", "[faults]")

@@ -38,11 +38,13 @@ MessageReceiver::MessageReceiver(AmqpConnection& connection, std::string address
                                              connection.options().longest_reconnect_delay, connection.options().jitter}
 {
     if (!confirms()) options_.sessions = false;
+    if (options_.sessions) options_.prefetch = 0;
     connection_->post([this] { connection_->add(*this); });
 }
 
 MessageReceiver::~MessageReceiver()
 {
+    if (options_.prefetch > 0) stop_prefetching();
     connection_->call([this] {
         connection_->remove(*this);
         for (HeldMessage* const held : held_.all()) {
@@ -52,6 +54,33 @@ MessageReceiver::~MessageReceiver()
         links_.clear();
         renewer_.close();
     });
+}
+
+/// What is on its way to a link that is detached stays locked until its lock runs out: it is waited for.
+void MessageReceiver::stop_prefetching()
+{
+    std::size_t open = 0;
+    connection_->call([&] {
+        for (const auto& link : links_) {
+            if (!link->is_open() || link->credit() == 0) continue;
+            ++open;
+            link->drain();
+        }
+        const std::scoped_lock lock{mutex_};
+        draining_ = open;
+    });
+    std::unique_lock lock{mutex_};
+    const auto is_over = [&] { return draining_ == 0; };
+    connection_options().clock->wait_for(lock, changed_, drain_patience, {}, is_over);
+}
+
+void MessageReceiver::note_drained()
+{
+    {
+        const std::scoped_lock lock{mutex_};
+        if (draining_ == 0 || --draining_ > 0) return;
+    }
+    changed_.notify_all();
 }
 
 std::vector<escqrs::ReceivedMessage> MessageReceiver::receive(std::size_t at_most, escqrs::Duration wait,
@@ -197,7 +226,7 @@ void MessageReceiver::recruit(const CallPointer& call)
         link->is_waiting = true;
         ++call->links;
         ++call->waiting;
-        if (!confirms()) take_early_ones(call);
+        if (keeps_credit()) take_early_ones(call);
         ask_all(*link);
         if (!options_.sessions) return check(call);
     }
@@ -228,9 +257,11 @@ void MessageReceiver::enlist(const CallPointer& call, std::unique_ptr<ReceiveLin
 /// Asks for the call's whole share of what the link has.
 void MessageReceiver::ask_all(ReceiveLink& link)
 {
-    if (!confirms()) {
+    if (keeps_credit()) {
         const std::size_t missing = link.call->at_most - std::min(link.call->at_most, link.call->messages.size());
-        if (missing > link.credit()) link.ask(missing - link.credit());
+        const std::size_t wanted = missing + options_.prefetch;
+        const std::size_t on_its_way = link.credit() + early_.size();
+        if (wanted > on_its_way) link.ask(wanted - on_its_way);
         return;
     }
     std::size_t credit = 0;
@@ -261,9 +292,9 @@ void MessageReceiver::on_message(ReceiveLink& link, pn_delivery_t* delivery, con
 {
     pn_delivery_set_context(delivery, nullptr);
     const CallPointer call = call_of(link);
-    if (!call && confirms()) return give_back(link, delivery); // nobody asks any more
+    if (!call && !keeps_credit()) return give_back(link, delivery); // nobody asks any more
     auto received = take(link, delivery, bytes);
-    if (!confirms()) {
+    if (keeps_credit()) {
         if (received) early_.push_back(std::move(*received));
         if (!call) return;
         take_early_ones(call);
@@ -276,7 +307,7 @@ void MessageReceiver::on_message(ReceiveLink& link, pn_delivery_t* delivery, con
     else link.drain();
 }
 
-/// Plain AMQP 1.0 cannot be relied on to take credit back. What comes after its call waits for the next one.
+/// What comes after its call waits for the next one.
 void MessageReceiver::take_early_ones(const CallPointer& call)
 {
     while (!early_.empty() && !call->is_full()) {
@@ -363,7 +394,7 @@ std::uint32_t MessageReceiver::count_delivery(const DecodedMessage& decoded)
 void MessageReceiver::on_link_idle(ReceiveLink& link)
 {
     const CallPointer call = call_of(link);
-    if (!call) return;
+    if (!call) return note_drained();
     leave(link);
     close_if_unused(link);
     check(call);
@@ -371,7 +402,7 @@ void MessageReceiver::on_link_idle(ReceiveLink& link)
 
 void MessageReceiver::leave(ReceiveLink& link)
 {
-    if (confirms()) link.call->share.give_back(link.withdraw_credit());
+    if (!keeps_credit()) link.call->share.give_back(link.withdraw_credit());
     stop_waiting(link);
     --link.call->links;
     link.call = nullptr;
@@ -420,7 +451,7 @@ void MessageReceiver::conclude(const CallPointer& call)
     for (auto at = links_.begin(); at != links_.end();) {
         ReceiveLink& link = **at++;
         if (link.call != call.get()) continue;
-        if (!confirms() && link.is_open()) {
+        if (keeps_credit() && link.is_open()) {
             leave(link);
         } else if (!link.is_open()) {
             // Who asks for the next session is let wait for it; a refusal would have come by now.
@@ -473,6 +504,7 @@ void MessageReceiver::on_link_closed(ReceiveLink& link, const Condition& why)
     }
     const CallPointer call = call_of(link);
     if (call) leave(link);
+    else note_drained();
     const bool was_open = link.was_open();
     close(link);
     if (!call) return;

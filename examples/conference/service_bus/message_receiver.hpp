@@ -30,7 +30,9 @@ namespace conference::service_bus {
 struct ReceiverOptions {
     bool sessions = true;          ///< the queue requires sessions; false: it has none (always so with plain AMQP 1.0)
     std::size_t max_sessions = 32; ///< that one `receive` may hold at once
-    std::string default_session;   ///< that stands for messages without one
+    /// Messages that are locked for us ahead of being asked for; they come quicker, and wait under lock. Not with sessions.
+    std::size_t prefetch = 0;
+    std::string default_session; ///< that stands for messages without one
     /// A shorter wait is lengthened to this: before the broker has answered, nobody knows whether there is a message.
     escqrs::Duration least_wait = std::chrono::milliseconds{200};
     escqrs::Duration linger = std::chrono::milliseconds{5}; ///< for further sessions, once there is a message
@@ -43,7 +45,8 @@ struct ReceiverOptions {
 
 /// Takes messages off a queue, a subscription, or a dead-letter queue under lock: `escqrs::MessageReceiver`.
 ///
-/// Nothing is prefetched: the broker is given credit for what a `receive` asked for, and none remains when it returns.
+/// Unless prefetching is asked for, the broker is given credit for what a `receive` asked for, and none remains when it
+/// returns.
 /// Settling returns when the broker has confirmed it. Locks are renewed from receipt on, sessions' as well as messages';
 /// when one is lost, `ReceivedMessage::lock_lost` fires. With sessions, a session is held until every message that was
 /// received of it is settled, then given free for the fairness of all.
@@ -91,6 +94,8 @@ private:
     void on_link_closed(ReceiveLink& link, const Condition& why) override;
 
     // receiving
+    void stop_prefetching();
+    void note_drained();
     void recruit(const CallPointer& call);
     void enlist(const CallPointer& call, std::unique_ptr<ReceiveLink> link);
     void accept_sessions(const CallPointer& call, std::size_t more);
@@ -130,6 +135,8 @@ private:
     void close(ReceiveLink& link);
     const AmqpConnectionOptions& connection_options() const noexcept { return connection_->options(); }
     bool confirms() const noexcept { return connection_options().broker.dialect == Dialect::service_bus; }
+    /// Whether credit outlives the call it was given for. Plain AMQP 1.0 cannot be relied on to take it back.
+    bool keeps_credit() const noexcept { return !confirms() || options_.prefetch > 0; }
 
     AmqpConnection* connection_;
     std::string address_;
@@ -140,13 +147,14 @@ private:
     std::list<std::unique_ptr<ReceiveLink>> links_;
     std::vector<CallPointer> calls_;
     HeldMessages held_;
-    std::deque<escqrs::ReceivedMessage> early_; ///< held, and not handed out yet (plain AMQP 1.0 only)
+    std::deque<escqrs::ReceivedMessage> early_; ///< held, and not handed out yet
     LockRenewer renewer_;
     ReconnectDelay delay_;
     std::unordered_map<std::string, std::uint32_t> deliveries_; ///< by message id, where the broker does not count
     std::uint64_t last_token_ = 0;
 
-    std::mutex mutex_; ///< of the calls' ends
+    std::mutex mutex_;         ///< of the calls' ends, and of:
+    std::size_t draining_ = 0; ///< links whose credit is being taken back for good
     std::condition_variable_any changed_;
 };
 
