@@ -41,6 +41,8 @@ public:
     {
         return store.read_log(after, at_most, sink);
     }
+    bool read_snapshot(const StreamId& stream, SnapshotSink sink) { return store.read_snapshot(stream, sink); }
+    void write_snapshot(const StreamId& stream, const Snapshot& snapshot) { store.write_snapshot(stream, snapshot); }
     GlobalPosition head() { return store.head(); }
     std::optional<EventLocation> locate(EventId id) { return store.locate(id); }
     bool wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop)

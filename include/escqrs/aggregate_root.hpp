@@ -4,6 +4,7 @@
 #include <escqrs/event.hpp>
 #include <escqrs/identifiers.hpp>
 
+#include <cstdint>
 #include <span>
 #include <string_view>
 #include <type_traits>
@@ -12,6 +13,16 @@
 #include <vector>
 
 namespace escqrs {
+
+namespace detail {
+
+/// A number of stored events and of the bytes of their contents.
+struct HistorySize {
+    std::uint64_t events = 0;
+    std::uint64_t bytes = 0;
+};
+
+} // namespace detail
 
 /// Base of an event-sourced aggregate: identity, version, and the events raised but not yet stored.
 ///
@@ -95,6 +106,7 @@ private:
     GlobalPosition position_;
     std::vector<Event> uncommitted_;
     std::vector<EventId> uncommitted_ids_;
+    detail::HistorySize since_snapshot_;
 };
 
 } // namespace escqrs

@@ -21,6 +21,7 @@
 #include <escqrs/projection.hpp>
 #include <escqrs/relay.hpp>
 #include <escqrs/repository.hpp>
+#include <escqrs/snapshot.hpp>
 #include <escqrs/subscription.hpp>
 #include <escqrs/timestamp.hpp>
 #include <escqrs/version.hpp>

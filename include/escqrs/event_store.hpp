@@ -43,6 +43,17 @@ struct RecordedEvent {
     Bytes metadata;
 };
 
+/// The state of what a stream is about, as it was after its event `version`: a replay may begin there. Views only.
+struct Snapshot {
+    StreamVersion version;
+    unsigned schema_version = 0;
+    std::string_view content_type;
+    Bytes payload;
+};
+
+/// Receives a snapshot, whose views are valid only during the call.
+using SnapshotSink = FunctionRef<void(const Snapshot&)>;
+
 /// Receives events one by one; returns whether it wants the next. It may throw, and may use the store.
 using EventSink = FunctionRef<bool(const RecordedEvent&)>;
 
@@ -74,6 +85,9 @@ struct EventLocation {
 ///   there is no such stream. The stream is read page by page and never held as a whole.
 /// - `read_log(after, at_most, sink)` shows at most `at_most` events behind position `after`, in order, and returns the
 ///   position of the last one shown, or `after`. No event ever turns up at or below a position that was read.
+/// - `write_snapshot(stream, snapshot)` keeps a snapshot in place of the one before, for a stream that has events; snapshots
+///   may be lost, and their loss costs nothing but time. `read_snapshot(stream, sink)` shows it and returns true; false if
+///   there is none.
 /// - `head()` is the position of the last event; 0 for an empty log.
 /// - `locate(event_id)` tells where an event is.
 /// - `wait_for_events(after, at_most, stop)` returns true as soon as there is an event behind `after`, appended by whatever
@@ -81,16 +95,19 @@ struct EventLocation {
 ///
 /// Every operation may be called from any thread, and throws `StoreError` if the store cannot do it.
 template <class Store>
-concept EventStore = requires(Store& store, const StreamId& stream, ExpectedVersion expected,
-                              std::span<const NewEvent> events, StreamVersion from, GlobalPosition after,
-                              std::size_t at_most, Duration wait, std::stop_token stop, EventSink sink, EventId id) {
-    { store.append(stream, expected, events) } -> std::same_as<AppendResult>;
-    { store.read_stream(stream, from, sink) } -> std::same_as<void>;
-    { store.read_log(after, at_most, sink) } -> std::same_as<GlobalPosition>;
-    { store.head() } -> std::same_as<GlobalPosition>;
-    { store.locate(id) } -> std::same_as<std::optional<EventLocation>>;
-    { store.wait_for_events(after, wait, stop) } -> std::same_as<bool>;
-};
+concept EventStore =
+    requires(Store& store, const StreamId& stream, ExpectedVersion expected, std::span<const NewEvent> events,
+             StreamVersion from, GlobalPosition after, std::size_t at_most, Duration wait, std::stop_token stop,
+             EventSink sink, EventId id, const Snapshot& snapshot, SnapshotSink snapshot_sink) {
+        { store.append(stream, expected, events) } -> std::same_as<AppendResult>;
+        { store.read_stream(stream, from, sink) } -> std::same_as<void>;
+        { store.read_log(after, at_most, sink) } -> std::same_as<GlobalPosition>;
+        { store.read_snapshot(stream, snapshot_sink) } -> std::same_as<bool>;
+        { store.write_snapshot(stream, snapshot) } -> std::same_as<void>;
+        { store.head() } -> std::same_as<GlobalPosition>;
+        { store.locate(id) } -> std::same_as<std::optional<EventLocation>>;
+        { store.wait_for_events(after, wait, stop) } -> std::same_as<bool>;
+    };
 
 /// Any event store, chosen at run time. Copies share the store.
 /// @par Thread safety  as the store inside
@@ -114,6 +131,8 @@ public:
     {
         return store_->read_log(after, at_most, sink);
     }
+    bool read_snapshot(const StreamId& stream, SnapshotSink sink) { return store_->read_snapshot(stream, sink); }
+    void write_snapshot(const StreamId& stream, const Snapshot& snapshot) { store_->write_snapshot(stream, snapshot); }
     GlobalPosition head() { return store_->head(); }
     std::optional<EventLocation> locate(EventId id) { return store_->locate(id); }
     bool wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop)
@@ -127,6 +146,8 @@ private:
         virtual AppendResult append(const StreamId&, ExpectedVersion, std::span<const NewEvent>) = 0;
         virtual void read_stream(const StreamId&, StreamVersion, EventSink) = 0;
         virtual GlobalPosition read_log(GlobalPosition, std::size_t, EventSink) = 0;
+        virtual bool read_snapshot(const StreamId&, SnapshotSink) = 0;
+        virtual void write_snapshot(const StreamId&, const Snapshot&) = 0;
         virtual GlobalPosition head() = 0;
         virtual std::optional<EventLocation> locate(EventId) = 0;
         virtual bool wait_for_events(GlobalPosition, Duration, std::stop_token) = 0;
@@ -147,6 +168,14 @@ private:
         GlobalPosition read_log(GlobalPosition after, std::size_t at_most, EventSink sink) override
         {
             return store->read_log(after, at_most, sink);
+        }
+        bool read_snapshot(const StreamId& stream, SnapshotSink sink) override
+        {
+            return store->read_snapshot(stream, sink);
+        }
+        void write_snapshot(const StreamId& stream, const Snapshot& snapshot) override
+        {
+            store->write_snapshot(stream, snapshot);
         }
         GlobalPosition head() override { return store->head(); }
         std::optional<EventLocation> locate(EventId id) override { return store->locate(id); }

@@ -32,6 +32,8 @@ class Field;
 
 struct NewEvent;
 struct RecordedEvent;
+struct Snapshot;
+class SnapshotPolicy;
 struct AppendResult;
 struct EventLocation;
 class AnyEventStore;

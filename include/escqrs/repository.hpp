@@ -8,9 +8,11 @@
 #include <escqrs/event_store.hpp>
 #include <escqrs/id_generator.hpp>
 #include <escqrs/metadata.hpp>
+#include <escqrs/snapshot.hpp>
 
 #include <algorithm>
 #include <exception>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -29,12 +31,19 @@ struct RepositoryOptions {
     RetryPolicy retry;
     IdGenerator ids = random_uuid;
     Clock* clock = &system_clock();
+    SnapshotPolicy snapshots = SnapshotPolicy::never();
+    /// Told when a snapshot could not be read or written by the store; what was asked for is done all the same.
+    std::function<void(const StreamId&, std::exception_ptr)> on_snapshot_failure = {};
 };
 
 /// Loads aggregates from their events and saves what they raised.
 ///
 /// A command id in the metadata makes a change recognisable: event ids are derived from it, so a repeated save writes
 /// nothing and returns the first result, and `find_commit` tells what became of the command.
+///
+/// With a snapshot policy, loading begins at the aggregate's last snapshot (see `HasSnapshots`). A snapshot that cannot be
+/// used, because it is damaged or of another version, costs a full replay and is written anew; it is never an error. One that
+/// a newer program wrote is left to that.
 /// @par Thread safety  any thread, if the store and the id generator are; an aggregate belongs to one thread
 template <class Aggregate, EventStore Store = AnyEventStore, class EventCodec = Codec<typename Aggregate::EventTypes>>
 class Repository {
@@ -42,13 +51,17 @@ public:
     using Id = typename Aggregate::Id;
 
     /// @param store  must outlive the repository
-    explicit Repository(Store& store, RepositoryOptions options = {}) : store_{&store}, options_{std::move(options)} {}
+    /// @throws Error if the options ask for snapshots of an aggregate that has none
+    explicit Repository(Store& store, RepositoryOptions options = {}) : store_{&store}, options_{std::move(options)}
+    {
+        if (!HasSnapshots<Aggregate> && !options_.snapshots.is_never()) detail::throw_no_snapshots(Aggregate::category);
+    }
 
     static StreamId stream_of(const Id& id) { return StreamId{Aggregate::category, id.value()}; }
 
     /// The aggregate as its events tell it, or nothing if it has none.
     /// @throws HydrationError if an event cannot be decoded or applied
-    /// @par Complexity  linear in the length of the stream
+    /// @par Complexity  linear in the length of the stream behind its snapshot
     std::optional<Aggregate> find(const Id& id) const;
 
     /// Like `find`.
@@ -74,6 +87,10 @@ private:
     struct EncodedBatch;
 
     std::optional<Aggregate> load(const StreamId& stream, const Id& id) const;
+    std::optional<Aggregate> load_with_snapshot(const StreamId& stream, const Id& id) const;
+    bool replay(const StreamId& stream, Aggregate& aggregate, StreamVersion snapshot) const;
+    void keep_snapshot(const StreamId& stream, Aggregate& aggregate) const;
+    void report(const StreamId& stream) const;
     CommitResult store(StreamId stream, Aggregate& aggregate, const Metadata& metadata) const;
     void assign_ids(Aggregate& aggregate, const Metadata& metadata) const;
     static EventId event_id_of(const CommandId& command, std::size_t index);
@@ -130,23 +147,91 @@ std::optional<Aggregate> Repository<Aggregate, Store, EventCodec>::find(const Id
 template <class Aggregate, EventStore Store, class EventCodec>
 std::optional<Aggregate> Repository<Aggregate, Store, EventCodec>::load(const StreamId& stream, const Id& id) const
 {
+    if constexpr (HasSnapshots<Aggregate>) {
+        if (!options_.snapshots.is_never()) return load_with_snapshot(stream, id);
+    }
     std::optional<Aggregate> aggregate{std::in_place, id};
+    if (!replay(stream, *aggregate, StreamVersion{})) aggregate.reset();
+    return aggregate;
+}
+
+template <class Aggregate, EventStore Store, class EventCodec>
+std::optional<Aggregate> Repository<Aggregate, Store, EventCodec>::load_with_snapshot(const StreamId& stream,
+                                                                                      const Id& id) const
+{
+    std::optional<Aggregate> aggregate{std::in_place, id};
+    std::optional<detail::SnapshotUse> use; // nothing: there is none
+    StreamVersion version;
+    try {
+        store_->read_snapshot(stream, [&](const Snapshot& snapshot) {
+            use = detail::decode_snapshot(snapshot, *aggregate);
+            version = snapshot.version;
+        });
+    } catch (const StoreError&) {
+        report(stream);
+        use = detail::SnapshotUse::unreadable;
+    }
+    if (use == detail::SnapshotUse::readable) {
+        if (replay(stream, *aggregate, version)) return aggregate;
+        use = detail::SnapshotUse::unreadable; // it is of a history that this stream does not have
+    }
+    aggregate.emplace(id);
+    if (!replay(stream, *aggregate, StreamVersion{})) return std::nullopt;
+    if (use == detail::SnapshotUse::unreadable) keep_snapshot(stream, *aggregate);
+    return aggregate;
+}
+
+/// Applies what is stored behind version `snapshot`, at which the aggregate already is.
+/// @return false if the stream does not reach to that version, or is empty
+template <class Aggregate, EventStore Store, class EventCodec>
+bool Repository<Aggregate, Store, EventCodec>::replay(const StreamId& stream, Aggregate& aggregate,
+                                                      StreamVersion snapshot) const
+{
     typename EventCodec::Scratch scratch;
     StreamVersion version;
     GlobalPosition position;
-    store_->read_stream(stream, StreamVersion{1}, [&](const RecordedEvent& recorded) {
+    detail::HistorySize size;
+    // The snapshot's last event is looked at too: it tells the position, and that there is such an event at all.
+    const StreamVersion from{std::max<std::uint64_t>(snapshot.value(), 1)};
+    store_->read_stream(stream, from, [&](const RecordedEvent& recorded) {
         version = recorded.version;
         position = recorded.position;
+        if (version == snapshot) return true;
+        ++size.events;
+        size.bytes += recorded.payload.size();
         try {
-            codec_.decode(encoded(recorded), scratch, [&](const auto& event) { Access::replay(*aggregate, event); });
+            codec_.decode(encoded(recorded), scratch, [&](const auto& event) { Access::replay(aggregate, event); });
         } catch (const std::exception& cause) {
             std::throw_with_nested(HydrationError{recorded.stream, recorded.version, recorded.position, cause.what()});
         }
         return true;
     });
-    if (version == StreamVersion{}) aggregate.reset();
-    else Access::mark_committed(*aggregate, version, position);
-    return aggregate;
+    if (version == StreamVersion{}) return false;
+    Access::mark_committed(aggregate, version, position);
+    Access::since_snapshot(aggregate) = size;
+    return true;
+}
+
+template <class Aggregate, EventStore Store, class EventCodec>
+void Repository<Aggregate, Store, EventCodec>::keep_snapshot(const StreamId& stream, Aggregate& aggregate) const
+{
+    if constexpr (HasSnapshots<Aggregate>) {
+        try {
+            const auto bytes = detail::encode_snapshot(aggregate);
+            store_->write_snapshot(
+                stream, {aggregate.version(), Aggregate::snapshot_version, archive::Binary::content_type, bytes});
+            Access::since_snapshot(aggregate) = {};
+        } catch (const std::exception&) {
+            report(stream); // what it stands for is stored
+        }
+    }
+}
+
+/// To be called while an exception is being handled.
+template <class Aggregate, EventStore Store, class EventCodec>
+void Repository<Aggregate, Store, EventCodec>::report(const StreamId& stream) const
+{
+    if (options_.on_snapshot_failure) options_.on_snapshot_failure(stream, std::current_exception());
 }
 
 template <class Aggregate, EventStore Store, class EventCodec>
@@ -172,6 +257,12 @@ CommitResult Repository<Aggregate, Store, EventCodec>::store(StreamId stream, Ag
         const EncodedBatch batch{aggregate, metadata, codec_};
         const auto result = store_->append(stream, ExpectedVersion::exactly(aggregate.version()), batch.events);
         Access::mark_committed(aggregate, result.version, result.position);
+        if constexpr (HasSnapshots<Aggregate>) {
+            detail::HistorySize& size = Access::since_snapshot(aggregate);
+            size.events += batch.events.size();
+            for (const NewEvent& event : batch.events) size.bytes += event.payload.size();
+            if (options_.snapshots.is_due(size.events, size.bytes)) keep_snapshot(stream, aggregate);
+        }
     }
     return {std::move(stream), aggregate.version(), aggregate.position()};
 }

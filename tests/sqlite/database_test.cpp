@@ -218,6 +218,57 @@ TEST_CASE("a file has to be of the schema that is asked for")
     }
 }
 
+TEST_CASE("an older file is upgraded step by step, or not at all")
+{
+    const TemporaryFolder folder;
+    const std::string path = folder.file("x.db");
+    {
+        Database first{path, Schema{"test file", 0x7E57, 2, "CREATE TABLE t (a INTEGER PRIMARY KEY, b)"}};
+        first.execute("INSERT INTO t VALUES (1, 2)");
+    }
+    const char* const good[] = {"ALTER TABLE t ADD COLUMN c", "UPDATE t SET c = b + 1"};      // NOLINT
+    const char* const bad[] = {"ALTER TABLE t ADD COLUMN c", "UPDATE nothing SET c = b + 1"}; // NOLINT
+    const Schema fourth{"test file", 0x7E57, 4, schema.sql, good};
+
+    SECTION("from any version that there is an upgrade from")
+    {
+        CHECK(Database{path, fourth}.query_integer("SELECT c FROM t") == 3);
+        Database again{path, fourth};
+        CHECK(again.query_integer("SELECT c FROM t") == 3);
+        CHECK(again.query_integer("PRAGMA user_version") == 4);
+        CHECK_THROWS_WITH((Database{path, schema}), Catch::Contains("expected version 2, found 4; a newer program"));
+    }
+    SECTION("a new file is made by the same steps")
+    {
+        Database fresh{folder.file("fresh.db"), fourth};
+        fresh.execute("INSERT INTO t VALUES (1, 2, 3)");
+        CHECK(fresh.query_integer("PRAGMA user_version") == 4);
+    }
+    SECTION("a step that fails leaves the file as it was")
+    {
+        CHECK_THROWS_AS((Database{path, Schema{"test file", 0x7E57, 4, schema.sql, bad}}), StoreError);
+        CHECK(Database{path, schema}.query_integer("SELECT b FROM t") == 2);
+        CHECK(Database{path}.query_integer("SELECT count(*) FROM pragma_table_info('t')") == 2);
+    }
+    SECTION("older than any upgrade")
+    {
+        Database{path}.execute("PRAGMA user_version = 1");
+        CHECK_THROWS_WITH((Database{path, fourth}), Catch::Contains("expected version 4, found 1"));
+    }
+    SECTION("by many at once")
+    {
+        std::vector<std::jthread> threads;
+        std::atomic<int> upgraded{0};
+        for (int thread = 0; thread < 8; ++thread) {
+            threads.emplace_back([&] {
+                if (Database{path, fourth}.query_integer("SELECT c FROM t") == 3) ++upgraded;
+            });
+        }
+        threads.clear();
+        CHECK(upgraded == 8);
+    }
+}
+
 TEST_CASE("many connections create one file at once")
 {
     const TemporaryFolder folder;

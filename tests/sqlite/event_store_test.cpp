@@ -94,9 +94,9 @@ TEST_CASE("an event store opens nothing but event stores")
         {
             const sqlite::EventStore store{path};
         }
-        sqlite::Database{path}.execute("PRAGMA user_version = 2");
+        sqlite::Database{path}.execute("PRAGMA user_version = 3");
         const auto before = read_file(path);
-        CHECK_THROWS_WITH(sqlite::EventStore{path}, Catch::Contains("expected version 1, found 2"));
+        CHECK_THROWS_WITH(sqlite::EventStore{path}, Catch::Contains("expected version 2, found 3"));
         CHECK((read_file(path) == before));
     }
 
@@ -107,6 +107,24 @@ TEST_CASE("an event store opens nothing but event stores")
         CHECK_THROWS_AS(sqlite::EventStore{":memory:"}, StoreError);
         CHECK_THROWS_AS(sqlite::EventStore{""}, StoreError);
     }
+}
+
+TEST_CASE("an event store of the first schema is upgraded, and keeps what it holds")
+{
+    const TemporaryFolder folder;
+    const std::string path = folder.file("old.db");
+    const StreamId stream{"sample", "one"};
+    {
+        sqlite::EventStore store{path};
+        append_some(store, stream, 3);
+    }
+    sqlite::Database{path}.execute("DROP TABLE snapshots; PRAGMA user_version = 1"); // as the first schema was
+    sqlite::EventStore store{path};
+    CHECK(read_stream(store, stream).size() == 3);
+    const SampleSnapshot snapshot{StreamVersion{3}, 1, "text/plain", bytes("state")};
+    write_snapshot(store, stream, snapshot);
+    CHECK(read_snapshot(store, stream) == snapshot);
+    CHECK(sqlite::Database{path}.query_integer("PRAGMA user_version") == 2);
 }
 
 TEST_CASE("an acknowledged append has been forced to disk, unless that was not asked for")

@@ -35,6 +35,24 @@ public:
         aggregate.mark_committed(version, position);
     }
 
+    template <class Aggregate, class Archive>
+    static constexpr bool can_serialize =
+        requires(Aggregate& aggregate, Archive& archive) { aggregate.serialize(archive, 0U); };
+
+    /// Writes or reads an aggregate's state.
+    template <class Aggregate, class Archive>
+    static void serialize(Aggregate& aggregate, Archive& archive, unsigned version)
+    {
+        aggregate.serialize(archive, version);
+    }
+
+    /// How much has happened since the aggregate's snapshot, or since its beginning.
+    template <class Aggregate>
+    static auto& since_snapshot(Aggregate& aggregate) noexcept
+    {
+        return aggregate.since_snapshot_;
+    }
+
     /// Ids of the uncommitted events, kept with them so that a repeated save repeats the same ids.
     template <class Aggregate>
     static auto& uncommitted_ids(Aggregate& aggregate) noexcept

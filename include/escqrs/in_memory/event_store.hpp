@@ -40,6 +40,8 @@ public:
     AppendResult append(const StreamId& stream, ExpectedVersion expected, std::span<const NewEvent> events);
     void read_stream(const StreamId& stream, StreamVersion from, EventSink sink);
     GlobalPosition read_log(GlobalPosition after, std::size_t at_most, EventSink sink);
+    bool read_snapshot(const StreamId& stream, SnapshotSink sink);
+    void write_snapshot(const StreamId& stream, const Snapshot& snapshot);
     GlobalPosition head() { return GlobalPosition{log_.size()}; }
     std::optional<EventLocation> locate(EventId id);
     bool wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop);
@@ -50,6 +52,13 @@ private:
 
         StreamId id;
         std::vector<std::uint64_t> positions; ///< by version - 1
+    };
+
+    struct StoredSnapshot {
+        StreamVersion version;
+        unsigned schema_version = 0;
+        std::string content_type;
+        std::vector<std::byte> payload;
     };
 
     struct Stored {
@@ -79,6 +88,9 @@ private:
     std::unordered_map<StreamId, Stream> streams_;
     std::unordered_map<EventId, std::uint64_t> position_of_id_;
     std::set<std::string, std::less<>> texts_; ///< wire names and content types: few, and long-lived
+
+    std::mutex snapshot_mutex_;
+    std::unordered_map<StreamId, std::shared_ptr<const StoredSnapshot>> snapshots_;
 
     std::mutex wait_mutex_;
     std::condition_variable_any appended_;
@@ -237,6 +249,30 @@ inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_
         if (!sink(show(position))) break;
     }
     return GlobalPosition{position};
+}
+
+inline bool EventStore::read_snapshot(const StreamId& stream, SnapshotSink sink)
+{
+    std::shared_ptr<const StoredSnapshot> stored;
+    {
+        const std::scoped_lock lock{snapshot_mutex_};
+        const auto found = snapshots_.find(stream);
+        if (found == snapshots_.end()) return false;
+        stored = found->second;
+    }
+    sink({stored->version, stored->schema_version, stored->content_type, stored->payload});
+    return true;
+}
+
+inline void EventStore::write_snapshot(const StreamId& stream, const Snapshot& snapshot)
+{
+    auto stored =
+        std::make_shared<const StoredSnapshot>(StoredSnapshot{snapshot.version,
+                                                              snapshot.schema_version,
+                                                              std::string{snapshot.content_type},
+                                                              {snapshot.payload.begin(), snapshot.payload.end()}});
+    const std::scoped_lock lock{snapshot_mutex_};
+    snapshots_.insert_or_assign(stream, std::move(stored));
 }
 
 inline std::optional<EventLocation> EventStore::locate(EventId id)

@@ -33,7 +33,8 @@ struct Schema {
     std::string_view name; ///< for error messages: "event store"
     std::int32_t application_id;
     std::int32_t version;
-    const char* sql; ///< creates version `version` in an empty file
+    const char* sql;                            ///< creates the oldest version that can be upgraded, in an empty file
+    std::span<const char* const> upgrades = {}; ///< each makes the next version, the last of them `version`
 };
 
 /// A connection to an SQLite file, in write-ahead-log mode, with foreign keys enforced.
@@ -47,9 +48,10 @@ public:
     /// @throws StoreError if that is impossible, or the file is something else
     explicit Database(std::string path, DatabaseOptions options = {});
 
-    /// Opens a file of this schema, or creates it. Any number of processes may do so at once.
-    /// @throws StoreError as above, and if the file is another kind of database or of another version; nothing in the file
-    ///         is changed then
+    /// Opens a file of this schema, or creates it, or upgrades it from an older version. Any number of processes may do so
+    /// at once.
+    /// @throws StoreError as above, and if the file is another kind of database, or of a version that there is no upgrade
+    ///         from; nothing in the file is changed then
     Database(std::string path, const Schema& schema, DatabaseOptions options = {});
 
     Database(const Database&) = delete;
@@ -94,7 +96,8 @@ private:
     static int wait_while_busy(void* self, int attempts) noexcept;
     static int after_commit(void* self, sqlite3* handle, const char* name, int log_pages) noexcept;
     void open(const DatabaseOptions& options);
-    bool is_new_file(const Schema& schema);
+    std::int32_t schema_version(const Schema& schema);
+    void create_or_upgrade(const Schema& schema);
     void enter_wal_mode();
 
     /// Runs `step` again while another connection is creating, recovering or closing the file: for those locks SQLite does
@@ -169,14 +172,24 @@ inline Database::Database(std::string path, const Schema& schema, DatabaseOption
     : path_{std::move(path)}, busy_timeout_{options.busy_timeout}
 {
     open(options);
-    const bool looked_new = while_file_is_busy([&] { return is_new_file(schema); });
+    const std::int32_t found = while_file_is_busy([&] { return schema_version(schema); });
     enter_wal_mode();
-    if (!looked_new) return;
+    if (found != schema.version) create_or_upgrade(schema);
+}
 
+inline void Database::create_or_upgrade(const Schema& schema)
+{
     Transaction transaction{*this};
-    if (!is_new_file(schema)) return; // another process was faster
-    execute(schema.sql);
-    execute(("PRAGMA application_id = " + std::to_string(schema.application_id)).c_str());
+    const std::int32_t found = schema_version(schema); // another process may have been faster
+    if (found == schema.version) return;
+    auto missing = schema.upgrades;
+    if (found == 0) {
+        execute(schema.sql);
+        execute(("PRAGMA application_id = " + std::to_string(schema.application_id)).c_str());
+    } else {
+        missing = missing.last(static_cast<std::size_t>(schema.version - found));
+    }
+    for (const char* const upgrade : missing) execute(upgrade);
     execute(("PRAGMA user_version = " + std::to_string(schema.version)).c_str());
     transaction.commit();
 }
@@ -229,16 +242,17 @@ inline int Database::after_commit(void* self, sqlite3* handle, const char* name,
     return SQLITE_OK; // the commit has succeeded, even if the log could not be moved
 }
 
-inline bool Database::is_new_file(const Schema& schema)
+/// @return the version of the schema in the file, which is this one or can be upgraded to it; 0 for a new file
+inline std::int32_t Database::schema_version(const Schema& schema)
 {
     // One statement, so that all three are of one moment: another process may be creating the file.
     Statement statement{*this, "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema) "
                                "FROM pragma_application_id, pragma_user_version"};
     auto rows = statement.query();
-    if (!rows.next()) return true;
+    if (!rows.next()) return 0;
     const std::int64_t application_id = rows.integer(0);
     const std::int64_t version = rows.integer(1);
-    if (application_id == 0 && version == 0 && rows.integer(2) == 0) return true;
+    if (application_id == 0 && version == 0 && rows.integer(2) == 0) return 0;
 
     const auto refuse = [&](const std::string& problem) { return StoreError{"sqlite '" + path_ + "': " + problem}; };
     const std::string name{schema.name};
@@ -246,12 +260,12 @@ inline bool Database::is_new_file(const Schema& schema)
         throw refuse("not an escqrs " + name + ": expected application id " + std::to_string(schema.application_id) +
                      ", found " + std::to_string(application_id));
     }
-    if (version != schema.version) {
+    if (version > schema.version || version < schema.version - std::ssize(schema.upgrades)) {
         throw refuse("the " + name + " has another schema: expected version " + std::to_string(schema.version) +
                      ", found " + std::to_string(version) +
                      (version > schema.version ? "; a newer program wrote it" : ""));
     }
-    return false;
+    return static_cast<std::int32_t>(version);
 }
 
 inline void Database::enter_wal_mode()

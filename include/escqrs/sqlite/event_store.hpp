@@ -54,6 +54,8 @@ public:
     AppendResult append(const StreamId& stream, ExpectedVersion expected, std::span<const NewEvent> events);
     void read_stream(const StreamId& stream, StreamVersion from, EventSink sink);
     GlobalPosition read_log(GlobalPosition after, std::size_t at_most, EventSink sink);
+    bool read_snapshot(const StreamId& stream, SnapshotSink sink);
+    void write_snapshot(const StreamId& stream, const Snapshot& snapshot);
     GlobalPosition head();
     std::optional<EventLocation> locate(EventId id);
     bool wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop);
@@ -127,6 +129,20 @@ inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_
         at_most -= page.size();
     }
     return GlobalPosition{position};
+}
+
+inline bool EventStore::read_snapshot(const StreamId& stream, SnapshotSink sink)
+{
+    const auto stored = readers_.with_one([&](auto& reader) { return reader.read_snapshot(stream); });
+    if (!stored) return false;
+    sink({stored->version, stored->schema_version, stored->content_type, stored->payload});
+    return true;
+}
+
+/// Without waiting for the disk: nothing but time is lost with a snapshot.
+inline void EventStore::write_snapshot(const StreamId& stream, const Snapshot& snapshot)
+{
+    commits_.commit_without_sync([&](Database&) { writer_.write_snapshot(stream, snapshot); });
 }
 
 inline GlobalPosition EventStore::head()

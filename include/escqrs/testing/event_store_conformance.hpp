@@ -7,6 +7,7 @@
 #include <escqrs/testing/detail/event_store_appending.hpp>
 #include <escqrs/testing/detail/event_store_concurrency.hpp>
 #include <escqrs/testing/detail/event_store_reading.hpp>
+#include <escqrs/testing/detail/event_store_snapshots.hpp>
 #include <escqrs/testing/detail/event_store_waiting.hpp>
 #include <escqrs/testing/detail/sample_events.hpp>
 
@@ -105,6 +106,7 @@ void event_store_conformance(Fixture& fixture)
     SECTION("expected versions") { detail::check_expected_versions(fixture); }
     SECTION("event ids") { detail::check_event_ids(fixture); }
     SECTION("reading") { detail::check_reading(fixture); }
+    SECTION("snapshots") { detail::check_snapshots(fixture); }
     SECTION("waiting") { detail::check_waiting(fixture); }
     SECTION("many threads, one store")
     {

@@ -66,6 +66,14 @@ private:
     bool is_last_ = false;
 };
 
+/// A snapshot, copied out of the database.
+struct SnapshotCopy {
+    StreamVersion version;
+    unsigned schema_version;
+    std::string content_type;
+    std::vector<std::byte> payload;
+};
+
 /// A connection that reads the log, with its prepared statements.
 /// @par Thread safety  one thread at a time
 class EventLogReader {
@@ -80,6 +88,8 @@ public:
 
     /// Reads up to `at_most` events behind `position`.
     void read_log(std::uint64_t position, std::size_t at_most, EventPage& page);
+
+    std::optional<SnapshotCopy> read_snapshot(const StreamId& stream);
 
     GlobalPosition head();
     std::optional<EventLocation> locate(const EventId& id);
@@ -98,6 +108,8 @@ private:
     Statement select_log_{database_,
                           "SELECT position, version, events.id, kind, recorded_at, metadata, payload, name FROM events "
                           "JOIN streams ON streams.id = events.stream WHERE position > ? ORDER BY position LIMIT ?"};
+    Statement select_snapshot_{database_, "SELECT version, schema_version, content_type, payload FROM snapshots "
+                                          "WHERE stream = (SELECT id FROM streams WHERE name = ?)"};
     Statement select_head_{database_, "SELECT max(position) FROM events"};
     Statement select_place_{database_, "SELECT name, version, position FROM events "
                                        "JOIN streams ON streams.id = events.stream WHERE events.id = ?"};
@@ -226,6 +238,17 @@ inline const EventPage::Kind* EventLogReader::find_kind(std::int64_t id)
             std::string{rows.text(0)}, static_cast<unsigned>(rows.integer(1)), std::string{rows.text(2)}});
     }
     return kind.get();
+}
+
+inline std::optional<SnapshotCopy> EventLogReader::read_snapshot(const StreamId& stream)
+{
+    auto rows = select_snapshot_.query(stream.text());
+    if (!rows.next()) return std::nullopt;
+    const Bytes payload = rows.blob(3);
+    return SnapshotCopy{StreamVersion{static_cast<std::uint64_t>(rows.integer(0))},
+                        static_cast<unsigned>(rows.integer(1)),
+                        std::string{rows.text(2)},
+                        {payload.begin(), payload.end()}};
 }
 
 inline GlobalPosition EventLogReader::head()

@@ -13,9 +13,20 @@ namespace escqrs::sqlite::detail {
 /// Positions are given out inside the write transaction, of which there is one at a time, so their order is the order of
 /// the commits: a reader never finds an event behind its back. What is stored stays as it is; that also keeps a position
 /// from being given out twice, for which AUTOINCREMENT would cost a row written with each event.
+inline constexpr const char* add_snapshots = R"(
+CREATE TABLE snapshots (
+    stream         INTEGER PRIMARY KEY,
+    version        INTEGER NOT NULL,
+    schema_version INTEGER NOT NULL,
+    content_type   TEXT NOT NULL,
+    payload        BLOB NOT NULL
+);
+)";
+inline constexpr const char* event_log_upgrades[] = {add_snapshots}; // NOLINT(modernize-avoid-c-arrays)
+
 inline constexpr Schema event_log_schema{"event store",
                                          0x45534356, // "ESCV"
-                                         1,
+                                         2,
                                          R"(
 CREATE TABLE streams (
     id   INTEGER PRIMARY KEY,
@@ -43,7 +54,8 @@ CREATE UNIQUE INDEX events_by_stream ON events (stream, version);
 CREATE UNIQUE INDEX events_by_id ON events (id);
 CREATE TRIGGER events_stay BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'events are never deleted'); END;
 CREATE TRIGGER events_stay_the_same BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'events are never changed'); END;
-)"};
+)",
+                                         event_log_upgrades};
 
 /// @throws StoreError if the path means memory, or a file without a name: its connections would not share that
 inline const std::string& file_path(const std::string& path)

@@ -28,6 +28,9 @@ public:
 
     AppendResult append(const StreamId& name, ExpectedVersion expected, std::span<const NewEvent> events);
 
+    /// Keeps a stream's snapshot in place of the one before; does nothing if there is no such stream.
+    void write_snapshot(const StreamId& name, const Snapshot& snapshot);
+
 private:
     struct Stream {
         std::int64_t id = 0; ///< 0: not stored yet
@@ -81,6 +84,9 @@ private:
     Statement select_event_{*database_, "SELECT stream, version, position, index_in_append FROM events WHERE id = ?"};
     Statement select_index_in_append_{*database_,
                                       "SELECT index_in_append FROM events WHERE stream = ? AND version = ?"};
+    Statement replace_snapshot_{*database_, "INSERT OR REPLACE INTO snapshots "
+                                            "(stream, version, schema_version, content_type, payload) "
+                                            "SELECT id, ?, ?, ?, ? FROM streams WHERE name = ?"};
 };
 
 inline AppendResult EventLogWriter::append(const StreamId& name, ExpectedVersion expected,
@@ -115,6 +121,12 @@ inline AppendResult EventLogWriter::append(const StreamId& name, ExpectedVersion
     streams_.insert_or_assign(name, stream);
     last_position_ = position;
     return {StreamVersion{stream.version}, GlobalPosition{position}};
+}
+
+inline void EventLogWriter::write_snapshot(const StreamId& name, const Snapshot& snapshot)
+{
+    replace_snapshot_.run(snapshot.version.value(), snapshot.schema_version, snapshot.content_type, snapshot.payload,
+                          name.text());
 }
 
 inline void EventLogWriter::forget_what_may_be_stale()
