@@ -146,6 +146,7 @@ TEST_CASE("a middleware may go on with other metadata")
     std::string actor;
     std::string seen_further_in;
     bus.handle<Note>([&](const Note&, const Metadata& metadata) { actor = metadata.actor; });
+    bus.handle<Add>([&](const Add&, const Metadata& metadata) { return static_cast<int>(metadata.actor.size()); });
     bus.use([](const CommandInfo& command, NextHandler next) {
         Metadata metadata = command.metadata;
         metadata.actor += " Lovelace";
@@ -160,6 +161,7 @@ TEST_CASE("a middleware may go on with other metadata")
     bus.send(Note{}, metadata);
     CHECK(actor == "Ada Lovelace");
     CHECK(seen_further_in == "Ada Lovelace");
+    CHECK(bus.send(Add{}, metadata) == 12);
     CHECK(metadata.actor == "Ada");
 }
 

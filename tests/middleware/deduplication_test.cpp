@@ -113,7 +113,15 @@ TEST_CASE("a repeat is recognised by another bus, as after a restart")
 TEST_CASE("commands without an id, or with one each, are commands of their own")
 {
     Bank bank;
-    bank.bus.send(OpenAccount{"Ada"});
+    bank.before_save = [&] { // the second one comes while the first is being handled
+        if (bank.handled > 1) return;
+        const SendOptions options{{}, bank.clock.now() + std::chrono::hours{1}};
+        auto second = std::async(std::launch::async, [&] { return bank.bus.send(OpenAccount{"Ada"}, {}, options); });
+        const auto is_over = [&] { return second.wait_for(std::chrono::milliseconds{1}) == std::future_status::ready; };
+        while (bank.clock.waiting() == 0 && !is_over()) {}
+        CHECK(bank.clock.waiting() == 0);
+        bank.clock.advance(std::chrono::hours{1}); // ends the wait that there should not be
+    };
     bank.bus.send(OpenAccount{"Ada"});
     bank.bus.send(OpenAccount{"Ada"}, with_id());
     bank.bus.send(OpenAccount{"Ada"}, with_id());
