@@ -121,8 +121,8 @@ public:
     /// @param checks  of readiness, beyond those of the role itself
     WebSide(const Settings& settings, Queue& queue, http::Metrics& metrics, std::vector<http::ReadinessCheck> checks)
         : store_{std::make_shared<web::MeasuredEventStore>(open_event_store(settings), metrics)},
-          attendees_{store_, one_attempt},
-          queries_{settings.read_model.rest}, dead_letters_{queue}, relay_{settings, store_, queue}
+          attendees_{store_, one_attempt}, queries_{settings.read_model.rest}, dead_letters_{queue},
+          relay_{settings, store_, queue}
     {
         handle_attendee_commands(bus_, attendees_);
         web::use_command_middleware(bus_, attendees_, metrics);

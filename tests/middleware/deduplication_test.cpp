@@ -164,8 +164,8 @@ TEST_CASE("a duplicate waits for the command under way, and gets its result")
     is_in_handler.wait();
 
     std::stop_source stop;
-    auto stopped = std::async(std::launch::async,
-                              [&] { return bank.bus.send(OpenAccount{"Ada"}, metadata, {stop.get_token()}); });
+    auto stopped =
+        std::async(std::launch::async, [&] { return bank.bus.send(OpenAccount{"Ada"}, metadata, {stop.get_token()}); });
     auto late = std::async(std::launch::async, [&] {
         return bank.bus.send(OpenAccount{"Ada"}, metadata, {{}, bank.clock.now() + Duration{5}});
     });

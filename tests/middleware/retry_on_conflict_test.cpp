@@ -93,8 +93,9 @@ TEST_CASE("nobody waits for a further try beyond the deadline")
 TEST_CASE("a further try that ends before the deadline is made")
 {
     Fixture fixture;
-    auto sent =
-        std::async(std::launch::async, [&] { return fixture.bus.send(Change{1}, {}, {{}, fixture.start + 6us}); });
+    auto sent = std::async(std::launch::async, [&] {
+        return fixture.bus.send(Change{1}, {}, {{}, fixture.start + 6us});
+    });
     fixture.clock.await_waiting(1);
     fixture.clock.advance(5us);
     CHECK(sent.get() == 2);

@@ -24,7 +24,9 @@ namespace escqrs {
 /// Knows what a command has stored, if anything. A `Repository` does, for all aggregates in its store.
 template <class Commits>
 concept CommitFinder = requires(const Commits& commits, const CommandId& command) {
-    { commits.find_commit(command) } -> std::convertible_to<std::optional<CommitResult>>;
+    {
+        commits.find_commit(command)
+    } -> std::convertible_to<std::optional<CommitResult>>;
 };
 
 namespace detail {
@@ -77,7 +79,8 @@ inline bool CommandsUnderWay::Place::take(const CommandInfo& command, Clock& clo
     while (threads.contains(key)) {
         constexpr Duration longest = std::chrono::hours{1}; // no wait at all, if the deadline is over
         const Duration at_most = std::clamp(command.deadline - clock.now(), Duration{}, longest);
-        if (clock.wait_for(lock, commands_.ended_, at_most, command.stop, [&] { return !threads.contains(key); })) break;
+        if (clock.wait_for(lock, commands_.ended_, at_most, command.stop, [&] { return !threads.contains(key); }))
+            break;
         if (command.stop.stop_requested()) throw CommandCancelled{std::string{command.name}};
         if (clock.now() >= command.deadline) throw CommandDeadlineExceeded{std::string{command.name}};
     }
