@@ -1,10 +1,13 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include <escqrs/command_bus.hpp>
 #include <escqrs/testing/catch2.hpp>
+#include <escqrs/testing/manual_clock.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -130,9 +133,128 @@ TEST_CASE("a middleware may run the handler again, and must not end in silence")
     SECTION("silence")
     {
         bus.use([](const CommandInfo&, FunctionRef<void()>) {});
+        bus.handle<Note>([](const Note&) {});
         CHECK_THROWS_AS(bus.send(Add{}), Error);
+        CHECK_THROWS_AS(bus.send(Note{}), Error);
         CHECK(calls == 0);
     }
+}
+
+TEST_CASE("a middleware may go on with other metadata")
+{
+    CommandBus bus;
+    std::string actor;
+    std::string seen_further_in;
+    bus.handle<Note>([&](const Note&, const Metadata& metadata) { actor = metadata.actor; });
+    bus.handle<Add>([&](const Add&, const Metadata& metadata) { return static_cast<int>(metadata.actor.size()); });
+    bus.use([](const CommandInfo& command, NextHandler next) {
+        Metadata metadata = command.metadata;
+        metadata.actor += " Lovelace";
+        next(metadata);
+    });
+    bus.use([&](const CommandInfo& command, NextHandler next) {
+        seen_further_in = command.metadata.actor;
+        next();
+    });
+    Metadata metadata;
+    metadata.actor = "Ada";
+    bus.send(Note{}, metadata);
+    CHECK(actor == "Ada Lovelace");
+    CHECK(seen_further_in == "Ada Lovelace");
+    CHECK(bus.send(Add{}, metadata) == 12);
+    CHECK(metadata.actor == "Ada");
+}
+
+TEST_CASE("a middleware may read the result, replace it, and give one without the handler")
+{
+    CommandBus bus;
+    int calls = 0;
+    bus.handle<Add>([&](const Add& add) {
+        ++calls;
+        return add.left + add.right;
+    });
+    bus.use([](const CommandInfo& command, NextHandler next) {
+        if (command.as<Add>()->left == 0) {
+            *command.result<int>() = 77;
+        } else {
+            next();
+            **command.result<int>() *= 10;
+        }
+    });
+    CHECK(bus.send(Add{2, 3}) == 50);
+    CHECK(bus.send(Add{0, 3}) == 77);
+    CHECK(calls == 1);
+}
+
+TEST_CASE("a handler that asks for it is told until when it may work")
+{
+    CommandBus bus;
+    std::stop_source stop;
+    std::string actor;
+    Timestamp deadline{};
+    bool can_be_stopped = false;
+    bus.handle<Note>([&](const Note&, const CommandContext& context) {
+        actor = context.metadata.actor;
+        deadline = context.deadline;
+        stop.request_stop();
+        can_be_stopped = context.stop.stop_requested();
+    });
+    const auto later = Timestamp::max() - std::chrono::hours{1};
+    Metadata metadata;
+    metadata.actor = "ada";
+    SECTION("no middleware") {}
+    SECTION("through a middleware")
+    {
+        bus.use([&](const CommandInfo& command, NextHandler next) {
+            CHECK(command.deadline == later);
+            CHECK(command.stop.stop_possible());
+            next(command.metadata);
+        });
+    }
+    bus.send(Note{}, metadata, {stop.get_token(), later});
+    CHECK(actor == "ada");
+    CHECK(deadline == later);
+    CHECK(can_be_stopped);
+}
+
+TEST_CASE("a handler is not begun after the deadline, nor after a stop")
+{
+    testing::ManualClock clock;
+    CommandBus bus{clock};
+    int calls = 0;
+    bus.handle<Add>([&](const Add&) { return ++calls; });
+    const auto deadline = clock.now() + Duration{2};
+    SECTION("no middleware") {}
+    SECTION("through a middleware")
+    {
+        bus.use([](const CommandInfo&, NextHandler next) { next(); });
+    }
+    clock.advance(Duration{1});
+    CHECK(bus.send(Add{}, {}, {{}, deadline}) == 1);
+    clock.advance(Duration{1});
+    CHECK_THROWS_AS(bus.send(Add{}, {}, {{}, deadline}), CommandDeadlineExceeded);
+    CHECK_THROWS_WITH(bus.send(Add{}, {}, {{}, deadline}), Catch::Contains("Add"));
+
+    std::stop_source stop;
+    CHECK(bus.send(Add{}, {}, {stop.get_token()}) == 2);
+    stop.request_stop();
+    CHECK_THROWS_AS(bus.send(Add{}, {}, {stop.get_token()}), CommandCancelled);
+    CHECK_THROWS_WITH(bus.send(Add{}, {}, {stop.get_token()}), Catch::Contains("Add"));
+    CHECK(calls == 2);
+}
+
+TEST_CASE("time that passes in a middleware counts")
+{
+    testing::ManualClock clock;
+    CommandBus bus{clock};
+    int calls = 0;
+    bus.handle<Add>([&](const Add&) { return ++calls; });
+    bus.use([&](const CommandInfo&, NextHandler next) {
+        clock.advance(Duration{5});
+        next();
+    });
+    CHECK_THROWS_AS(bus.send(Add{}, {}, {{}, clock.now() + Duration{5}}), CommandDeadlineExceeded);
+    CHECK(calls == 0);
 }
 
 TEST_CASE("a handler may own what cannot be copied")

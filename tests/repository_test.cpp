@@ -207,6 +207,25 @@ TEST_CASE("a command with an id has its effect once")
     CHECK(accounts.get(account.id()).balance() == 111);
 }
 
+TEST_CASE("a command that has been carried out elsewhere since it was looked for is not refused for its own effect")
+{
+    Store store;
+    const Accounts here{store};
+    const Accounts elsewhere{store};
+    Metadata metadata;
+    metadata.command_id = CommandId{random_uuid()};
+    auto account = Account::open(new_id(), "Ada");
+    here.save(account);
+    CommitResult first{StreamId{"a", "1"}, {}, {}};
+    const auto decide = [&](Account&) {
+        first = elsewhere.execute(
+            account.id(), [](Account& seen) { seen.deposit(5); }, metadata);
+        throw std::logic_error{"only once"};
+    };
+    CHECK(here.execute(account.id(), decide, metadata) == first);
+    CHECK_THROWS_AS(here.execute(account.id(), decide), std::logic_error);
+}
+
 TEST_CASE("metadata travels with every event of a commit")
 {
     Store store;

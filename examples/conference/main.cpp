@@ -8,7 +8,7 @@
 #include "http/metrics.hpp"
 #include "queue.hpp"
 #include "read_model/attendee_queries.hpp"
-#include "web/command_metrics.hpp"
+#include "web/command_middleware.hpp"
 #include "web/dead_letters.hpp"
 #include "web/measured_event_store.hpp"
 #include "web/web_role.hpp"
@@ -120,11 +120,12 @@ class WebSide {
 public:
     /// @param checks  of readiness, beyond those of the role itself
     WebSide(const Settings& settings, Queue& queue, http::Metrics& metrics, std::vector<http::ReadinessCheck> checks)
-        : store_{std::make_shared<web::MeasuredEventStore>(open_event_store(settings), metrics)}, attendees_{store_},
-          queries_{settings.read_model.rest}, dead_letters_{queue}, relay_{settings, store_, queue}
+        : store_{std::make_shared<web::MeasuredEventStore>(open_event_store(settings), metrics)},
+          attendees_{store_, one_attempt}, queries_{settings.read_model.rest}, dead_letters_{queue},
+          relay_{settings, store_, queue}
     {
         handle_attendee_commands(bus_, attendees_);
-        bus_.use(web::measure_commands(metrics));
+        web::use_command_middleware(bus_, attendees_, metrics);
         add_lag_gauges(metrics);
         checks.push_back(answers("event store", [this] { return store_.head(); }));
         checks.push_back(answers("read model", [this] { return queries_.revision(); }));

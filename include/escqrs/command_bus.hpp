@@ -1,15 +1,12 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/commit_result.hpp>
-#include <escqrs/detail/function_ref.hpp>
-#include <escqrs/detail/type_index.hpp>
+#include <escqrs/clock.hpp>
+#include <escqrs/command_info.hpp>
 #include <escqrs/error.hpp>
-#include <escqrs/metadata.hpp>
 
 #include <concepts>
 #include <cstddef>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,24 +16,6 @@
 #include <vector>
 
 namespace escqrs {
-
-namespace detail {
-
-template <class Command>
-struct ResultOf {
-    using Type = CommitResult;
-};
-template <class Command>
-    requires requires { typename Command::Result; }
-struct ResultOf<Command> {
-    using Type = typename Command::Result;
-};
-
-} // namespace detail
-
-/// What a command's handler returns: `Command::Result` if the command says so, else `CommitResult`.
-template <class Command>
-using CommandResult = typename detail::ResultOf<Command>::Type;
 
 /// A command's handler, paired with the command: `on<RegisterAttendee>(handler)`.
 template <class Command, class Handler>
@@ -50,22 +29,18 @@ CommandHandler<Command, std::decay_t<Handler>> on(Handler&& handler)
     return {std::forward<Handler>(handler)};
 }
 
-/// What a middleware sees of the command passing through it.
-struct CommandInfo {
-    std::string_view name;
-    const Metadata& metadata;
-};
-
-/// Runs around every handler: `[](const CommandInfo&, FunctionRef<void()> next) { ...; next(); ... }`. Not calling
-/// `next` must end in an exception; calling it again runs the rest again.
-using CommandMiddleware = std::function<void(const CommandInfo&, FunctionRef<void()> next)>;
-
 /// Brings each command to its one handler.
 ///
-/// A handler is called as `handler(const Command&, const Metadata&)` or `handler(const Command&)`.
+/// A handler is called as `handler(const Command&, const Metadata&)`, `handler(const Command&, const CommandContext&)` or
+/// `handler(const Command&)`.
 /// @par Thread safety  register first; `send` may then be called from any thread, as the handlers allow
 class CommandBus {
 public:
+    CommandBus() = default;
+
+    /// @param clock  of the deadlines; must outlive the bus
+    explicit CommandBus(Clock& clock) noexcept : clock_{&clock} {}
+
     /// Registers handlers. Two for one command in one call do not compile.
     /// @throws DuplicateHandler if a command has its handler already; those before it stay registered
     template <class... Commands, class... Handlers>
@@ -86,8 +61,12 @@ public:
     template <class Command>
     CommandResult<Command> send(const Command& command, const Metadata& metadata = no_metadata) const;
 
+    /// The same, if the handler can still be begun when its turn has come.
+    /// @throws CommandCancelled, CommandDeadlineExceeded if not
+    template <class Command>
+    CommandResult<Command> send(const Command& command, const Metadata& metadata, const SendOptions& options) const;
+
 private:
-    struct Family;
     using AnyFunction = void (*)();
 
     struct Entry {
@@ -96,20 +75,33 @@ private:
     };
 
     template <class Command>
-    using Call = CommandResult<Command> (*)(void* handler, const Command&, const Metadata&);
+    using Call = CommandResult<Command> (*)(void* handler, const Command&, const Metadata&, const SendOptions&);
 
     template <class Command, class Handler>
     void add(Handler handler);
 
     template <class Command>
-    CommandResult<Command> send_through(Call<Command> call, void* handler, const Command&, const Metadata&) const;
+    const Entry& entry_of() const;
 
-    void run_middleware(std::size_t index, const CommandInfo& command, FunctionRef<void()> innermost) const
+    template <class Command>
+    CommandResult<Command> send_through(const Entry& entry, const Command&, const Metadata&, const SendOptions&) const;
+
+    void run_middleware(std::size_t index, const CommandInfo& command,
+                        FunctionRef<void(const CommandInfo&)> innermost) const
     {
-        if (index == middlewares_.size()) return innermost();
-        middlewares_[index](command, [&] { run_middleware(index + 1, command, innermost); });
+        if (index == middlewares_.size()) return innermost(command);
+        const auto rest = [&](const CommandInfo& onwards) { run_middleware(index + 1, onwards, innermost); };
+        middlewares_[index](command, NextHandler{command, rest});
     }
 
+    void check_may_begin(std::string_view name, const SendOptions& options) const
+    {
+        if (options.stop.stop_requested()) throw CommandCancelled{std::string{name}};
+        if (options.deadline != Timestamp::max() && clock_->now() >= options.deadline)
+            throw CommandDeadlineExceeded{std::string{name}};
+    }
+
+    Clock* clock_ = &system_clock();
     std::vector<Entry> entries_; ///< by type index
     std::vector<CommandMiddleware> middlewares_;
 };
@@ -134,18 +126,24 @@ void CommandBus::add(Handler handler)
 {
     using Result = CommandResult<Command>;
     constexpr bool with_metadata = std::is_invocable_r_v<Result, Handler&, const Command&, const Metadata&>;
+    constexpr bool with_context = std::is_invocable_r_v<Result, Handler&, const Command&, const CommandContext&>;
     constexpr bool without = std::is_invocable_r_v<Result, Handler&, const Command&>;
-    static_assert(
-        with_metadata || without,
-        "escqrs: a command handler is called with (const Command&, const Metadata&) or (const Command&) and returns "
-        "Command::Result, or escqrs::CommitResult if the command names no Result");
-    if constexpr (with_metadata || without) {
-        const std::size_t index = detail::type_index<Family, Command>();
+    static_assert(with_metadata || with_context || without,
+                  "escqrs: a command handler is called with (const Command&, const Metadata&), (const Command&, const "
+                  "CommandContext&) or (const Command&) and returns Command::Result, or escqrs::CommitResult if the "
+                  "command names "
+                  "no Result");
+    if constexpr (with_metadata || with_context || without) {
+        const std::size_t index = detail::type_index<detail::CommandFamily, Command>();
         if (index >= entries_.size()) entries_.resize(index + 1);
         if (entries_[index].call != nullptr) throw DuplicateHandler{std::string{detail::type_name<Command>()}};
-        const Call<Command> call = [](void* object, const Command& command, const Metadata& metadata) -> Result {
-            if constexpr (with_metadata) return (*static_cast<Handler*>(object))(command, metadata);
-            else return (*static_cast<Handler*>(object))(command);
+        const Call<Command> call = [](void* object, const Command& command, const Metadata& metadata,
+                                      [[maybe_unused]] const SendOptions& options) -> Result {
+            Handler& function = *static_cast<Handler*>(object);
+            if constexpr (with_metadata) return function(command, metadata);
+            else if constexpr (with_context)
+                return function(command, CommandContext{metadata, options.stop, options.deadline});
+            else return function(command);
         };
         entries_[index] = {std::make_shared<Handler>(std::move(handler)),
                            reinterpret_cast<AnyFunction>(call)}; // NOLINT: cast back to Call<Command> by send
@@ -153,32 +151,55 @@ void CommandBus::add(Handler handler)
 }
 
 template <class Command>
-CommandResult<Command> CommandBus::send(const Command& command, const Metadata& metadata) const
+const CommandBus::Entry& CommandBus::entry_of() const
 {
-    const std::size_t index = detail::type_index<Family, Command>();
+    const std::size_t index = detail::type_index<detail::CommandFamily, Command>();
     if (index >= entries_.size() || entries_[index].call == nullptr) {
         throw HandlerNotFound{std::string{detail::type_name<Command>()}};
     }
-    const Entry& entry = entries_[index];
-    const auto call = reinterpret_cast<Call<Command>>(entry.call); // NOLINT: stored by add<Command>
-    if (middlewares_.empty()) return call(entry.handler.get(), command, metadata);
-    return send_through<Command>(call, entry.handler.get(), command, metadata);
+    return entries_[index];
 }
 
 template <class Command>
-CommandResult<Command> CommandBus::send_through(Call<Command> call, void* handler, const Command& command,
-                                                const Metadata& metadata) const
+CommandResult<Command> CommandBus::send(const Command& command, const Metadata& metadata) const
 {
-    const CommandInfo info{detail::type_name<Command>(), metadata};
-    if constexpr (std::is_void_v<CommandResult<Command>>) {
-        run_middleware(0, info, [&] { call(handler, command, metadata); });
-    } else {
-        std::optional<CommandResult<Command>> result;
-        run_middleware(0, info, [&] { result.emplace(call(handler, command, metadata)); });
-        if (!result)
-            throw Error{"a middleware ended command " + std::string{info.name} + " without a result or an exception"};
-        return *std::move(result);
-    }
+    const Entry& entry = entry_of<Command>();
+    if (!middlewares_.empty()) return send_through(entry, command, metadata, no_send_options);
+    const auto call = reinterpret_cast<Call<Command>>(entry.call); // NOLINT: stored by add<Command>
+    return call(entry.handler.get(), command, metadata, no_send_options);
+}
+
+template <class Command>
+CommandResult<Command> CommandBus::send(const Command& command, const Metadata& metadata,
+                                        const SendOptions& options) const
+{
+    const Entry& entry = entry_of<Command>();
+    if (!middlewares_.empty()) return send_through(entry, command, metadata, options);
+    check_may_begin(detail::type_name<Command>(), options);
+    const auto call = reinterpret_cast<Call<Command>>(entry.call); // NOLINT: stored by add<Command>
+    return call(entry.handler.get(), command, metadata, options);
+}
+
+template <class Command>
+CommandResult<Command> CommandBus::send_through(const Entry& entry, const Command& command, const Metadata& metadata,
+                                                const SendOptions& options) const
+{
+    using Result = CommandResult<Command>;
+    const auto call = reinterpret_cast<Call<Command>>(entry.call); // NOLINT: stored by add<Command>
+    std::optional<detail::ResultValue<Result>> result;
+    const CommandInfo info{command, metadata, options, &result};
+    run_middleware(0, info, [&](const CommandInfo& arrived) {
+        check_may_begin(arrived.name, options);
+        if constexpr (std::is_void_v<Result>) {
+            call(entry.handler.get(), command, arrived.metadata, options);
+            result.emplace();
+        } else {
+            result.emplace(call(entry.handler.get(), command, arrived.metadata, options));
+        }
+    });
+    if (!result)
+        throw Error{"a middleware ended command " + std::string{info.name} + " without a result or an exception"};
+    if constexpr (!std::is_void_v<Result>) return *std::move(result);
 }
 
 } // namespace escqrs

@@ -117,6 +117,45 @@ public:
     }
 };
 
+/// A command was not begun, for its deadline had passed.
+class CommandDeadlineExceeded : public Error {
+public:
+    explicit CommandDeadlineExceeded(const std::string& command)
+        : Error{"command " + command + " was not begun: its deadline had passed"}
+    {
+    }
+};
+
+/// A command was not begun, for its sender had requested a stop.
+class CommandCancelled : public Error {
+public:
+    explicit CommandCancelled(const std::string& command)
+        : Error{"command " + command + " was not begun: a stop was requested"}
+    {
+    }
+};
+
+/// A command does not say what it has to, so it was not begun. Holds every problem, in words.
+class InvalidCommand : public Error {
+public:
+    InvalidCommand(const std::string& command, std::vector<std::string> problems)
+        : Error{"command " + command + " is not valid: " + join(problems)}, problems_{std::move(problems)}
+    {
+    }
+
+    const std::vector<std::string>& problems() const noexcept { return problems_; }
+
+private:
+    static std::string join(const std::vector<std::string>& problems)
+    {
+        std::string text;
+        for (const auto& problem : problems) text.append(text.empty() ? "" : "; ").append(problem);
+        return text;
+    }
+
+    std::vector<std::string> problems_;
+};
+
 /// Some subscribers of an event failed; the others received it. Holds every failure, in order of subscription.
 class EventDispatchError : public Error {
 public:

@@ -48,7 +48,10 @@ struct EncodedEvent;
 
 struct CommitResult;
 class CommandBus;
-struct CommandInfo;
+class CommandInfo;
+struct CommandContext;
+struct SendOptions;
+class NextHandler;
 class EventBus;
 struct PublishedEvent;
 
@@ -66,6 +69,9 @@ class UnknownEventType;
 class HydrationError;
 class HandlerNotFound;
 class DuplicateHandler;
+class CommandDeadlineExceeded;
+class CommandCancelled;
+class InvalidCommand;
 class EventDispatchError;
 class StoreError;
 class TransportError;

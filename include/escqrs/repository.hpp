@@ -8,6 +8,7 @@
 #include <escqrs/event_store.hpp>
 #include <escqrs/id_generator.hpp>
 #include <escqrs/metadata.hpp>
+#include <escqrs/retry_policy.hpp>
 #include <escqrs/snapshot.hpp>
 
 #include <algorithm>
@@ -19,13 +20,6 @@
 #include <vector>
 
 namespace escqrs {
-
-/// How `Repository::execute` goes on after a conflict: at once, then after `delay`, doubled each time.
-struct RetryPolicy {
-    unsigned attempts = 10;
-    Duration delay = std::chrono::milliseconds{1};
-    Duration max_delay = std::chrono::milliseconds{50};
-};
 
 struct RepositoryOptions {
     RetryPolicy retry;
@@ -279,7 +273,13 @@ CommitResult Repository<Aggregate, Store, EventCodec>::execute(const Id& id, Dec
         if (auto before = find_commit(metadata.command_id)) return *std::move(before);
         auto aggregate = load(stream, id);
         if (!aggregate) throw AggregateNotFound{std::move(stream)};
-        decide(*aggregate);
+        try {
+            decide(*aggregate);
+        } catch (...) {
+            // The same command may have been carried out elsewhere in the meantime, and forbid itself by that.
+            if (auto meanwhile = find_commit(metadata.command_id)) return *std::move(meanwhile);
+            throw;
+        }
         try {
             return store(stream, *aggregate, metadata);
         } catch (const ConcurrencyError&) {

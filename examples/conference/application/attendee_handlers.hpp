@@ -18,6 +18,9 @@ public:
 
 using AttendeeRepository = escqrs::Repository<Attendee>;
 
+/// For a repository whose conflicts are met again by the command bus, which knows the command's deadline.
+inline const escqrs::RepositoryOptions one_attempt{{1}};
+
 /// The one handler of each attendee command.
 /// @param attendees         must outlive the bus
 /// @param confirmation_ids  must draw ids that nobody can guess

@@ -29,6 +29,7 @@ struct AttendeeApiParts {
     std::string organiser_token;
     std::chrono::milliseconds max_wait{5000}; ///< for the read model to reach a position
     std::function<void(std::string_view)> log;
+    std::chrono::milliseconds max_command_wait{5000}; ///< for conflicts to end, and for a repeat's first try
 };
 
 /// The conference's JSON API: commands to the bus, questions to the read model, history from the store.

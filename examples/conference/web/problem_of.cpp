@@ -28,6 +28,9 @@ http::Problem problem_of(const std::exception& error)
         return {422, "idempotency-key-reused", "This Idempotency-Key was used for another request.", {}, {}};
     }
     if (dynamic_cast<const http::BadTarget*>(&error) != nullptr) return {400, {}, error.what(), {}, {}};
+    if (dynamic_cast<const escqrs::CommandDeadlineExceeded*>(&error) != nullptr) {
+        return {503, {}, "We are busy just now.", {}, {{"Retry-After", "1"}}};
+    }
     const bool passing = dynamic_cast<const escqrs::StoreError*>(&error) != nullptr ||
                          dynamic_cast<const escqrs::TransportError*>(&error) != nullptr;
     if (passing) return {503, {}, "The conference's storage is not available just now.", {}, {{"Retry-After", "1"}}};

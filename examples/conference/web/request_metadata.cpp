@@ -3,6 +3,8 @@
 
 #include "../http/problem.hpp"
 
+#include <escqrs/trace_context.hpp>
+
 #include <algorithm>
 
 namespace conference::web {
@@ -13,15 +15,6 @@ const escqrs::Uuid command_namespace = escqrs::parse_uuid("8f0c9b52-0c3e-4c43-9c
 const escqrs::Uuid digest_namespace = escqrs::parse_uuid("b7a1d6de-5d0f-4b7b-8a55-0d4a3f1c9e21");
 
 constexpr std::string_view digest_header = "request-digest";
-
-/// W3C Trace Context, section 3.2: version-traceid-parentid-flags in lower-case hexadecimal.
-bool is_traceparent(std::string_view text)
-{
-    if (text.size() != 55 || text[2] != '-' || text[35] != '-' || text[52] != '-' || text.starts_with("ff"))
-        return false;
-    return std::ranges::all_of(text,
-                               [](char c) { return c == '-' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
-}
 
 } // namespace
 
@@ -34,8 +27,8 @@ RequestMetadata::RequestMetadata(const http::Request& request)
     } catch (const escqrs::InvalidIdentifier&) {
         metadata.correlation_id = escqrs::CorrelationId{escqrs::random_uuid()};
     }
-    if (const auto traceparent = request.header("traceparent"); is_traceparent(traceparent))
-        metadata.traceparent = traceparent;
+    if (const auto trace = escqrs::TraceContext::parse(request.header("traceparent")))
+        metadata.traceparent = trace->traceparent();
 
     const bool has_key = std::ranges::any_of(request.headers, [](const auto& entry) {
         constexpr std::string_view name = "idempotency-key";

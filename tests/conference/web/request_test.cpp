@@ -101,6 +101,8 @@ TEST_CASE("correlation and trace are taken over when they are well-formed")
     CHECK(about.metadata.traceparent == "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
     request.headers.back().second = "00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     CHECK(RequestMetadata{request}.metadata.traceparent.empty());
+    request.headers.back().second = "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01";
+    CHECK(RequestMetadata{request}.metadata.traceparent.empty());
 }
 
 TEST_CASE("a problem tells the client what concerns it, and nothing of our insides")
@@ -112,5 +114,6 @@ TEST_CASE("a problem tells the client what concerns it, and nothing of our insid
     CHECK(problem_of(std::runtime_error{"secret"}).status == 500);
     CHECK(to_response(problem_of(std::runtime_error{"secret"})).body.find("secret") == std::string::npos);
     CHECK(problem_of(escqrs::StoreError{"/var/secret"}).status == 503);
+    CHECK(problem_of(escqrs::CommandDeadlineExceeded{"ChangeEmail"}).status == 503);
     CHECK(to_response(problem_of(escqrs::StoreError{"/var/secret"})).body.find("secret") == std::string::npos);
 }

@@ -4,7 +4,7 @@
 #include "../http/client.hpp"
 #include "application/attendee_handlers.hpp"
 #include "support/temporary_folder.hpp"
-#include "web/command_metrics.hpp"
+#include "web/command_middleware.hpp"
 #include "worker/worker_role.hpp"
 
 #include <escqrs/cloud_events.hpp>
@@ -66,7 +66,7 @@ public:
     explicit Installation(http::HttpServerOptions server = {})
     {
         handle_attendee_commands(bus_, attendees_);
-        bus_.use(web::measure_commands(metrics_));
+        web::use_command_middleware(bus_, attendees_, metrics_);
         web::WebRoleOptions options;
         options.server = std::move(server);
         options.server.port = 0;
@@ -99,7 +99,7 @@ private:
     std::string path_ = folder_.file("read-model.db");
     http::Metrics metrics_;
     escqrs::AnyEventStore store_{failing_store};
-    AttendeeRepository attendees_{store_};
+    AttendeeRepository attendees_{store_, one_attempt};
     escqrs::CommandBus bus_;
     AttendeeQueries queries_{path_};
     web::DeadLettersOf<escqrs::in_memory::MessageQueue> dead_letters_{queue};

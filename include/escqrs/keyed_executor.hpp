@@ -1,0 +1,133 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <type_traits>
+#include <unordered_map>
+#include <utility>
+
+namespace escqrs {
+
+/// Runs tasks that have the same key one after the other, in the order in which they were given, and those with different
+/// keys side by side.
+///
+/// It has no threads of its own: `Executor` is called as `executor(std::function<void()>)`, from any thread, and runs what
+/// it is given, at once or later, on whatever thread it likes. No thread waits for a turn: a task that follows another is
+/// kept here and given to the executor when that one has ended. Each key's queue goes away with its last task.
+///
+/// If the executor throws or destroys a task without running it, that task and those queued behind it are destroyed too.
+/// @par Thread safety  any thread; the queues outlive this object until the executor is done with them
+template <class Executor>
+class KeyedExecutor {
+    static_assert(std::is_invocable_v<Executor&, std::function<void()>>,
+                  "escqrs: an executor is called with (std::function<void()>) and runs it, at once or later");
+
+public:
+    using Task = std::function<void()>;
+
+    explicit KeyedExecutor(Executor executor) : state_{std::make_shared<State>(std::move(executor))} {}
+
+    /// Runs `task`, which must not throw, in its turn.
+    /// @throws what the executor throws
+    void run(std::string key, Task task);
+
+    /// Runs a task that has no key.
+    void run(Task task) { state_->executor(std::move(task)); }
+
+    /// How many keys have tasks that are running or waiting.
+    std::size_t busy_keys() const
+    {
+        const std::scoped_lock lock{state_->mutex};
+        return state_->queues.size();
+    }
+
+private:
+    class Turn;
+
+    using Queues = std::unordered_map<std::string, std::deque<Task>>;
+
+    struct State {
+        explicit State(Executor given) : executor{std::move(given)} {}
+
+        Executor executor;
+        mutable std::mutex mutex;
+        Queues queues; ///< of the keys that have a turn under way
+    };
+
+    static void give_turn(std::shared_ptr<State> state, std::string key)
+    {
+        Executor& executor = state->executor;
+        executor(Task{[turn = std::make_shared<Turn>(std::move(state), std::move(key))] { turn->take(); }});
+    }
+
+    std::shared_ptr<State> state_;
+};
+
+/// The right of a key's first task to run. Destroyed without having been taken, it takes all that wait behind it along.
+template <class Executor>
+class KeyedExecutor<Executor>::Turn {
+public:
+    Turn(std::shared_ptr<State> state, std::string key) : state_{std::move(state)}, key_{std::move(key)} {}
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+
+    ~Turn()
+    {
+        if (!state_) return;
+        std::deque<Task> dropped; // destroyed without the lock: their owners may do anything
+        const std::scoped_lock lock{state_->mutex};
+        const auto queue = state_->queues.find(key_);
+        dropped.swap(queue->second);
+        state_->queues.erase(queue);
+    }
+
+    void take()
+    {
+        const std::shared_ptr<State> state = std::move(state_);
+        if (!state) return;
+        Task task;
+        {
+            const std::scoped_lock lock{state->mutex};
+            auto& waiting = state->queues.find(key_)->second;
+            task = std::move(waiting.front());
+            waiting.pop_front();
+        }
+        task();
+        task = nullptr;
+        {
+            const std::scoped_lock lock{state->mutex};
+            const auto queue = state->queues.find(key_);
+            if (queue->second.empty()) {
+                state->queues.erase(queue);
+                return;
+            }
+        }
+        try {
+            give_turn(state, std::move(key_));
+        } catch (...) { // NOLINT(bugprone-empty-catch): the tasks are destroyed, and so their owners are told
+        }
+    }
+
+private:
+    std::shared_ptr<State> state_;
+    std::string key_;
+};
+
+template <class Executor>
+void KeyedExecutor<Executor>::run(std::string key, Task task)
+{
+    {
+        const std::scoped_lock lock{state_->mutex};
+        const auto [queue, is_first] = state_->queues.try_emplace(key);
+        queue->second.push_back(std::move(task));
+        if (!is_first) return;
+    }
+    give_turn(state_, std::move(key));
+}
+
+} // namespace escqrs

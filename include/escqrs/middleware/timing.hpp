@@ -1,0 +1,40 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/clock.hpp>
+#include <escqrs/command_info.hpp>
+
+#include <algorithm>
+#include <exception>
+#include <functional>
+#include <utility>
+
+namespace escqrs {
+
+/// How long a command took, and what became of it.
+struct CommandTiming {
+    const CommandInfo& command;
+    Duration duration;
+    std::exception_ptr error; ///< what it ended with; null if it was handled
+};
+
+/// A middleware that tells `record` of every command that has ended: the time spent in it and in all that is further in.
+/// @param record  must not throw; called from any thread
+/// @param clock   must outlive the bus
+inline CommandMiddleware timing(std::function<void(const CommandTiming&)> record, Clock& clock = system_clock())
+{
+    return [record = std::move(record), &clock](const CommandInfo& command, NextHandler next) {
+        const Timestamp start = clock.now();
+        // The machine's clock may be set back meanwhile.
+        const auto elapsed = [&] { return std::max(clock.now() - start, Duration{}); };
+        try {
+            next();
+        } catch (...) {
+            record({command, elapsed(), std::current_exception()});
+            throw;
+        }
+        record({command, elapsed(), nullptr});
+    };
+}
+
+} // namespace escqrs
