@@ -57,17 +57,49 @@ using EventSignal = boost::signals2::signal<Delivered(const PublishedEvent&), Co
 
 } // namespace detail
 
-/// Brings each event to any number of subscribers, in the publisher's thread, in order of subscription.
+/// Place of a subscriber among the others: lower groups come first. Whoever names none is in group 0.
+struct SubscriberGroup {
+    explicit constexpr SubscriberGroup(int number) noexcept : value{number} {}
+
+    int value;
+};
+
+/// Brings each event to any number of subscribers, in the publisher's thread, one after the other.
 ///
-/// Subscribers of one event type and those of every type are two groups; the typed ones come first. A subscriber that
-/// throws does not keep the others from the event; all failures reach the publisher as one `EventDispatchError`.
-/// A subscriber may publish, subscribe and disconnect from inside a call; who is subscribed while a publish runs does not
-/// get that event.
-/// @par Thread safety  every operation may be called from any thread; subscribers are called in the publisher's
+/// They come by group, and within a group in order of subscription; subscribers of every type stand in one row with those of
+/// the event's own. A subscriber that throws does not keep the others from the event; all failures reach the publisher as one
+/// `EventDispatchError`.
+///
+/// A subscriber may publish (also the same type of event), subscribe and disconnect from inside a call. A nested publish is
+/// over before the outer one goes on. Whoever subscribes while an event is under way does not get that event; whoever is
+/// disconnected before its turn has come does not either.
+/// @par Thread safety  every operation may be called from any thread; subscribers are called in the publisher's, several at
+///                     once if several threads publish
 class EventBus {
 public:
-    /// Ends its subscription when it is destroyed, also while an event is being published, also from another thread.
-    using Connection = boost::signals2::scoped_connection;
+    /// Ends its subscription when it is destroyed, or by `disconnect()`, from any thread, also while an event is under way.
+    ///
+    /// No call begins after that. One that another thread has begun may still be running: what it uses must outlive it, or
+    /// be tied to an owner.
+    class Connection {
+    public:
+        Connection() = default;
+
+        void disconnect() noexcept
+        {
+            to_one_.disconnect();
+            to_all_.reset();
+        }
+
+    private:
+        friend class EventBus;
+
+        explicit Connection(const boost::signals2::connection& to_one) : to_one_{to_one} {}
+        explicit Connection(std::shared_ptr<void> to_all) noexcept : to_all_{std::move(to_all)} {}
+
+        boost::signals2::scoped_connection to_one_; ///< to the signal of one type of event
+        std::shared_ptr<void> to_all_;              ///< owner of a subscription to every type
+    };
 
     EventBus() = default;
     EventBus(const EventBus&) = delete;
@@ -75,29 +107,58 @@ public:
 
     /// Subscribes `handler(const E&, const EventContext&)` or `handler(const E&)` for as long as the connection lives.
     template <class E, class Handler>
-    [[nodiscard]] Connection subscribe(Handler handler)
+    [[nodiscard]] Connection subscribe(SubscriberGroup group, Handler handler)
     {
-        return Connection{signal_of<E>().connect(adapt<E>(std::move(handler)))};
+        return Connection{signal_of<E>().connect(group.value, adapt<E>(std::move(handler)))};
     }
 
-    /// Subscribes for as long as `owner` lives; it is kept alive while the handler runs.
+    template <class E, class Handler>
+    [[nodiscard]] Connection subscribe(Handler handler)
+    {
+        return subscribe<E>(SubscriberGroup{0}, std::move(handler));
+    }
+
+    /// Subscribes for as long as `owner` lives. While the handler runs, it is kept alive: its last owner may turn out to be
+    /// the publisher's thread.
+    template <class E, class Owner, class Handler>
+    void subscribe(const std::shared_ptr<Owner>& owner, SubscriberGroup group, Handler handler)
+    {
+        detail::EventSignal::slot_type slot{adapt<E>(std::move(handler))};
+        signal_of<E>().connect(group.value, slot.track_foreign(owner));
+    }
+
     template <class E, class Owner, class Handler>
     void subscribe(const std::shared_ptr<Owner>& owner, Handler handler)
     {
-        signal_of<E>().connect(detail::EventSignal::slot_type{adapt<E>(std::move(handler))}.track_foreign(owner));
+        subscribe<E>(owner, SubscriberGroup{0}, std::move(handler));
     }
 
-    /// Subscribes `handler(const PublishedEvent&)` to events of every type.
+    /// Subscribes `handler(const PublishedEvent&)` to events of every type, for as long as the connection lives.
+    template <class Handler>
+    [[nodiscard]] Connection subscribe_to_all(SubscriberGroup group, Handler handler)
+    {
+        auto connection = std::make_shared<char>();
+        subscribe_to_all(connection, group, std::move(handler));
+        return Connection{std::move(connection)};
+    }
+
     template <class Handler>
     [[nodiscard]] Connection subscribe_to_all(Handler handler)
     {
-        return Connection{all_.connect([handler = std::move(handler)](const PublishedEvent& event) mutable {
-            handler(event);
-            return detail::Delivered{};
-        })};
+        return subscribe_to_all(SubscriberGroup{0}, std::move(handler));
     }
 
-    /// Hands the event to every subscriber. It is never copied.
+    /// The same for as long as `owner` lives, as above.
+    template <class Owner, class Handler>
+    void subscribe_to_all(const std::shared_ptr<Owner>& owner, SubscriberGroup group, Handler handler);
+
+    template <class Owner, class Handler>
+    void subscribe_to_all(const std::shared_ptr<Owner>& owner, Handler handler)
+    {
+        subscribe_to_all(owner, SubscriberGroup{0}, std::move(handler));
+    }
+
+    /// Hands the event to every subscriber. It is neither copied nor moved.
     /// @throws EventDispatchError if subscribers failed; the others have received the event
     template <class E>
     void publish(const E& event, const EventContext& context);
@@ -105,6 +166,12 @@ public:
 private:
     struct Family;
     using Signals = std::vector<detail::EventSignal*>;
+
+    struct SubscriberToAll {
+        std::weak_ptr<void> owner;
+        SubscriberGroup group;
+        detail::EventSignal::slot_type slot;
+    };
 
     template <class E, class Handler>
     static auto adapt(Handler handler);
@@ -124,14 +191,17 @@ private:
     }
 
     detail::EventSignal& create_signal(std::size_t index);
+    void add_to_all(SubscriberToAll subscriber);
 
     /// By type index. Replaced as a whole when an event type is new, so that publishing needs no lock of ours; the old
     /// ones are kept, for somebody may be reading them, and there are few.
     std::atomic<const Signals*> signals_{nullptr};
-    std::mutex mutex_;
+    std::atomic<bool> is_heard_by_all_{
+        false};        ///< somebody has subscribed to every type: unheard ones need a signal, too
+    std::mutex mutex_; ///< of what follows
     std::vector<std::unique_ptr<const Signals>> tables_;
     std::vector<std::unique_ptr<detail::EventSignal>> owned_;
-    detail::EventSignal all_;
+    std::vector<SubscriberToAll> to_all_; ///< to be connected to signals yet to come
 };
 
 namespace detail {
@@ -167,17 +237,38 @@ auto EventBus::adapt(Handler handler)
     };
 }
 
+template <class Owner, class Handler>
+void EventBus::subscribe_to_all(const std::shared_ptr<Owner>& owner, SubscriberGroup group, Handler handler)
+{
+    // Shared, for each signal keeps a copy of the slot.
+    const auto shared = std::make_shared<Handler>(std::move(handler));
+    detail::EventSignal::slot_type slot{[shared](const PublishedEvent& event) {
+        (*shared)(event);
+        return detail::Delivered{};
+    }};
+    add_to_all({owner, group, slot.track_foreign(owner)});
+}
+
 template <class E>
 void EventBus::publish(const E& event, const EventContext& context)
 {
-    const PublishedEvent published{event_name<E>(), &event, context};
-    std::vector<std::exception_ptr> failures;
-    if (auto* const signal = find_signal(detail::type_index<Family, E>())) failures = (*signal)(published);
-    if (!all_.empty()) {
-        auto more = all_(published);
-        failures.insert(failures.end(), more.begin(), more.end());
+    detail::EventSignal* signal = find_signal(detail::type_index<Family, E>());
+    if (signal == nullptr) {
+        if (!is_heard_by_all_.load(std::memory_order_acquire)) return;
+        signal = &signal_of<E>();
     }
+    const PublishedEvent published{event_name<E>(), &event, context};
+    auto failures = (*signal)(published);
     if (!failures.empty()) detail::raise_dispatch_error(published.name, std::move(failures));
+}
+
+inline void EventBus::add_to_all(SubscriberToAll subscriber)
+{
+    const std::scoped_lock lock{mutex_};
+    std::erase_if(to_all_, [](const SubscriberToAll& other) { return other.owner.expired(); });
+    for (const auto& signal : owned_) signal->connect(subscriber.group.value, subscriber.slot);
+    to_all_.push_back(std::move(subscriber));
+    is_heard_by_all_.store(true, std::memory_order_release);
 }
 
 inline detail::EventSignal& EventBus::create_signal(std::size_t index)
@@ -187,7 +278,9 @@ inline detail::EventSignal& EventBus::create_signal(std::size_t index)
     const Signals* const current = signals_.load(std::memory_order_relaxed);
     auto next = current != nullptr ? std::make_unique<Signals>(*current) : std::make_unique<Signals>();
     if (next->size() <= index) next->resize(index + 1, nullptr);
-    owned_.push_back(std::make_unique<detail::EventSignal>());
+    auto created = std::make_unique<detail::EventSignal>();
+    for (const SubscriberToAll& subscriber : to_all_) created->connect(subscriber.group.value, subscriber.slot);
+    owned_.push_back(std::move(created));
     detail::EventSignal& signal = *owned_.back();
     (*next)[index] = &signal;
     tables_.push_back(std::move(next));

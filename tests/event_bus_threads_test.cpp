@@ -1,0 +1,203 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+
+// The event bus among threads. Under the thread sanitizer these tests say more than they do alone.
+#include "support/account.hpp"
+
+#include <escqrs/event_bus.hpp>
+#include <escqrs/id_generator.hpp>
+#include <escqrs/testing/catch2.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <future>
+#include <memory>
+#include <thread>
+#include <vector>
+
+using namespace escqrs;
+using account::AccountOpened;
+using account::MoneyDeposited;
+using account::StatementSent;
+
+namespace {
+
+constexpr int rounds = 500;
+
+EventContext context()
+{
+    return {StreamId{"account", "1"}, StreamVersion{1}, GlobalPosition{1}, EventId{random_uuid()}};
+}
+
+/// Is dead when its memory is still there, so that a call on a dead one is noticed without a sanitizer, too.
+class Listener {
+public:
+    explicit Listener(std::atomic<int>& calls_on_the_dead) : calls_on_the_dead_{&calls_on_the_dead} {}
+    Listener(const Listener&) = delete;
+    Listener& operator=(const Listener&) = delete;
+    ~Listener() { is_alive_ = false; }
+
+    void hear()
+    {
+        if (!is_alive_) ++*calls_on_the_dead_;
+        ++heard_; // of one thread at a time: a race here is the sanitizer's to find
+    }
+
+private:
+    std::atomic<int>* calls_on_the_dead_;
+    std::atomic<bool> is_alive_{true};
+    std::atomic<int> heard_{0};
+};
+
+} // namespace
+
+TEST_CASE("publishing, subscribing and disconnecting race without harm")
+{
+    EventBus bus;
+    std::atomic<int> steady{0};
+    const auto connection = bus.subscribe<MoneyDeposited>([&](const MoneyDeposited&) { ++steady; });
+    {
+        std::vector<std::jthread> threads;
+        for (int thread = 0; thread < 2; ++thread) {
+            threads.emplace_back([&] {
+                for (int round = 0; round < rounds; ++round) bus.publish(MoneyDeposited{1, ""}, context());
+            });
+            threads.emplace_back([&] {
+                for (int round = 0; round < rounds; ++round) {
+                    const auto passing = bus.subscribe<MoneyDeposited>([](const MoneyDeposited&) {});
+                    const auto other = bus.subscribe<AccountOpened>([](const AccountOpened&) {});
+                }
+            });
+        }
+    }
+    CHECK(steady == 2 * rounds);
+}
+
+TEST_CASE("no handler is called on a dead owner, whoever publishes while owners come and go")
+{
+    EventBus bus;
+    std::atomic<int> calls_on_the_dead{0};
+    std::atomic<bool> is_over{false};
+    std::vector<std::jthread> publishers;
+    for (int thread = 0; thread < 2; ++thread) {
+        publishers.emplace_back([&] {
+            while (!is_over) {
+                bus.publish(MoneyDeposited{1, ""}, context());
+                bus.publish(StatementSent{1}, context());
+            }
+        });
+    }
+    {
+        std::vector<std::jthread> owners;
+        for (int thread = 0; thread < 2; ++thread) {
+            owners.emplace_back([&] {
+                for (int round = 0; round < rounds; ++round) {
+                    const auto typed = std::make_shared<Listener>(calls_on_the_dead);
+                    bus.subscribe<MoneyDeposited>(typed, [raw = typed.get()](const MoneyDeposited&) { raw->hear(); });
+                    const auto to_all = std::make_shared<Listener>(calls_on_the_dead);
+                    bus.subscribe_to_all(to_all, [raw = to_all.get()](const PublishedEvent&) { raw->hear(); });
+                    std::this_thread::yield();
+                }
+            });
+        }
+    }
+    is_over = true;
+    publishers.clear();
+    CHECK(calls_on_the_dead == 0);
+}
+
+TEST_CASE("after a connection has ended no call begins, while one that another thread has begun goes on")
+{
+    EventBus bus;
+    std::promise<void> has_begun;
+    std::promise<void> may_end;
+    std::atomic<int> ended{0};
+    auto connection = bus.subscribe<AccountOpened>([&](const AccountOpened&) {
+        has_begun.set_value(); // a second call would throw
+        may_end.get_future().wait();
+        ++ended;
+    });
+    std::jthread publisher{[&] { bus.publish(AccountOpened{}, context()); }};
+    has_begun.get_future().wait();
+    connection.disconnect(); // does not wait
+    CHECK(ended == 0);
+    CHECK_NOTHROW(bus.publish(AccountOpened{}, context()));
+    may_end.set_value();
+    publisher.join();
+    CHECK(ended == 1);
+}
+
+TEST_CASE("an owner that others let go while its handler runs is kept alive until the handler returns")
+{
+    EventBus bus;
+    std::atomic<int> calls_on_the_dead{0};
+    auto owner = std::make_shared<Listener>(calls_on_the_dead);
+    const std::weak_ptr<Listener> observer = owner;
+    std::promise<void> has_begun;
+    std::promise<void> may_end;
+    bus.subscribe<AccountOpened>(owner, [&, raw = owner.get()](const AccountOpened&) {
+        has_begun.set_value();
+        may_end.get_future().wait();
+        raw->hear();
+    });
+    std::jthread publisher{[&] { bus.publish(AccountOpened{}, context()); }};
+    has_begun.get_future().wait();
+    owner.reset();
+    CHECK_FALSE(observer.expired());
+    may_end.set_value();
+    publisher.join();
+    CHECK(observer.expired());
+    CHECK(calls_on_the_dead == 0);
+}
+
+TEST_CASE("whoever has subscribed to every type misses no event, whatever types come up at the same time")
+{
+    for (int round = 0; round < 200; ++round) {
+        EventBus bus;
+        std::atomic<int> heard{0};
+        std::atomic<int> ready{0};
+        const auto connection = bus.subscribe_to_all([&](const PublishedEvent&) { ++heard; });
+        const auto meet = [&] {
+            ++ready;
+            while (ready < 3) std::this_thread::yield();
+        };
+        {
+            std::jthread first{[&] {
+                meet();
+                bus.publish(AccountOpened{}, context());
+            }};
+            std::jthread second{[&] {
+                meet();
+                bus.publish(AccountOpened{}, context());
+                bus.publish(MoneyDeposited{1, ""}, context());
+            }};
+            std::jthread third{[&] {
+                meet();
+                const auto typed = bus.subscribe<MoneyDeposited>([](const MoneyDeposited&) {});
+                const auto other = bus.subscribe_to_all([](const PublishedEvent&) {});
+            }};
+        }
+        REQUIRE(heard == 3);
+    }
+}
+
+TEST_CASE("nested publishing on many threads ends, and every event is heard")
+{
+    EventBus bus;
+    std::atomic<int> heard{0};
+    const auto outer = bus.subscribe<AccountOpened>([&](const AccountOpened&) {
+        bus.publish(MoneyDeposited{1, ""}, context());
+        const auto passing = bus.subscribe<MoneyDeposited>([&](const MoneyDeposited&) { ++heard; });
+        bus.publish(MoneyDeposited{2, ""}, context());
+    });
+    const auto inner = bus.subscribe<MoneyDeposited>([&](const MoneyDeposited&) { ++heard; });
+    constexpr int threads = 4;
+    {
+        std::vector<std::jthread> publishers;
+        for (int thread = 0; thread < threads; ++thread) {
+            publishers.emplace_back([&] {
+                for (int round = 0; round < 50; ++round) bus.publish(AccountOpened{}, context());
+            });
+        }
+    }
+    CHECK(heard >= 3 * threads * 50); // passing subscribers may hear other threads' events as well
+}
