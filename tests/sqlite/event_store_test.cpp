@@ -113,7 +113,7 @@ TEST_CASE("an event store of the first schema is upgraded, and keeps what it hol
 {
     const TemporaryFolder folder;
     const std::string path = folder.file("old.db");
-    const StreamId stream{"sample", "one"};
+    const auto stream = sample_stream();
     {
         sqlite::EventStore store{path};
         append_some(store, stream, 3);

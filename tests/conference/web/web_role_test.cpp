@@ -49,6 +49,14 @@ public:
     {
         return store.read_log(after, at_most, sink);
     }
+    bool read_snapshot(const escqrs::StreamId& stream, escqrs::SnapshotSink sink)
+    {
+        return store.read_snapshot(stream, sink);
+    }
+    void write_snapshot(const escqrs::StreamId& stream, const escqrs::Snapshot& snapshot)
+    {
+        store.write_snapshot(stream, snapshot);
+    }
     escqrs::GlobalPosition head() { return store.head(); }
     std::optional<escqrs::EventLocation> locate(escqrs::EventId id) { return store.locate(id); }
     bool wait_for_events(escqrs::GlobalPosition after, escqrs::Duration at_most, std::stop_token stop)
