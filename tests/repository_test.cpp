@@ -41,6 +41,10 @@ public:
     {
         return store.read_log(after, at_most, sink);
     }
+    GlobalPosition read_log(GlobalPosition after, std::size_t at_most, const EventFilter& filter, EventSink sink)
+    {
+        return store.read_log(after, at_most, filter, sink);
+    }
     GlobalPosition head() { return store.head(); }
     std::optional<EventLocation> locate(EventId id) { return store.locate(id); }
     bool wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop)

@@ -13,6 +13,7 @@
 #include <escqrs/commit_result.hpp>
 #include <escqrs/error.hpp>
 #include <escqrs/event.hpp>
+#include <escqrs/event_filter.hpp>
 #include <escqrs/event_store.hpp>
 #include <escqrs/id_generator.hpp>
 #include <escqrs/identifiers.hpp>

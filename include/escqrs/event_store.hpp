@@ -4,6 +4,7 @@
 #include <escqrs/clock.hpp>
 #include <escqrs/detail/function_ref.hpp>
 #include <escqrs/error.hpp>
+#include <escqrs/event_filter.hpp>
 #include <escqrs/identifiers.hpp>
 
 #include <concepts>
@@ -74,6 +75,9 @@ struct EventLocation {
 ///   there is no such stream. The stream is read page by page and never held as a whole.
 /// - `read_log(after, at_most, sink)` shows at most `at_most` events behind position `after`, in order, and returns the
 ///   position of the last one shown, or `after`. No event ever turns up at or below a position that was read.
+/// - `read_log(after, at_most, filter, sink)` shows at most `at_most` of the events behind `after` that `filter` asks for, in
+///   order, and returns how far the log was read: whoever goes on from there never looks again at what was passed over. It
+///   may return early, having passed over many; only at the end of the log does it return `after`.
 /// - `head()` is the position of the last event; 0 for an empty log.
 /// - `locate(event_id)` tells where an event is.
 /// - `wait_for_events(after, at_most, stop)` returns true as soon as there is an event behind `after`, appended by whatever
@@ -83,10 +87,12 @@ struct EventLocation {
 template <class Store>
 concept EventStore = requires(Store& store, const StreamId& stream, ExpectedVersion expected,
                               std::span<const NewEvent> events, StreamVersion from, GlobalPosition after,
-                              std::size_t at_most, Duration wait, std::stop_token stop, EventSink sink, EventId id) {
+                              std::size_t at_most, Duration wait, std::stop_token stop, EventSink sink, EventId id,
+                              const EventFilter& filter) {
     { store.append(stream, expected, events) } -> std::same_as<AppendResult>;
     { store.read_stream(stream, from, sink) } -> std::same_as<void>;
     { store.read_log(after, at_most, sink) } -> std::same_as<GlobalPosition>;
+    { store.read_log(after, at_most, filter, sink) } -> std::same_as<GlobalPosition>;
     { store.head() } -> std::same_as<GlobalPosition>;
     { store.locate(id) } -> std::same_as<std::optional<EventLocation>>;
     { store.wait_for_events(after, wait, stop) } -> std::same_as<bool>;
@@ -114,6 +120,10 @@ public:
     {
         return store_->read_log(after, at_most, sink);
     }
+    GlobalPosition read_log(GlobalPosition after, std::size_t at_most, const EventFilter& filter, EventSink sink)
+    {
+        return store_->read_log(after, at_most, filter, sink);
+    }
     GlobalPosition head() { return store_->head(); }
     std::optional<EventLocation> locate(EventId id) { return store_->locate(id); }
     bool wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop)
@@ -127,6 +137,7 @@ private:
         virtual AppendResult append(const StreamId&, ExpectedVersion, std::span<const NewEvent>) = 0;
         virtual void read_stream(const StreamId&, StreamVersion, EventSink) = 0;
         virtual GlobalPosition read_log(GlobalPosition, std::size_t, EventSink) = 0;
+        virtual GlobalPosition read_log(GlobalPosition, std::size_t, const EventFilter&, EventSink) = 0;
         virtual GlobalPosition head() = 0;
         virtual std::optional<EventLocation> locate(EventId) = 0;
         virtual bool wait_for_events(GlobalPosition, Duration, std::stop_token) = 0;
@@ -147,6 +158,11 @@ private:
         GlobalPosition read_log(GlobalPosition after, std::size_t at_most, EventSink sink) override
         {
             return store->read_log(after, at_most, sink);
+        }
+        GlobalPosition read_log(GlobalPosition after, std::size_t at_most, const EventFilter& filter,
+                                EventSink sink) override
+        {
+            return store->read_log(after, at_most, filter, sink);
         }
         GlobalPosition head() override { return store->head(); }
         std::optional<EventLocation> locate(EventId id) override { return store->locate(id); }

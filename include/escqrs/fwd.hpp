@@ -34,6 +34,7 @@ struct NewEvent;
 struct RecordedEvent;
 struct AppendResult;
 struct EventLocation;
+struct EventFilter;
 class AnyEventStore;
 template <class Signature>
 class FunctionRef;

@@ -49,6 +49,11 @@ public:
     {
         return store.read_log(after, at_most, sink);
     }
+    escqrs::GlobalPosition read_log(escqrs::GlobalPosition after, std::size_t at_most, const escqrs::EventFilter& filter,
+                                    escqrs::EventSink sink)
+    {
+        return store.read_log(after, at_most, filter, sink);
+    }
     escqrs::GlobalPosition head() { return store.head(); }
     std::optional<escqrs::EventLocation> locate(escqrs::EventId id) { return store.locate(id); }
     bool wait_for_events(escqrs::GlobalPosition after, escqrs::Duration at_most, std::stop_token stop)
