@@ -19,6 +19,8 @@
 #include <escqrs/identifiers.hpp>
 #include <escqrs/messaging.hpp>
 #include <escqrs/metadata.hpp>
+#include <escqrs/parallel_subscription.hpp>
+#include <escqrs/parking_lot.hpp>
 #include <escqrs/projection.hpp>
 #include <escqrs/relay.hpp>
 #include <escqrs/repository.hpp>

@@ -45,6 +45,9 @@ template <class List, class StoredFormat, class WireFormat>
 class CloudEvents;
 struct EncodedEvent;
 
+struct SubscriptionOptions;
+struct ParkedStream;
+
 struct CommitResult;
 class CommandBus;
 struct CommandInfo;
@@ -66,6 +69,7 @@ class HydrationError;
 class HandlerNotFound;
 class DuplicateHandler;
 class EventDispatchError;
+class ReadModelSuperseded;
 class StoreError;
 class TransportError;
 class MessageLockLost;
