@@ -60,10 +60,22 @@ public:
         threads_.insert(std::this_thread::get_id());
     }
 
-    bool good() const { return locked([&] { return good_; }); }
-    std::size_t count() const { return locked([&] { return positions_.size(); }); }
-    std::size_t threads() const { return locked([&] { return threads_.size(); }); }
-    StreamVersion version_of(const StreamId& stream) { return locked([&] { return versions_[stream]; }); }
+    bool good() const
+    {
+        return locked([&] { return good_; });
+    }
+    std::size_t count() const
+    {
+        return locked([&] { return positions_.size(); });
+    }
+    std::size_t threads() const
+    {
+        return locked([&] { return threads_.size(); });
+    }
+    StreamVersion version_of(const StreamId& stream)
+    {
+        return locked([&] { return versions_[stream]; });
+    }
 
     /// Whether everything up to there was handled.
     bool has_all_up_to(GlobalPosition position) const

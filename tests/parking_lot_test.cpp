@@ -84,7 +84,8 @@ TEST_CASE("an event that cannot be handled is parked, and its stream's followers
         bank.deposit(0, cents);
         bank.deposit(1, 100 + cents);
     }
-    Projection projection{bank.store, place, lot, deposits, pages_of(GENERATE(std::size_t{1}, std::size_t{3}, std::size_t{500}))};
+    Projection projection{bank.store, place, lot, deposits,
+                          pages_of(GENERATE(std::size_t{1}, std::size_t{3}, std::size_t{500}))};
     CHECK(projection.catch_up() == bank.store.head());
     CHECK(place.load() == bank.store.head());
     CHECK(deposits.seen[bad.text()] == Cents{1});

@@ -145,7 +145,8 @@ TEST_CASE("a subscription that is stopped stops behind the event it is at")
     const auto handle = [&](const RecordedEvent& event) {
         if (event.position == GlobalPosition{4}) stop.request_stop();
     };
-    CHECK(subscription.catch_up(handle, [] {}, stop.get_token()) == GlobalPosition{4});
+    CHECK(subscription.catch_up(
+              handle, [] {}, stop.get_token()) == GlobalPosition{4});
     CHECK(place.load() == GlobalPosition{4});
 }
 

@@ -85,18 +85,18 @@ struct EventLocation {
 ///
 /// Every operation may be called from any thread, and throws `StoreError` if the store cannot do it.
 template <class Store>
-concept EventStore = requires(Store& store, const StreamId& stream, ExpectedVersion expected,
-                              std::span<const NewEvent> events, StreamVersion from, GlobalPosition after,
-                              std::size_t at_most, Duration wait, std::stop_token stop, EventSink sink, EventId id,
-                              const EventFilter& filter) {
-    { store.append(stream, expected, events) } -> std::same_as<AppendResult>;
-    { store.read_stream(stream, from, sink) } -> std::same_as<void>;
-    { store.read_log(after, at_most, sink) } -> std::same_as<GlobalPosition>;
-    { store.read_log(after, at_most, filter, sink) } -> std::same_as<GlobalPosition>;
-    { store.head() } -> std::same_as<GlobalPosition>;
-    { store.locate(id) } -> std::same_as<std::optional<EventLocation>>;
-    { store.wait_for_events(after, wait, stop) } -> std::same_as<bool>;
-};
+concept EventStore =
+    requires(Store& store, const StreamId& stream, ExpectedVersion expected, std::span<const NewEvent> events,
+             StreamVersion from, GlobalPosition after, std::size_t at_most, Duration wait, std::stop_token stop,
+             EventSink sink, EventId id, const EventFilter& filter) {
+        { store.append(stream, expected, events) } -> std::same_as<AppendResult>;
+        { store.read_stream(stream, from, sink) } -> std::same_as<void>;
+        { store.read_log(after, at_most, sink) } -> std::same_as<GlobalPosition>;
+        { store.read_log(after, at_most, filter, sink) } -> std::same_as<GlobalPosition>;
+        { store.head() } -> std::same_as<GlobalPosition>;
+        { store.locate(id) } -> std::same_as<std::optional<EventLocation>>;
+        { store.wait_for_events(after, wait, stop) } -> std::same_as<bool>;
+    };
 
 /// Any event store, chosen at run time. Copies share the store.
 /// @par Thread safety  as the store inside

@@ -33,8 +33,8 @@ public:
         : store_{&store}, place_{&place}, threads_{threads}, options_{std::move(options)}
     {
         if (!options_.on_failure) return;
-        options_.on_failure = [tell = std::move(options_.on_failure), mutex = std::make_shared<std::mutex>()](
-                                  std::exception_ptr failure, Duration delay) {
+        options_.on_failure = [tell = std::move(options_.on_failure),
+                               mutex = std::make_shared<std::mutex>()](std::exception_ptr failure, Duration delay) {
             const std::scoped_lock lock{*mutex};
             tell(std::move(failure), delay);
         };

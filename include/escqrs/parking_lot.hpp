@@ -40,15 +40,18 @@ struct ParkedStream {
 /// - `attempt(work)` calls `work()`; if that throws, what it wrote to the read model is undone, and the exception passes;
 /// - `is_passing(error)` tells whether a failure says nothing about the event, so that it is to be tried again later.
 template <class Lot>
-concept ParkingLot = requires(Lot& lot, const StreamId& stream, const ParkedStream& parked, const std::exception& error) {
-    { lot.is_empty() } -> std::same_as<bool>;
-    { lot.find(stream) } -> std::same_as<std::optional<ParkedStream>>;
-    { lot.all() } -> std::same_as<std::vector<ParkedStream>>;
-    { lot.put(parked) } -> std::same_as<void>;
-    { lot.remove(stream) } -> std::same_as<void>;
-    { lot.attempt([] {}) } -> std::same_as<void>;
-    { lot.is_passing(error) } -> std::same_as<bool>;
-};
+concept ParkingLot =
+    requires(Lot& lot, const StreamId& stream, const ParkedStream& parked, const std::exception& error) {
+        { lot.is_empty() } -> std::same_as<bool>;
+        { lot.find(stream) } -> std::same_as<std::optional<ParkedStream>>;
+        { lot.all() } -> std::same_as<std::vector<ParkedStream>>;
+        { lot.put(parked) } -> std::same_as<void>;
+        { lot.remove(stream) } -> std::same_as<void>;
+        {
+            lot.attempt([] {})
+        } -> std::same_as<void>;
+        { lot.is_passing(error) } -> std::same_as<bool>;
+    };
 
 /// For a projection that parks nothing: an event that cannot be handled stops it.
 struct NoParkingLot {};

@@ -334,8 +334,7 @@ bool Projection<Store, Place, Handlers, EventCodec, Lot>::replay_page(const Stre
         parked->position = event.position;
         is_page_full = handled == options_.page_size;
         if (is_page_full) return false;
-        const bool never_handled =
-            parked->unhandled_from != StreamVersion{} && event.version >= parked->unhandled_from;
+        const bool never_handled = parked->unhandled_from != StreamVersion{} && event.version >= parked->unhandled_from;
         const bool is_replay = event.position <= replay_until && !never_handled;
         if (auto error = error_of_attempt([&] { apply(event, is_replay); })) {
             parked->error = std::move(*error);

@@ -63,8 +63,9 @@ struct SubscriptionOptions {
     /// Told when a reader that runs has reached the end of the log: at first, and each time it had fallen behind.
     std::function<void(GlobalPosition)> on_caught_up{};
 
-    UnknownEvents unknown_events = UnknownEvents::fail;                              ///< projections only
-    std::function<void(const RecordedEvent&, const std::exception&)> on_skipped{}; ///< told of each unknown event skipped
+    UnknownEvents unknown_events = UnknownEvents::fail; ///< projections only
+    std::function<void(const RecordedEvent&, const std::exception&)>
+        on_skipped{}; ///< told of each unknown event skipped
     Clock* clock = &system_clock();
 };
 

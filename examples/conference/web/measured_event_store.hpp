@@ -36,8 +36,8 @@ public:
     {
         return store_.read_log(after, at_most, sink);
     }
-    escqrs::GlobalPosition read_log(escqrs::GlobalPosition after, std::size_t at_most, const escqrs::EventFilter& filter,
-                                    escqrs::EventSink sink)
+    escqrs::GlobalPosition read_log(escqrs::GlobalPosition after, std::size_t at_most,
+                                    const escqrs::EventFilter& filter, escqrs::EventSink sink)
     {
         return store_.read_log(after, at_most, filter, sink);
     }

@@ -140,11 +140,11 @@ inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_
     std::uint64_t position = after.value();
     // What is behind this head may be committed while pages are read, but nothing at or below it any more.
     const std::uint64_t head_now = head().value();
-    const std::uint64_t end = head_now - std::min(head_now, position) > max_looked_at ? position + max_looked_at : head_now;
+    const std::uint64_t end =
+        head_now - std::min(head_now, position) > max_looked_at ? position + max_looked_at : head_now;
     for (std::size_t page_size = first_page_size; at_most > 0 && position < end; page_size = max_page_size) {
-        readers_.with_one([&](auto& reader) {
-            reader.read_log(position, end, std::min(page_size, at_most), filter, page);
-        });
+        readers_.with_one(
+            [&](auto& reader) { reader.read_log(position, end, std::min(page_size, at_most), filter, page); });
         for (std::size_t index = 0; index < page.size(); ++index) {
             const std::string_view name = page.stream_name(index);
             if (!stream || stream->text() != name) stream = StreamId::parse(name);

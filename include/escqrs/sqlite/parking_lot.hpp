@@ -88,8 +88,9 @@ private:
                                   "FROM escqrs_parked_streams WHERE projection = ? AND stream = ?"};
     Statement select_all_{*database_, "SELECT stream, version, position, last, events, error, unhandled_from "
                                       "FROM escqrs_parked_streams WHERE projection = ? ORDER BY stream"};
-    Statement upsert_{*database_, "INSERT OR REPLACE INTO escqrs_parked_streams (projection, stream, version, position, "
-                                  "last, events, error, unhandled_from) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"};
+    Statement upsert_{*database_,
+                      "INSERT OR REPLACE INTO escqrs_parked_streams (projection, stream, version, position, "
+                      "last, events, error, unhandled_from) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"};
     Statement delete_{*database_, "DELETE FROM escqrs_parked_streams WHERE projection = ? AND stream = ?"};
 };
 

@@ -132,9 +132,10 @@ public:
     /// @param database  must outlive this; a file in which the read model has been opened
     LiveReadModel(Database& database, std::string name)
         : name_{std::move(name)},
-          select_{database, "SELECT version, coalesce(position, 0) FROM escqrs_read_models LEFT JOIN escqrs_checkpoints "
-                            "ON escqrs_checkpoints.name = escqrs_read_models.name || '_v' || version "
-                            "WHERE escqrs_read_models.name = ? AND is_live"}
+          select_{database,
+                  "SELECT version, coalesce(position, 0) FROM escqrs_read_models LEFT JOIN escqrs_checkpoints "
+                  "ON escqrs_checkpoints.name = escqrs_read_models.name || '_v' || version "
+                  "WHERE escqrs_read_models.name = ? AND is_live"}
     {
     }
 
@@ -170,11 +171,12 @@ inline Database& ReadModel::with_table(Database& database)
 inline void ReadModel::check_names() const
 {
     const auto check = [&](const std::string& name) {
-        const bool is_good = !name.empty() && name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                                                                     "0123456789_") == std::string::npos;
+        const bool is_good =
+            !name.empty() && name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                                    "0123456789_") == std::string::npos;
         if (!is_good) {
-            throw StoreError{"read model '" + schema_.name + "': expected a name of letters, digits and underscores, found '" +
-                             name + "'"};
+            throw StoreError{"read model '" + schema_.name +
+                             "': expected a name of letters, digits and underscores, found '" + name + "'"};
         }
     };
     check(schema_.name);
@@ -248,12 +250,13 @@ inline void ReadModel::drop_lower_versions(bool also_live)
 {
     std::string drop;
     {
-        Statement select{*database_, "SELECT version, is_live, tables FROM escqrs_read_models WHERE name = ? AND version < ? "
-                                     "AND is_live <= ?"};
+        Statement select{*database_,
+                         "SELECT version, is_live, tables FROM escqrs_read_models WHERE name = ? AND version < ? "
+                         "AND is_live <= ?"};
         auto rows = select.query(schema_.name, schema_.version, also_live);
         while (rows.next()) {
             const std::string suffix = "_v" + std::to_string(rows.integer(0));
-            const std::string_view tables = rows.text(2); // each with a space behind it
+            const std::string_view tables = rows.text(2);     // each with a space behind it
             for (std::size_t end = tables.size(); end > 0;) { // the last one first: it may refer to those before it
                 const std::size_t before = end > 1 ? tables.rfind(' ', end - 2) : std::string_view::npos;
                 const std::size_t begin = before == std::string_view::npos ? 0 : before + 1;

@@ -49,8 +49,8 @@ public:
     {
         return store.read_log(after, at_most, sink);
     }
-    escqrs::GlobalPosition read_log(escqrs::GlobalPosition after, std::size_t at_most, const escqrs::EventFilter& filter,
-                                    escqrs::EventSink sink)
+    escqrs::GlobalPosition read_log(escqrs::GlobalPosition after, std::size_t at_most,
+                                    const escqrs::EventFilter& filter, escqrs::EventSink sink)
     {
         return store.read_log(after, at_most, filter, sink);
     }
