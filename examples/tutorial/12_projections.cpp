@@ -75,7 +75,7 @@ struct LoansProgram {
 
     sqlite::Database database{file};
     sqlite::ReadModel model;
-    sqlite::ParkingLot parked{database, model.sql("loans{v}")};
+    sqlite::ParkingLot parked = model.parking_lot();
     Loans loans{database, model};
     escqrs::Projection<escqrs::in_memory::EventStore, sqlite::ReadModel, Loans, escqrs::Codec<Loans::Events>,
                        sqlite::ParkingLot>

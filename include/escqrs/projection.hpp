@@ -102,7 +102,8 @@ public:
         requires ParkingLot<Lot>;
 
     /// Handles the parked events of a stream again, in order, in transactions of a page each. What could be handled is no
-    /// longer parked; from the next failure on, the rest still is. May be called while another projection over the same
+    /// longer parked; from the next failure on, the rest still is. A read model that is built beside another one waits with
+    /// that until it has taken its place. May be called while another projection over the same
     /// checkpoint runs, in this process or elsewhere.
     /// @return whether nothing of the stream is parked now
     bool replay(const StreamId& stream)
@@ -119,12 +120,20 @@ public:
 
 private:
     static constexpr bool parks = ParkingLot<Lot>;
+    static constexpr GlobalPosition no_limit{~std::uint64_t{0}};
     using Handled = typename Handlers::Events;
 
     Projection(Store& store, Place& place, Lot* lot, Handlers& handlers, SubscriptionOptions options)
         : store_{&store}, place_{&place}, lot_{lot}, handlers_{&handlers}, options_{std::move(options)}
     {
         if (options_.filter.types.empty()) options_.filter.types = detail::types_to_read<EventCodec, Handlers>();
+    }
+
+    template <class Transaction>
+    static GlobalPosition limit_of(const Transaction& transaction)
+    {
+        if constexpr (requires { transaction.limit(); }) return transaction.limit();
+        else return no_limit;
     }
 
     bool apply_page(GlobalPosition& reached, const std::stop_token& stop);
@@ -143,7 +152,8 @@ private:
     SubscriptionOptions options_;
     [[no_unique_address]] EventCodec codec_;
     typename EventCodec::Scratch scratch_;
-    bool some_are_parked_ = false; ///< as of the open transaction
+    bool some_are_parked_ = false; ///< as of the open transaction, as is the next
+    bool is_beside_ = false;       ///< a read model that runs
     detail::Progress progress_;
 };
 
@@ -177,8 +187,8 @@ bool Projection<Store, Place, Handlers, EventCodec, Lot>::apply_page(GlobalPosit
     auto transaction = place_->begin();
     const GlobalPosition from = transaction.position();
     const GlobalPosition replay_until = transaction.replay_until();
-    GlobalPosition limit{~std::uint64_t{0}};
-    if constexpr (requires { transaction.limit(); }) limit = transaction.limit();
+    const GlobalPosition limit = limit_of(transaction);
+    is_beside_ = limit != no_limit;
     if constexpr (parks) some_are_parked_ = !lot_->is_empty();
     progress_.set(from);
 
@@ -207,6 +217,10 @@ void Projection<Store, Place, Handlers, EventCodec, Lot>::show(const RecordedEve
             parked && parked->unhandled_from != StreamVersion{} && event.version >= parked->unhandled_from;
         const bool is_replay = was_handled && !never_handled;
         if (parked && parked->is_parked()) return park(event, is_replay, std::move(parked), nullptr);
+        if (is_beside_ && never_handled) { // parked by the one that runs
+            const std::string error = parked->error;
+            return park(event, is_replay, std::move(parked), error.c_str());
+        }
         if (const auto error = error_of_attempt([&] { apply(event, is_replay); })) {
             return park(event, is_replay, std::move(parked), error->c_str());
         }
@@ -322,7 +336,7 @@ bool Projection<Store, Place, Handlers, EventCodec, Lot>::replay_page(const Stre
 {
     auto transaction = place_->begin();
     auto parked = lot_->find(stream);
-    if (!parked || !parked->is_parked()) return false;
+    if (!parked || !parked->is_parked() || limit_of(transaction) != no_limit) return false;
     const GlobalPosition replay_until = transaction.replay_until();
     std::size_t handled = 0;
     bool has_failed = false;

@@ -10,8 +10,10 @@
 #include "support/temporary_folder.hpp"
 
 #include <atomic>
+#include <stdexcept>
 #include <string>
 #include <thread>
+#include <vector>
 
 using namespace escqrs;
 using account::Account;
@@ -56,6 +58,7 @@ struct Balances {
     }
     void handle(const MoneyDeposited& event, const EventContext& context)
     {
+        if (event.cents == refused) throw std::runtime_error{"cannot count it"};
         add.run(event.cents * factor, context.stream.text());
         if (!context.is_replay) mails->push_back(event.cents);
     }
@@ -67,6 +70,7 @@ struct Balances {
 
     std::vector<std::int64_t>* mails; ///< effects outside
     std::int64_t factor;
+    std::int64_t refused = 0;
     sqlite::Statement insert_account;
     sqlite::Statement insert;
     sqlite::Statement add;
@@ -260,4 +264,66 @@ TEST_CASE("while versions change under load, readers see one version, whole, and
     CHECK(old_mails == wanted);
     sqlite::Database database{path};
     CHECK(database.query_integer("SELECT cents FROM balance") == 2 * (1000 + 300 * 301 / 2));
+}
+
+TEST_CASE("what the old version has parked is parked in the new one, and its effect neither lost nor doubled")
+{
+    const TemporaryFolder folder;
+    const std::string path = folder.file("model.db");
+    Store store;
+    std::vector<std::int64_t> mails;
+    auto account = Account::open(Account::Id{random_uuid()}, "Ada");
+    auto other = Account::open(Account::Id{random_uuid()}, "Bob");
+    for (const std::int64_t cents : {1, 2, 3}) {
+        deposit(store, account, cents);
+        deposit(store, other, cents * 100);
+    }
+    const StreamId stream{Account::category, account.id().value()};
+    using ParkingProjection =
+        Projection<Store, sqlite::ReadModel, Balances, Codec<Balances::Events>, sqlite::ParkingLot>;
+    Builder old{store, path, 1, mails};
+    auto old_lot = old.model.parking_lot();
+    ParkingProjection old_projection{store, old.model, old_lot, old.balances};
+    old.balances.refused = 2;
+    old_projection.catch_up();
+    CHECK(mails == std::vector<std::int64_t>{1, 100, 200, 300});
+
+    Builder next{store, path, 2, mails};
+    auto lot = next.model.parking_lot();
+    std::stop_source stop;
+    SubscriptionOptions options;
+    options.predicate = [&](const RecordedEvent& event) {
+        if (event.position == GlobalPosition{7}) stop.request_stop(); // just before it has come as far
+        return true;
+    };
+    ParkingProjection projection{store, next.model, lot, next.balances, options};
+    projection.catch_up(stop.get_token());
+    REQUIRE_FALSE(next.model.is_live());
+    REQUIRE(projection.parked().size() == 1);
+    CHECK(projection.parked()[0].version == StreamVersion{3});
+    CHECK_THAT(projection.parked()[0].error, Catch::Contains("cannot count it"));
+    CHECK_FALSE(projection.replay(stream)); // not before it is live
+    CHECK(mails.size() == 4);
+
+    SECTION("replayed in the new one") {}
+    SECTION("replayed in the old one before the switch")
+    {
+        old.balances.refused = 0;
+        CHECK(old_projection.replay(stream));
+        CHECK(mails.size() == 6);
+    }
+    SECTION("replayed in part in the old one before the switch")
+    {
+        old.balances.refused = 3;
+        CHECK_FALSE(old_projection.replay(stream));
+        CHECK(mails.size() == 5);
+    }
+    projection.catch_up();
+    REQUIRE(next.model.is_live());
+    CHECK(projection.replay(stream));
+    CHECK(mails == std::vector<std::int64_t>{1, 100, 200, 300, 2, 3});
+    CHECK(lot.is_empty());
+    sqlite::Database reader{path};
+    CHECK(reader.query_integer("SELECT sum(cents) FROM balance") == 2 * 606);
+    CHECK(reader.query_integer("SELECT count(*) FROM escqrs_parked_streams") == 0);
 }

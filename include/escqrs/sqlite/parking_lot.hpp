@@ -22,11 +22,20 @@ public:
     /// @param projection  tells this projection's streams from those of others
     ParkingLot(Database& database, std::string projection) : database_{&database}, projection_{std::move(projection)} {}
 
-    bool is_empty() { return !any_.query(projection_).next(); }
+    bool is_empty()
+    {
+        return !any_.query(projection_).next() &&
+               (!any_before_ || !any_before_->query(read_model_, projection_).next());
+    }
 
     std::optional<ParkedStream> find(const StreamId& stream)
     {
-        auto rows = select_.query(projection_, stream.text());
+        {
+            auto rows = select_.query(projection_, stream.text());
+            if (rows.next()) return read(rows);
+        }
+        if (!select_before_) return std::nullopt;
+        auto rows = select_before_->query(read_model_, projection_, stream.text());
         if (!rows.next()) return std::nullopt;
         return read(rows);
     }
@@ -60,6 +69,25 @@ public:
     bool is_passing(const std::exception& error) const noexcept;
 
 private:
+    friend class ReadModel;
+
+    /// Of one version of a read model. While that is not live, `find` also tells which events the live version has parked
+    /// without ever having handled them: they are not to be handled here before that one has given way.
+    ParkingLot(Database& database, std::string projection, std::string read_model)
+        : database_{&database}, projection_{std::move(projection)}, read_model_{std::move(read_model)},
+          any_before_{std::in_place, database, std::string{"SELECT 1"} + before + " LIMIT 1"},
+          select_before_{
+              std::in_place, database,
+              std::string{"SELECT stream, 0, 0, 0, 0, 'parked in the version before: ' || error, unhandled_from"} +
+                  before + " AND stream = ?"}
+    {
+    }
+
+    static constexpr const char* before =
+        " FROM escqrs_parked_streams WHERE projection = (SELECT name || '_v' || version "
+        "FROM escqrs_read_models WHERE name = ? AND is_live) AND projection <> ? AND "
+        "unhandled_from > 0";
+
     static Database& with_table(Database& database)
     {
         database.execute("CREATE TABLE IF NOT EXISTS escqrs_parked_streams (projection TEXT NOT NULL, stream TEXT NOT "
@@ -83,6 +111,7 @@ private:
 
     Database* database_;
     std::string projection_;
+    std::string read_model_; ///< empty: of none
     Statement any_{with_table(*database_), "SELECT 1 FROM escqrs_parked_streams WHERE projection = ? LIMIT 1"};
     Statement select_{*database_, "SELECT stream, version, position, last, events, error, unhandled_from "
                                   "FROM escqrs_parked_streams WHERE projection = ? AND stream = ?"};
@@ -92,6 +121,8 @@ private:
                       "INSERT OR REPLACE INTO escqrs_parked_streams (projection, stream, version, position, "
                       "last, events, error, unhandled_from) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"};
     Statement delete_{*database_, "DELETE FROM escqrs_parked_streams WHERE projection = ? AND stream = ?"};
+    std::optional<Statement> any_before_;
+    std::optional<Statement> select_before_;
 };
 
 inline bool ParkingLot::is_passing(const std::exception& error) const noexcept

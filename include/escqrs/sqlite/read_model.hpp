@@ -5,6 +5,7 @@
 #include <escqrs/identifiers.hpp>
 #include <escqrs/sqlite/checkpoint.hpp>
 #include <escqrs/sqlite/database.hpp>
+#include <escqrs/sqlite/parking_lot.hpp>
 
 #include <cstdint>
 #include <optional>
@@ -54,6 +55,13 @@ public:
     /// Whether readers see this version.
     bool is_live();
 
+    /// Where a projection of this version parks streams. What is parked in the live version, and so was never handled, is
+    /// parked here as well, and is still to be replayed when this version has taken its place. Nothing is replayed before.
+    ParkingLot parking_lot()
+    {
+        return ParkingLot{*database_, checkpoint_name(schema_.name, schema_.version), schema_.name};
+    }
+
     /// How far this version has come.
     GlobalPosition load() { return checkpoint_.load(); }
 
@@ -72,6 +80,7 @@ private:
     std::optional<bool> state();
     void drop_lower_versions(bool also_live);
     void make_live();
+    void inherit_parked();
     GlobalPosition live_until();
     [[noreturn]] void throw_superseded() const;
 
@@ -165,7 +174,7 @@ inline Database& ReadModel::with_table(Database& database)
 {
     database.execute("CREATE TABLE IF NOT EXISTS escqrs_read_models (name TEXT NOT NULL, version INTEGER NOT NULL, "
                      "is_live INTEGER NOT NULL, tables TEXT NOT NULL, PRIMARY KEY (name, version)) WITHOUT ROWID");
-    return database;
+    return ParkingLot::with_table(database);
 }
 
 inline void ReadModel::check_names() const
@@ -238,12 +247,25 @@ inline GlobalPosition ReadModel::live_until()
 
 inline void ReadModel::make_live()
 {
+    inherit_parked();
     drop_lower_versions(true);
     for (const std::string& table : schema_.tables) {
         database_->execute(("CREATE VIEW " + table + " AS SELECT * FROM " + sql(table + "{v}")).c_str());
     }
     Statement update{*database_, "UPDATE escqrs_read_models SET is_live = 1 WHERE name = ? AND version = ?"};
     update.run(schema_.name, schema_.version);
+}
+
+/// Of what is parked here, only that is still new to the handlers which is to the live version's: it may have been replayed
+/// there in the meantime.
+inline void ReadModel::inherit_parked()
+{
+    Statement update{*database_,
+                     "UPDATE escqrs_parked_streams SET unhandled_from = coalesce((SELECT before.unhandled_from FROM "
+                     "escqrs_parked_streams AS before WHERE before.stream = escqrs_parked_streams.stream AND "
+                     "before.projection = (SELECT name || '_v' || version FROM escqrs_read_models WHERE name = ? AND "
+                     "is_live)), 0) WHERE projection = ?"};
+    update.run(schema_.name, checkpoint_name(schema_.name, schema_.version));
 }
 
 inline void ReadModel::drop_lower_versions(bool also_live)
@@ -268,10 +290,13 @@ inline void ReadModel::drop_lower_versions(bool also_live)
         }
     }
     database_->execute(drop.c_str());
-    Statement forget_checkpoints{*database_,
-                                 "DELETE FROM escqrs_checkpoints WHERE name IN (SELECT name || '_v' || version FROM "
-                                 "escqrs_read_models WHERE name = ? AND version < ? AND is_live <= ?)"};
-    forget_checkpoints.run(schema_.name, schema_.version, also_live);
+    for (const char* const table : {"escqrs_checkpoints WHERE name", "escqrs_parked_streams WHERE projection"}) {
+        Statement forget{*database_,
+                         std::string{"DELETE FROM "} + table +
+                             " IN (SELECT name || '_v' || version FROM escqrs_read_models WHERE name = ? AND "
+                             "version < ? AND is_live <= ?)"};
+        forget.run(schema_.name, schema_.version, also_live);
+    }
     Statement forget{*database_, "DELETE FROM escqrs_read_models WHERE name = ? AND version < ? AND is_live <= ?"};
     forget.run(schema_.name, schema_.version, also_live);
 }
