@@ -81,8 +81,8 @@ inline std::vector<EventFilter> sample_filters()
 template <EventStore Store>
 void append_mixture(Store& store, std::size_t round, std::size_t count = 1)
 {
-    const std::vector<StreamId> streams{StreamId{"order", "1"}, StreamId{"order", "2"}, StreamId{"orders", "1"},
-                                        StreamId{"or", "der-1"}, StreamId{"or", "1"}};
+    const std::vector<StreamId> streams{StreamId{"order", "1"},  StreamId{"order", "2"}, StreamId{"orders", "1"},
+                                        StreamId{"or", "der-1"}, StreamId{"or", "1"},    StreamId{"order", "1-2"}};
     const std::vector<std::string> types{"Kind0", "Kind1", "Kind2", "Kind", "It's", "Kind10", "kind1"};
     std::vector<SampleEvent> events(count);
     for (std::size_t index = 0; index < count; ++index) {
