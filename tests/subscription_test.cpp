@@ -113,7 +113,6 @@ TEST_CASE("a running subscription follows the log, survives failures and stops w
 TEST_CASE("a subscription shows what its filter and its predicate let through, and its checkpoint passes the rest")
 {
     Store store;
-    in_memory::Checkpoint place;
     append_accounts(store, 10);
     const auto shown = [&](SubscriptionOptions options) {
         std::vector<std::uint64_t> seen;

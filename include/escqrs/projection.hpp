@@ -280,8 +280,12 @@ void Projection<Store, Place, Handlers, EventCodec, Lot>::apply(const RecordedEv
         context.is_replay = is_replay;
         codec_.decode(encoded(event), scratch_, [&](const auto& decoded) {
             is_decoded = true;
-            if constexpr (Handled::template contains<std::remove_cvref_t<decltype(decoded)>>) {
-                handlers_->handle(decoded, context);
+            using Event = std::remove_cvref_t<decltype(decoded)>;
+            if constexpr (Handled::template contains<Event>) {
+                constexpr bool is_handled = requires { handlers_->handle(decoded, context); };
+                static_assert(is_handled, "escqrs: these handlers list an event for which they have no "
+                                          "handle(const E&, const escqrs::EventContext&)");
+                if constexpr (is_handled) handlers_->handle(decoded, context);
             }
         });
     } catch (const CodecError& cause) {
