@@ -41,6 +41,10 @@ public:
     {
         return store.read_log(after, at_most, sink);
     }
+    GlobalPosition read_log(GlobalPosition after, std::size_t at_most, const EventFilter& filter, EventSink sink)
+    {
+        return store.read_log(after, at_most, filter, sink);
+    }
     bool read_snapshot(const StreamId& stream, SnapshotSink sink) { return store.read_snapshot(stream, sink); }
     void write_snapshot(const StreamId& stream, const Snapshot& snapshot) { store.write_snapshot(stream, snapshot); }
     GlobalPosition head() { return store.head(); }

@@ -83,6 +83,10 @@ public:
     {
         return store.read_log(after, at_most, sink);
     }
+    GlobalPosition read_log(GlobalPosition after, std::size_t at_most, const EventFilter& filter, EventSink sink)
+    {
+        return store.read_log(after, at_most, filter, sink);
+    }
     bool read_snapshot(const StreamId& stream, SnapshotSink sink)
     {
         if (fails_at_snapshots) throw StoreError{"no snapshots today"};

@@ -109,3 +109,72 @@ TEST_CASE("a running subscription follows the log, survives failures and stops w
     CHECK(failures == 2);
     CHECK(seen == 8);
 }
+
+TEST_CASE("a subscription shows what its filter and its predicate let through, and its checkpoint passes the rest")
+{
+    Store store;
+    append_accounts(store, 10);
+    const auto shown = [&](SubscriptionOptions options) {
+        std::vector<std::uint64_t> seen;
+        in_memory::Checkpoint start;
+        Subscription subscription{store, start, std::move(options)};
+        CHECK(subscription.catch_up([&](const RecordedEvent& event) { seen.push_back(event.position.value()); }) ==
+              GlobalPosition{10});
+        CHECK(start.load() == GlobalPosition{10});
+        return seen;
+    };
+    auto options = quick();
+    options.predicate = [](const RecordedEvent& event) { return event.position.value() % 4 == 0; };
+    CHECK(shown(options) == std::vector<std::uint64_t>{4, 8});
+    options.filter.types = {"AccountOpened"};
+    CHECK(shown(options) == std::vector<std::uint64_t>{4, 8});
+    options.filter.types = {"MoneyDeposited"};
+    CHECK(shown(options).empty());
+    options.filter = {.categories = {"customer"}};
+    CHECK(shown(options).empty());
+}
+
+TEST_CASE("a subscription that is stopped stops behind the event it is at")
+{
+    Store store;
+    in_memory::Checkpoint place;
+    append_accounts(store, 10);
+    std::stop_source stop;
+    Subscription subscription{store, place, {}};
+    const auto handle = [&](const RecordedEvent& event) {
+        if (event.position == GlobalPosition{4}) stop.request_stop();
+    };
+    CHECK(subscription.catch_up(
+              handle, [] {}, stop.get_token()) == GlobalPosition{4});
+    CHECK(place.load() == GlobalPosition{4});
+}
+
+TEST_CASE("a running subscription tells when it has caught up, once each time")
+{
+    Store store;
+    in_memory::Checkpoint place;
+    append_accounts(store, 7);
+    std::vector<std::uint64_t> told;
+    std::atomic<std::size_t> times{0};
+    std::atomic<int> handled{0};
+    auto options = quick();
+    options.max_wait = std::chrono::milliseconds{1}; // looks many times while nothing comes
+    options.filter.types = {"AccountOpened"};
+    options.on_caught_up = [&](GlobalPosition position) {
+        CHECK(handled == static_cast<int>(position.value()));
+        told.push_back(position.value());
+        ++times;
+    };
+    {
+        std::jthread runner{[&](std::stop_token stop) {
+            Subscription subscription{store, place, options};
+            subscription.run(stop, [&](const RecordedEvent&) { ++handled; });
+        }};
+        while (times < 1) std::this_thread::yield();
+        std::this_thread::sleep_for(std::chrono::milliseconds{20});
+        append_accounts(store, 1);
+        while (times < 2) std::this_thread::yield();
+        std::this_thread::sleep_for(std::chrono::milliseconds{20});
+    }
+    CHECK(told == std::vector<std::uint64_t>{7, 8});
+}

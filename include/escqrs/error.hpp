@@ -170,6 +170,12 @@ private:
     std::vector<std::exception_ptr> failures_;
 };
 
+/// A newer version of a read model has taken the place of this one, whose tables are gone. Running on is of no use.
+class ReadModelSuperseded : public Error {
+public:
+    using Error::Error;
+};
+
 /// A store could not do its work: file missing, foreign or newer, disk full, database gone.
 class StoreError : public Error {
 public:

@@ -15,6 +15,7 @@
 #include <escqrs/commit_result.hpp>
 #include <escqrs/error.hpp>
 #include <escqrs/event.hpp>
+#include <escqrs/event_filter.hpp>
 #include <escqrs/event_store.hpp>
 #include <escqrs/id_generator.hpp>
 #include <escqrs/identifiers.hpp>
@@ -27,6 +28,8 @@
 #include <escqrs/middleware/timing.hpp>
 #include <escqrs/middleware/tracing.hpp>
 #include <escqrs/middleware/validation.hpp>
+#include <escqrs/parallel_subscription.hpp>
+#include <escqrs/parking_lot.hpp>
 #include <escqrs/projection.hpp>
 #include <escqrs/relay.hpp>
 #include <escqrs/repository.hpp>

@@ -4,6 +4,7 @@
 #include <escqrs/clock.hpp>
 #include <escqrs/detail/function_ref.hpp>
 #include <escqrs/error.hpp>
+#include <escqrs/event_filter.hpp>
 #include <escqrs/identifiers.hpp>
 
 #include <concepts>
@@ -85,6 +86,9 @@ struct EventLocation {
 ///   there is no such stream. The stream is read page by page and never held as a whole.
 /// - `read_log(after, at_most, sink)` shows at most `at_most` events behind position `after`, in order, and returns the
 ///   position of the last one shown, or `after`. No event ever turns up at or below a position that was read.
+/// - `read_log(after, at_most, filter, sink)` shows at most `at_most` of the events behind `after` that `filter` asks for, in
+///   order, and returns how far the log was read: whoever goes on from there never looks again at what was passed over. It
+///   may return early, having passed over many; only at the end of the log does it return `after`.
 /// - `write_snapshot(stream, snapshot)` keeps a snapshot in place of the one before, for a stream that has events; snapshots
 ///   may be lost, and their loss costs nothing but time. `read_snapshot(stream, sink)` shows it and returns true; false if
 ///   there is none.
@@ -95,19 +99,20 @@ struct EventLocation {
 ///
 /// Every operation may be called from any thread, and throws `StoreError` if the store cannot do it.
 template <class Store>
-concept EventStore =
-    requires(Store& store, const StreamId& stream, ExpectedVersion expected, std::span<const NewEvent> events,
-             StreamVersion from, GlobalPosition after, std::size_t at_most, Duration wait, std::stop_token stop,
-             EventSink sink, EventId id, const Snapshot& snapshot, SnapshotSink snapshot_sink) {
-        { store.append(stream, expected, events) } -> std::same_as<AppendResult>;
-        { store.read_stream(stream, from, sink) } -> std::same_as<void>;
-        { store.read_log(after, at_most, sink) } -> std::same_as<GlobalPosition>;
-        { store.read_snapshot(stream, snapshot_sink) } -> std::same_as<bool>;
-        { store.write_snapshot(stream, snapshot) } -> std::same_as<void>;
-        { store.head() } -> std::same_as<GlobalPosition>;
-        { store.locate(id) } -> std::same_as<std::optional<EventLocation>>;
-        { store.wait_for_events(after, wait, stop) } -> std::same_as<bool>;
-    };
+concept EventStore = requires(Store& store, const StreamId& stream, ExpectedVersion expected,
+                              std::span<const NewEvent> events, StreamVersion from, GlobalPosition after,
+                              std::size_t at_most, Duration wait, std::stop_token stop, EventSink sink, EventId id,
+                              const EventFilter& filter, const Snapshot& snapshot, SnapshotSink snapshot_sink) {
+    { store.append(stream, expected, events) } -> std::same_as<AppendResult>;
+    { store.read_stream(stream, from, sink) } -> std::same_as<void>;
+    { store.read_log(after, at_most, sink) } -> std::same_as<GlobalPosition>;
+    { store.read_log(after, at_most, filter, sink) } -> std::same_as<GlobalPosition>;
+    { store.read_snapshot(stream, snapshot_sink) } -> std::same_as<bool>;
+    { store.write_snapshot(stream, snapshot) } -> std::same_as<void>;
+    { store.head() } -> std::same_as<GlobalPosition>;
+    { store.locate(id) } -> std::same_as<std::optional<EventLocation>>;
+    { store.wait_for_events(after, wait, stop) } -> std::same_as<bool>;
+};
 
 /// Any event store, chosen at run time. Copies share the store.
 /// @par Thread safety  as the store inside
@@ -131,6 +136,10 @@ public:
     {
         return store_->read_log(after, at_most, sink);
     }
+    GlobalPosition read_log(GlobalPosition after, std::size_t at_most, const EventFilter& filter, EventSink sink)
+    {
+        return store_->read_log(after, at_most, filter, sink);
+    }
     bool read_snapshot(const StreamId& stream, SnapshotSink sink) { return store_->read_snapshot(stream, sink); }
     void write_snapshot(const StreamId& stream, const Snapshot& snapshot) { store_->write_snapshot(stream, snapshot); }
     GlobalPosition head() { return store_->head(); }
@@ -146,6 +155,7 @@ private:
         virtual AppendResult append(const StreamId&, ExpectedVersion, std::span<const NewEvent>) = 0;
         virtual void read_stream(const StreamId&, StreamVersion, EventSink) = 0;
         virtual GlobalPosition read_log(GlobalPosition, std::size_t, EventSink) = 0;
+        virtual GlobalPosition read_log(GlobalPosition, std::size_t, const EventFilter&, EventSink) = 0;
         virtual bool read_snapshot(const StreamId&, SnapshotSink) = 0;
         virtual void write_snapshot(const StreamId&, const Snapshot&) = 0;
         virtual GlobalPosition head() = 0;
@@ -168,6 +178,11 @@ private:
         GlobalPosition read_log(GlobalPosition after, std::size_t at_most, EventSink sink) override
         {
             return store->read_log(after, at_most, sink);
+        }
+        GlobalPosition read_log(GlobalPosition after, std::size_t at_most, const EventFilter& filter,
+                                EventSink sink) override
+        {
+            return store->read_log(after, at_most, filter, sink);
         }
         bool read_snapshot(const StreamId& stream, SnapshotSink sink) override
         {

@@ -36,6 +36,7 @@ struct Snapshot;
 class SnapshotPolicy;
 struct AppendResult;
 struct EventLocation;
+struct EventFilter;
 class AnyEventStore;
 template <class Signature>
 class FunctionRef;
@@ -45,6 +46,9 @@ class Codec;
 template <class List, class StoredFormat, class WireFormat>
 class CloudEvents;
 struct EncodedEvent;
+
+struct SubscriptionOptions;
+struct ParkedStream;
 
 struct CommitResult;
 class CommandBus;
@@ -73,6 +77,7 @@ class CommandDeadlineExceeded;
 class CommandCancelled;
 class InvalidCommand;
 class EventDispatchError;
+class ReadModelSuperseded;
 class StoreError;
 class TransportError;
 class MessageLockLost;

@@ -2,12 +2,19 @@
 #pragma once
 
 #include <escqrs/codec.hpp>
+#include <escqrs/detail/known_events.hpp>
+#include <escqrs/detail/progress.hpp>
 #include <escqrs/event_store.hpp>
+#include <escqrs/parking_lot.hpp>
 #include <escqrs/subscription.hpp>
 
+#include <algorithm>
 #include <concepts>
+#include <optional>
 #include <stop_token>
+#include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace escqrs {
 
@@ -18,6 +25,9 @@ namespace escqrs {
 /// - `replay_until()` the furthest it had come before it was last rebuilt: events up to there were handled before;
 /// - `commit(position)` makes what was written, and the position, durable together;
 /// - `commit_restart()` sets the position to 0 and `replay_until()` to the furthest ever reached.
+///
+/// A read model that is built beside a running one also has
+/// - `limit()` the position beyond which it must not go yet; once it is there, `commit(limit())` ends the waiting.
 template <class Place>
 concept TransactionalCheckpoint =
     requires(Place& place, decltype(place.begin())& transaction, GlobalPosition position) {
@@ -39,78 +49,338 @@ concept TransactionalCheckpoint =
 ///     void clear(); // empties the read model, for a rebuild
 /// };
 /// ```
-/// Events of other types are passed over.
-/// @par Thread safety  none; `run` it in a thread of its own
+/// Unless the options filter by type, the store is asked for these types only, and events of others are passed over. With
+/// `using KnownEvents = EventList<...>` the handlers name all the types that can be in what they read (filter by category,
+/// then): an event of any other type was written by newer code, and so was one of a higher schema version in any case.
+/// `SubscriptionOptions::unknown_events` says what becomes of those.
+///
+/// An event that cannot be handled stops the projection in front of it, unless there is a parking lot: then it is parked,
+/// and so are all later events of its stream, while other streams go on; see `replay`.
+/// @par Thread safety  none, but for `position` and `wait_for`; `run` it in a thread of its own
 template <EventStore Store, TransactionalCheckpoint Place, class Handlers,
-          class EventCodec = Codec<typename Handlers::Events>>
+          class EventCodec = Codec<typename Handlers::Events>, class Lot = NoParkingLot>
 class Projection {
 public:
     /// @param store, place, handlers  must outlive the projection
     Projection(Store& store, Place& place, Handlers& handlers, SubscriptionOptions options = {})
-        : store_{&store}, place_{&place}, handlers_{&handlers}, options_{std::move(options)}
+        requires std::same_as<Lot, NoParkingLot>
+        : Projection{store, place, nullptr, handlers, std::move(options)}
+    {
+    }
+
+    /// @param store, place, parked, handlers  must outlive the projection
+    Projection(Store& store, Place& place, Lot& parked, Handlers& handlers, SubscriptionOptions options = {})
+        requires ParkingLot<Lot>
+        : Projection{store, place, &parked, handlers, std::move(options)}
     {
     }
 
     /// Handles what lies behind the checkpoint, until the end of the log or a stop request.
     /// @return the position reached
-    /// @throws HydrationError if an event cannot be decoded; what handlers and store throw; the page is rolled back
+    /// @throws HydrationError if an event cannot be decoded, or was written by newer code; what handlers and store throw;
+    ///         ReadModelSuperseded; the page is rolled back
     GlobalPosition catch_up(std::stop_token stop = {})
     {
         GlobalPosition reached;
-        while (apply_page(reached) && !stop.stop_requested()) {}
+        while (apply_page(reached, stop) && !stop.stop_requested()) {}
         return reached;
     }
 
     /// Catches up, then goes on with whatever is appended, until stopped; backs off after a failure.
+    /// @throws ReadModelSuperseded when a newer version of the read model has taken this one's place
     void run(std::stop_token stop)
     {
         detail::follow_log(*store_, options_, stop, [&] { return catch_up(stop); });
     }
 
     /// Empties the read model and starts again from the beginning of the log; handlers see `is_replay` for events that
-    /// were handled before.
-    void restart()
+    /// were handled before. Parked streams are tried again with the others.
+    void restart();
+
+    /// The streams that are parked, in order of their names.
+    std::vector<ParkedStream> parked()
+        requires ParkingLot<Lot>;
+
+    /// Handles the parked events of a stream again, in order, in transactions of a page each. What could be handled is no
+    /// longer parked; from the next failure on, the rest still is. A read model that is built beside another one waits with
+    /// that until it has taken its place. May be called while another projection over the same
+    /// checkpoint runs, in this process or elsewhere.
+    /// @return whether nothing of the stream is parked now
+    bool replay(const StreamId& stream)
+        requires ParkingLot<Lot>;
+
+    /// How far this object has seen the read model to be committed.
+    GlobalPosition position() const { return progress_.position(); }
+
+    /// Waits until this object has committed a position at or beyond `position`; see the free function.
+    bool wait_for(GlobalPosition position, Timestamp deadline, std::stop_token stop = {}) const
     {
-        auto transaction = place_->begin();
-        handlers_->clear();
-        transaction.commit_restart();
+        return progress_.wait_for(position, deadline, std::move(stop), *options_.clock);
     }
 
 private:
-    bool apply_page(GlobalPosition& reached)
+    static constexpr bool parks = ParkingLot<Lot>;
+    static constexpr GlobalPosition no_limit{~std::uint64_t{0}};
+    using Handled = typename Handlers::Events;
+
+    Projection(Store& store, Place& place, Lot* lot, Handlers& handlers, SubscriptionOptions options)
+        : store_{&store}, place_{&place}, lot_{lot}, handlers_{&handlers}, options_{std::move(options)}
     {
-        auto transaction = place_->begin();
-        const GlobalPosition from = transaction.position();
-        const GlobalPosition replay_until = transaction.replay_until();
-        reached = store_->read_log(from, options_.page_size, [&](const RecordedEvent& event) {
-            apply(event, event.position <= replay_until);
-            return true;
-        });
-        if (reached == from) return false;
-        transaction.commit(reached);
-        return true;
+        if (options_.filter.types.empty()) options_.filter.types = detail::types_to_read<EventCodec, Handlers>();
     }
 
-    void apply(const RecordedEvent& event, bool is_replay)
+    template <class Transaction>
+    static GlobalPosition limit_of(const Transaction& transaction)
     {
-        if (!EventCodec::knows(event.type)) return;
-        try {
-            codec_.decode(encoded(event), scratch_, [&](const auto& decoded) {
-                EventContext context = context_of(event);
-                context.is_replay = is_replay;
-                handlers_->handle(decoded, context);
-            });
-        } catch (const CodecError& cause) {
-            std::throw_with_nested(HydrationError{event.stream, event.version, event.position, cause.what()});
-        }
+        if constexpr (requires { transaction.limit(); }) return transaction.limit();
+        else return no_limit;
     }
+
+    bool apply_page(GlobalPosition& reached, const std::stop_token& stop);
+    void show(const RecordedEvent& event, bool was_handled);
+    void park(const RecordedEvent& event, bool is_replay, std::optional<ParkedStream> parked, const char* error);
+    void apply(const RecordedEvent& event, bool is_replay);
+    bool replay_page(const StreamId& stream);
+    template <class Work>
+    std::optional<std::string> error_of_attempt(Work work);
+    bool is_asked_for(const RecordedEvent& event) const;
 
     Store* store_;
     Place* place_;
+    Lot* lot_;
     Handlers* handlers_;
     SubscriptionOptions options_;
     [[no_unique_address]] EventCodec codec_;
     typename EventCodec::Scratch scratch_;
+    bool some_are_parked_ = false; ///< as of the open transaction, as is the next
+    bool is_beside_ = false;       ///< a read model that runs
+    detail::Progress progress_;
 };
+
+template <class Store, class Place, class Handlers>
+Projection(Store&, Place&, Handlers&) -> Projection<Store, Place, Handlers>;
+template <class Store, class Place, class Handlers>
+Projection(Store&, Place&, Handlers&, SubscriptionOptions) -> Projection<Store, Place, Handlers>;
+template <class Store, class Place, ParkingLot Lot, class Handlers>
+Projection(Store&, Place&, Lot&, Handlers&)
+    -> Projection<Store, Place, Handlers, Codec<typename Handlers::Events>, Lot>;
+template <class Store, class Place, ParkingLot Lot, class Handlers>
+Projection(Store&, Place&, Lot&, Handlers&, SubscriptionOptions)
+    -> Projection<Store, Place, Handlers, Codec<typename Handlers::Events>, Lot>;
+
+/// Waits until a projection that runs in this process has committed a position at or beyond `position`: then a question to
+/// its read model is answered with that event in it, unless it was parked. In another process, wait on its checkpoint.
+/// @param deadline  by the projection's clock
+/// @return false if that did not come about by the deadline, or `stop` was requested first
+/// @par Thread safety  may be called from any thread
+template <class Store, class Place, class Handlers, class EventCodec, class Lot>
+bool wait_for(const Projection<Store, Place, Handlers, EventCodec, Lot>& projection, GlobalPosition position,
+              Timestamp deadline, std::stop_token stop = {})
+{
+    return projection.wait_for(position, deadline, std::move(stop));
+}
+
+template <EventStore Store, TransactionalCheckpoint Place, class Handlers, class EventCodec, class Lot>
+bool Projection<Store, Place, Handlers, EventCodec, Lot>::apply_page(GlobalPosition& reached,
+                                                                     const std::stop_token& stop)
+{
+    auto transaction = place_->begin();
+    const GlobalPosition from = transaction.position();
+    const GlobalPosition replay_until = transaction.replay_until();
+    const GlobalPosition limit = limit_of(transaction);
+    is_beside_ = limit != no_limit;
+    if constexpr (parks) some_are_parked_ = !lot_->is_empty();
+    progress_.set(from);
+
+    bool is_page_full = false;
+    reached = store_->read_log(from, options_.page_size, options_.filter, [&](const RecordedEvent& event) {
+        if (event.position > limit) return false;
+        if (detail::is_wanted(options_, event)) show(event, event.position <= replay_until);
+        is_page_full = stop.stop_requested();
+        return !is_page_full;
+    });
+    reached = std::max(from, std::min(reached, limit));
+    if (reached == from && from != limit) return false;
+    transaction.commit(reached);
+    progress_.set(reached);
+    return true;
+}
+
+template <EventStore Store, TransactionalCheckpoint Place, class Handlers, class EventCodec, class Lot>
+void Projection<Store, Place, Handlers, EventCodec, Lot>::show(const RecordedEvent& event, bool was_handled)
+{
+    if constexpr (!parks) {
+        apply(event, was_handled);
+    } else {
+        auto parked = some_are_parked_ ? lot_->find(event.stream) : std::nullopt;
+        const bool never_handled =
+            parked && parked->unhandled_from != StreamVersion{} && event.version >= parked->unhandled_from;
+        const bool is_replay = was_handled && !never_handled;
+        if (parked && parked->is_parked()) return park(event, is_replay, std::move(parked), nullptr);
+        if (is_beside_ && never_handled) { // parked by the one that runs
+            const std::string error = parked->error;
+            return park(event, is_replay, std::move(parked), error.c_str());
+        }
+        if (const auto error = error_of_attempt([&] { apply(event, is_replay); })) {
+            return park(event, is_replay, std::move(parked), error->c_str());
+        }
+        if (!parked) return;
+        // Left over from before a restart. Behind the events that were handled then, nothing needs to be remembered.
+        if (!was_handled) return lot_->remove(event.stream);
+        if (!never_handled) return;
+        parked->unhandled_from = event.version.next();
+        lot_->put(*parked);
+    }
+}
+
+template <EventStore Store, TransactionalCheckpoint Place, class Handlers, class EventCodec, class Lot>
+void Projection<Store, Place, Handlers, EventCodec, Lot>::park(const RecordedEvent& event, bool is_replay,
+                                                               std::optional<ParkedStream> parked, const char* error)
+{
+    if (!parked) parked.emplace(ParkedStream{.stream = event.stream});
+    if (error != nullptr) {
+        parked->version = event.version;
+        parked->position = event.position;
+        parked->error = error;
+    }
+    if (event.version > parked->last) { // else it comes again, from a page that could not be rolled back
+        parked->last = event.version;
+        ++parked->events;
+    }
+    if (!is_replay && parked->unhandled_from == StreamVersion{}) parked->unhandled_from = event.version;
+    lot_->put(*parked);
+    some_are_parked_ = true;
+}
+
+/// Runs `work`; what it wrote is undone if it fails.
+/// @return the text of its failure, if that was the event's
+template <EventStore Store, TransactionalCheckpoint Place, class Handlers, class EventCodec, class Lot>
+template <class Work>
+std::optional<std::string> Projection<Store, Place, Handlers, EventCodec, Lot>::error_of_attempt(Work work)
+{
+    try {
+        lot_->attempt(work);
+        return std::nullopt;
+    } catch (const std::exception& error) {
+        if (lot_->is_passing(error)) throw;
+        return error.what();
+    }
+}
+
+template <EventStore Store, TransactionalCheckpoint Place, class Handlers, class EventCodec, class Lot>
+void Projection<Store, Place, Handlers, EventCodec, Lot>::apply(const RecordedEvent& event, bool is_replay)
+{
+    bool is_decoded = false;
+    try {
+        if (!EventCodec::knows(event.type)) {
+            if (detail::is_known_to<Handlers>(event.type)) return;
+            throw UnknownEventType{std::string{event.type}};
+        }
+        EventContext context = context_of(event);
+        context.is_replay = is_replay;
+        codec_.decode(encoded(event), scratch_, [&](const auto& decoded) {
+            is_decoded = true;
+            using Event = std::remove_cvref_t<decltype(decoded)>;
+            if constexpr (Handled::template contains<Event>) {
+                constexpr bool is_handled = requires { handlers_->handle(decoded, context); };
+                static_assert(is_handled, "escqrs: these handlers list an event for which they have no "
+                                          "handle(const E&, const escqrs::EventContext&)");
+                if constexpr (is_handled) handlers_->handle(decoded, context);
+            }
+        });
+    } catch (const CodecError& cause) {
+        if (is_decoded) throw; // the handler's own
+        const bool skips = options_.unknown_events == UnknownEvents::skip;
+        if (!skips || !detail::is_of_newer_code<EventCodec>(event, cause)) {
+            std::throw_with_nested(HydrationError{event.stream, event.version, event.position, cause.what()});
+        }
+        if (options_.on_skipped) options_.on_skipped(event, cause);
+    }
+}
+
+template <EventStore Store, TransactionalCheckpoint Place, class Handlers, class EventCodec, class Lot>
+void Projection<Store, Place, Handlers, EventCodec, Lot>::restart()
+{
+    auto transaction = place_->begin();
+    handlers_->clear();
+    if constexpr (parks) {
+        for (ParkedStream& parked : lot_->all()) {
+            lot_->remove(parked.stream);
+            if (parked.unhandled_from == StreamVersion{}) continue;
+            parked.events = 0;
+            parked.last = {};
+            lot_->put(parked);
+        }
+    }
+    transaction.commit_restart();
+    progress_.set(GlobalPosition{});
+}
+
+template <EventStore Store, TransactionalCheckpoint Place, class Handlers, class EventCodec, class Lot>
+std::vector<ParkedStream> Projection<Store, Place, Handlers, EventCodec, Lot>::parked()
+    requires ParkingLot<Lot>
+{
+    auto all = lot_->all();
+    std::erase_if(all, [](const ParkedStream& parked) { return !parked.is_parked(); });
+    return all;
+}
+
+template <EventStore Store, TransactionalCheckpoint Place, class Handlers, class EventCodec, class Lot>
+bool Projection<Store, Place, Handlers, EventCodec, Lot>::replay(const StreamId& stream)
+    requires ParkingLot<Lot>
+{
+    while (replay_page(stream)) {}
+    const auto left = lot_->find(stream);
+    return !left || !left->is_parked();
+}
+
+/// @return whether there is more to try
+template <EventStore Store, TransactionalCheckpoint Place, class Handlers, class EventCodec, class Lot>
+bool Projection<Store, Place, Handlers, EventCodec, Lot>::replay_page(const StreamId& stream)
+{
+    auto transaction = place_->begin();
+    auto parked = lot_->find(stream);
+    if (!parked || !parked->is_parked() || limit_of(transaction) != no_limit) return false;
+    const GlobalPosition replay_until = transaction.replay_until();
+    std::size_t handled = 0;
+    bool has_failed = false;
+    bool is_page_full = false;
+    store_->read_stream(stream, parked->version, [&](const RecordedEvent& event) {
+        if (event.version > parked->last) return false;
+        if (!is_asked_for(event)) return true;
+        parked->version = event.version;
+        parked->position = event.position;
+        is_page_full = handled == options_.page_size;
+        if (is_page_full) return false;
+        const bool never_handled = parked->unhandled_from != StreamVersion{} && event.version >= parked->unhandled_from;
+        const bool is_replay = event.position <= replay_until && !never_handled;
+        if (auto error = error_of_attempt([&] { apply(event, is_replay); })) {
+            parked->error = std::move(*error);
+            has_failed = true;
+            return false;
+        }
+        ++handled;
+        --parked->events;
+        if (never_handled) parked->unhandled_from = event.version.next();
+        return true;
+    });
+    const bool is_free = !has_failed && !is_page_full;
+    if (is_free) {
+        parked->events = 0;
+        parked->last = {};
+    }
+    // Events behind the parked ones may have to be shown as new by a rebuild that is under way.
+    const bool is_remembered = parked->unhandled_from != StreamVersion{} && transaction.position() < replay_until;
+    if (is_free && !is_remembered) lot_->remove(stream);
+    else lot_->put(*parked);
+    transaction.commit(transaction.position());
+    return is_page_full;
+}
+
+template <EventStore Store, TransactionalCheckpoint Place, class Handlers, class EventCodec, class Lot>
+bool Projection<Store, Place, Handlers, EventCodec, Lot>::is_asked_for(const RecordedEvent& event) const
+{
+    return options_.filter.shows(event.stream.category(), event.type) && detail::is_wanted(options_, event);
+}
 
 } // namespace escqrs

@@ -34,17 +34,19 @@ public:
     GlobalPosition catch_up()
     {
         page_.clear();
-        return subscription_.catch_up([this](const RecordedEvent& event) { collect(event); }, [this] { send(); });
+        return subscription_.catch_up([this](const RecordedEvent& event) { collect(event); },
+                                      [this](GlobalPosition reached) { send(reached); });
     }
 
     /// Sends, then goes on with whatever is appended, until stopped; backs off after a failure.
     void run(std::stop_token stop)
     {
         subscription_.run(
-            std::move(stop), [this](const RecordedEvent& event) { collect(event); }, [this] { send(); });
+            std::move(stop), [this](const RecordedEvent& event) { collect(event); },
+            [this](GlobalPosition reached) { send(reached); });
     }
 
-    /// Position of the last event known to be on the queue. May be called from any thread.
+    /// How far the log is known to be on the queue, but for what the options' filter keeps from it. May be called from any thread.
     GlobalPosition position() const noexcept { return GlobalPosition{position_.load(std::memory_order_relaxed)}; }
 
 private:
@@ -56,11 +58,11 @@ private:
         last_ = event.position;
     }
 
-    void send()
+    void send(GlobalPosition reached)
     {
-        sender_->send(page_);
+        if (!page_.empty()) sender_->send(page_);
         page_.clear();
-        position_.store(last_.value(), std::memory_order_relaxed);
+        position_.store(reached.value(), std::memory_order_relaxed);
     }
 
     Subscription<Store, Place> subscription_;

@@ -2,13 +2,17 @@
 #pragma once
 
 #include <escqrs/clock.hpp>
+#include <escqrs/error.hpp>
+#include <escqrs/event_filter.hpp>
 #include <escqrs/event_store.hpp>
 
 #include <algorithm>
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <functional>
+#include <optional>
 #include <stop_token>
 #include <utility>
 
@@ -21,28 +25,73 @@ concept Checkpoint = requires(Place& place, GlobalPosition position) {
     { place.save(position) } -> std::same_as<void>;
 };
 
-/// How a reader that runs until it is stopped behaves.
+/// Waits until a reader of the log, in whatever process, has saved a position at or beyond `position`: then a question to
+/// its read model is answered with that event in it.
+/// @param place          the reader's checkpoint, to be looked at every `poll_interval` by this thread
+/// @param deadline       by the clock
+/// @return false if that did not come about by the deadline, or `stop` was requested first
+template <class Place>
+    requires requires(Place& place) {
+        { place.load() } -> std::same_as<GlobalPosition>;
+    }
+bool wait_for(Place& place, GlobalPosition position, Timestamp deadline, std::stop_token stop = {},
+              Duration poll_interval = std::chrono::milliseconds{5}, Clock& clock = system_clock())
+{
+    while (place.load() < position) {
+        const Timestamp now = clock.now();
+        if (now >= deadline || !sleep_for(clock, std::min(poll_interval, deadline - now), stop)) return false;
+    }
+    return true;
+}
+
+/// What a projection does with an event that newer code has written: of a type, or of a schema version, unknown here.
+enum class UnknownEvents : std::uint8_t {
+    fail, ///< stops in front of it, with an error that names it
+    skip, ///< passes over it, for good
+};
+
+/// What a reader of the log is shown, and how it behaves when it runs until it is stopped.
 struct SubscriptionOptions {
-    std::size_t page_size = 500;
+    EventFilter filter{};                                       ///< what the store is to show
+    std::function<bool(const RecordedEvent&)> predicate{};      ///< of what the store shows: whether it is handled
+    std::size_t page_size = 500;                                ///< events between two checkpoints
     Duration max_wait = std::chrono::seconds{1};                ///< longest sleep at the end of the log
     Duration first_retry_delay = std::chrono::milliseconds{20}; ///< after a failure; doubled each time
     Duration max_retry_delay = std::chrono::seconds{10};
-    std::function<void(std::exception_ptr, Duration)> on_failure; ///< told of each failure and the delay that follows
+    std::function<void(std::exception_ptr, Duration)> on_failure{}; ///< told of each failure and the delay that follows
+
+    /// Told when a reader that runs has reached the end of the log: at first, and each time it had fallen behind.
+    std::function<void(GlobalPosition)> on_caught_up{};
+
+    UnknownEvents unknown_events = UnknownEvents::fail; ///< projections only
+    std::function<void(const RecordedEvent&, const std::exception&)>
+        on_skipped{}; ///< told of each unknown event skipped
     Clock* clock = &system_clock();
 };
 
 namespace detail {
+
+inline bool is_wanted(const SubscriptionOptions& options, const RecordedEvent& event)
+{
+    return !options.predicate || options.predicate(event);
+}
 
 /// Runs `catch_up` again and again until stopped: sleeps at the end of the log, backs off after a failure.
 template <EventStore Store, class CatchUp>
 void follow_log(Store& store, const SubscriptionOptions& options, std::stop_token stop, CatchUp catch_up)
 {
     Duration delay = options.first_retry_delay;
+    std::optional<GlobalPosition> told;
     while (!stop.stop_requested()) {
         try {
             const GlobalPosition reached = catch_up();
+            if (stop.stop_requested()) return;
+            if (options.on_caught_up && told != reached) options.on_caught_up(reached);
+            told = reached;
             delay = options.first_retry_delay;
             store.wait_for_events(reached, options.max_wait, stop);
+        } catch (const ReadModelSuperseded&) {
+            throw; // for good
         } catch (const std::exception&) {
             if (options.on_failure) options.on_failure(std::current_exception(), delay);
             sleep_for(*options.clock, delay, stop);
@@ -68,7 +117,8 @@ public:
 
     /// Handles what lies behind the checkpoint, until the end of the log or a stop request.
     /// @param handle  called as `handle(const RecordedEvent&)`
-    /// @param flush   called before each checkpoint is saved: what was handled must be safe then
+    /// @param flush   called before each checkpoint is saved, with its position if it takes one: what was handled must be
+    ///                safe then
     /// @return the position reached
     /// @throws what `handle`, `flush`, store and checkpoint throw; the page is shown again next time
     template <class Handle, class Flush>
@@ -76,12 +126,14 @@ public:
     {
         GlobalPosition position = place_->load();
         while (!stop.stop_requested()) {
-            const auto reached = store_->read_log(position, options_.page_size, [&](const RecordedEvent& event) {
-                handle(event);
-                return true;
-            });
+            const auto show = [&](const RecordedEvent& event) {
+                if (detail::is_wanted(options_, event)) handle(event);
+                return !stop.stop_requested();
+            };
+            const auto reached = store_->read_log(position, options_.page_size, options_.filter, show);
             if (reached == position) break;
-            flush();
+            if constexpr (std::invocable<Flush&, GlobalPosition>) flush(reached);
+            else flush();
             place_->save(reached);
             position = reached;
         }

@@ -36,6 +36,11 @@ public:
     {
         return store_.read_log(after, at_most, sink);
     }
+    escqrs::GlobalPosition read_log(escqrs::GlobalPosition after, std::size_t at_most,
+                                    const escqrs::EventFilter& filter, escqrs::EventSink sink)
+    {
+        return store_.read_log(after, at_most, filter, sink);
+    }
     bool read_snapshot(const escqrs::StreamId& stream, escqrs::SnapshotSink sink)
     {
         return store_.read_snapshot(stream, sink);

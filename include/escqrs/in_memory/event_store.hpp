@@ -40,6 +40,7 @@ public:
     AppendResult append(const StreamId& stream, ExpectedVersion expected, std::span<const NewEvent> events);
     void read_stream(const StreamId& stream, StreamVersion from, EventSink sink);
     GlobalPosition read_log(GlobalPosition after, std::size_t at_most, EventSink sink);
+    GlobalPosition read_log(GlobalPosition after, std::size_t at_most, const EventFilter& filter, EventSink sink);
     bool read_snapshot(const StreamId& stream, SnapshotSink sink);
     void write_snapshot(const StreamId& stream, const Snapshot& snapshot);
     GlobalPosition head() { return GlobalPosition{log_.size()}; }
@@ -47,6 +48,8 @@ public:
     bool wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop);
 
 private:
+    static constexpr std::size_t max_looked_at = 65'536; ///< in one filtered read
+
     struct Stream {
         explicit Stream(StreamId name) : id{std::move(name)} {}
 
@@ -246,6 +249,20 @@ inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_
     std::uint64_t position = after.value();
     while (position < head && at_most-- > 0) {
         ++position;
+        if (!sink(show(position))) break;
+    }
+    return GlobalPosition{position};
+}
+
+inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_most, const EventFilter& filter,
+                                           EventSink sink)
+{
+    const std::uint64_t head = log_.size();
+    std::uint64_t position = after.value();
+    for (std::size_t looked_at = 0; position < head && at_most > 0 && looked_at < max_looked_at; ++looked_at) {
+        const Stored& stored = log_[position++];
+        if (!filter.shows(stored.stream->id.category(), *stored.type)) continue;
+        --at_most;
         if (!sink(show(position))) break;
     }
     return GlobalPosition{position};

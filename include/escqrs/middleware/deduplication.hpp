@@ -24,9 +24,7 @@ namespace escqrs {
 /// Knows what a command has stored, if anything. A `Repository` does, for all aggregates in its store.
 template <class Commits>
 concept CommitFinder = requires(const Commits& commits, const CommandId& command) {
-    {
-        commits.find_commit(command)
-    } -> std::convertible_to<std::optional<CommitResult>>;
+    { commits.find_commit(command) } -> std::convertible_to<std::optional<CommitResult>>;
 };
 
 namespace detail {

@@ -26,9 +26,12 @@ public:
         GlobalPosition replay_until() const noexcept { return state_.replay_until; }
 
         /// Makes what was written, and the position, durable together.
-        void commit(GlobalPosition position)
+        void commit(GlobalPosition position) { commit(position, state_.replay_until); }
+
+        /// As `commit`, and remembers another `replay_until`.
+        void commit(GlobalPosition position, GlobalPosition replay_until)
         {
-            checkpoint_->write({position, state_.replay_until});
+            checkpoint_->write({position, replay_until});
             transaction_.commit();
         }
 

@@ -54,6 +54,7 @@ public:
     AppendResult append(const StreamId& stream, ExpectedVersion expected, std::span<const NewEvent> events);
     void read_stream(const StreamId& stream, StreamVersion from, EventSink sink);
     GlobalPosition read_log(GlobalPosition after, std::size_t at_most, EventSink sink);
+    GlobalPosition read_log(GlobalPosition after, std::size_t at_most, const EventFilter& filter, EventSink sink);
     bool read_snapshot(const StreamId& stream, SnapshotSink sink);
     void write_snapshot(const StreamId& stream, const Snapshot& snapshot);
     GlobalPosition head();
@@ -63,6 +64,7 @@ public:
 private:
     static constexpr std::size_t first_page_size = 64;
     static constexpr std::size_t max_page_size = 512;
+    static constexpr std::uint64_t max_looked_at = 65'536; ///< in one filtered read
 
     EventStoreOptions options_;
     Database database_;
@@ -126,6 +128,32 @@ inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_
             if (!sink(page.event(index, *stream))) return GlobalPosition{position};
         }
         if (page.is_last()) break;
+        at_most -= page.size();
+    }
+    return GlobalPosition{position};
+}
+
+inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_most, const EventFilter& filter,
+                                           EventSink sink)
+{
+    if (filter.shows_everything()) return read_log(after, at_most, sink);
+    detail::EventPage page;
+    std::optional<StreamId> stream;
+    std::uint64_t position = after.value();
+    // What is behind this head may be committed while pages are read, but nothing at or below it any more.
+    const std::uint64_t head_now = head().value();
+    const std::uint64_t end =
+        head_now - std::min(head_now, position) > max_looked_at ? position + max_looked_at : head_now;
+    for (std::size_t page_size = first_page_size; at_most > 0 && position < end; page_size = max_page_size) {
+        readers_.with_one(
+            [&](auto& reader) { reader.read_log(position, end, std::min(page_size, at_most), filter, page); });
+        for (std::size_t index = 0; index < page.size(); ++index) {
+            const std::string_view name = page.stream_name(index);
+            if (!stream || stream->text() != name) stream = StreamId::parse(name);
+            position = page.position(index);
+            if (!sink(page.event(index, *stream))) return GlobalPosition{position};
+        }
+        if (page.is_last()) return GlobalPosition{end};
         at_most -= page.size();
     }
     return GlobalPosition{position};

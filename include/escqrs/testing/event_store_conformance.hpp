@@ -6,6 +6,7 @@
 #include <escqrs/testing/catch2.hpp>
 #include <escqrs/testing/detail/event_store_appending.hpp>
 #include <escqrs/testing/detail/event_store_concurrency.hpp>
+#include <escqrs/testing/detail/event_store_filtering.hpp>
 #include <escqrs/testing/detail/event_store_reading.hpp>
 #include <escqrs/testing/detail/event_store_snapshots.hpp>
 #include <escqrs/testing/detail/event_store_waiting.hpp>
@@ -106,6 +107,7 @@ void event_store_conformance(Fixture& fixture)
     SECTION("expected versions") { detail::check_expected_versions(fixture); }
     SECTION("event ids") { detail::check_event_ids(fixture); }
     SECTION("reading") { detail::check_reading(fixture); }
+    SECTION("filtering") { detail::check_filtering(fixture); }
     SECTION("snapshots") { detail::check_snapshots(fixture); }
     SECTION("waiting") { detail::check_waiting(fixture); }
     SECTION("many threads, one store")
@@ -114,6 +116,13 @@ void event_store_conformance(Fixture& fixture)
         std::vector<decltype(fixture.open(clock))> stores;
         stores.push_back(fixture.open(clock));
         detail::check_races(stores);
+    }
+    SECTION("filtering while others write")
+    {
+        SystemClock clock;
+        std::vector<decltype(fixture.open(clock))> stores;
+        for (int count = 0; count < (Fixture::is_durable ? 3 : 1); ++count) stores.push_back(fixture.open(clock));
+        detail::check_filtering_races(stores);
     }
     if constexpr (Fixture::is_durable) {
         SECTION("durability") { detail::check_durability(fixture); }

@@ -49,6 +49,11 @@ public:
     {
         return store.read_log(after, at_most, sink);
     }
+    escqrs::GlobalPosition read_log(escqrs::GlobalPosition after, std::size_t at_most,
+                                    const escqrs::EventFilter& filter, escqrs::EventSink sink)
+    {
+        return store.read_log(after, at_most, filter, sink);
+    }
     bool read_snapshot(const escqrs::StreamId& stream, escqrs::SnapshotSink sink)
     {
         return store.read_snapshot(stream, sink);

@@ -1,0 +1,61 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/error.hpp>
+#include <escqrs/event.hpp>
+#include <escqrs/event_store.hpp>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace escqrs::detail {
+
+template <class... Events>
+std::vector<std::string> names_of(EventList<Events...>)
+{
+    return {std::string{event_name<Events>()}...};
+}
+
+template <class... Events>
+constexpr bool has_name(EventList<Events...>, std::string_view type) noexcept
+{
+    return ((type == event_name<Events>()) || ...);
+}
+
+template <class... Events>
+constexpr bool has_newer_version(EventList<Events...>, std::string_view type, unsigned version) noexcept
+{
+    return ((type == event_name<Events>() && version > schema_version<Events>()) || ...);
+}
+
+template <class Handlers>
+concept NamesKnownEvents = requires { typename Handlers::KnownEvents; };
+
+/// The types a projection asks its store for: those its codec reads, also under old names; all of them if the handlers say
+/// which they know, for then an unknown one has to be seen.
+template <class EventCodec, class Handlers>
+std::vector<std::string> types_to_read()
+{
+    if constexpr (NamesKnownEvents<Handlers>) return {};
+    else if constexpr (requires { EventCodec::type_names(); }) return EventCodec::type_names();
+    else return names_of(typename EventCodec::Types{});
+}
+
+/// Whether the handlers may pass over a type that their codec does not read.
+template <class Handlers>
+constexpr bool is_known_to(std::string_view type) noexcept
+{
+    if constexpr (NamesKnownEvents<Handlers>) return has_name(typename Handlers::KnownEvents{}, type);
+    else return true;
+}
+
+/// The one place that decides whether an event could not be decoded because newer code has written it.
+template <class EventCodec>
+bool is_of_newer_code(const RecordedEvent& event, const CodecError& error)
+{
+    return dynamic_cast<const UnknownEventType*>(&error) != nullptr ||
+           has_newer_version(typename EventCodec::Types{}, event.type, event.schema_version);
+}
+
+} // namespace escqrs::detail

@@ -1,0 +1,35 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace escqrs {
+
+/// Which events a reader of the log is to be shown. A plain value, so that a store can look for them where they are kept.
+///
+/// An event is shown if its stream's category is one of `categories` and its type one of `types`; an empty list asks for
+/// nothing in particular.
+struct EventFilter {
+    std::vector<std::string> categories{}; ///< of streams: `attendee`
+    std::vector<std::string> types{};      ///< wire names: `AttendeeRegistered`
+
+    bool shows_everything() const noexcept { return categories.empty() && types.empty(); }
+
+    bool shows(std::string_view category, std::string_view type) const
+    {
+        return is_asked_for(categories, category) && is_asked_for(types, type);
+    }
+
+    friend bool operator==(const EventFilter&, const EventFilter&) = default;
+
+private:
+    static bool is_asked_for(const std::vector<std::string>& wanted, std::string_view found)
+    {
+        return wanted.empty() || std::ranges::find(wanted, found) != wanted.end();
+    }
+};
+
+} // namespace escqrs
