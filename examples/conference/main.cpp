@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 
 // The composition root: which parts there are, which hold on to which, and in what order they start and stop.
+#include "application/attendee_events.hpp"
 #include "application/attendee_handlers.hpp"
 #include "application/settings.hpp"
 #include "application/storage.hpp"
@@ -14,7 +15,6 @@
 #include "web/web_role.hpp"
 #include "worker/worker_role.hpp"
 
-#include <escqrs/cloud_events.hpp>
 #include <escqrs/relay.hpp>
 #include <escqrs/sqlite/checkpoint.hpp>
 
@@ -76,7 +76,7 @@ class RelayThread {
 public:
     RelayThread(const Settings& settings, escqrs::AnyEventStore& store, Queue& queue)
         : database_{relay_checkpoint_path(settings), {synchronous_of(settings)}}, place_{database_, "relay"},
-          relay_{store, place_, queue, escqrs::CloudEvents<Attendee::EventTypes>{"/conference"}, options()},
+          relay_{store, place_, queue, AttendeeMessages{"/conference"}, options()},
           thread_{[this](const std::stop_token& stop) { relay_.run(stop); }}
     {
     }
@@ -99,7 +99,7 @@ private:
 
     escqrs::sqlite::Database database_;
     escqrs::sqlite::Checkpoint place_;
-    escqrs::Relay<escqrs::AnyEventStore, escqrs::sqlite::Checkpoint, Queue, escqrs::CloudEvents<Attendee::EventTypes>>
+    escqrs::Relay<escqrs::AnyEventStore, escqrs::sqlite::Checkpoint, Queue, AttendeeMessages>
         relay_;
     std::jthread thread_; ///< last: it ends before what it uses
 };

@@ -8,6 +8,7 @@
 #include <map>
 #include <ostream>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace lending {
@@ -34,10 +35,13 @@ public:
     }
 
 private:
+    /// Of an event in its stream: the second number tells apart what an upcaster made of one stored event.
+    using Place = std::pair<escqrs::StreamVersion, unsigned>;
+
     struct Line {
         std::string title;
         std::string reader;
-        escqrs::StreamVersion version;
+        Place place;
     };
 
     template <class E, class Change>
@@ -45,9 +49,10 @@ private:
     {
         connections_.push_back(bus.subscribe<E>([this, change](const E& event, const escqrs::EventContext& context) {
             Line& line = lines_[context.stream];
-            if (context.version <= line.version) return; // a duplicate changes nothing
+            const Place place{context.version, context.part};
+            if (place <= line.place) return; // a duplicate changes nothing
             change(line, event);
-            line.version = context.version;
+            line.place = place;
         }));
     }
 

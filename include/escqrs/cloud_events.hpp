@@ -31,13 +31,17 @@ public:
     /// @param source  URI-reference that names the producer (CloudEvents `source`)
     explicit CloudEvents(std::string source) : source_{std::move(source)} {}
 
-    /// @throws UnknownEventType, CodecError
+    /// The message of one event, in the shape in which it was stored: whoever receives it upcasts. An event that an
+    /// `Evolution` drops is passed on with its stored bytes, for the stream versions on the queue have no gaps.
+    /// @throws UnknownEventType, NewerSchemaVersion, CodecError
     Message operator()(const RecordedEvent& event);
 
-    /// Calls `visit(const E&, const EventContext&)` for the event in a message.
-    /// @throws UnknownEventType; CodecError if the message is not a CloudEvent that this class writes
+    /// Calls `visit(const E&, const EventContext&)` for each event that comes of a message: one, or under an `Evolution`
+    /// any number, told apart by `part`.
+    /// @return the context of the message, also if nothing came of it
+    /// @throws UnknownEventType, NewerSchemaVersion; CodecError if the message is not a CloudEvent that this class writes
     template <class Visitor>
-    void decode(const Message& message, Visitor&& visit);
+    EventContext decode(const Message& message, Visitor&& visit);
 
 private:
     std::string source_;
@@ -129,7 +133,19 @@ Message CloudEvents<List, StoredFormat, WireFormat>::operator()(const RecordedEv
     message.message_id = to_string(event.id);
     message.session_id = event.stream.text();
     message.subject = event.type;
-    message.content_type = WireFormat::content_type;
+    message.content_type = event.content_type;
+    unsigned version = event.schema_version;
+    Bytes body = event.payload;
+    buffer_.clear();
+    stored_codec_.decode_as_stored(encoded(event), scratch_, [&](const auto& stored) {
+        using Stored = std::remove_cvref_t<decltype(stored)>;
+        wire_codec_.encode(stored, buffer_);
+        message.subject = event_name<Stored>();
+        message.content_type = WireFormat::content_type;
+        version = schema_version<Stored>();
+        body = buffer_;
+    });
+    message.body.assign(reinterpret_cast<const char*>(body.data()), body.size()); // NOLINT: bytes as text
     const auto put = [&](std::string_view name, std::string value) {
         if (value.empty()) return;
         message.properties.emplace_back(std::string{detail::CloudEventAttributes::prefix}.append(name),
@@ -138,17 +154,12 @@ Message CloudEvents<List, StoredFormat, WireFormat>::operator()(const RecordedEv
     put("specversion", "1.0");
     put("id", message.message_id);
     put("source", source_);
-    put("type", std::string{event.type});
+    put("type", message.subject);
     put("subject", event.stream.text());
     put("time", to_rfc3339(event.recorded_at));
     put("streamversion", std::to_string(event.version.value()));
     put("position", std::to_string(event.position.value()));
-    buffer_.clear();
-    stored_codec_.decode(encoded(event), scratch_, [&](const auto& decoded) {
-        wire_codec_.encode(decoded, buffer_);
-        put("schemaversion", std::to_string(schema_version<std::remove_cvref_t<decltype(decoded)>>()));
-    });
-    message.body.assign(reinterpret_cast<const char*>(buffer_.data()), buffer_.size()); // NOLINT: bytes as text
+    put("schemaversion", std::to_string(version));
     Metadata metadata = decode_metadata(event.metadata);
     const auto put_id = [&](std::string_view name, const auto& id) {
         if (!id.is_nil()) put(name, to_string(id));
@@ -165,7 +176,7 @@ Message CloudEvents<List, StoredFormat, WireFormat>::operator()(const RecordedEv
 
 template <class List, class StoredFormat, class WireFormat>
 template <class Visitor>
-void CloudEvents<List, StoredFormat, WireFormat>::decode(const Message& message, Visitor&& visit)
+EventContext CloudEvents<List, StoredFormat, WireFormat>::decode(const Message& message, Visitor&& visit)
 {
     const detail::CloudEventAttributes attributes{message};
     const auto stream = [&] {
@@ -192,7 +203,12 @@ void CloudEvents<List, StoredFormat, WireFormat>::decode(const Message& message,
         throw CodecError{"message '" + message.message_id + "': schema version out of range"};
     const EncodedEvent encoded{attributes.required("type"), static_cast<unsigned>(version), message.content_type,
                                std::as_bytes(std::span{message.body})};
-    wire_codec_.decode(encoded, scratch_, [&](const auto& event) { visit(event, std::as_const(context)); });
+    wire_codec_.decode(encoded, scratch_, [&](const auto& event) {
+        visit(event, std::as_const(context));
+        ++context.part;
+    });
+    context.part = 0;
+    return context;
 }
 
 } // namespace escqrs

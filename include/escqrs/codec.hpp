@@ -7,10 +7,14 @@
 #include <escqrs/event_store.hpp>
 #include <escqrs/metadata.hpp>
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
+#include <span>
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -29,71 +33,154 @@ inline EncodedEvent encoded(const RecordedEvent& event) noexcept
     return {event.type, event.schema_version, event.content_type, event.payload};
 }
 
-template <class List, class Format = archive::Binary, class... OtherFormats>
-class Codec;
+namespace detail {
+
+/// The versions of one wire name that one type's `serialize` reads.
+struct SchemaRange {
+    std::string_view name;
+    unsigned oldest = 0;
+    unsigned newest = 0;
+};
+
+/// What a list of events says about bytes: which type reads them, and what becomes of what was read.
+template <class List>
+struct Schema;
+
+template <class... Events>
+struct Schema<EventList<Events...>> {
+    using Types = EventList<Events...>;
+    using Event = std::variant<Events...>;
+    using Objects = std::tuple<Events...>;
+
+    static constexpr std::array<SchemaRange, sizeof...(Events)> ranges{
+        SchemaRange{event_name<Events>(), oldest_schema_version<Events>(), schema_version<Events>()}...};
+
+    template <std::size_t Index>
+    using Reader = std::tuple_element_t<Index, Objects>;
+
+    template <class E>
+    static constexpr bool reads = Types::template contains<E>;
+
+    static constexpr bool drops(std::string_view /*type*/) noexcept { return false; }
+
+    template <class E, class Visitor>
+    static void upcast(E& event, Visitor& visit)
+    {
+        visit(event);
+    }
+};
+
+/// Says why none of `ranges` reads the event.
+[[noreturn]] inline void refuse_event(const EncodedEvent& event, std::span<const SchemaRange> ranges)
+{
+    const SchemaRange* newest = nullptr;
+    for (const SchemaRange& range : ranges) {
+        if (range.name == event.type && (newest == nullptr || newest->newest < range.newest)) newest = &range;
+    }
+    if (newest == nullptr) throw UnknownEventType{std::string{event.type}};
+    if (event.schema_version > newest->newest)
+        throw NewerSchemaVersion{std::string{event.type}, event.schema_version, newest->newest};
+    throw CodecError{"event '" + std::string{event.type} + "' has schema version " +
+                     std::to_string(event.schema_version) + ", which is older than this program reads"};
+}
+
+} // namespace detail
 
 /// Turns the events of a list into bytes and back.
 ///
-/// Writes `Format`; reads `Format` and `OtherFormats`, told apart by content type. The list is closed, so the way from
-/// a wire name to a type is resolved at compile time.
+/// Writes `Format`; reads `Format` and `OtherFormats`, told apart by content type. `List` is an `EventList`, or an
+/// `Evolution`, which also tells what becomes of events as they were written once. It is closed, so the way from a wire
+/// name to a type is resolved at compile time.
 /// @par Thread safety  has no state; any thread
-template <class... Events, class Format, class... OtherFormats>
-class Codec<EventList<Events...>, Format, OtherFormats...> {
+template <class List, class Format = archive::Binary, class... OtherFormats>
+class Codec {
+    using Schema = detail::Schema<List>;
+
 public:
-    using Types = EventList<Events...>;
-    using Event = std::variant<Events...>;
+    using Types = typename Schema::Types;
+    using Event = typename Schema::Event;
 
     static constexpr std::string_view content_type = Format::content_type;
 
     /// Event objects that `decode` fills again and again, so that replaying a stream allocates next to nothing.
-    using Scratch = std::tuple<Events...>;
+    using Scratch = typename Schema::Objects;
 
     /// Appends the bytes of `event` to `out`.
     /// @throws CodecError if the format cannot express a value; `out` then ends in bytes to be thrown away
     template <class E>
     void encode(const E& event, std::vector<std::byte>& out) const
     {
-        static_assert(Types::template contains<E>, "escqrs: this codec was not given the event E in its EventList");
+        static_assert(Schema::template reads<E>, "escqrs: this codec was not given the event E in its EventList");
         typename Format::Output output{out};
         output.root(const_cast<E&>(event), schema_version<E>()); // NOLINT: one serialize serves both ways, as in Boost
     }
 
-    /// Decodes into `scratch` and calls `visit(const E&)` for the event's type.
-    /// @throws UnknownEventType, CodecError for bytes that are damaged, in an unknown format or from a newer schema version
+    /// Decodes into `scratch`, upcasts, and calls `visit(const E&)` for each event that comes of it, in order: for an
+    /// event of an `EventList` exactly one, under an `Evolution` any number.
+    /// @throws UnknownEventType, NewerSchemaVersion; CodecError for bytes that are damaged or in an unknown format; what
+    ///         upcasters throw
     template <class Visitor>
     void decode(const EncodedEvent& event, Scratch& scratch, Visitor&& visit) const
     {
-        const bool known =
-            ((event.type == event_name<Events>() && (decode_as<Events>(event, scratch, visit), true)) || ...);
-        if (!known) throw UnknownEventType{std::string{event.type}};
+        decode_as_stored(event, scratch, [&](auto& stored) { Schema::upcast(stored, visit); });
     }
 
-    Event decode(const EncodedEvent& event) const
+    /// Like `decode`, but without upcasting: `visit` is given the old shape that the bytes hold; it is not called for a
+    /// dropped event.
+    template <class Visitor>
+    void decode_as_stored(const EncodedEvent& event, Scratch& scratch, Visitor&& visit) const
+    {
+        const bool is_read = [&]<std::size_t... Index>(std::index_sequence<Index...>) {
+            return (decode_in<Index>(event, scratch, visit) || ...);
+        }(std::make_index_sequence<Schema::ranges.size()>{});
+        if (!is_read && !Schema::drops(event.type)) detail::refuse_event(event, Schema::ranges);
+    }
+
+    /// The events that come of `event`, for where speed does not matter.
+    std::vector<Event> decode(const EncodedEvent& event) const
     {
         Scratch scratch;
-        Event result;
-        decode(event, scratch, [&](auto& decoded) { result = std::move(decoded); });
+        std::vector<Event> result;
+        decode(event, scratch, [&](auto& decoded) { result.emplace_back(std::move(decoded)); });
         return result;
     }
 
-    static constexpr bool knows(std::string_view type) noexcept { return ((type == event_name<Events>()) || ...); }
+    /// The names under which events are read, old ones included.
+    static std::vector<std::string> type_names()
+    {
+        std::vector<std::string> names;
+        for (const detail::SchemaRange& range : Schema::ranges) {
+            if (std::find(names.begin(), names.end(), range.name) == names.end()) names.emplace_back(range.name);
+        }
+        return names;
+    }
+
+    /// True if some version of the type is read, or its events are dropped.
+    static constexpr bool knows(std::string_view type) noexcept
+    {
+        for (const detail::SchemaRange& range : Schema::ranges) {
+            if (range.name == type) return true;
+        }
+        return Schema::drops(type);
+    }
 
 private:
-    template <class E, class Visitor>
-    void decode_as(const EncodedEvent& encoded, Scratch& scratch, Visitor& visit) const
+    template <std::size_t Index, class Visitor>
+    bool decode_in(const EncodedEvent& encoded, Scratch& scratch, Visitor& visit) const
     {
-        if (encoded.schema_version > schema_version<E>()) {
-            throw CodecError{"event '" + std::string{encoded.type} + "' has schema version " +
-                             std::to_string(encoded.schema_version) + ", this program knows up to " +
-                             std::to_string(schema_version<E>())};
+        constexpr detail::SchemaRange range = Schema::ranges[Index];
+        if (encoded.type != range.name || encoded.schema_version > range.newest) return false;
+        if constexpr (range.oldest > 0) {
+            if (encoded.schema_version < range.oldest) return false;
         }
-        E& event = std::get<E>(scratch);
+        auto& event = std::get<typename Schema::template Reader<Index>>(scratch);
         const bool readable = read_if<Format>(encoded, event) || (read_if<OtherFormats>(encoded, event) || ...);
         if (!readable) {
             throw CodecError{"event '" + std::string{encoded.type} + "' has content type '" +
                              std::string{encoded.content_type} + "', which this codec does not read"};
         }
         visit(event);
+        return true;
     }
 
     template <class InputFormat, class E>

@@ -82,6 +82,26 @@ private:
     std::string name_;
 };
 
+/// An event was written by a newer program, in a schema version that this one does not read yet.
+class NewerSchemaVersion : public CodecError {
+public:
+    NewerSchemaVersion(std::string name, unsigned found, unsigned known)
+        : CodecError{"event '" + name + "' has schema version " + std::to_string(found) +
+                     ", this program knows up to " + std::to_string(known)},
+          name_{std::move(name)}, found_{found}, known_{known}
+    {
+    }
+
+    const std::string& name() const noexcept { return name_; }
+    unsigned found() const noexcept { return found_; }
+    unsigned known() const noexcept { return known_; }
+
+private:
+    std::string name_;
+    unsigned found_;
+    unsigned known_;
+};
+
 /// An aggregate cannot be rebuilt: one of its stored events cannot be decoded or applied. The cause is nested.
 class HydrationError : public Error {
 public:

@@ -38,4 +38,5 @@
 #include <escqrs/subscription.hpp>
 #include <escqrs/timestamp.hpp>
 #include <escqrs/trace_context.hpp>
+#include <escqrs/upcasting.hpp>
 #include <escqrs/version.hpp>

@@ -73,6 +73,14 @@ constexpr unsigned schema_version() noexcept
     } else return 0;
 }
 
+/// Oldest schema version that the `serialize` of `E` still reads: its member `oldest_schema_version`, else 0.
+template <class E>
+constexpr unsigned oldest_schema_version() noexcept
+{
+    if constexpr (requires { E::oldest_schema_version; }) return static_cast<unsigned>(E::oldest_schema_version);
+    else return 0;
+}
+
 /// An event an aggregate raises without changing its own state: list it as `NoStateChange<MailSent>`, and no `apply`
 /// is asked for.
 template <class E>

@@ -43,6 +43,8 @@ class FunctionRef;
 
 template <class List, class Format, class... OtherFormats>
 class Codec;
+template <class List, class... Rules>
+struct Evolution;
 template <class List, class StoredFormat, class WireFormat>
 class CloudEvents;
 struct EncodedEvent;
@@ -70,6 +72,7 @@ class DuplicateEventId;
 class AggregateNotFound;
 class CodecError;
 class UnknownEventType;
+class NewerSchemaVersion;
 class HydrationError;
 class HandlerNotFound;
 class DuplicateHandler;

@@ -287,11 +287,12 @@ void Projection<Store, Place, Handlers, EventCodec, Lot>::apply(const RecordedEv
                                           "handle(const E&, const escqrs::EventContext&)");
                 if constexpr (is_handled) handlers_->handle(decoded, context);
             }
+            ++context.part;
         });
     } catch (const CodecError& cause) {
         if (is_decoded) throw; // the handler's own
         const bool skips = options_.unknown_events == UnknownEvents::skip;
-        if (!skips || !detail::is_of_newer_code<EventCodec>(event, cause)) {
+        if (!skips || !detail::is_of_newer_code(cause)) {
             std::throw_with_nested(HydrationError{event.stream, event.version, event.position, cause.what()});
         }
         if (options_.on_skipped) options_.on_skipped(event, cause);

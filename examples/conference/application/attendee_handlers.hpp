@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include "attendee_events.hpp"
 #include "commands.hpp"
 
 #include <escqrs/command_bus.hpp>
@@ -16,7 +17,7 @@ public:
     explicit AttendeeIdTaken(const AttendeeId& id) : Error{"attendee id " + to_string(id) + " is already in use"} {}
 };
 
-using AttendeeRepository = escqrs::Repository<Attendee>;
+using AttendeeRepository = escqrs::Repository<Attendee, escqrs::AnyEventStore, AttendeeCodec>;
 
 /// For a repository whose conflicts are met again by the command bus, which knows the command's deadline.
 inline const escqrs::RepositoryOptions one_attempt{{1}};

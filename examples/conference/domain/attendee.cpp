@@ -2,6 +2,7 @@
 #include "attendee.hpp"
 
 #include "rule_violation.hpp"
+#include "text.hpp"
 
 namespace conference {
 namespace {
@@ -42,7 +43,8 @@ void Attendee::confirm_email(const ConfirmationId& confirmation_id)
 void Attendee::unregister(std::string_view reason)
 {
     require_registered();
-    if (reason.find_first_not_of(" \t\r\n") == std::string_view::npos) {
+    reason = trimmed(reason);
+    if (reason.empty()) {
         throw RuleViolation{"invalid-reason", "reason", "Please say why you unregister."};
     }
     if (reason.size() > max_reason_length) {

@@ -2,6 +2,7 @@
 #include "email.hpp"
 
 #include "rule_violation.hpp"
+#include "text.hpp"
 
 #include <algorithm>
 
@@ -14,14 +15,6 @@ constexpr std::size_t max_local_length = 64;
 constexpr std::size_t max_label_length = 63;
 
 [[noreturn]] void refuse(const std::string& sentence) { throw RuleViolation{"invalid-email", "email", sentence}; }
-
-std::string_view trim(std::string_view text)
-{
-    constexpr std::string_view blanks = " \t\r\n\f\v";
-    const auto first = text.find_first_not_of(blanks);
-    if (first == std::string_view::npos) return {};
-    return text.substr(first, text.find_last_not_of(blanks) - first + 1);
-}
 
 bool is_letter_or_digit(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
 
@@ -64,7 +57,7 @@ void check_domain(std::string_view domain)
 
 Email Email::parse(std::string_view text)
 {
-    const auto address = trim(text);
+    const auto address = trimmed(text);
     if (address.empty()) refuse("An email address is needed.");
     if (address.size() > max_address_length) refuse("The email address is longer than 254 characters.");
     const auto at = address.find('@');

@@ -51,6 +51,8 @@ struct EmailChangeConfirmed {
 
 struct AttendeeUnregistered {
     static constexpr std::string_view event_name = "AttendeeUnregistered";
+    static constexpr unsigned schema_version = 1;
+    static constexpr unsigned oldest_schema_version = 1; // what was stored before: former_events.hpp
 
     std::string reason;
 

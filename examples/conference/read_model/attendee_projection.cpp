@@ -3,6 +3,8 @@
 
 #include "../domain/attendee.hpp"
 
+#include <escqrs/id_generator.hpp>
+
 #include <limits>
 #include <string_view>
 
@@ -16,6 +18,13 @@ std::string attendee_of(const escqrs::EventContext& context)
         throw ProjectionError{"stream '" + context.stream.text() + "' is not an attendee's"};
     }
     return to_string(AttendeeId::parse(context.stream.id()));
+}
+
+/// Stands for the mail that an event owes: the event's id, and other ones if several events were made of one.
+escqrs::EventId mail_id(const escqrs::EventContext& context)
+{
+    if (context.part == 0) return context.id;
+    return escqrs::EventId{escqrs::name_based_uuid(context.id.value(), std::to_string(context.part))};
 }
 
 void require_known(int rows_changed, const escqrs::EventContext& context)
@@ -78,7 +87,7 @@ void AttendeeProjection::on(const EmailChangeRequested& event, const Context& co
     require_known(request_email_.run(event.email, id), context);
     touch(id, context);
     if (context.is_replay) return;
-    owe_mail_.run(to_string(context.id), event.email, id, to_string(event.confirmation_id), context.recorded_at);
+    owe_mail_.run(to_string(mail_id(context)), event.email, id, to_string(event.confirmation_id), context.recorded_at);
 }
 
 void AttendeeProjection::on(const EmailChangeConfirmed& event, const Context& context)

@@ -1,10 +1,9 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "attendee_json.hpp"
 
+#include "../application/attendee_events.hpp"
 #include "../application/readable_text.hpp"
 #include "../http/problem.hpp"
-
-#include <escqrs/codec.hpp>
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -100,14 +99,14 @@ json::object to_json(const escqrs::DeadLetteredMessage& letter)
 json::array history(escqrs::AnyEventStore& store, const AttendeeId& id, escqrs::StreamVersion after,
                     std::optional<escqrs::StreamVersion> up_to)
 {
-    const escqrs::Codec<Attendee::EventTypes> codec;
-    decltype(codec)::Scratch scratch;
+    const AttendeeCodec codec;
+    AttendeeCodec::Scratch scratch;
     json::array events;
     const escqrs::StreamId stream{Attendee::category, id.value()};
     store.read_stream(stream, after.next(), [&](const escqrs::RecordedEvent& recorded) {
         if (up_to && recorded.version > *up_to) return false;
         codec.decode(encoded(recorded), scratch, [&](const auto& event) {
-            events.push_back(json::object{{"type", recorded.type},
+            events.push_back(json::object{{"type", escqrs::event_name<std::remove_cvref_t<decltype(event)>>()},
                                           {"version", recorded.version.value()},
                                           {"position", recorded.position.value()},
                                           {"time", escqrs::to_rfc3339(recorded.recorded_at)},

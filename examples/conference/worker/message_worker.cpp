@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <optional>
 #include <span>
 #include <unordered_set>
 #include <utility>
@@ -162,6 +163,8 @@ MessageWorker::Verdict MessageWorker::handle_one(const ReceivedMessage& message)
         return {Outcome::handled, {}, {}};
     } catch (const escqrs::UnknownEventType& error) {
         return verdict(Outcome::poison, "UnknownEventType", error);
+    } catch (const escqrs::NewerSchemaVersion& error) {
+        return verdict(Outcome::poison, "NewerSchemaVersion", error);
     } catch (const escqrs::CodecError& error) {
         return verdict(Outcome::poison, "CodecError", error);
     } catch (const OutOfOrder& error) {
@@ -177,17 +180,22 @@ MessageWorker::Verdict MessageWorker::handle_one(const ReceivedMessage& message)
 void MessageWorker::apply(const escqrs::Message& message)
 {
     using escqrs::sqlite::Advance;
-    events_.decode(message, [this](const auto& event, const escqrs::EventContext& context) {
+    // The version counts messages: once for each, however many events upcasters make of it, even none.
+    std::optional<Advance> advance;
+    const auto count = [&](const escqrs::EventContext& context) {
+        if (advance) return;
         if (context.version == escqrs::StreamVersion{})
             throw escqrs::CodecError{"stream version: expected at least 1, found 0"};
-        const Advance advance = checkpoint_.advance(context.stream, context.version);
-        if (advance == Advance::apply) bus_->publish(event, context);
-        if (advance == Advance::gap) {
-            throw OutOfOrder{"stream '" + context.stream.text() + "': expected event version " +
-                             std::to_string(checkpoint_.version_of(context.stream).next().value()) + ", found " +
-                             std::to_string(context.version.value())};
-        }
-    });
+        advance = checkpoint_.advance(context.stream, context.version);
+        if (*advance != Advance::gap) return;
+        throw OutOfOrder{"stream '" + context.stream.text() + "': expected event version " +
+                         std::to_string(checkpoint_.version_of(context.stream).next().value()) + ", found " +
+                         std::to_string(context.version.value())};
+    };
+    count(events_.decode(message, [&](const auto& event, const escqrs::EventContext& context) {
+        count(context);
+        if (*advance == Advance::apply) bus_->publish(event, context);
+    }));
 }
 
 escqrs::Disposition MessageWorker::disposition_of(const ReceivedMessage& message, const Verdict& verdict)

@@ -1,14 +1,13 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include "../domain/attendee.hpp"
+#include "../application/attendee_events.hpp"
 #include "backoff.hpp"
 #include "message_receiver_ref.hpp"
 #include "work_status.hpp"
 #include "worker_log.hpp"
 
 #include <escqrs/clock.hpp>
-#include <escqrs/cloud_events.hpp>
 #include <escqrs/event_bus.hpp>
 #include <escqrs/messaging.hpp>
 #include <escqrs/sqlite/checkpoint.hpp>
@@ -60,7 +59,8 @@ struct MessageWorkerOptions {
 /// - handled, or a duplicate: complete;
 /// - a subscriber failed, or an earlier event of the stream is missing: what was written for the message is undone and
 ///   it is abandoned with the error as property "lastError"; at the last attempt it is dead-lettered;
-/// - no event this program knows: dead-lettered at once;
+/// - no event this program knows, or one of a newer schema version: dead-lettered at once, to be resubmitted to a newer
+///   program;
 /// - the read model can't be written: everything is given back, and nothing is received until it can be again.
 ///
 /// What follows a failed message in its session and batch is given back unhandled; what follows one that came too early
@@ -111,7 +111,7 @@ private:
     escqrs::sqlite::Database* read_model_;
     escqrs::EventBus* bus_;
     MessageWorkerOptions options_;
-    escqrs::CloudEvents<Attendee::EventTypes> events_{"worker"};
+    AttendeeMessages events_{"worker"};
     escqrs::sqlite::StreamCheckpoint checkpoint_;
     WorkStatus status_;
 };

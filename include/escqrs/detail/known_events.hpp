@@ -12,21 +12,9 @@
 namespace escqrs::detail {
 
 template <class... Events>
-std::vector<std::string> names_of(EventList<Events...>)
-{
-    return {std::string{event_name<Events>()}...};
-}
-
-template <class... Events>
 constexpr bool has_name(EventList<Events...>, std::string_view type) noexcept
 {
     return ((type == event_name<Events>()) || ...);
-}
-
-template <class... Events>
-constexpr bool has_newer_version(EventList<Events...>, std::string_view type, unsigned version) noexcept
-{
-    return ((type == event_name<Events>() && version > schema_version<Events>()) || ...);
 }
 
 template <class Handlers>
@@ -38,8 +26,7 @@ template <class EventCodec, class Handlers>
 std::vector<std::string> types_to_read()
 {
     if constexpr (NamesKnownEvents<Handlers>) return {};
-    else if constexpr (requires { EventCodec::type_names(); }) return EventCodec::type_names();
-    else return names_of(typename EventCodec::Types{});
+    else return EventCodec::type_names();
 }
 
 /// Whether the handlers may pass over a type that their codec does not read.
@@ -51,11 +38,10 @@ constexpr bool is_known_to(std::string_view type) noexcept
 }
 
 /// The one place that decides whether an event could not be decoded because newer code has written it.
-template <class EventCodec>
-bool is_of_newer_code(const RecordedEvent& event, const CodecError& error)
+inline bool is_of_newer_code(const CodecError& error) noexcept
 {
     return dynamic_cast<const UnknownEventType*>(&error) != nullptr ||
-           has_newer_version(typename EventCodec::Types{}, event.type, event.schema_version);
+           dynamic_cast<const NewerSchemaVersion*>(&error) != nullptr;
 }
 
 } // namespace escqrs::detail

@@ -93,7 +93,7 @@ public:
     void start_worker()
     {
         relay_thread_ = std::jthread{[this](const std::stop_token& stop) {
-            escqrs::Relay relay{store_, place_, queue, escqrs::CloudEvents<Attendee::EventTypes>{"/conference"}};
+            escqrs::Relay relay{store_, place_, queue, AttendeeMessages{"/conference"}};
             relay.run(stop);
         }};
         worker_.emplace(WorkerRoleOptions{path_, "dir:" + folder_.file("mail"), "http://localhost"},

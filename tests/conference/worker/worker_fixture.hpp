@@ -81,7 +81,7 @@ public:
     /// The log as the relay would send it.
     std::vector<escqrs::Message> messages()
     {
-        escqrs::CloudEvents<Attendee::EventTypes> translate{"/conference"};
+        AttendeeMessages translate{"/conference"};
         std::vector<escqrs::Message> messages;
         read([&](const escqrs::RecordedEvent& event) { messages.push_back(translate(event)); });
         return messages;
@@ -91,9 +91,9 @@ public:
     std::map<AttendeeId, AttendeeView> fold()
     {
         std::map<AttendeeId, AttendeeView> views;
-        const escqrs::Codec<Attendee::EventTypes> codec;
+        const AttendeeCodec codec;
         read([&](const escqrs::RecordedEvent& recorded) {
-            const auto event = codec.decode(encoded(recorded));
+            const auto event = codec.decode(encoded(recorded)).at(0);
             AttendeeView& view = views[AttendeeId::parse(recorded.stream.id())];
             if (const auto* registered = std::get_if<AttendeeRegistered>(&event)) {
                 view.id = AttendeeId::parse(recorded.stream.id());
@@ -119,9 +119,9 @@ public:
     std::map<std::string, std::string> owed_mails() // recipient by event id
     {
         std::map<std::string, std::string> mails;
-        const escqrs::Codec<Attendee::EventTypes> codec;
+        const AttendeeCodec codec;
         read([&](const escqrs::RecordedEvent& recorded) {
-            const auto event = codec.decode(encoded(recorded));
+            const auto event = codec.decode(encoded(recorded)).at(0);
             if (const auto* requested = std::get_if<EmailChangeRequested>(&event)) {
                 mails[to_string(recorded.id)] = requested->email;
             }
@@ -141,7 +141,7 @@ private:
     }
 
     escqrs::in_memory::EventStore store_;
-    escqrs::Repository<Attendee, escqrs::in_memory::EventStore> attendees_{store_};
+    escqrs::Repository<Attendee, escqrs::in_memory::EventStore, AttendeeCodec> attendees_{store_};
     std::vector<AttendeeId> ids_;
     std::map<AttendeeId, ConfirmationId> confirmations_;
 };
