@@ -20,7 +20,7 @@ using namespace escqrs;
 
 namespace {
 
-/// Version 2 of the name; reads version 1, which had no family name, too.
+/// Reads version 2, which had no room, too.
 struct GuestArrived {
     static constexpr std::string_view event_name = "GuestArrived";
     static constexpr unsigned schema_version = 3;
@@ -179,7 +179,7 @@ public:
 
     void append(const Stored<archive::Binary>& stored)
     {
-        const NewEvent event{EventId{random_uuid()}, stored.type, stored.schema_version_,
+        const NewEvent event{EventId{random_uuid()},        stored.type,  stored.schema_version_,
                              archive::Binary::content_type, stored.bytes, {}};
         store.append(stream, ExpectedVersion::any(), {&event, 1});
     }
@@ -284,8 +284,8 @@ TEST_CASE("a projection tells the parts of one stored event apart, and may handl
     OldStream old;
     in_memory::Checkpoint place;
     RoomHandlers rooms;
-    Projection<in_memory::EventStore, in_memory::Checkpoint, RoomHandlers, Codec<HotelEvents>> projection{
-        old.store, place, rooms};
+    Projection<in_memory::EventStore, in_memory::Checkpoint, RoomHandlers, Codec<HotelEvents>> projection{old.store,
+                                                                                                          place, rooms};
     projection.catch_up();
     CHECK(rooms.lines == Lines{"2.0 left 1", "2.1 taken 2", "4.0 left 3"});
 }

@@ -99,8 +99,7 @@ private:
 
     escqrs::sqlite::Database database_;
     escqrs::sqlite::Checkpoint place_;
-    escqrs::Relay<escqrs::AnyEventStore, escqrs::sqlite::Checkpoint, Queue, AttendeeMessages>
-        relay_;
+    escqrs::Relay<escqrs::AnyEventStore, escqrs::sqlite::Checkpoint, Queue, AttendeeMessages> relay_;
     std::jthread thread_; ///< last: it ends before what it uses
 };
 

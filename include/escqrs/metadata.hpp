@@ -34,7 +34,7 @@ struct EventContext {
     Timestamp recorded_at{};
     Metadata metadata{};
     bool is_replay =
-        false; ///< the event was handled before and a read model is being rebuilt: cause nothing outside it
+        false;         ///< the event was handled before and a read model is being rebuilt: cause nothing outside it
     unsigned part = 0; ///< counts the events that an upcaster makes of one stored event: they share its id and version
 };
 

@@ -47,8 +47,7 @@ struct Joined<TypeList<Types...>> {
     using Type = TypeList<Types...>;
 };
 template <class... First, class... Second, class... Others>
-struct Joined<TypeList<First...>, TypeList<Second...>, Others...> : Joined<TypeList<First..., Second...>, Others...> {
-};
+struct Joined<TypeList<First...>, TypeList<Second...>, Others...> : Joined<TypeList<First..., Second...>, Others...> {};
 
 /// The event types that an upcaster's result may hold.
 template <class Result>
@@ -56,17 +55,13 @@ struct TargetsOf {
     using Type = TypeList<Result>;
 };
 template <class... Parts>
-struct TargetsOf<std::tuple<Parts...>> : Joined<typename TargetsOf<Parts>::Type...> {
-};
+struct TargetsOf<std::tuple<Parts...>> : Joined<typename TargetsOf<Parts>::Type...> {};
 template <class... Alternatives>
-struct TargetsOf<std::variant<Alternatives...>> : Joined<typename TargetsOf<Alternatives>::Type...> {
-};
+struct TargetsOf<std::variant<Alternatives...>> : Joined<typename TargetsOf<Alternatives>::Type...> {};
 template <class Part>
-struct TargetsOf<std::optional<Part>> : TargetsOf<Part> {
-};
+struct TargetsOf<std::optional<Part>> : TargetsOf<Part> {};
 template <class Part, class Allocator>
-struct TargetsOf<std::vector<Part, Allocator>> : TargetsOf<Part> {
-};
+struct TargetsOf<std::vector<Part, Allocator>> : TargetsOf<Part> {};
 
 /// Calls `use(event)` for each event in an upcaster's result.
 template <class E, class Use>
@@ -105,8 +100,7 @@ struct UpcasterSignature<Result (*)(Old)> {
     using Targets = typename TargetsOf<std::remove_cvref_t<Result>>::Type;
 };
 template <class Result, class Old>
-struct UpcasterSignature<Result (*)(Old) noexcept> : UpcasterSignature<Result (*)(Old)> {
-};
+struct UpcasterSignature<Result (*)(Old) noexcept> : UpcasterSignature<Result (*)(Old)> {};
 
 /// What every rule of an `Evolution` tells, and most have none of.
 struct NoRule {
@@ -161,7 +155,8 @@ constexpr SchemaRange own_range() noexcept
 
 /// The next older range of the same name, if there is one.
 template <std::size_t Count>
-constexpr const SchemaRange* older_range(const std::array<SchemaRange, Count>& ranges, const SchemaRange& range) noexcept
+constexpr const SchemaRange* older_range(const std::array<SchemaRange, Count>& ranges,
+                                         const SchemaRange& range) noexcept
 {
     const SchemaRange* older = nullptr;
     for (const SchemaRange& other : ranges) {
@@ -293,14 +288,16 @@ private:
     static_assert((are_registered(typename Rules::Targets{}) && ...),
                   "escqrs: an upcaster or Rename leads to an event that is neither in the EventList nor the source of "
                   "another upcaster");
-    static_assert(!detail::has_source_not_older(declared_ranges, sizeof...(Events)),
-                  "escqrs: the source of an upcaster (or a Rename) is not older than the current event of its name: raise "
-                  "the schema_version of the current one, or leave the old one its old name");
+    static_assert(
+        !detail::has_source_not_older(declared_ranges, sizeof...(Events)),
+        "escqrs: the source of an upcaster (or a Rename) is not older than the current event of its name: raise "
+        "the schema_version of the current one, or leave the old one its old name");
     static_assert(!detail::has_rival_sources(declared_ranges, sizeof...(Events)),
                   "escqrs: two upcasters (or Renames) start from one event name and schema version");
-    static_assert(!detail::has_gap(declared_ranges),
-                  "escqrs: there is a schema version that nothing reads, between an event's oldest_schema_version and the "
-                  "next older event of its name: a step is missing in the chain of upcasters");
+    static_assert(
+        !detail::has_gap(declared_ranges),
+        "escqrs: there is a schema version that nothing reads, between an event's oldest_schema_version and the "
+        "next older event of its name: a step is missing in the chain of upcasters");
     static_assert(!detail::has_cycle<Rules...>(), "escqrs: upcasters lead in a circle");
     static_assert(!drops_what_it_reads(), "escqrs: Drop names an event that is read as well");
 };

@@ -5,8 +5,8 @@
 #include <escqrs/testing/golden.hpp>
 #include <escqrs/upcasting.hpp>
 
-#include <cstdint>
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -120,8 +120,8 @@ TEST_CASE("a type without its golden file is noticed, and nothing is written wit
     const auto complaints =
         testing::check_golden<Doors>(folder.file(""), DoorPaintedV0{"green"}, DoorPainted{"red", 2});
     CHECK(complaints.size() >= 4);
-    CHECK_THAT(complaints.front(), Catch::Contains("no golden file DoorPainted.") &&
-                                       Catch::Contains("ESCQRS_WRITE_GOLDEN=1"));
+    CHECK_THAT(complaints.front(),
+               Catch::Contains("no golden file DoorPainted.") && Catch::Contains("ESCQRS_WRITE_GOLDEN=1"));
     CHECK(std::filesystem::is_empty(folder.file("")));
     CHECK_THAT(testing::check_golden<Doors>(folder.file("none"), DoorPaintedV0{}, DoorPainted{}).front(),
                Catch::Contains("there is no folder"));

@@ -5,9 +5,6 @@
 
 namespace conference {
 
-AttendeeUnregistered trim_reason(const AttendeeUnregisteredV0& old)
-{
-    return {std::string{trimmed(old.reason)}};
-}
+AttendeeUnregistered trim_reason(const AttendeeUnregisteredV0& old) { return {std::string{trimmed(old.reason)}}; }
 
 } // namespace conference

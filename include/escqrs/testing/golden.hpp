@@ -270,8 +270,10 @@ inline void GoldenFolder::compare(const std::string& name, const std::string& te
 {
     const auto frozen = read(name);
     if (frozen && *frozen != text) {
-        complain(name + " was released with other bytes than are written now; a new shape needs a new schema_version. "
-                        "Released:\n" + *frozen + "\nnow:\n" + text);
+        complain(name +
+                 " was released with other bytes than are written now; a new shape needs a new schema_version. "
+                 "Released:\n" +
+                 *frozen + "\nnow:\n" + text);
     } else if (!frozen && mode_ == Mode::check) {
         complain("there is no golden file " + name + "; to write it, run this test with ESCQRS_WRITE_GOLDEN=1");
     } else if (!frozen) {
@@ -310,7 +312,8 @@ inline void GoldenFolder::compare_with_list()
         const auto text = read(name);
         const auto line = released_.find(name);
         if (!text) complain(name + " was released and is gone: restore it");
-        else if (line == released_.end()) complain(name + " is not in released.txt: it was not written by check_golden");
+        else if (line == released_.end())
+            complain(name + " is not in released.txt: it was not written by check_golden");
         else if (hash_of(*text) != line->second) complain(name + " was changed after its release: restore it");
         else if (!detail::golden_event<archive::Binary>(name) && !detail::golden_event<archive::Json>(name))
             complain(name + " is no name of a golden file: <event name>.<version>.binary.hex or .json");
