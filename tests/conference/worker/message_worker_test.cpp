@@ -17,6 +17,20 @@ namespace {
 
 constexpr escqrs::MessageQueueCounts empty_queue{};
 
+/// Ada registers, asks for another address and leaves; her leaving as an earlier release put it on the queue.
+std::vector<escqrs::Message> with_former_unregistered(Workplace& place, const AttendeeId& ada)
+{
+    place.history.request_email(ada, "lovelace@example.net");
+    place.history.change(ada, [](Attendee& attendee) { attendee.unregister("ill"); });
+    auto messages = place.history.messages();
+    escqrs::Message& former = messages.back();
+    former.body = R"({"reason":"  ill \n"})";
+    for (auto& [name, value] : former.properties) {
+        if (name == "cloudEvents:schemaversion") value = "0";
+    }
+    return messages;
+}
+
 } // namespace
 
 TEST_CASE("worker: a batch becomes the read model, and the queue is empty")
@@ -105,6 +119,51 @@ TEST_CASE("worker: poison in the middle of a batch is put aside with the reason,
         CHECK(place.model.attendees() == place.history.fold());
         CHECK(place.model.mails().size() == 1);
     }
+}
+
+TEST_CASE("worker: a message of an earlier release is upcast")
+{
+    Workplace place;
+    const auto ada = place.history.register_attendee();
+    place.send(with_former_unregistered(place, ada));
+    place.work();
+    CHECK(place.dead_letters().empty());
+    CHECK(place.model.attendees().at(ada).reason == "ill");
+    CHECK(place.model.attendees() == place.history.fold());
+}
+
+TEST_CASE("worker: a dead letter of an earlier release is upcast when it is given back")
+{
+    Workplace place;
+    const auto ada = place.history.register_attendee();
+    auto messages = with_former_unregistered(place, ada);
+    place.send({messages.back()});
+    place.work();
+    REQUIRE(place.dead_letters().size() == 1);
+    CHECK(place.dead_letters().front().reason == "OutOfOrder");
+    messages.pop_back();
+    place.send(messages);
+    place.work();
+    CHECK(place.queue.resubmit(place.dead_letters().front().message.message_id));
+    place.work();
+    CHECK(place.dead_letters().empty());
+    CHECK(place.model.attendees().at(ada).reason == "ill");
+}
+
+TEST_CASE("worker: a message of a newer release is put aside, with the versions in the description")
+{
+    Workplace place;
+    const auto ada = place.history.register_attendee();
+    auto messages = with_former_unregistered(place, ada);
+    for (auto& [name, value] : messages.back().properties) {
+        if (name == "cloudEvents:schemaversion") value = "2";
+    }
+    place.send(messages);
+    place.work();
+    REQUIRE(place.dead_letters().size() == 1);
+    CHECK(place.dead_letters().front().reason == "NewerSchemaVersion");
+    CHECK_THAT(place.dead_letters().front().description, Catch::Contains("version 2") && Catch::Contains("up to 1"));
+    CHECK(place.model.attendees().at(ada).registered);
 }
 
 TEST_CASE("worker: what a failing subscriber leaves is undone, for its message only")
