@@ -11,6 +11,8 @@
 #include <escqrs/codec.hpp>
 #include <escqrs/command_bus.hpp>
 #include <escqrs/commit_result.hpp>
+#include <escqrs/decider.hpp>
+#include <escqrs/decider_handler.hpp>
 #include <escqrs/error.hpp>
 #include <escqrs/event.hpp>
 #include <escqrs/event_store.hpp>
