@@ -84,6 +84,7 @@ template <class D, class Events>
 struct DecidedBase;
 template <class D, class... Events>
 struct DecidedBase<D, EventList<Events...>> {
+    static_assert(EventList<Events...>::size > 0, "escqrs: a decider has at least one event");
     static_assert((require_evolve<D, Events>() && ...));
     using Type = AggregateRoot<Decided<D>, Events...>;
 };

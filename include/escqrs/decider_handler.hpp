@@ -45,9 +45,10 @@ CommitResult decide_and_save(const Deciders& deciders, const Id& id, const Comma
 template <class Command, class Deciders, class IdOf>
 auto decided_by(const Deciders& deciders, IdOf id, RetryPolicy retry = {}, Clock& clock = system_clock())
 {
-    return on<Command>([&deciders, id = std::move(id), retry, &clock](const Command& command, const Metadata& metadata) {
-        return decide_and_save(deciders, std::invoke(id, command), command, metadata, retry, clock);
-    });
+    return on<Command>(
+        [&deciders, id = std::move(id), retry, &clock](const Command& command, const Metadata& metadata) {
+            return decide_and_save(deciders, std::invoke(id, command), command, metadata, retry, clock);
+        });
 }
 
 /// Likewise, where the member tells the command, too: `bus.handle(decided_by(lendings, &LendBook::book_id));`
