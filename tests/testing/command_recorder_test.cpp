@@ -52,6 +52,8 @@ TEST_CASE("command recorder: the bus may go on without it")
 {
     escqrs::CommandBus bus;
     bus.handle<Ask>([](const Ask&) { return 42; });
-    { const CommandRecorder recorder{bus}; }
+    {
+        const CommandRecorder recorder{bus};
+    }
     CHECK(bus.send(Ask{}) == 42);
 }

@@ -103,8 +103,9 @@ TEST_CASE("given events: a difference names the entries, and the history")
                     "given\n"
                     "  1. " +
                     dune + ": BookLent{reader: 'Ada'}");
-    CHECK(failure_text([&] { projected.then([](const Readers&) { return Opaque{1}; }, Opaque{2}); })
-              .starts_with("found another Opaque than expected; with a serialize it would show where it differs\n"));
+    CHECK(failure_text([&] {
+              projected.then([](const Readers&) { return Opaque{1}; }, Opaque{2});
+          }).starts_with("found another Opaque than expected; with a serialize it would show where it differs\n"));
     projected.then([](const Readers&) { return Opaque{1}; }, Opaque{1});
 }
 

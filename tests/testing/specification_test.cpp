@@ -16,13 +16,19 @@ TEST_CASE("specification: a program of its own needs no test framework")
 
     SECTION("all hold")
     {
-        CHECK(check({{"a book can be lent", [] { given<Lending>().when(Lend{{}, "Ada"}).then(BookLent{"Ada"}); }}},
+        CHECK(check({{"a book can be lent",
+                      [] {
+                          given<Lending>().when(Lend{{}, "Ada"}).then(BookLent{"Ada"});
+                      }}},
                     out) == 0);
         CHECK(out.str() == "ok      a book can be lent\n");
     }
     SECTION("one fails, with its difference, and the others are run")
     {
-        CHECK(check({{"a book can be lent", [] { given<Lending>().when(Lend{{}, "Ada"}).then_nothing(); }},
+        CHECK(check({{"a book can be lent",
+                      [] {
+                          given<Lending>().when(Lend{{}, "Ada"}).then_nothing();
+                      }},
                      {"an exception", [] { throw Refused{"no"}; }},
                      {"nothing", [] {}}},
                     out) == 1);

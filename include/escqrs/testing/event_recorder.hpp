@@ -32,8 +32,8 @@ public:
     /// @param bus  may end before the recorder
     explicit EventRecorder(EventBus& bus) : state_{std::make_shared<State>()}
     {
-        (connections_.push_back(bus.subscribe<Events>(
-             [state = state_](const Events& event, const EventContext& context) {
+        (connections_.push_back(
+             bus.subscribe<Events>([state = state_](const Events& event, const EventContext& context) {
                  const std::scoped_lock lock{state->mutex};
                  state->events.emplace_back(event);
                  state->contexts.push_back(context);

@@ -107,7 +107,8 @@ public:
     template <class Bus>
     Projected<Bus> published_on(Bus& bus) const
     {
-        return deliver(bus, [&](const auto& event, const EventContext& context) { bus.publish(event, context); }, false);
+        return deliver(
+            bus, [&](const auto& event, const EventContext& context) { bus.publish(event, context); }, false);
     }
 
 private:
