@@ -19,7 +19,7 @@ foreach(_escqrs_component IN LISTS escqrs_FIND_COMPONENTS)
     if(_escqrs_component STREQUAL "sqlite")
         find_dependency(SQLite3)
     elseif(_escqrs_component STREQUAL "testing")
-        find_dependency(Catch2)
+        find_package(Catch2 QUIET) # for <escqrs/testing/catch2.hpp>; the rest of the kit does without
     endif()
     include("${CMAKE_CURRENT_LIST_DIR}/escqrs_${_escqrs_component}.cmake")
     set(escqrs_${_escqrs_component}_FOUND TRUE)

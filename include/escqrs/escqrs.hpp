@@ -13,6 +13,8 @@
 #include <escqrs/command_dispatcher.hpp>
 #include <escqrs/command_info.hpp>
 #include <escqrs/commit_result.hpp>
+#include <escqrs/decider.hpp>
+#include <escqrs/decider_handler.hpp>
 #include <escqrs/error.hpp>
 #include <escqrs/event.hpp>
 #include <escqrs/event_filter.hpp>

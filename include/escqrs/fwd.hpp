@@ -23,6 +23,10 @@ class Clock;
 template <class Derived, class... Events>
 class AggregateRoot;
 class Access;
+template <class D>
+class Decided;
+template <class... Parts>
+struct Compose;
 template <class... Events>
 struct EventList;
 template <class Event>

@@ -2,213 +2,230 @@
 #include "domain/attendee.hpp"
 #include "domain/rule_violation.hpp"
 
-#include <escqrs/id_generator.hpp>
-#include <escqrs/in_memory/event_store.hpp>
-#include <escqrs/repository.hpp>
 #include <escqrs/testing/catch2.hpp>
+#include <escqrs/testing/given_when_then.hpp>
 
 #include <string>
-#include <type_traits>
-#include <variant>
 
 using namespace conference;
+using escqrs::testing::given;
+using escqrs::testing::SequentialIds;
+using escqrs::testing::when;
 
 namespace {
 
+// Whoever is given below registered as Ada, and has asked for other addresses since.
 const Email ada = Email::parse("ada@example.org");
 const Email lovelace = Email::parse("lovelace@example.net");
 const Email byron = Email::parse("byron@example.com");
 
-ConfirmationId new_confirmation_id() { return ConfirmationId{escqrs::random_uuid()}; }
+const AttendeeId id{SequentialIds::nth(1)};
+const ConfirmationId first{SequentialIds::nth(101)};
+const ConfirmationId second{SequentialIds::nth(102)};
+const ConfirmationId unknown{SequentialIds::nth(999)};
 
-/// Two ways to the same attendee: as it was just changed, and as its stored events tell it.
-enum class Way { live, reloaded };
+const AttendeeRegistered registered{ada.text()};
+const EmailChangeRequested requested_lovelace{lovelace.text(), first};
+const EmailChangeRequested requested_byron{byron.text(), second};
+const EmailChangeConfirmed confirmed_lovelace{lovelace.text()};
+const AttendeeUnregistered unregistered{"other plans"};
 
-/// An attendee under test. What it has raised so far is stored first, so that each step's events stand alone.
-class Given {
-public:
-    explicit Given(Way way) : way_{way}, attendee_{Attendee::register_with(id, ada)} { settle(); }
+auto registering(const Email& email)
+{
+    return [=] { return Attendee::register_with(id, email); };
+}
+auto changing_to(const Email& email, const ConfirmationId& confirmation = first)
+{
+    return [=](Attendee& attendee) { attendee.change_email(email, confirmation); };
+}
+auto confirming(const ConfirmationId& confirmation)
+{
+    return [=](Attendee& attendee) { attendee.confirm_email(confirmation); };
+}
+auto unregistering(const std::string& reason)
+{
+    return [=](Attendee& attendee) { attendee.unregister(reason); };
+}
 
-    /// Does something and returns the one event it raised.
-    template <class Event, class Behaviour>
-    Event raised_by(Behaviour behaviour)
-    {
-        behaviour(attendee_);
-        REQUIRE(attendee_.uncommitted_events().size() == 1);
-        const auto event = attendee_.uncommitted_events().front();
-        REQUIRE(std::holds_alternative<Event>(event));
-        settle();
-        return std::get<Event>(event);
-    }
-
-    /// Tries something that must be refused, and returns the rule.
-    template <class Behaviour>
-    std::string rule_against(Behaviour behaviour)
-    {
-        try {
-            behaviour(attendee_);
-        } catch (const RuleViolation& violation) {
-            CHECK(attendee_.uncommitted_events().empty());
-            CHECK_FALSE(std::string{violation.what()}.empty());
-            field = violation.field();
-            return violation.rule();
-        }
-        return "allowed";
-    }
-
-    ConfirmationId request(const Email& email)
-    {
-        const auto confirmation = new_confirmation_id();
-        raised_by<EmailChangeRequested>([&](Attendee& attendee) { attendee.change_email(email, confirmation); });
-        return confirmation;
-    }
-
-    std::string confirm(const ConfirmationId& confirmation)
-    {
-        return raised_by<EmailChangeConfirmed>([&](Attendee& attendee) { attendee.confirm_email(confirmation); }).email;
-    }
-
-    void unregister()
-    {
-        raised_by<AttendeeUnregistered>([](Attendee& attendee) { attendee.unregister("other plans"); });
-    }
-
-    const AttendeeId id{escqrs::random_uuid()};
-    std::string field; ///< which the last refusal spoke of
-
-private:
-    void settle()
-    {
-        attendees_.save(attendee_);
-        if (way_ == Way::reloaded) attendee_ = attendees_.get(id);
-    }
-
-    Way way_;
-    escqrs::in_memory::EventStore store_;
-    escqrs::Repository<Attendee, escqrs::in_memory::EventStore> attendees_{store_};
-    Attendee attendee_;
-};
+constexpr auto rule = &RuleViolation::rule;
 
 } // namespace
 
 TEST_CASE("attendee: registering says who registered, with which address")
 {
-    const AttendeeId id{escqrs::random_uuid()};
-    const auto attendee = Attendee::register_with(id, ada);
-    CHECK(attendee.id() == id);
-    REQUIRE(attendee.uncommitted_events().size() == 1);
-    CHECK(std::get<AttendeeRegistered>(attendee.uncommitted_events().front()).email == "ada@example.org");
+    const auto attendee = when(registering(ada)).then(AttendeeRegistered{"ada@example.org"});
+    CHECK(attendee.aggregate().id() == id);
 }
 
 TEST_CASE("attendee: changing the address")
 {
-    Given given{GENERATE(Way::live, Way::reloaded)};
-
     SECTION("asks for a confirmation, with the id that goes to the new address")
     {
-        const auto confirmation = new_confirmation_id();
-        const auto event = given.raised_by<EmailChangeRequested>(
-            [&](Attendee& attendee) { attendee.change_email(lovelace, confirmation); });
-        CHECK(event.email == "lovelace@example.net");
-        CHECK(event.confirmation_id == confirmation);
+        given<Attendee>(registered)
+            .when(changing_to(lovelace, first))
+            .then(EmailChangeRequested{"lovelace@example.net", first});
     }
     SECTION("to the address already in use is refused")
     {
-        CHECK(given.rule_against([](Attendee& a) { a.change_email(ada, new_confirmation_id()); }) == "same-email");
-        CHECK(given.field == "email");
+        given<Attendee>(registered).when(changing_to(ada)).then_throws<RuleViolation>(rule, "same-email");
     }
     SECTION("back to the address in use is refused while another one is pending, too")
     {
-        given.request(lovelace);
-        CHECK(given.rule_against([](Attendee& a) { a.change_email(ada, new_confirmation_id()); }) == "same-email");
+        given<Attendee>(registered, requested_lovelace)
+            .when(changing_to(ada))
+            .then_throws<RuleViolation>(rule, "same-email");
     }
     SECTION("may be asked for twice: the same address, a new confirmation id")
     {
-        const auto first = given.request(lovelace);
-        const auto second = given.request(lovelace);
-        CHECK(given.rule_against([&](Attendee& a) { a.confirm_email(first); }) == "confirmation-mismatch");
-        CHECK(given.confirm(second) == "lovelace@example.net");
+        given<Attendee>(registered, requested_lovelace)
+            .when(changing_to(lovelace, second))
+            .then(EmailChangeRequested{"lovelace@example.net", second});
+
+        const auto asked_twice =
+            given<Attendee>(registered, requested_lovelace, EmailChangeRequested{lovelace.text(), second});
+        asked_twice.when(confirming(first)).then_throws<RuleViolation>(rule, "confirmation-mismatch");
+        asked_twice.when(confirming(second)).then(EmailChangeConfirmed{"lovelace@example.net"});
     }
 }
 
 TEST_CASE("attendee: confirming the new address")
 {
-    Given given{GENERATE(Way::live, Way::reloaded)};
-
     SECTION("puts it into use: it is now the one that cannot be asked for")
     {
-        const auto confirmation = given.request(lovelace);
-        CHECK(given.confirm(confirmation) == "lovelace@example.net");
-        CHECK(given.rule_against([](Attendee& a) { a.change_email(lovelace, new_confirmation_id()); }) == "same-email");
-        CHECK(given.rule_against([](Attendee& a) { a.change_email(ada, new_confirmation_id()); }) == "allowed");
+        given<Attendee>(registered, requested_lovelace)
+            .when(confirming(first))
+            .then(EmailChangeConfirmed{"lovelace@example.net"});
+
+        const auto lives_at_lovelace = given<Attendee>(registered, requested_lovelace, confirmed_lovelace);
+        lives_at_lovelace.when(changing_to(lovelace)).then_throws<RuleViolation>(rule, "same-email");
+        lives_at_lovelace.when(changing_to(ada, second)).then(EmailChangeRequested{"ada@example.org", second});
     }
     SECTION("works once")
     {
-        const auto confirmation = given.request(lovelace);
-        given.confirm(confirmation);
-        CHECK(given.rule_against([&](Attendee& a) { a.confirm_email(confirmation); }) == "nothing-to-confirm");
-        CHECK(given.field == "confirmationId");
+        given<Attendee>(registered, requested_lovelace, confirmed_lovelace)
+            .when(confirming(first))
+            .then_throws<RuleViolation>(rule, "nothing-to-confirm");
     }
     SECTION("needs a request first")
     {
-        CHECK(given.rule_against([](Attendee& a) { a.confirm_email(new_confirmation_id()); }) == "nothing-to-confirm");
-        CHECK(given.rule_against([](Attendee& a) { a.confirm_email(ConfirmationId{}); }) == "nothing-to-confirm");
+        const auto ada_registered = given<Attendee>(registered);
+        ada_registered.when(confirming(unknown)).then_throws<RuleViolation>(rule, "nothing-to-confirm");
+        ada_registered.when(confirming(ConfirmationId{})).then_throws<RuleViolation>(rule, "nothing-to-confirm");
     }
     SECTION("needs the id that was mailed; a wrong one spoils nothing")
     {
-        const auto confirmation = given.request(lovelace);
-        CHECK(given.rule_against([](Attendee& a) { a.confirm_email(new_confirmation_id()); }) ==
-              "confirmation-mismatch");
-        CHECK(given.field == "confirmationId");
-        CHECK(given.rule_against([](Attendee& a) { a.confirm_email(ConfirmationId{}); }) == "confirmation-mismatch");
-        CHECK(given.confirm(confirmation) == "lovelace@example.net");
+        given<Attendee>(registered, requested_lovelace)
+            .when(confirming(unknown))
+            .then_throws<RuleViolation>(rule, "confirmation-mismatch")
+            .when(confirming(ConfirmationId{}))
+            .then_throws<RuleViolation>(rule, "confirmation-mismatch")
+            .when(confirming(first))
+            .then(confirmed_lovelace);
     }
     SECTION("takes the latest request; earlier ones are void")
     {
-        const auto first = given.request(lovelace);
-        const auto second = given.request(byron);
-        CHECK(given.rule_against([&](Attendee& a) { a.confirm_email(first); }) == "confirmation-mismatch");
-        CHECK(given.confirm(second) == "byron@example.com");
+        const auto asked_twice = given<Attendee>(registered, requested_lovelace, requested_byron);
+        asked_twice.when(confirming(first)).then_throws<RuleViolation>(rule, "confirmation-mismatch");
+        asked_twice.when(confirming(second)).then(EmailChangeConfirmed{"byron@example.com"});
     }
     SECTION("may be followed by the next change")
     {
-        given.confirm(given.request(lovelace));
-        CHECK(given.confirm(given.request(ada)) == "ada@example.org");
+        given<Attendee>(registered, requested_lovelace, confirmed_lovelace)
+            .when(changing_to(ada, second))
+            .then(EmailChangeRequested{"ada@example.org", second})
+            .when(confirming(second))
+            .then(EmailChangeConfirmed{"ada@example.org"});
     }
 }
 
 TEST_CASE("attendee: unregistering")
 {
-    Given given{GENERATE(Way::live, Way::reloaded)};
-
     SECTION("keeps the reason")
     {
-        const auto event =
-            given.raised_by<AttendeeUnregistered>([](Attendee& attendee) { attendee.unregister("other plans"); });
-        CHECK(event.reason == "other plans");
+        given<Attendee>(registered).when(unregistering("other plans")).then(AttendeeUnregistered{"other plans"});
     }
     SECTION("needs a reason")
     {
-        for (const std::string reason : {"", " ", "\t\r\n "}) {
-            CHECK(given.rule_against([&](Attendee& a) { a.unregister(reason); }) == "invalid-reason");
-            CHECK(given.field == "reason");
+        for (const std::string none : {"", " ", "\t\r\n "}) {
+            given<Attendee>(registered).when(unregistering(none)).then_throws<RuleViolation>(rule, "invalid-reason");
         }
     }
     SECTION("takes a reason of 500 bytes, not of 501")
     {
-        CHECK(given.rule_against([](Attendee& a) { a.unregister(std::string(501, 'x')); }) == "invalid-reason");
-        CHECK(given.rule_against([](Attendee& a) { a.unregister(std::string(500, 'x')); }) == "allowed");
+        const std::string longest(500, 'x');
+        given<Attendee>(registered)
+            .when(unregistering(longest + "x"))
+            .then_throws<RuleViolation>(rule, "invalid-reason")
+            .when(unregistering(longest))
+            .then(AttendeeUnregistered{longest});
     }
     SECTION("is the end: nothing can be changed afterwards")
     {
-        const auto confirmation = given.request(lovelace);
-        given.unregister();
-        CHECK(given.rule_against([](Attendee& a) { a.change_email(byron, new_confirmation_id()); }) ==
-              "already-unregistered");
-        CHECK(given.rule_against([&](Attendee& a) { a.confirm_email(confirmation); }) == "already-unregistered");
-        CHECK(given.rule_against([](Attendee& a) { a.unregister("again"); }) == "already-unregistered");
-        CHECK(given.field.empty());
+        const auto gone = given<Attendee>(registered, requested_lovelace, unregistered);
+        gone.when(changing_to(byron)).then_throws<RuleViolation>(rule, "already-unregistered");
+        gone.when(confirming(first)).then_throws<RuleViolation>(rule, "already-unregistered");
+        gone.when(unregistering("again")).then_throws<RuleViolation>(rule, "already-unregistered");
     }
+}
+
+TEST_CASE("attendee: the rules hold for one that was just changed as for one that was loaded")
+{
+    when(registering(ada))
+        .then(registered)
+        .when(confirming(unknown))
+        .then_throws<RuleViolation>(rule, "nothing-to-confirm")
+        .when(confirming(ConfirmationId{}))
+        .then_throws<RuleViolation>(rule, "nothing-to-confirm")
+        .when(changing_to(ada))
+        .then_throws<RuleViolation>(rule, "same-email")
+        .when(changing_to(byron, first))
+        .then(EmailChangeRequested{byron.text(), first})
+        .when(changing_to(ada))
+        .then_throws<RuleViolation>(rule, "same-email")
+        .when(changing_to(lovelace, second))
+        .then(EmailChangeRequested{lovelace.text(), second})
+        .when(confirming(first))
+        .then_throws<RuleViolation>(rule, "confirmation-mismatch")
+        .when(confirming(ConfirmationId{}))
+        .then_throws<RuleViolation>(rule, "confirmation-mismatch")
+        .when(confirming(second))
+        .then(confirmed_lovelace)
+        .when(confirming(second))
+        .then_throws<RuleViolation>(rule, "nothing-to-confirm")
+        .when(changing_to(lovelace))
+        .then_throws<RuleViolation>(rule, "same-email")
+        .when(changing_to(ada, first))
+        .then(EmailChangeRequested{ada.text(), first})
+        .when(unregistering("\t\r\n "))
+        .then_throws<RuleViolation>(rule, "invalid-reason")
+        .when(unregistering(std::string(501, 'x')))
+        .then_throws<RuleViolation>(rule, "invalid-reason")
+        .when(unregistering(std::string(500, 'x')))
+        .then(AttendeeUnregistered{std::string(500, 'x')})
+        .when(changing_to(byron))
+        .then_throws<RuleViolation>(rule, "already-unregistered")
+        .when(confirming(first))
+        .then_throws<RuleViolation>(rule, "already-unregistered")
+        .when(unregistering("again"))
+        .then_throws<RuleViolation>(rule, "already-unregistered");
+}
+
+TEST_CASE("attendee: a refusal names the input it speaks of, in a sentence for people")
+{
+    const auto ada_registered = given<Attendee>(registered);
+    const auto expect = [](const auto& outcome, const std::string& field, const std::string& sentence) {
+        outcome.template then_throws<RuleViolation>(&RuleViolation::field, field);
+        outcome.template then_throws<RuleViolation>(&RuleViolation::what, sentence);
+    };
+    expect(ada_registered.when(changing_to(ada)), "email", "This is the address already in use.");
+    expect(ada_registered.when(confirming(first)), "confirmationId",
+           "No change of address is waiting to be confirmed.");
+    expect(given<Attendee>(registered, requested_lovelace).when(confirming(second)), "confirmationId",
+           "This is not the confirmation id that was mailed to the new address.");
+    expect(ada_registered.when(unregistering(" ")), "reason", "Please say why you unregister.");
+    expect(ada_registered.when(unregistering(std::string(501, 'x'))), "reason", "The reason is longer than 500 bytes.");
+    expect(given<Attendee>(registered, unregistered).when(unregistering("again")), "",
+           "This registration was given back; it can no longer be changed.");
 }
 
 TEST_CASE("attendee: wire names and category are what stored streams and queues hold")

@@ -1,0 +1,93 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/archive/detail/json_text.hpp>
+#include <escqrs/detail/type_index.hpp>
+#include <escqrs/event.hpp>
+
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <ratio>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+// How plain values read in a difference.
+namespace escqrs::testing::detail {
+
+inline void append_hexadecimal(std::string& text, unsigned char byte)
+{
+    constexpr char digits[] = "0123456789abcdef";
+    text += digits[byte >> 4U];
+    text += digits[byte & 0x0FU];
+}
+
+/// In quotes; whatever could not be seen, or not be told from a quote, is escaped.
+inline std::string quoted(std::string_view text)
+{
+    std::string result{'\''};
+    for (std::size_t at = 0; at < text.size();) {
+        const char character = text[at];
+        const auto length = archive::detail::utf8_sequence_length(text.substr(at));
+        if (character == '\n') result += "\\n";
+        else if (character == '\r') result += "\\r";
+        else if (character == '\t') result += "\\t";
+        else if (character == '\'' || character == '\\') result.append(1, '\\').append(1, character);
+        else if (length == 0 || static_cast<unsigned char>(character) < 0x20 || character == 0x7F) {
+            append_hexadecimal(result += "\\x", static_cast<unsigned char>(character));
+        } else result.append(text.substr(at, length));
+        at += length == 0 ? 1 : length;
+    }
+    return result += '\'';
+}
+
+/// `3 bytes 0a0b0c`
+inline std::string hexadecimal(std::span<const std::byte> bytes)
+{
+    std::string text = std::to_string(bytes.size()) + (bytes.size() == 1 ? " byte" : " bytes");
+    if (!bytes.empty()) text += ' ';
+    for (const std::byte byte : bytes) append_hexadecimal(text, static_cast<unsigned char>(byte));
+    return text;
+}
+
+/// The shortest text that reads back to the same number.
+template <class T>
+std::string number_text(T value)
+{
+    char text[64];
+    if constexpr (std::is_floating_point_v<T>) return {text, std::to_chars(text, text + sizeof text, value).ptr};
+    else {
+        using Wide = std::conditional_t<std::is_signed_v<T>, long long, unsigned long long>;
+        return {text, std::to_chars(text, text + sizeof text, static_cast<Wide>(value)).ptr};
+    }
+}
+
+/// ` ms`, with its blank.
+template <class Period>
+std::string unit_of()
+{
+    if constexpr (std::ratio_equal_v<Period, std::nano>) return " ns";
+    else if constexpr (std::ratio_equal_v<Period, std::micro>) return " us";
+    else if constexpr (std::ratio_equal_v<Period, std::milli>) return " ms";
+    else if constexpr (std::ratio_equal_v<Period, std::ratio<1>>) return " s";
+    else if constexpr (std::ratio_equal_v<Period, std::ratio<60>>) return " min";
+    else if constexpr (std::ratio_equal_v<Period, std::ratio<3600>>) return " h";
+    else return " x " + std::to_string(Period::num) + "/" + std::to_string(Period::den) + " s";
+}
+
+/// An event's wire name; of another type the last part of its C++ name.
+template <class T>
+std::string short_name()
+{
+    if constexpr (HasEventName<T>) return std::string{T::event_name};
+    else {
+        std::string_view name = escqrs::detail::type_name<T>();
+        const auto end = name.find('<');
+        const auto colons = name.substr(0, end).rfind("::");
+        return std::string{colons == std::string_view::npos ? name : name.substr(colons + 2)};
+    }
+}
+
+} // namespace escqrs::testing::detail

@@ -1,0 +1,51 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/testing/detail/thrown.hpp>
+#include <escqrs/testing/expectation_failed.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <exception>
+#include <functional>
+#include <initializer_list>
+#include <ostream>
+#include <string>
+
+namespace escqrs::testing {
+
+/// One thing that a program does, and the scenario that shows it.
+struct Specification {
+    std::string sentence;
+    std::function<void()> scenario;
+};
+
+/// Runs specifications where there is no test framework: `int main() { return check({{"...", [] { ... }}}, std::cout); }`.
+///
+/// Writes each sentence with `ok` or `FAILED`, and why. An exception of one keeps none of the others from being run.
+/// @return 0 if all hold, else 1
+inline int check(std::initializer_list<Specification> specifications, std::ostream& out)
+{
+    int result = 0;
+    for (const auto& [sentence, scenario] : specifications) {
+        std::string failure;
+        try {
+            scenario();
+        } catch (const ExpectationFailed& failed) {
+            failure = failed.what();
+        } catch (...) {
+            failure = detail::thrown_text(std::current_exception());
+        }
+        out << (failure.empty() ? "ok      " : "FAILED  ") << sentence << '\n';
+        if (failure.empty()) continue;
+        result = 1;
+        for (std::size_t begin = 0; begin <= failure.size();) {
+            const auto end = std::min(failure.find('\n', begin), failure.size());
+            out << "        " << failure.substr(begin, end - begin) << '\n';
+            begin = end + 1;
+        }
+    }
+    return result;
+}
+
+} // namespace escqrs::testing
