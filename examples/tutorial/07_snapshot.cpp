@@ -57,7 +57,7 @@ int main()
         turnstiles.save(door);
     }
 
-    const auto stream = turnstiles.stream_of(id);
+    const auto stream = escqrs::StreamId{Turnstile::category, id.value()};
     store.read_snapshot(stream, [](const escqrs::Snapshot& snapshot) {
         std::cout << "a snapshot holds the first " << snapshot.version.value() << " events\n";
     });

@@ -58,7 +58,7 @@ public:
         work();
     }
 
-    bool is_passing(const std::exception& error) const noexcept { return is_passing_fault(error); }
+    static bool is_passing(const std::exception& error) noexcept { return is_passing_fault(error); }
 
 private:
     mutable std::mutex mutex_;

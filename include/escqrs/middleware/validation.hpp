@@ -29,7 +29,7 @@ CommandMiddleware validation(Validate validate)
                   "escqrs: a validation is called with (const Command&) and throws, or returns the problems as "
                   "std::vector<std::string>");
     return [validate = std::move(validate)](const CommandInfo& info, NextHandler next) {
-        if (const Command* command = info.as<Command>()) {
+        if (const auto* const command = info.as<Command>()) {
             if constexpr (may_throw) {
                 validate(*command);
             } else if constexpr (tells_problems) {

@@ -283,8 +283,8 @@ inline void ReadModel::drop_lower_versions(bool also_live)
                 const std::size_t before = end > 1 ? tables.rfind(' ', end - 2) : std::string_view::npos;
                 const std::size_t begin = before == std::string_view::npos ? 0 : before + 1;
                 const std::string table{tables.substr(begin, end - 1 - begin)};
-                if (rows.integer(1) != 0) drop += "DROP VIEW " + table + ';';
-                drop += "DROP TABLE " + table + suffix + ';';
+                if (rows.integer(1) != 0) drop.append("DROP VIEW ").append(table).append(1, ';');
+                drop.append("DROP TABLE ").append(table).append(suffix).append(1, ';');
                 end = begin;
             }
         }
