@@ -147,7 +147,8 @@ int main()
     escqrs::in_memory::EventStore store;
     const escqrs::Repository<Book, escqrs::in_memory::EventStore, BookCodec> books{store};
     const auto id = Book::Id::parse("00000000-0000-4000-8000-000000000001");
-    store_as_then(store, books.stream_of(id), BookAcquiredV0{"Dune, Frank Herbert"}, BookSwapped{"Ada", "Bob"});
+    const escqrs::StreamId stream{Book::category, id.value()};
+    store_as_then(store, stream, BookAcquiredV0{"Dune, Frank Herbert"}, BookSwapped{"Ada", "Bob"});
 
     const Book book = books.get(id);
     std::cout << book.title() << " by " << book.author() << " is with " << book.reader() << ", at version "

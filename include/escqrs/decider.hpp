@@ -182,7 +182,7 @@ void Decided<D>::happen(Outcome&& outcome)
     } else if constexpr (detail::EventRange<Plain>) {
         for (auto& event : outcome) happen(std::move(event));
     } else if constexpr (detail::EventOptional<Plain>) {
-        if (outcome.has_value()) happen(*std::move(outcome));
+        if (outcome.has_value()) happen(*std::forward<Outcome>(outcome));
     } else if constexpr (detail::EventTuple<Plain>) {
         std::apply([&](auto&... events) { (happen(std::move(events)), ...); }, outcome);
     } else {

@@ -23,7 +23,7 @@ std::string compare_values(const Found& found, const Expected& expected)
     using Value = Comparable<Found>;
     static_assert(std::is_constructible_v<Value, const Expected&>,
                   "escqrs: what is expected cannot be compared with what is found: it is of another type");
-    const Value wanted(expected);
+    const Value wanted(expected); // NOLINT(performance-unnecessary-copy-initialization): a copy of its own type only
     if constexpr (!std::is_same_v<Value, Found>) return compare_values(Value(found), wanted);
     else if constexpr (Describable<Found>) {
         std::string text;
