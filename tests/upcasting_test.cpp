@@ -35,21 +35,18 @@ struct GuestArrived {
         archive & field("given", given) & field("family", family);
         if (version >= 3) archive & field("room", room);
     }
-    friend bool operator==(const GuestArrived&, const GuestArrived&) = default;
 };
 
 struct RoomLeft {
     static constexpr std::string_view event_name = "RoomLeft";
     std::string room;
     void serialize(auto& archive, unsigned /*version*/) { archive & field("room", room); }
-    friend bool operator==(const RoomLeft&, const RoomLeft&) = default;
 };
 
 struct RoomTaken {
     static constexpr std::string_view event_name = "RoomTaken";
     std::string room;
     void serialize(auto& archive, unsigned /*version*/) { archive & field("room", room); }
-    friend bool operator==(const RoomTaken&, const RoomTaken&) = default;
 };
 
 struct GuestArrivedV0 {
