@@ -153,15 +153,15 @@ constexpr SchemaRange own_range() noexcept
     return {event_name<Type>(), oldest_schema_version<Type>(), schema_version<Type>()};
 }
 
-/// The next older range of the same name, if there is one.
+/// Index of the next older range of the same name; `Count` if there is none.
 template <std::size_t Count>
-constexpr const SchemaRange* older_range(const std::array<SchemaRange, Count>& ranges,
-                                         const SchemaRange& range) noexcept
+constexpr std::size_t older_range(const std::array<SchemaRange, Count>& ranges, const SchemaRange& range) noexcept
 {
-    const SchemaRange* older = nullptr;
-    for (const SchemaRange& other : ranges) {
+    std::size_t older = Count;
+    for (std::size_t index = 0; index < Count; ++index) {
+        const SchemaRange& other = ranges[index];
         const bool is_older = other.name == range.name && other.newest < range.newest;
-        if (is_older && (older == nullptr || older->newest < other.newest)) older = &other;
+        if (is_older && (older == Count || ranges[older].newest < other.newest)) older = index;
     }
     return older;
 }
@@ -170,8 +170,8 @@ template <std::size_t Count>
 constexpr bool has_gap(const std::array<SchemaRange, Count>& ranges) noexcept
 {
     for (const SchemaRange& range : ranges) {
-        const SchemaRange* const older = older_range(ranges, range);
-        if (older != nullptr && range.oldest > older->newest + 1) return true;
+        const std::size_t older = older_range(ranges, range);
+        if (older != Count && range.oldest > ranges[older].newest + 1) return true;
     }
     return false;
 }
@@ -182,8 +182,8 @@ constexpr std::array<SchemaRange, Count> without_overlap(std::array<SchemaRange,
 {
     const auto all = ranges;
     for (SchemaRange& range : ranges) {
-        const SchemaRange* const older = older_range(all, range);
-        if (older != nullptr) range.oldest = std::max(range.oldest, older->newest + 1);
+        const std::size_t older = older_range(all, range);
+        if (older != Count) range.oldest = std::max(range.oldest, all[older].newest + 1);
     }
     return ranges;
 }
