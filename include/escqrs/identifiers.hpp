@@ -118,6 +118,9 @@ public:
         return false;
     }
 
+    /// What `exactly` was given; 0 for the others.
+    constexpr StreamVersion version() const noexcept { return version_; }
+
     friend constexpr bool operator==(ExpectedVersion, ExpectedVersion) noexcept = default;
     friend std::string to_string(ExpectedVersion expected);
 

@@ -2,13 +2,12 @@
 #pragma once
 
 #include <escqrs/detail/function_ref.hpp>
+#include <escqrs/detail/group_queue.hpp>
 #include <escqrs/sqlite/database.hpp>
 
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
-#include <mutex>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -17,15 +16,14 @@ namespace escqrs::sqlite {
 
 /// Writes to one database from many threads, many pieces of work to one transaction, so that they share its price.
 ///
-/// A caller that finds nobody committing commits at once, for itself and all that wait; then it hands over to one of those
-/// that came meanwhile. So there is no thread in between, a lone caller never waits, and under load the groups grow.
+/// A lone caller commits at once; under load the groups grow.
 /// @par Thread safety  may be called from any thread, but not from inside a piece of work
 class GroupCommit {
 public:
     /// @param database        must outlive this, and is used by nobody else meanwhile
     /// @param max_group_size  bounds the time a caller waits for others' work
     explicit GroupCommit(Database& database, std::size_t max_group_size = 256) noexcept
-        : database_{&database}, max_group_size_{max_group_size}
+        : database_{&database}, queue_{max_group_size}
     {
     }
     GroupCommit(const GroupCommit&) = delete;
@@ -53,17 +51,12 @@ public:
 
 private:
     /// A call of `commit` that has not returned yet. Lives on its caller's stack.
-    struct Caller {
+    struct Caller : escqrs::detail::GroupQueue<Caller>::Entry {
         Caller(FunctionRef<void(Database&)> given, bool syncs) noexcept : work{given}, needs_sync{syncs} {}
-
-        enum class State : std::uint8_t { waits, leads, is_done };
 
         FunctionRef<void(Database&)> work;
         bool needs_sync;
         std::exception_ptr failure;
-        std::condition_variable woken;
-        Caller* next = nullptr;
-        State state = State::waits;
     };
 
     template <class Work>
@@ -81,66 +74,21 @@ private:
 
     void wait_for_commit(FunctionRef<void(Database&)> work, bool needs_sync);
     void choose_sync(const Caller* group);
-    void enqueue(Caller& caller) noexcept;
-    Caller* take_group() noexcept;
     void commit_group(Caller* group) noexcept;
     bool run_together(Caller* group);
     void run_apart(Caller* group);
 
     Database* database_;
-    std::size_t max_group_size_;
     std::optional<bool> can_sync_; ///< whether the database was opened with `Synchronous::full`
     bool syncs_ = true;            ///< whether it syncs now; the leader alone uses these two
-
-    std::mutex mutex_;
-    Caller* first_ = nullptr;
-    Caller* last_ = nullptr;
-    bool is_led_ = false;
+    escqrs::detail::GroupQueue<Caller> queue_;
 };
 
 inline void GroupCommit::wait_for_commit(FunctionRef<void(Database&)> work, bool needs_sync)
 {
     Caller self{work, needs_sync};
-    std::unique_lock lock{mutex_};
-    enqueue(self);
-    if (is_led_) self.woken.wait(lock, [&] { return self.state != Caller::State::waits; });
-
-    if (self.state != Caller::State::is_done) {
-        is_led_ = true;
-        Caller* const group = take_group(); // begins with self
-        lock.unlock();
-        commit_group(group);
-        lock.lock();
-        is_led_ = first_ != nullptr;
-        if (is_led_) {
-            first_->state = Caller::State::leads;
-            first_->woken.notify_one();
-        }
-        // Woken under the lock: once a caller can see that it is done, it is gone.
-        for (Caller* caller = self.next; caller != nullptr;) {
-            Caller* const next = caller->next;
-            caller->state = Caller::State::is_done;
-            caller->woken.notify_one();
-            caller = next;
-        }
-    }
-    lock.unlock();
+    queue_.take_part(self, [this](Caller* group) { commit_group(group); });
     if (self.failure) std::rethrow_exception(self.failure);
-}
-
-inline void GroupCommit::enqueue(Caller& caller) noexcept
-{
-    (first_ == nullptr ? first_ : last_->next) = &caller;
-    last_ = &caller;
-}
-
-inline GroupCommit::Caller* GroupCommit::take_group() noexcept
-{
-    Caller* const group = first_;
-    Caller* end = group;
-    for (std::size_t size = 1; size < max_group_size_ && end->next != nullptr; ++size) end = end->next;
-    first_ = std::exchange(end->next, nullptr);
-    return group;
 }
 
 inline void GroupCommit::commit_group(Caller* group) noexcept

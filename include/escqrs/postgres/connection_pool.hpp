@@ -1,0 +1,110 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/postgres/connection.hpp>
+
+#include <algorithm>
+#include <condition_variable>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace escqrs::postgres {
+
+/// Connections to one database for many threads, each opened when there is need of it and kept; at most a fixed number. Who
+/// comes when all are in use waits for one.
+///
+/// `Session` is what each connection carries with it, such as prepared statements.
+/// @par Thread safety  may be called from any thread
+template <class Session>
+class ConnectionPool {
+public:
+    /// @param open_session  called for each connection that is made
+    ConnectionPool(std::string address, ConnectionOptions options, std::size_t at_most,
+                   std::function<Session(Connection&)> open_session)
+        : address_{std::move(address)}, options_{options}, at_most_{std::max<std::size_t>(at_most, 1)},
+          open_session_{std::move(open_session)}
+    {
+        idle_.reserve(at_most_);
+    }
+
+    /// Calls `use(session)`; nothing in there may take another one.
+    template <class Use>
+    auto with_one(Use use)
+    {
+        const Lease lease{*this};
+        return use(lease.entry->session);
+    }
+
+private:
+    struct Entry {
+        explicit Entry(const ConnectionPool& pool)
+            : connection{pool.address_, pool.options_}, session{pool.open_session_(connection)}
+        {
+        }
+        Connection connection;
+        Session session;
+    };
+
+    struct Lease {
+        explicit Lease(ConnectionPool& from) : pool{from}, entry{from.take()} {}
+        Lease(const Lease&) = delete;
+        Lease& operator=(const Lease&) = delete;
+        ~Lease() { pool.give_back(std::move(entry)); }
+
+        ConnectionPool& pool;
+        std::unique_ptr<Entry> entry;
+    };
+
+    std::unique_ptr<Entry> take();
+    void give_back(std::unique_ptr<Entry> entry) noexcept;
+
+    std::string address_;
+    ConnectionOptions options_;
+    std::size_t at_most_;
+    std::function<Session(Connection&)> open_session_;
+
+    std::mutex mutex_;
+    std::condition_variable returned_;
+    std::vector<std::unique_ptr<Entry>> idle_;
+    std::size_t open_ = 0;
+};
+
+template <class Session>
+std::unique_ptr<typename ConnectionPool<Session>::Entry> ConnectionPool<Session>::take()
+{
+    std::unique_lock lock{mutex_};
+    returned_.wait(lock, [&] { return !idle_.empty() || open_ < at_most_; });
+    if (!idle_.empty()) {
+        auto entry = std::move(idle_.back());
+        idle_.pop_back();
+        return entry;
+    }
+    ++open_;
+    lock.unlock();
+    try {
+        return std::make_unique<Entry>(*this);
+    } catch (...) {
+        give_back(nullptr);
+        throw;
+    }
+}
+
+/// One that was lost is closed, and its place is free for another.
+template <class Session>
+void ConnectionPool<Session>::give_back(std::unique_ptr<Entry> entry) noexcept
+{
+    if (entry && entry->connection.is_lost()) entry.reset();
+    {
+        const std::scoped_lock lock{mutex_};
+        if (entry) idle_.push_back(std::move(entry)); // within its capacity
+        else --open_;
+    }
+    returned_.notify_one();
+}
+
+} // namespace escqrs::postgres

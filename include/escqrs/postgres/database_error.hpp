@@ -1,0 +1,40 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/error.hpp>
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace escqrs::postgres {
+
+/// PostgreSQL refused to do something. The text names the server and database, and holds PostgreSQL's own message.
+class DatabaseError : public StoreError {
+public:
+    DatabaseError(const std::string& where, std::string_view what, std::string_view message, std::string state)
+        : StoreError{"postgres '" + where + "': " + std::string{what} + ": " + trimmed(message)},
+          state_{std::move(state)}
+    {
+    }
+
+    /// PostgreSQL's five-character code (SQLSTATE, its manual's appendix A); empty if the message is not the server's.
+    const std::string& state() const noexcept { return state_; }
+
+private:
+    static std::string trimmed(std::string_view message)
+    {
+        while (!message.empty() && message.back() == '\n') message.remove_suffix(1);
+        return std::string{message};
+    }
+
+    std::string state_;
+};
+
+/// The server could not be reached, or went away: what was under way may have been done, or not.
+class ConnectionLost : public DatabaseError {
+public:
+    using DatabaseError::DatabaseError;
+};
+
+} // namespace escqrs::postgres

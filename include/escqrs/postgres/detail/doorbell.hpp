@@ -1,0 +1,112 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/postgres/connection.hpp>
+#include <escqrs/postgres/schema.hpp>
+
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <fcntl.h>
+#include <functional>
+#include <optional>
+#include <poll.h>
+#include <stop_token>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <unistd.h>
+#include <utility>
+
+namespace escqrs::postgres::detail {
+
+/// Tells other processes of an append, and hears of theirs, by NOTIFY and LISTEN on a connection of its own.
+///
+/// Only a hint: what is rung while the connection is away, or through a PgBouncer, is not heard. It is not rung within the
+/// append's transaction, since PostgreSQL lets only one transaction commit at a time of those that notify; and many
+/// rings on the heels of each other are one.
+/// @par Thread safety  `ring` may be called from any thread
+class Doorbell {
+public:
+    /// @param on_ring  called on the bell's own thread, for each ring of another process, and when the connection is there
+    ///                 (again)
+    Doorbell(std::string address, std::string channel, std::function<void()> on_ring)
+        : address_{std::move(address)}, channel_{quoted(channel)}, on_ring_{std::move(on_ring)}
+    {
+        if (pipe2(wake_, O_CLOEXEC | O_NONBLOCK) != 0) throw std::system_error{errno, std::generic_category(), "pipe"};
+        thread_ = std::jthread{[this](const std::stop_token& stop) { run(stop); }};
+    }
+    Doorbell(const Doorbell&) = delete;
+    Doorbell& operator=(const Doorbell&) = delete;
+    ~Doorbell()
+    {
+        thread_.request_stop();
+        wake();
+        thread_.join();
+        close(wake_[0]);
+        close(wake_[1]);
+    }
+
+    void ring() noexcept
+    {
+        if (!is_rung_.exchange(true)) wake();
+    }
+
+private:
+    static constexpr int retry_milliseconds = 500;
+
+    void wake() noexcept
+    {
+        const char byte = 0;
+        (void)!write(wake_[1], &byte, 1); // a full pipe wakes as well
+    }
+
+    void run(const std::stop_token& stop)
+    {
+        std::optional<Connection> connection;
+        while (!stop.stop_requested()) {
+            try {
+                if (!connection) {
+                    connection.emplace(address_, ConnectionOptions{});
+                    connection->execute("LISTEN " + channel_);
+                    on_ring_();
+                }
+                if (is_rung_.exchange(false)) connection->execute("NOTIFY " + channel_);
+                hear(*connection);
+                wait(PQsocket(connection->handle()), -1);
+            } catch (const StoreError&) {
+                connection.reset();
+                wait(-1, retry_milliseconds);
+            }
+        }
+    }
+
+    void hear(Connection& connection)
+    {
+        PQconsumeInput(connection.handle());
+        bool others = false;
+        while (PGnotify* const notification = PQnotifies(connection.handle())) {
+            others = others || notification->be_pid != PQbackendPID(connection.handle());
+            PQfreemem(notification);
+        }
+        if (connection.is_lost()) throw StoreError{"the connection was lost"};
+        if (others) on_ring_();
+    }
+
+    void wait(int socket, int milliseconds) noexcept
+    {
+        pollfd events[] = {{wake_[0], POLLIN, 0}, {socket, POLLIN, 0}}; // NOLINT(modernize-avoid-c-arrays)
+        poll(events, 2, milliseconds);
+        char bytes[64]; // NOLINT(modernize-avoid-c-arrays)
+        while (read(wake_[0], bytes, sizeof bytes) > 0) {}
+    }
+
+    std::string address_;
+    std::string channel_;
+    std::function<void()> on_ring_;
+    std::atomic<bool> is_rung_{false};
+    int wake_[2] = {-1, -1}; // NOLINT(modernize-avoid-c-arrays): what pipe fills
+    std::jthread thread_;
+};
+
+} // namespace escqrs::postgres::detail

@@ -1,0 +1,188 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/postgres/schema.hpp>
+
+namespace escqrs::postgres::detail {
+
+/// Streams and kinds of events (type, schema version and content type together) stand for themselves once, and as numbers
+/// in each event.
+///
+/// Positions are given out by a sequence, without waiting for others, and so become visible in another order. What keeps a
+/// reader from going past one that is still to come is that each writer, before it draws positions, takes a lock whose key
+/// holds the last position drawn until then (a shared advisory lock, which nobody ever waits for), and keeps it until it has
+/// committed. docs/postgres.md has the argument.
+inline constexpr const char* create_event_log = R"(
+CREATE TABLE {s}.streams (
+    id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text COLLATE "C" NOT NULL UNIQUE
+);
+CREATE TABLE {s}.event_kinds (
+    id             integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    type           text NOT NULL,
+    schema_version bigint NOT NULL,
+    content_type   text NOT NULL,
+    UNIQUE (type, schema_version, content_type)
+);
+CREATE TABLE {s}.events (
+    position        bigint PRIMARY KEY,
+    stream          bigint NOT NULL,
+    version         bigint NOT NULL,
+    recorded_at     timestamptz NOT NULL,
+    index_in_append integer NOT NULL,
+    kind            integer NOT NULL,
+    id              uuid NOT NULL,
+    metadata        bytea NOT NULL,
+    payload         bytea NOT NULL
+);
+CREATE UNIQUE INDEX events_by_stream ON {s}.events (stream, version);
+CREATE UNIQUE INDEX events_by_id ON {s}.events (id);
+CREATE TABLE {s}.snapshots (
+    stream         bigint PRIMARY KEY,
+    version        bigint NOT NULL,
+    schema_version bigint NOT NULL,
+    content_type   text NOT NULL,
+    payload        bytea NOT NULL
+);
+
+-- The last position drawn can be read from it at any time: 0 has been drawn. Without CACHE: a session's own store of
+-- positions would be drawn long before its lock is taken.
+CREATE SEQUENCE {s}.positions MINVALUE 0 START 0 CACHE 1;
+SELECT nextval('{s}.positions');
+
+CREATE FUNCTION {s}.events_stay() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE 'events are never changed or deleted';
+END $$;
+CREATE TRIGGER events_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON {s}.events EXECUTE FUNCTION {s}.events_stay();
+
+-- Appends several times: `sizes[n]` events to the stream `names[n]`, which have n as their append number, stand together, and
+-- in order. An append that does not find its expected version (-1: any; -2: there must be a stream) is left out, and so are
+-- those to the same stream behind it. `bases` are the versions found, `positions` those of the events stored, in order.
+CREATE FUNCTION {s}.append(names text[], expected bigint[], sizes integer[], append_numbers integer[],
+                           indexes integer[], ids uuid[], event_kinds integer[], metadata bytea[], payloads bytea[],
+                           now timestamptz,
+                           OUT is_met boolean[], OUT bases bigint[], OUT positions bigint[])
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    stream_lock CONSTANT integer := '{s}.streams'::regclass::oid::bigint::bit(32)::integer;
+    tag CONSTANT bigint := ('{s}.positions'::regclass::oid::bigint & 65535) << 48;
+    streams bigint[];
+    stream bigint;
+    base bigint;
+    stored bigint;
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE 'appending needs transaction isolation "read committed", found "%"', current_setting('transaction_isolation');
+    END IF;
+    IF cardinality(names) = 1 THEN
+        PERFORM pg_advisory_xact_lock(stream_lock, hashtext(names[1]));
+        SELECT s.id, (SELECT e.version FROM {s}.events e WHERE e.stream = s.id ORDER BY e.version DESC LIMIT 1)
+            INTO stream, base FROM {s}.streams s WHERE s.name = names[1];
+        base := coalesce(base, 0);
+        bases := ARRAY[base];
+        is_met := ARRAY[expected[1] = -1 OR expected[1] = base OR (expected[1] = -2 AND base > 0)];
+        IF NOT is_met[1] THEN RETURN; END IF;
+        IF stream IS NULL THEN
+            INSERT INTO {s}.streams (name) VALUES (names[1]) RETURNING streams.id INTO stream;
+        END IF;
+        PERFORM pg_advisory_xact_lock_shared(tag | pg_sequence_last_value('{s}.positions'));
+        IF cardinality(ids) = 1 THEN
+            INSERT INTO {s}.events VALUES (nextval('{s}.positions'), stream, base + 1, now, 0, event_kinds[1], ids[1],
+                                           metadata[1], payloads[1])
+                RETURNING position INTO stored;
+            positions := ARRAY[stored];
+            RETURN;
+        END IF;
+        streams := ARRAY[stream];
+    ELSE
+        -- In order, so that no two wait for each other.
+        PERFORM pg_advisory_xact_lock(stream_lock, lock.key)
+            FROM (SELECT DISTINCT hashtext(name) AS key FROM unnest(names) AS name ORDER BY key) AS lock;
+        SELECT array_agg(judged.id ORDER BY judged.number), array_agg(judged.base ORDER BY judged.number),
+               array_agg(judged.is_met ORDER BY judged.number)
+            INTO streams, bases, is_met
+            FROM (SELECT found.*, bool_and(found.expected = -1 OR found.expected = found.base OR
+                                           (found.expected = -2 AND found.base > 0))
+                             OVER (PARTITION BY found.name ORDER BY found.number) AS is_met
+                  FROM (SELECT given.*, s.id,
+                               coalesce((SELECT e.version FROM {s}.events e WHERE e.stream = s.id
+                                         ORDER BY e.version DESC LIMIT 1), 0) +
+                                   sum(given.size) OVER (PARTITION BY given.name ORDER BY given.number) - given.size
+                                   AS base
+                        FROM unnest(names, expected, sizes) WITH ORDINALITY AS given (name, expected, size, number)
+                        LEFT JOIN {s}.streams s ON s.name = given.name) AS found) AS judged;
+        IF array_position(streams, NULL) IS NOT NULL THEN
+            INSERT INTO {s}.streams (name) SELECT DISTINCT given.name FROM unnest(names, streams, is_met) AS given (name, id, is_met)
+                WHERE given.id IS NULL AND given.is_met;
+            SELECT array_agg(s.id ORDER BY given.number) INTO streams
+                FROM unnest(names) WITH ORDINALITY AS given (name, number) LEFT JOIN {s}.streams s ON s.name = given.name;
+        END IF;
+        PERFORM pg_advisory_xact_lock_shared(tag | pg_sequence_last_value('{s}.positions'));
+    END IF;
+    WITH inserted AS (
+        INSERT INTO {s}.events
+            SELECT nextval('{s}.positions'), streams[e.append_number], bases[e.append_number] + e.index + 1, now, e.index,
+                   e.kind, e.id, e.metadata, e.payload
+            FROM unnest(append_numbers, indexes, event_kinds, ids, metadata, payloads)
+                AS e (append_number, index, kind, id, metadata, payload)
+            WHERE is_met[e.append_number]
+            RETURNING position)
+    SELECT array_agg(position) INTO positions FROM inserted;
+END $$;
+
+-- The position up to which nothing will turn up any more; that of an event, or 0. Three steps, of which each sees what was
+-- committed when it begins: the last position drawn; the locks of those who had drawn and have not ended; the events.
+CREATE FUNCTION {s}.readable_until() RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    tag CONSTANT bigint := '{s}.positions'::regclass::oid::bigint & 65535;
+    last_drawn bigint;
+    held_back bigint;
+    last_stored bigint;
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE 'reading the log needs transaction isolation "read committed", found "%"',
+            current_setting('transaction_isolation');
+    END IF;
+    last_drawn := pg_sequence_last_value('{s}.positions');
+    SELECT min((classid::bigint & 65535) << 32 | objid::bigint) INTO held_back FROM pg_locks
+        WHERE locktype = 'advisory' AND objsubid = 1 AND mode = 'ShareLock' AND granted AND classid::bigint >> 16 = tag
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database());
+    SELECT max(position) INTO last_stored FROM {s}.events WHERE position <= least(last_drawn, held_back);
+    RETURN coalesce(last_stored, 0);
+END $$;
+
+CREATE FUNCTION {s}.kind(wanted_type text, wanted_version bigint, wanted_content_type text) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    found integer;
+BEGIN
+    LOOP
+        SELECT id INTO found FROM {s}.event_kinds
+            WHERE type = wanted_type AND schema_version = wanted_version AND content_type = wanted_content_type;
+        IF found IS NOT NULL THEN RETURN found; END IF;
+        INSERT INTO {s}.event_kinds (type, schema_version, content_type)
+            VALUES (wanted_type, wanted_version, wanted_content_type) ON CONFLICT DO NOTHING;
+    END LOOP;
+END $$;
+
+-- Without waiting for the disk: nothing but time is lost with a snapshot.
+CREATE FUNCTION {s}.write_snapshot(name_of_stream text, at_version bigint, of_schema_version bigint, of_content_type text,
+                                   content bytea) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM set_config('synchronous_commit', 'off', true);
+    INSERT INTO {s}.snapshots SELECT id, at_version, of_schema_version, of_content_type, content
+        FROM {s}.streams WHERE name = name_of_stream
+        ON CONFLICT (stream) DO UPDATE SET version = excluded.version, schema_version = excluded.schema_version,
+            content_type = excluded.content_type, payload = excluded.payload;
+END $$;
+
+REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA {s} FROM PUBLIC;
+)";
+
+inline constexpr const char* event_log_steps[] = {create_event_log}; // NOLINT(modernize-avoid-c-arrays)
+inline constexpr SchemaPart event_log_schema{"event store", event_log_steps};
+
+} // namespace escqrs::postgres::detail

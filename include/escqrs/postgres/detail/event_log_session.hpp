@@ -1,0 +1,196 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/event_store.hpp>
+#include <escqrs/postgres/detail/event_page.hpp>
+#include <escqrs/postgres/schema.hpp>
+#include <escqrs/postgres/statement.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace escqrs::postgres::detail {
+
+/// A snapshot, copied out of the database.
+struct SnapshotCopy {
+    StreamVersion version;
+    unsigned schema_version;
+    std::string content_type;
+    std::vector<std::byte> payload;
+};
+
+/// What `filter` asks for, as the rest of an SQL condition on events `e` and their streams `s`.
+///
+/// There is no index by kind: it would cost every append, and a read that matches more than a few events is faster by position.
+inline std::string condition_of(const EventFilter& filter, const std::string& schema)
+{
+    std::string sql;
+    if (!filter.types.empty()) {
+        sql += " AND e.kind = ANY (ARRAY(SELECT id FROM " + schema + ".event_kinds WHERE type IN (";
+        for (const std::string& type : filter.types) sql.append(literal(type)).append(1, ',');
+        sql.back() = ')';
+        sql += "))";
+    }
+    if (!filter.categories.empty()) {
+        sql += " AND (false";
+        for (const std::string& category : filter.categories) {
+            if (category.empty() || category.find('-') != std::string::npos) continue; // no stream has such a category
+            // All that begins with "category-": '.' follows '-' in ASCII, and the column goes by bytes.
+            sql += " OR (s.name >= " + literal(category + '-') + " AND s.name < " + literal(category + '.') + ')';
+        }
+        sql += ')';
+    }
+    return sql;
+}
+
+/// A connection that reads the log, with its prepared statements.
+/// @par Thread safety  one thread at a time
+class EventLogSession {
+public:
+    EventLogSession(Connection& connection, const std::string& schema)
+        : connection_{&connection}, schema_{quoted(schema)},
+          select_readable_{connection, "SELECT " + schema_ + ".readable_until()"},
+          select_last_{connection, "SELECT max(position) FROM " + schema_ + ".events"},
+          select_place_{connection, "SELECT name, version, position FROM " + schema_ + ".events e JOIN " + schema_ +
+                                        ".streams s ON s.id = e.stream WHERE e.id = $1"},
+          select_kind_{connection,
+                       "SELECT type, schema_version, content_type FROM " + schema_ + ".event_kinds WHERE id = $1"},
+          select_snapshot_{connection, "SELECT version, schema_version, content_type, payload FROM " + schema_ +
+                                           ".snapshots WHERE stream = (SELECT id FROM " + schema_ +
+                                           ".streams WHERE name = $1)"},
+          write_snapshot_{connection, "SELECT " + schema_ + ".write_snapshot($1, $2, $3, $4, $5)"}
+    {
+    }
+
+    /// Reads up to `at_most` events of a stream from `version` on.
+    /// @return whether there was nothing more
+    bool read_stream(const StreamId& stream, std::uint64_t version, std::size_t at_most, EventPage& page);
+
+    /// Reads up to `at_most` events that `filter` asks for, behind `position` and up to `end`, which must be readable.
+    /// @return whether there was nothing more
+    bool read_log(std::uint64_t position, std::uint64_t end, std::size_t at_most, const EventFilter& filter,
+                  EventPage& page);
+
+    /// The position of the last event up to which nothing will turn up any more.
+    GlobalPosition readable_until() { return position(select_readable_); }
+
+    /// The position of the last event that is stored.
+    GlobalPosition last() { return position(select_last_); }
+
+    std::optional<EventLocation> locate(const EventId& id);
+    EventKind kind(std::int32_t id);
+    std::optional<SnapshotCopy> read_snapshot(const StreamId& stream);
+    void write_snapshot(const StreamId& stream, const Snapshot& snapshot)
+    {
+        write_snapshot_.run(stream.text(), snapshot.version.value(), snapshot.schema_version, snapshot.content_type,
+                            snapshot.payload);
+    }
+
+private:
+    static constexpr std::size_t max_page_bytes = 4 * 1024 * 1024;
+
+    static GlobalPosition position(Statement& select)
+    {
+        auto rows = select.query();
+        return GlobalPosition{rows.next() ? static_cast<std::uint64_t>(rows.integer(0)) : 0};
+    }
+    bool copy(const std::string& query, int columns, std::size_t at_most, EventPage& page);
+
+    Connection* connection_;
+    std::string schema_;
+    Statement select_readable_;
+    Statement select_last_;
+    Statement select_place_;
+    Statement select_kind_;
+    Statement select_snapshot_;
+    Statement write_snapshot_;
+};
+
+inline bool EventLogSession::read_stream(const StreamId& stream, std::uint64_t version, std::size_t at_most,
+                                         EventPage& page)
+{
+    return copy("SELECT position, version, recorded_at, id, kind, metadata, payload FROM " + schema_ +
+                    ".events WHERE stream = (SELECT id FROM " + schema_ +
+                    ".streams WHERE name = " + literal(stream.text()) + ") AND version >= " + std::to_string(version) +
+                    " ORDER BY version LIMIT " + std::to_string(at_most),
+                7, at_most, page);
+}
+
+inline bool EventLogSession::read_log(std::uint64_t position, std::uint64_t end, std::size_t at_most,
+                                      const EventFilter& filter, EventPage& page)
+{
+    return copy("SELECT e.position, e.version, e.recorded_at, e.id, e.kind, e.metadata, e.payload, s.name FROM " +
+                    schema_ + ".events e JOIN " + schema_ + ".streams s ON s.id = e.stream WHERE e.position > " +
+                    std::to_string(position) + " AND e.position <= " + std::to_string(end) +
+                    condition_of(filter, schema_) + " ORDER BY e.position LIMIT " + std::to_string(at_most),
+                8, at_most, page);
+}
+
+inline bool EventLogSession::copy(const std::string& query, int columns, std::size_t at_most, EventPage& page)
+{
+    page.clear();
+    connection_->ensure_connected();
+    PGconn* const handle = connection_->handle();
+    const std::string copy = "COPY (" + query + ") TO STDOUT (FORMAT binary)";
+    connection_->check(PQexec(handle, copy.c_str()), query);
+    bool is_cut = false;
+    char* data = nullptr;
+    int size = 0;
+    while ((size = PQgetCopyData(handle, &data, 0)) > 0) { // each time a row, or all that is left of the form
+        const std::unique_ptr<char, decltype(&PQfreemem)> owned{data, &PQfreemem};
+        if (is_cut) continue;
+        if (page.bytes() > max_page_bytes) {
+            is_cut = true;
+            page.cut();
+            connection_->cancel();
+            continue;
+        }
+        try {
+            page.append({data, static_cast<std::size_t>(size)});
+        } catch (...) {
+            connection_->close(); // in the midst of an answer
+            throw;
+        }
+    }
+    Result result{PQgetResult(handle)};
+    while (const Result more{PQgetResult(handle)}) {}
+    if (!is_cut) connection_->check(result.release(), query); // else it was cancelled, or was at its end anyway
+    else connection_->ensure_connected();
+    page.parse(columns);
+    return !is_cut && page.size() < at_most;
+}
+
+inline std::optional<EventLocation> EventLogSession::locate(const EventId& id)
+{
+    auto rows = select_place_.query(id);
+    if (!rows.next()) return std::nullopt;
+    return EventLocation{StreamId::parse(rows.text(0)), StreamVersion{static_cast<std::uint64_t>(rows.integer(1))},
+                         GlobalPosition{static_cast<std::uint64_t>(rows.integer(2))}};
+}
+
+inline EventKind EventLogSession::kind(std::int32_t id)
+{
+    auto rows = select_kind_.query(id);
+    if (!rows.next()) {
+        throw StoreError{"postgres '" + connection_->where() + "': no event kind " + std::to_string(id) +
+                         " in schema " + schema_ + ", which is damaged"};
+    }
+    return {std::string{rows.text(0)}, static_cast<unsigned>(rows.integer(1)), std::string{rows.text(2)}};
+}
+
+inline std::optional<SnapshotCopy> EventLogSession::read_snapshot(const StreamId& stream)
+{
+    auto rows = select_snapshot_.query(stream.text());
+    if (!rows.next()) return std::nullopt;
+    const Bytes payload = rows.blob(3);
+    return SnapshotCopy{StreamVersion{static_cast<std::uint64_t>(rows.integer(0))},
+                        static_cast<unsigned>(rows.integer(1)),
+                        std::string{rows.text(2)},
+                        {payload.begin(), payload.end()}};
+}
+
+} // namespace escqrs::postgres::detail

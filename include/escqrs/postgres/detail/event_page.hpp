@@ -1,0 +1,160 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/event_store.hpp>
+#include <escqrs/postgres/detail/binary_format.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace escqrs::postgres::detail {
+
+/// Type, schema version and content type of an event.
+struct EventKind {
+    std::string type;
+    unsigned schema_version;
+    std::string content_type;
+};
+
+/// Some consecutive events, copied out of the database: a sink may take as long as it likes over them, and use the store,
+/// while no snapshot of the database is held.
+///
+/// It takes the bytes that `COPY … TO STDOUT (FORMAT binary)` sends (PostgreSQL's manual, "COPY", "Binary Format"), in which
+/// each row has the columns position, version, recorded_at, id, kind, metadata, payload, and in a page of the log the
+/// stream's name.
+class EventPage {
+public:
+    void clear() noexcept
+    {
+        bytes_.clear();
+        rows_.clear();
+    }
+
+    /// Takes the next bytes, however they are cut.
+    void append(std::string_view bytes)
+    {
+        const auto view = std::as_bytes(std::span{bytes});
+        bytes_.insert(bytes_.end(), view.begin(), view.end());
+    }
+    std::size_t bytes() const noexcept { return bytes_.size(); }
+
+    /// Ends the bytes here, behind a whole row.
+    void cut()
+    {
+        bytes_.insert(bytes_.end(), 2, std::byte{0xFF}); // as the server ends them
+    }
+
+    /// Finds the rows in what was taken.
+    /// @param columns  of each row: 7 or 8
+    /// @throws StoreError if the bytes are not of this form; rows that are whole are there then
+    void parse(int columns);
+
+    std::size_t size() const noexcept { return rows_.size(); }
+    std::uint64_t position(std::size_t index) const noexcept { return rows_[index].position; }
+    std::uint64_t version(std::size_t index) const noexcept { return rows_[index].version; }
+    std::int32_t kind(std::size_t index) const noexcept { return rows_[index].kind; }
+
+    /// Name of the event's stream; empty if the page is of one stream.
+    std::string_view stream_name(std::size_t index) const noexcept
+    {
+        const Bytes name = rows_[index].name;
+        return {reinterpret_cast<const char*>(name.data()), name.size()}; // NOLINT: char aliases
+    }
+
+    RecordedEvent event(std::size_t index, const StreamId& stream, const EventKind& kind) const noexcept
+    {
+        const Row& row = rows_[index];
+        return {stream,
+                StreamVersion{row.version},
+                GlobalPosition{row.position},
+                row.recorded_at,
+                row.id,
+                kind.type,
+                kind.schema_version,
+                kind.content_type,
+                row.payload,
+                row.metadata};
+    }
+
+private:
+    struct Row {
+        std::uint64_t position;
+        std::uint64_t version;
+        Timestamp recorded_at;
+        EventId id;
+        std::int32_t kind;
+        Bytes metadata; ///< these three in `bytes_`
+        Bytes payload;
+        Bytes name;
+    };
+
+    Bytes take(Bytes& left, std::size_t size) const;
+    Bytes take_field(Bytes& left, std::optional<std::size_t> expected_size = {}) const;
+    [[noreturn]] void refuse(const char* expected, const Bytes& left) const;
+
+    std::vector<std::byte> bytes_;
+    std::vector<Row> rows_;
+};
+
+inline void EventPage::parse(int columns)
+{
+    constexpr std::string_view signature{"PGCOPY\n\377\r\n\0", 11};
+    rows_.clear();
+    Bytes left{bytes_};
+    const Bytes found = take(left, signature.size());
+    if (std::memcmp(found.data(), signature.data(), signature.size()) != 0)
+        refuse("the signature of binary COPY", left);
+    (void)take(left, 4); // flags
+    const auto extension = number_from<std::uint32_t>(take(left, 4));
+    (void)take(left, extension);
+    while (true) {
+        const auto fields = number_from<std::int16_t>(take(left, 2));
+        if (fields == -1) break; // the end
+        if (fields != columns) refuse("a row of another number of columns", left);
+        Row row{};
+        row.position = number_from<std::uint64_t>(take_field(left, 8));
+        row.version = number_from<std::uint64_t>(take_field(left, 8));
+        row.recorded_at = from_postgres(number_from<std::int64_t>(take_field(left, 8)));
+        Uuid id{};
+        std::memcpy(id.data, take_field(left, sizeof id.data).data(), sizeof id.data);
+        row.id = EventId{id};
+        row.kind = number_from<std::int32_t>(take_field(left, 4));
+        row.metadata = take_field(left);
+        row.payload = take_field(left);
+        if (columns > 7) row.name = take_field(left);
+        rows_.push_back(row);
+    }
+    if (!left.empty()) refuse("nothing behind the end", left);
+}
+
+inline Bytes EventPage::take(Bytes& left, std::size_t size) const
+{
+    if (left.size() < size) refuse("more bytes", left);
+    const Bytes taken = left.first(size);
+    left = left.subspan(size);
+    return taken;
+}
+
+inline Bytes EventPage::take_field(Bytes& left, std::optional<std::size_t> expected_size) const
+{
+    const auto size = number_from<std::int32_t>(take(left, 4));
+    if (size < 0) refuse("a value, not NULL", left);
+    const auto found = static_cast<std::size_t>(size);
+    if (expected_size && found != *expected_size) refuse("a value of another size", left);
+    return take(left, found);
+}
+
+inline void EventPage::refuse(const char* expected, const Bytes& left) const
+{
+    throw StoreError{"postgres: events in binary COPY format: expected " + std::string{expected} + " at byte " +
+                     std::to_string(bytes_.size() - left.size()) + " of " + std::to_string(bytes_.size())};
+}
+
+} // namespace escqrs::postgres::detail

@@ -1,0 +1,301 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/clock.hpp>
+#include <escqrs/event_store.hpp>
+#include <escqrs/postgres/connection_pool.hpp>
+#include <escqrs/postgres/detail/doorbell.hpp>
+#include <escqrs/postgres/detail/event_log_schema.hpp>
+#include <escqrs/postgres/detail/event_log_session.hpp>
+#include <escqrs/postgres/detail/event_log_writer.hpp>
+#include <escqrs/postgres/detail/event_page.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <unordered_map>
+#include <utility>
+
+namespace escqrs::postgres {
+
+struct EventStoreOptions {
+    std::string schema = "escqrs";    ///< in which its tables are, created if they are not there
+    std::size_t max_readers = 8;      ///< connections for reading, opened as needed, beside one that appends
+    std::size_t max_group_size = 256; ///< appends that go out together
+    bool notifies = true; ///< whether waiters in other processes are told of appends, by one more connection
+    bool requires_durable_commits = true; ///< refuse a server that answers before a commit is on its disk
+    Duration poll_interval = std::chrono::milliseconds{20}; ///< how often a waiter looks, whether it is told or not
+    Duration reconnect_timeout = std::chrono::seconds{10};  ///< how long a call tries to get a lost connection back
+    ConnectionOptions connection{};
+    Clock* clock = &system_clock();
+};
+
+/// An event store in a PostgreSQL database, for any number of processes on any number of machines.
+///
+/// An append is one round trip. Appends of this process that wait for each other go out together, in one transaction, each
+/// failing or succeeding alone. One whose answer was lost with the connection is sent again, and stored once. No two
+/// appends to different streams wait for each other, and a reader waits for nobody: docs/postgres.md tells how no event is
+/// ever missed nevertheless. Reads go to the primary server.
+///
+/// Reads go page by page: a page is copied out of the database, and shown when its connection has been given back. So a sink
+/// may take its time, throw, and use the store, and no snapshot is held that would keep the server from cleaning up.
+/// @par Thread safety  every operation may be called from any thread
+class EventStore {
+public:
+    /// Opens the store, and creates its tables or upgrades them if need be.
+    /// @param address  libpq's connection string, of a server (not a standby)
+    /// @throws StoreError if that is impossible, or the tables are of a newer version
+    explicit EventStore(const std::string& address, EventStoreOptions options = {});
+
+    EventStore(const EventStore&) = delete;
+    EventStore& operator=(const EventStore&) = delete;
+
+    AppendResult append(const StreamId& stream, ExpectedVersion expected, std::span<const NewEvent> events);
+    void read_stream(const StreamId& stream, StreamVersion from, EventSink sink);
+    GlobalPosition read_log(GlobalPosition after, std::size_t at_most, EventSink sink);
+    GlobalPosition read_log(GlobalPosition after, std::size_t at_most, const EventFilter& filter, EventSink sink);
+    bool read_snapshot(const StreamId& stream, SnapshotSink sink);
+    void write_snapshot(const StreamId& stream, const Snapshot& snapshot);
+
+    /// The position of the last event. Of appends that are under way some may be stored before others that drew earlier
+    /// positions; then this waits for the earlier ones, so that none turns up behind it. Reading the log does not wait.
+    GlobalPosition head();
+    std::optional<EventLocation> locate(EventId id);
+    bool wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop);
+
+private:
+    static constexpr std::size_t first_page_size = 64;
+    static constexpr std::size_t max_page_size = 2048;
+    static constexpr std::uint64_t max_looked_at = 65'536; ///< in one filtered read
+    static constexpr std::uint64_t max_number = 0x7FFF'FFFF'FFFF'FFFF;
+
+    static EventStoreOptions prepared(const std::string& address, EventStoreOptions options);
+
+    template <class Use>
+    auto read(Use use) -> decltype(use(std::declval<detail::EventLogSession&>()));
+    const detail::EventKind& kind(std::int32_t id);
+    std::uint64_t readable_until();
+    std::uint64_t readable_beyond(std::uint64_t position);
+    void wake_waiters();
+
+    EventStoreOptions options_;
+    detail::EventLogWriter writer_;
+    ConnectionPool<detail::EventLogSession> readers_;
+
+    std::mutex kinds_mutex_;
+    std::unordered_map<std::int32_t, std::unique_ptr<const detail::EventKind>> kinds_; ///< kinds stay as they are
+    std::atomic<std::uint64_t> known_readable_{0}; ///< up to which nothing changes any more, as last seen
+
+    std::mutex wait_mutex_;
+    std::condition_variable_any appended_;
+    std::uint64_t appends_ = 0;                ///< heard of
+    std::optional<detail::Doorbell> doorbell_; ///< the last to be made, and the first to go
+};
+
+/// Grants `role` what an application needs to use the event store of `schema`, and no more: it can append through the
+/// store's function and read, but neither write to the tables nor change them.
+/// @param owner  a connection of the role that owns the schema
+inline void grant_event_store(Connection& owner, std::string_view schema, std::string_view role)
+{
+    std::string grants =
+        "GRANT USAGE ON SCHEMA {s} TO {r};"
+        "GRANT SELECT ON {s}.schema_versions, {s}.streams, {s}.event_kinds, {s}.events, {s}.snapshots TO {r};"
+        "GRANT EXECUTE ON FUNCTION {s}.append, {s}.head, {s}.kind, {s}.write_snapshot TO {r}";
+    for (auto at = grants.find("{r}"); at != std::string::npos; at = grants.find("{r}", at)) {
+        grants.replace(at, 3, quoted(role));
+    }
+    owner.execute(with_schema(grants, schema));
+}
+
+inline EventStoreOptions EventStore::prepared(const std::string& address, EventStoreOptions options)
+{
+    Connection connection{address, options.connection};
+    migrate(connection, options.schema, detail::event_log_schema);
+    Statement show{connection, "SELECT current_setting('synchronous_commit'), current_setting('fsync')"};
+    auto rows = show.query();
+    rows.next();
+    if (options.requires_durable_commits && (rows.text(0) == "off" || rows.text(1) == "off")) {
+        throw StoreError{"postgres '" + connection.where() +
+                         "': expected synchronous_commit and fsync to be on, found synchronous_commit " +
+                         std::string{rows.text(0)} + ", fsync " + std::string{rows.text(1)} +
+                         ": events could be lost that were reported as stored"};
+    }
+    return options;
+}
+
+inline EventStore::EventStore(const std::string& address, EventStoreOptions options)
+    : options_{prepared(address, std::move(options))},
+      writer_{address,
+              options_.schema,
+              {options_.connection, options_.max_group_size, options_.reconnect_timeout, options_.clock}},
+      readers_{address, options_.connection, options_.max_readers, [schema = options_.schema](Connection& connection) {
+                   return detail::EventLogSession{connection, schema};
+               }}
+{
+    if (options_.notifies) doorbell_.emplace(address, options_.schema + ".events", [this] { wake_waiters(); });
+}
+
+inline AppendResult EventStore::append(const StreamId& stream, ExpectedVersion expected,
+                                       std::span<const NewEvent> events)
+{
+    if (events.empty()) {
+        throw StoreError{"append to stream '" + stream.text() + "': expected at least one event, found none"};
+    }
+    const AppendResult result = writer_.append(stream, expected, events);
+    wake_waiters();
+    if (doorbell_) doorbell_->ring();
+    return result;
+}
+
+inline void EventStore::wake_waiters()
+{
+    {
+        const std::scoped_lock lock{wait_mutex_};
+        ++appends_;
+    }
+    appended_.notify_all();
+}
+
+/// Uses a connection; another one if it turns out to be lost, since reading twice is as good as reading once.
+template <class Use>
+auto EventStore::read(Use use) -> decltype(use(std::declval<detail::EventLogSession&>()))
+{
+    const Timestamp deadline = options_.clock->now() + options_.reconnect_timeout;
+    Duration delay = std::chrono::milliseconds{10};
+    while (true) {
+        try {
+            return readers_.with_one(use);
+        } catch (const ConnectionLost&) {
+            if (options_.clock->now() + delay > deadline) throw;
+        }
+        sleep_for(*options_.clock, delay, {});
+        delay = std::min<Duration>(2 * delay, std::chrono::seconds{1});
+    }
+}
+
+inline const detail::EventKind& EventStore::kind(std::int32_t id)
+{
+    {
+        const std::scoped_lock lock{kinds_mutex_};
+        if (const auto known = kinds_.find(id); known != kinds_.end()) return *known->second;
+    }
+    auto found = std::make_unique<const detail::EventKind>(read([&](auto& session) { return session.kind(id); }));
+    const std::scoped_lock lock{kinds_mutex_};
+    return *kinds_.try_emplace(id, std::move(found)).first->second;
+}
+
+inline void EventStore::read_stream(const StreamId& stream, StreamVersion from, EventSink sink)
+{
+    detail::EventPage page;
+    std::uint64_t version = from.value();
+    bool is_last = false;
+    for (std::size_t page_size = first_page_size; !is_last && version <= max_number; page_size = max_page_size) {
+        is_last = read([&](auto& session) { return session.read_stream(stream, version, page_size, page); });
+        for (std::size_t index = 0; index < page.size(); ++index) {
+            if (!sink(page.event(index, stream, kind(page.kind(index))))) return;
+            version = page.version(index) + 1;
+        }
+    }
+}
+
+inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_most, EventSink sink)
+{
+    return read_log(after, at_most, EventFilter{}, sink);
+}
+
+inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_most, const EventFilter& filter,
+                                           EventSink sink)
+{
+    detail::EventPage page;
+    std::optional<StreamId> stream;
+    std::uint64_t position = after.value();
+    const std::uint64_t limit = filter.shows_everything() ? max_number : std::min(max_number, position) + max_looked_at;
+    std::uint64_t end = 0;
+    for (std::size_t page_size = first_page_size; at_most > 0 && position < limit; page_size = max_page_size) {
+        if (position >= end) end = std::min(readable_beyond(position), limit);
+        if (position >= end) break;
+        const std::size_t wanted = std::min(page_size, at_most);
+        const bool is_last = read([&](auto& session) { return session.read_log(position, end, wanted, filter, page); });
+        for (std::size_t index = 0; index < page.size(); ++index) {
+            const std::string_view name = page.stream_name(index);
+            if (!stream || stream->text() != name) stream = StreamId::parse(name);
+            position = page.position(index);
+            if (!sink(page.event(index, *stream, kind(page.kind(index))))) return GlobalPosition{position};
+        }
+        if (is_last) position = end;
+        at_most -= page.size();
+    }
+    return GlobalPosition{position};
+}
+
+/// How far the log can be read now.
+inline std::uint64_t EventStore::readable_until()
+{
+    const std::uint64_t found = read([](auto& session) { return session.readable_until(); }).value();
+    std::uint64_t known = known_readable_.load(std::memory_order_relaxed);
+    while (known < found && !known_readable_.compare_exchange_weak(known, found)) {}
+    return found;
+}
+
+/// How far the log can be read, as it was last seen if that is beyond `position`.
+inline std::uint64_t EventStore::readable_beyond(std::uint64_t position)
+{
+    const std::uint64_t known = known_readable_.load(std::memory_order_relaxed);
+    return known > position ? known : readable_until();
+}
+
+inline bool EventStore::read_snapshot(const StreamId& stream, SnapshotSink sink)
+{
+    const auto stored = read([&](auto& session) { return session.read_snapshot(stream); });
+    if (!stored) return false;
+    sink({stored->version, stored->schema_version, stored->content_type, stored->payload});
+    return true;
+}
+
+inline void EventStore::write_snapshot(const StreamId& stream, const Snapshot& snapshot)
+{
+    read([&](auto& session) { session.write_snapshot(stream, snapshot); });
+}
+
+inline GlobalPosition EventStore::head()
+{
+    const GlobalPosition last = read([](auto& session) { return session.last(); });
+    while (last > GlobalPosition{} && readable_beyond(last.value() - 1) < last.value()) {
+        sleep_for(system_clock(), std::chrono::milliseconds{1}, {}); // as long as others' appends take
+    }
+    return last;
+}
+
+inline std::optional<EventLocation> EventStore::locate(EventId id)
+{
+    return read([&](auto& session) { return session.locate(id); });
+}
+
+inline bool EventStore::wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop)
+{
+    std::unique_lock lock{wait_mutex_};
+    while (true) {
+        const std::uint64_t seen = appends_; // before the look: an append after it is not slept through
+        lock.unlock();
+        if (readable_beyond(after.value()) > after.value()) return true;
+        if (at_most <= Duration::zero() || stop.stop_requested()) return false;
+        lock.lock();
+
+        const Duration slice = std::min(at_most, options_.poll_interval);
+        const Timestamp begin = options_.clock->now();
+        const bool woken = options_.clock->wait_for(lock, appended_, slice, stop, [&] { return appends_ != seen; });
+        at_most -= woken ? std::clamp(options_.clock->now() - begin, Duration::zero(), slice) : slice;
+    }
+}
+
+static_assert(escqrs::EventStore<EventStore>);
+
+} // namespace escqrs::postgres

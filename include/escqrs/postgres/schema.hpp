@@ -1,0 +1,115 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/postgres/connection.hpp>
+#include <escqrs/postgres/statement.hpp>
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace escqrs::postgres {
+
+/// What part of a database schema has to hold. In the texts `{s}` stands for the schema.
+struct SchemaPart {
+    std::string_view name;              ///< "event store"
+    std::span<const char* const> steps; ///< each makes the next version, the first of them version 1
+};
+
+/// `name` as an SQL identifier.
+inline std::string quoted(std::string_view name)
+{
+    std::string text{'"'};
+    for (const char character : name) {
+        if (character == '"') text += '"';
+        text += character;
+    }
+    return text += '"';
+}
+
+/// `text` as an SQL literal, whatever its bytes.
+inline std::string literal(std::string_view text)
+{
+    std::string sql{"E'"};
+    for (const char character : text) {
+        if (character == '\'' || character == '\\') sql += '\\';
+        sql += character;
+    }
+    return sql += '\'';
+}
+
+/// `text` with the quoted name of `schema` in each place of `{s}`.
+inline std::string with_schema(std::string_view text, std::string_view schema)
+{
+    constexpr std::string_view mark = "{s}";
+    const std::string name = quoted(schema);
+    std::string result;
+    while (true) {
+        const auto found = text.find(mark);
+        result += text.substr(0, found);
+        if (found == std::string_view::npos) return result;
+        result += name;
+        text.remove_prefix(found + mark.size());
+    }
+}
+
+/// Brings a part of a schema to its newest version: creates it, or takes the steps that are missing, each once, all in one
+/// transaction. Any number of processes may do so at once. If nothing is missing, nothing is locked, and no more rights
+/// are needed than to read.
+/// @throws StoreError if the part is of a newer version than this code knows; nothing is changed then
+/// @throws DatabaseError if the rights are missing, or the server cannot do it
+void migrate(Connection& connection, std::string_view schema, const SchemaPart& part);
+
+namespace detail {
+
+/// The version of a part; 0 if there is none.
+inline std::int64_t version_of(Connection& connection, std::string_view schema, const SchemaPart& part)
+{
+    Statement exists{connection, "SELECT to_regclass($1) IS NOT NULL"};
+    auto found = exists.query(quoted(schema) + ".schema_versions");
+    if (!found.next() || found.integer(0) == 0) return 0;
+    Statement select{connection, with_schema("SELECT version FROM {s}.schema_versions WHERE part = $1", schema)};
+    auto rows = select.query(part.name);
+    const std::int64_t version = rows.next() ? rows.integer(0) : 0;
+    const auto newest = static_cast<std::int64_t>(part.steps.size());
+    if (version > newest) {
+        throw StoreError{"postgres '" + connection.where() + "': schema '" + std::string{schema} +
+                         "': " + std::string{part.name} + ": expected version " + std::to_string(newest) +
+                         " or older, found " + std::to_string(version)};
+    }
+    return version;
+}
+
+} // namespace detail
+
+inline void migrate(Connection& connection, std::string_view schema, const SchemaPart& part)
+{
+    const auto newest = static_cast<std::int64_t>(part.steps.size());
+    if (detail::version_of(connection, schema, part) == newest) return;
+
+    Transaction transaction{connection};
+    // Serialises those who migrate; what each sees is taken after it has the lock.
+    connection.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED; "
+                       "SELECT pg_advisory_xact_lock(hashtextextended(" +
+                       literal("escqrs migration of " + std::string{schema}) + ", 0))");
+    const std::int64_t found = detail::version_of(connection, schema, part);
+    if (found == 0) {
+        // To create a schema "if not exists" takes the right to create one, whether it exists or not.
+        Statement exists{connection, "SELECT 1 FROM pg_namespace WHERE nspname = $1"};
+        if (!exists.query(schema).next()) connection.execute("CREATE SCHEMA " + quoted(schema));
+        connection.execute(with_schema("CREATE TABLE IF NOT EXISTS {s}.schema_versions "
+                                       "(part text PRIMARY KEY, version integer NOT NULL)",
+                                       schema));
+    }
+    for (const char* const step : part.steps.subspan(static_cast<std::size_t>(found))) {
+        connection.execute(with_schema(step, schema));
+    }
+    Statement record{connection, with_schema("INSERT INTO {s}.schema_versions VALUES ($1, $2) "
+                                             "ON CONFLICT (part) DO UPDATE SET version = excluded.version",
+                                             schema)};
+    record.run(part.name, newest);
+    transaction.commit();
+}
+
+} // namespace escqrs::postgres
