@@ -1,9 +1,9 @@
-# find_package(escqrs CONFIG REQUIRED [COMPONENTS sqlite testing])
+# find_package(escqrs CONFIG REQUIRED [COMPONENTS postgres sqlite testing])
 #
 # The core, escqrs::escqrs, always comes; each component brings escqrs::<component> and looks for its own dependencies only.
 include(CMakeFindDependencyMacro)
 
-set(_escqrs_known sqlite testing)
+set(_escqrs_known postgres sqlite testing)
 foreach(_escqrs_component IN LISTS escqrs_FIND_COMPONENTS)
     if(NOT _escqrs_component IN_LIST _escqrs_known)
         list(JOIN _escqrs_known ", " _escqrs_known)
@@ -16,7 +16,9 @@ endforeach()
 find_dependency(Boost 1.74)
 include("${CMAKE_CURRENT_LIST_DIR}/escqrs_core.cmake")
 foreach(_escqrs_component IN LISTS escqrs_FIND_COMPONENTS)
-    if(_escqrs_component STREQUAL "sqlite")
+    if(_escqrs_component STREQUAL "postgres")
+        find_dependency(PostgreSQL)
+    elseif(_escqrs_component STREQUAL "sqlite")
         find_dependency(SQLite3)
     elseif(_escqrs_component STREQUAL "testing")
         find_package(Catch2 QUIET) # for <escqrs/testing/catch2.hpp>; the rest of the kit does without

@@ -5,12 +5,13 @@
 build_packages=(
     g++ cmake ninja-build
     libboost1.81-dev libboost-json1.81-dev libboost-program-options1.81-dev libboost-url1.81-dev
-    libsqlite3-dev libcurl4-openssl-dev libssl-dev libqpid-proton-cpp12-dev ca-certificates
+    libsqlite3-dev libpq-dev libcurl4-openssl-dev libssl-dev libqpid-proton-cpp12-dev ca-certificates
 )
 unit_test_packages=(catch2 libboost-serialization1.81-dev)
 test_packages=(
     "${unit_test_packages[@]}" clang-16 clang-tidy-16 clang-format-16 libclang-rt-16-dev
     python3 python3-selenium chromium chromium-driver fonts-dejavu-core procps curl wrk rabbitmq-server openssl
+    postgresql pgbouncer
 )
 
 # Of npm nothing is needed but for the tests of the Service Bus adapter, whose emulator and whose judge run on Node.js.

@@ -1,22 +1,19 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "rabbitmq_process.hpp"
 
+#include "support/free_port.hpp"
+
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
-#include <arpa/inet.h>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
-#include <netinet/in.h>
-#include <random>
 #include <sstream>
 #include <stdexcept>
-#include <sys/socket.h>
 #include <thread>
-#include <unistd.h>
 #include <vector>
 
 namespace service_bus_test {
@@ -24,25 +21,6 @@ namespace {
 
 constexpr const char* server = "/usr/lib/rabbitmq/bin/rabbitmq-server"; // as anybody, with folders of one's own
 constexpr std::chrono::seconds patience{60};
-
-/// A port that nobody has and that the kernel gives to nobody: others must not take it while the broker is away.
-std::uint16_t free_port()
-{
-    std::random_device random;
-    std::uniform_int_distribution<int> below_ephemeral{20'000, 32'000};
-    for (int attempt = 0; attempt < 1'000; ++attempt) {
-        const int socket_end = socket(AF_INET, SOCK_STREAM, 0);
-        sockaddr_in address{};
-        address.sin_family = AF_INET;
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        address.sin_port = htons(static_cast<std::uint16_t>(below_ephemeral(random)));
-        auto* const plain = reinterpret_cast<sockaddr*>(&address); // NOLINT: the socket API
-        const bool free = bind(socket_end, plain, sizeof address) == 0;
-        close(socket_end);
-        if (free) return ntohs(address.sin_port);
-    }
-    throw std::runtime_error{"no free port"};
-}
 
 } // namespace
 

@@ -66,9 +66,9 @@ namespace detail {
 /// The version of a part; 0 if there is none.
 inline std::int64_t version_of(Connection& connection, std::string_view schema, const SchemaPart& part)
 {
-    Statement exists{connection, "SELECT to_regclass($1) IS NOT NULL"};
-    auto found = exists.query(quoted(schema) + ".schema_versions");
-    if (!found.next() || found.integer(0) == 0) return 0;
+    // Not to_regclass: that answers from a cache which another's commit may not have reached.
+    Statement exists{connection, "SELECT 1 FROM pg_tables WHERE schemaname = $1 AND tablename = 'schema_versions'"};
+    if (!exists.query(schema).next()) return 0;
     Statement select{connection, with_schema("SELECT version FROM {s}.schema_versions WHERE part = $1", schema)};
     auto rows = select.query(part.name);
     const std::int64_t version = rows.next() ? rows.integer(0) : 0;

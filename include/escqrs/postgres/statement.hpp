@@ -54,7 +54,8 @@ private:
     int row_ = -1;
 };
 
-/// A statement, made once and run often. It must not outlive its connection.
+/// A statement, made once and run often. It must not outlive its connection. From the second run on it is prepared on the
+/// server, where it stays as long as the connection.
 ///
 /// Values take the places `$1`, `$2`, … in order: integers (as bigint), bool, floating point, text (`std::string_view`),
 /// bytes (`std::span<const std::byte>`), moments (as timestamptz), UUIDs and ids, and `nullptr` (NULL).
@@ -87,6 +88,7 @@ private:
 
     Connection* connection_;
     std::string sql_;
+    bool was_run_ = false;
     std::string name_;              ///< under which it is prepared
     std::uint64_t prepared_in_ = 0; ///< generation of the connection
     std::vector<std::byte> bytes_;
@@ -140,7 +142,7 @@ inline detail::Result Statement::send_parameters(std::size_t count)
     }
     PGconn* const handle = connection_->handle();
     const int number = static_cast<int>(count);
-    if (!connection_->options().prepares_statements) {
+    if (!connection_->options().prepares_statements || !std::exchange(was_run_, true)) {
         return connection_->check(PQexecParams(handle, sql_.c_str(), number, types_.data(), values_.data(),
                                                lengths_.data(), formats_.data(), 1),
                                   sql_);

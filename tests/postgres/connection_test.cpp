@@ -1,0 +1,210 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include <escqrs/postgres/connection_pool.hpp>
+#include <escqrs/postgres/schema.hpp>
+#include <escqrs/postgres/statement.hpp>
+
+#include <escqrs/testing/catch2.hpp>
+
+#include "postgres/server.hpp"
+
+#include <atomic>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace {
+
+using namespace escqrs::postgres;
+using escqrs::StoreError;
+using postgres_test::Server;
+
+std::int64_t number(Connection& connection, const std::string& sql)
+{
+    Statement statement{connection, sql};
+    auto rows = statement.query();
+    return rows.next() ? rows.integer(0) : -1;
+}
+
+void end_backend(Connection& of)
+{
+    Connection other{Server::shared().address()};
+    Statement end{other, "SELECT pg_terminate_backend($1::integer)"};
+    (void)end.query(PQbackendPID(of.handle()));
+}
+
+} // namespace
+
+TEST_CASE("values go to the server and come back as they were")
+{
+    Connection connection{Server::shared().address()};
+    Statement statement{connection, "SELECT $1::bigint, $2::text, $3::bytea, $4::timestamptz, $5::uuid, $6::float8, "
+                                    "$7::boolean, $8::text, $1::integer"};
+    const auto id = escqrs::random_uuid();
+    const std::vector<std::byte> blob{std::byte{0}, std::byte{0xFF}};
+    const escqrs::Timestamp time{escqrs::Duration{1'234'567'890'123'456}};
+    auto rows =
+        statement.query(-5, "text with ' and \\", std::span<const std::byte>{blob}, time, id, 0.5, true, nullptr);
+    REQUIRE(rows.next());
+    CHECK(rows.integer(0) == -5);
+    CHECK(rows.text(1) == "text with ' and \\");
+    CHECK(std::vector<std::byte>{rows.blob(2).begin(), rows.blob(2).end()} == blob);
+    CHECK(rows.time(3) == time);
+    CHECK(rows.uuid(4) == id);
+    CHECK(rows.real(5) == 0.5);
+    CHECK(rows.integer(6) == 1);
+    CHECK(rows.is_null(7));
+    CHECK(rows.integer(8) == -5);
+    CHECK_THROWS_AS(rows.integer(1), StoreError);
+    CHECK_THROWS_AS(rows.time(0), StoreError);
+    CHECK_FALSE(rows.next());
+}
+
+TEST_CASE("one statement takes values of different types one after the other, and NULL between them")
+{
+    Connection connection{Server::shared().address()};
+    connection.execute("CREATE TEMPORARY TABLE t (n integer)");
+    Statement insert{connection, "INSERT INTO t VALUES ($1)"};
+    CHECK(insert.run(nullptr) == 1);
+    CHECK(insert.run(7) == 1);
+    CHECK(insert.run(nullptr) == 1);
+    CHECK(number(connection, "SELECT sum(n) FROM t") == 7);
+}
+
+TEST_CASE("an error tells the server's words, its code and where, but no password")
+{
+    Connection connection{Server::shared().address() + "?password=secret"};
+    try {
+        connection.execute("SELECT 1 / 0");
+        FAIL("no error");
+    } catch (const DatabaseError& error) {
+        CHECK(error.state() == "22012");
+        const std::string text = error.what();
+        CHECK(text.find("division by zero") != std::string::npos);
+        CHECK(text.find("127.0.0.1:" + std::to_string(Server::shared().port()) + "/postgres") != std::string::npos);
+        CHECK(text.find("secret") == std::string::npos);
+    }
+    CHECK_THROWS_AS(Connection{"postgresql://127.0.0.1:1/nothing?connect_timeout=2"}, ConnectionLost);
+    CHECK_THROWS_AS(Connection{"no connection string"}, ConnectionLost);
+}
+
+TEST_CASE("a transaction that ends without commit leaves nothing, nor does a part of it")
+{
+    Connection connection{Server::shared().address()};
+    connection.execute("CREATE TEMPORARY TABLE t (n integer)");
+    {
+        Transaction transaction{connection};
+        connection.execute("INSERT INTO t VALUES (1)");
+    }
+    CHECK(number(connection, "SELECT count(*) FROM t") == 0);
+    {
+        Transaction transaction{connection};
+        connection.execute("INSERT INTO t VALUES (1)");
+        {
+            Savepoint part{connection};
+            connection.execute("INSERT INTO t VALUES (2)");
+            CHECK_THROWS_AS(connection.execute("SELECT 1 / 0"), DatabaseError);
+        }
+        {
+            Savepoint part{connection};
+            connection.execute("INSERT INTO t VALUES (4)");
+            part.commit();
+        }
+        transaction.commit();
+    }
+    CHECK(number(connection, "SELECT sum(n) FROM t") == 5);
+    Transaction transaction{connection};
+    CHECK_THROWS_AS(connection.execute("SELECT 1 / 0"), DatabaseError);
+    CHECK_THROWS_AS(transaction.commit(), DatabaseError); // the server would call its rollback a success
+}
+
+TEST_CASE("a lost connection is made again outside of transactions, and prepared statements with it")
+{
+    Connection connection{Server::shared().address()};
+    Statement statement{connection, "SELECT 1"};
+    CHECK(statement.query().size() == 1);
+    end_backend(connection);
+    CHECK_THROWS_AS(statement.query(), ConnectionLost);
+    CHECK(statement.query().size() == 1);
+
+    {
+        Transaction transaction{connection};
+        end_backend(connection);
+        CHECK_THROWS_AS(statement.query(), ConnectionLost);
+        CHECK_THROWS_AS(statement.query(), ConnectionLost); // not outside of the transaction it belongs to
+        CHECK_THROWS_AS(transaction.commit(), ConnectionLost);
+    }
+    CHECK(statement.query().size() == 1);
+}
+
+TEST_CASE("a pool lends no more connections than it may open, and replaces those that were lost")
+{
+    struct Session {
+        Connection* connection;
+    };
+    ConnectionPool<Session> pool{Server::shared().address() + "?application_name=pool",
+                                 {},
+                                 2,
+                                 [](Connection& connection) { return Session{&connection}; }};
+    std::atomic<int> in_use{0};
+    std::atomic<int> most{0};
+    {
+        std::vector<std::jthread> threads;
+        for (int thread = 0; thread < 6; ++thread) {
+            threads.emplace_back([&] {
+                for (int round = 0; round < 20; ++round) {
+                    pool.with_one([&](Session& session) {
+                        const int now = ++in_use;
+                        for (int seen = most; seen < now && !most.compare_exchange_weak(seen, now);) {}
+                        session.connection->execute("SELECT pg_sleep(0.001)");
+                        --in_use;
+                    });
+                }
+            });
+        }
+    }
+    CHECK(most == 2);
+    Connection other{Server::shared().address()};
+    const char* const open = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pool'";
+    CHECK(number(other, open) == 2);
+    for (int lost = 0; lost < 4; ++lost) {
+        CHECK_THROWS_AS(pool.with_one([](Session& session) {
+            end_backend(*session.connection);
+            session.connection->execute("SELECT 1");
+        }),
+                        ConnectionLost);
+    }
+    CHECK(pool.with_one([](Session& session) { return number(*session.connection, "SELECT 3"); }) == 3);
+}
+
+TEST_CASE("a schema is brought to its newest version once, however many try at once")
+{
+    const std::string schema = "Odd \"name\"";
+    static constexpr const char* steps[] = {"CREATE TABLE {s}.one (n integer)", // NOLINT(modernize-avoid-c-arrays)
+                                            "CREATE TABLE {s}.two (n integer); INSERT INTO {s}.one VALUES (1)"};
+    const SchemaPart first{"things", std::span{steps}.first(1)};
+    const SchemaPart second{"things", steps};
+    const std::string address = Server::shared().address();
+    std::mutex mutex;
+    std::string failures;
+    const auto migrate_in_threads = [&](const SchemaPart& part) {
+        std::vector<std::jthread> threads;
+        for (int thread = 0; thread < 8; ++thread) {
+            threads.emplace_back([&] {
+                try {
+                    Connection connection{address};
+                    migrate(connection, schema, part);
+                } catch (const StoreError& error) {
+                    const std::scoped_lock lock{mutex};
+                    failures += error.what();
+                }
+            });
+        }
+    };
+    migrate_in_threads(first);
+    migrate_in_threads(second);
+    CHECK(failures == "");
+    Connection connection{Server::shared().address()};
+    CHECK(number(connection, with_schema("SELECT count(*) FROM {s}.one", schema)) == 1);
+    CHECK_THROWS_AS(migrate(connection, schema, first), StoreError); // newer than this code
+}

@@ -1,0 +1,130 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include "postgres/server.hpp"
+
+#include "support/free_port.hpp"
+
+#include <libpq-fe.h>
+
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+#include <utility>
+#include <vector>
+
+namespace postgres_test {
+namespace {
+
+constexpr std::chrono::seconds patience{60};
+
+/// PostgreSQL does not run as root. The server gets SIGQUIT when the test dies.
+std::vector<std::string> as_server(std::vector<std::string> command)
+{
+    std::vector<std::string> prefix{"setpriv", "--pdeathsig=QUIT"};
+    if (geteuid() == 0) {
+        prefix.insert(prefix.end(), {"--reuid=postgres", "--regid=postgres", "--init-groups"});
+    }
+    prefix.insert(prefix.end(), command.begin(), command.end());
+    return prefix;
+}
+
+pid_t spawn(const std::vector<std::string>& command, const std::string& output)
+{
+    std::vector<char*> arguments;
+    for (const std::string& argument : command) arguments.push_back(const_cast<char*>(argument.c_str())); // NOLINT
+    arguments.push_back(nullptr);
+    const pid_t child = fork();
+    if (child < 0) throw std::runtime_error{"cannot fork"};
+    if (child > 0) return child;
+    setsid(); // so that Ctrl-C on the test leaves it to the test
+    if (std::freopen(output.c_str(), "a", stdout) == nullptr || dup2(1, 2) < 0) _exit(126);
+    execvp(arguments.front(), arguments.data());
+    _exit(127);
+}
+
+int wait_for_end(pid_t process)
+{
+    int status = 0;
+    while (waitpid(process, &status, 0) < 0 && errno == EINTR) {}
+    return status;
+}
+
+std::string text_of(const std::string& path)
+{
+    std::stringstream text;
+    text << std::ifstream{path}.rdbuf();
+    return text.str();
+}
+
+} // namespace
+
+Server::Server() : data_{folder_.file("data")}, port_{free_port()}
+{
+    const std::string mode = "chmod 777 '" + folder_.file("") + "'";
+    if (std::system(mode.c_str()) != 0) throw std::runtime_error{"cannot open the folder to the server"}; // NOLINT
+    const std::string programs = ESCQRS_POSTGRES_PROGRAMS;
+    const pid_t init = spawn(as_server({programs + "/initdb", "-D", data_, "-U", "postgres", "-A", "trust", "-E",
+                                        "UTF8", "--locale=C.UTF-8", "--no-sync"}),
+                             folder_.file("output"));
+    if (wait_for_end(init) != 0) throw std::runtime_error{"initdb: " + text_of(folder_.file("output"))};
+    start();
+}
+
+Server::~Server()
+{
+    if (process_ > 0) stop(false);
+}
+
+Server& Server::shared()
+{
+    static Server server;
+    return server;
+}
+
+std::string Server::address(const std::string& user) const
+{
+    return "postgresql://" + user + "@127.0.0.1:" + std::to_string(port_) + "/postgres";
+}
+
+void Server::start()
+{
+    // It ends with the thread that started it.
+    if (gettid() != getpid()) throw std::logic_error{"expected the server to be started by the test's first thread"};
+    process_ =
+        spawn(as_server({std::string{ESCQRS_POSTGRES_PROGRAMS} + "/postgres", "-D", data_, "-p", std::to_string(port_),
+                         "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c",
+                         "max_connections=200", "-c", "max_prepared_transactions=5"}),
+              folder_.file("output"));
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    while (PQping(address().c_str()) != PQPING_OK) {
+        if (std::chrono::steady_clock::now() > deadline) {
+            throw std::runtime_error{"no server; it said: " + text_of(folder_.file("output"))};
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds{20});
+    }
+}
+
+void Server::stop(bool by_force)
+{
+    const std::string list = "/proc/" + std::to_string(process_) + "/task/" + std::to_string(process_) + "/children";
+    std::istringstream children{by_force ? text_of(list) : std::string{}};
+    kill(process_, by_force ? SIGKILL : SIGINT);
+    for (pid_t child = 0; children >> child;) kill(child, SIGKILL);
+    (void)wait_for_end(std::exchange(process_, -1));
+}
+
+void Server::restart(bool by_force)
+{
+    stop(by_force);
+    start();
+}
+
+std::string Server::new_schema() { return "schema_" + std::to_string(++next_schema_); }
+
+} // namespace postgres_test
