@@ -148,6 +148,39 @@ TEST_CASE("given, when, then: another type, a missing event, and one too many")
           "given nothing");
 }
 
+TEST_CASE("given, when, then: an event missing or too many in between leaves the others as they are")
+{
+    const auto deposits = given<Account>().when([](Account& account) {
+        account.deposit(1);
+        account.send_statement(3);
+        account.deposit(2);
+    });
+    CHECK(failure_text([&] {
+              deposits.then(StatementSent{3}, MoneyDeposited{2, ""});
+          }) == "expected 2 events, found 3 events\n"
+                "  1. expected no event, found MoneyDeposited{cents: 1, note: ''}\n"
+                "  2. StatementSent: as expected\n"
+                "  3. MoneyDeposited: as expected\n"
+                "given nothing");
+    CHECK(failure_text([&] {
+              deposits.then(MoneyDeposited{1, ""}, MoneyDeposited{9, ""}, StatementSent{3}, MoneyDeposited{2, "rent"});
+          }) == "expected 4 events, found 3 events\n"
+                "  1. MoneyDeposited: as expected\n"
+                "  2. expected MoneyDeposited{cents: 9, note: ''}, found no event\n"
+                "  3. StatementSent: as expected\n"
+                "  4. MoneyDeposited\n"
+                "       note: expected 'rent', found ''\n"
+                "given nothing");
+    CHECK(failure_text([&] {
+              deposits.then(StatementSent{3}, MoneyDeposited{1, ""}, MoneyDeposited{2, ""});
+          }) == "expected 3 events, found others\n"
+                "  1. expected StatementSent{month: 3}, found no event\n"
+                "  2. MoneyDeposited: as expected\n"
+                "  3. expected no event, found StatementSent{month: 3}\n"
+                "  4. MoneyDeposited: as expected\n"
+                "given nothing");
+}
+
 TEST_CASE("given, when, then: an exception where events were expected")
 {
     CHECK(failure_text([] { given<Lending>(BookLent{"Ada"}).when(Lend{}).then(BookLent{"Bob"}); }) ==
