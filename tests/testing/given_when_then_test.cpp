@@ -45,6 +45,36 @@ private:
     void apply(const Forgotten& event) { amount = event.amount; }
 };
 
+struct Sell {
+    int cents = 0;
+
+    template <class Archive>
+    void serialize(Archive& archive, unsigned /*version*/)
+    {
+        archive & escqrs::field("cents", cents);
+    }
+};
+struct Sold {
+    static constexpr std::string_view event_name = "Sold";
+    int cents = 0;
+
+    template <class Archive>
+    void serialize(Archive& archive, unsigned /*version*/)
+    {
+        archive & escqrs::field("cents", cents);
+    }
+};
+
+struct Till {
+    static constexpr std::string_view category = "till";
+    using State = int;
+    using Events = escqrs::EventList<Sold>;
+
+    static State initial() { return 0; }
+    static Sold decide(const Sell& command, const State&) { return {command.cents}; }
+    static State evolve(State state, const Sold& event) { return state + event.cents; }
+};
+
 } // namespace
 
 TEST_CASE("given, when, then: an aggregate that does as expected")
@@ -209,6 +239,24 @@ TEST_CASE("given, when, then: an exception that does not come, or is another")
     CHECK(failure_text([&] { lent.when(Lend{}).then_throws<Refused>(&Refused::what, "the book is lost"); }) ==
           "Refused: expected 'the book is lost', found 'the book is with Ada'" + given_lent + "Lend");
     lent.when(Lend{}).then_throws<Refused>(&Refused::what, "the book is with Ada");
+}
+
+TEST_CASE("given, when, then: what is thrown may be anything")
+{
+    const auto thrown = given<Account>().when([](Account&) { throw 42; });
+    thrown.then_throws<int>();
+    thrown.then_throws<int>([](int number) { return number; }, 42);
+    CHECK(failure_text([&] { thrown.then_throws<int>("six"); }) ==
+          "expected int with 'six' in its text, found ''\ngiven nothing");
+}
+
+TEST_CASE("given, when, then: a command that has a serialize is told with its fields")
+{
+    CHECK(failure_text([] { given<Till>().when(Sell{5}).then_nothing(); }) ==
+          "expected no events, found 1 event\n"
+          "  1. expected no event, found Sold{cents: 5}\n"
+          "given nothing\n"
+          "when Sell{cents: 5}");
 }
 
 TEST_CASE("given, when, then: who refuses must not have raised anything before")
