@@ -92,6 +92,15 @@ TEST_CASE("given, when, then: a decider that does as expected")
     given<Lending>(BookLent{"Ada"}).when(Lend{{}, "Bob"}).then_throws<Refused>("with Ada");
 }
 
+TEST_CASE("given, when, then: a composition of deciders, with events and commands of each part")
+{
+    given<lending::Desk>(BookLent{"Ada"})
+        .when(lending::Enqueue{{"Bob"}})
+        .then(lending::ReaderQueued{"Bob"})
+        .when(Lend{{}, "Bob"})
+        .then_throws<Refused>("with Ada");
+}
+
 TEST_CASE("given, when, then: the history has happened to the aggregate")
 {
     const auto ada = given<Account>(id, AccountOpened{"Ada"}, MoneyDeposited{5, ""});
