@@ -22,6 +22,9 @@ namespace escqrs {
 /// it is given, at once or later, on whatever thread it likes. No thread waits for a turn: a task that follows another is
 /// kept here and given to the executor when that one has ended. Each key's queue goes away with its last task.
 ///
+/// `Executor` should be a handle on its threads, not their owner: the last task may outlive this object, and then the thread
+/// that ran it destroys the handle.
+///
 /// If the executor throws or destroys a task without running it, that task and those queued behind it are destroyed too.
 /// @par Thread safety  any thread; the queues outlive this object until the executor is done with them
 template <class Executor>
