@@ -79,7 +79,8 @@ public:
     /// Sends the command on the executor. It is not begun if it has been stopped, or its deadline has passed, by the time
     /// its turn comes.
     /// @return what the handler returns or throws; `std::future_error` (broken promise) if the executor destroys the task
-    ///         without running it, and what the executor throws. The future's destructor does not wait.
+    ///         without running it, or one before it with the same key; and what the executor throws. The future's
+    ///         destructor does not wait.
     template <class Command>
     std::future<CommandResult<Command>> send(Command command, Metadata metadata = {}, SendOptions options = {}) const;
 

@@ -8,14 +8,18 @@
 namespace {
 
 thread_local std::size_t count = 0;
+thread_local std::size_t until_failure = 0; // 0: none
 
 } // namespace
 
 std::size_t test::allocations() noexcept { return count; }
 
+void test::fail_allocation(std::size_t number) noexcept { until_failure = number; }
+
 void* operator new(std::size_t size, const std::nothrow_t&) noexcept
 {
     ++count;
+    if (until_failure > 0 && --until_failure == 0) return nullptr;
     return std::malloc(size == 0 ? 1 : size);
 }
 
