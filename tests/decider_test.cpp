@@ -22,9 +22,9 @@ const Book::Id book_id{escqrs::random_uuid()};
 
 /// As std::expected: an event, or why not.
 struct Expected {
-    bool has_value() const { return true; }
-    BookLent operator*() const { return {}; }
-    std::string error() const { return {}; }
+    bool has_value() const;
+    BookLent operator*() const;
+    std::string error() const;
 };
 
 /// Names of the events raised and not saved, one after the other.
