@@ -51,7 +51,7 @@ TEST_CASE("a key is free again when its last task has ended")
 TEST_CASE("an executor may run tasks at once, and a task may bring others")
 {
     std::string ran;
-    KeyedExecutor executor{[](std::function<void()> task) { task(); }};
+    KeyedExecutor executor{[](const std::function<void()>& task) { task(); }};
     executor.run("a", [&] {
         executor.run("a", [&] { ran += "second "; });
         executor.run("b", [&] { ran += "other "; });
@@ -65,7 +65,7 @@ TEST_CASE("with an executor that runs tasks at once the stack does not grow with
 {
     constexpr int many = 200'000;
     int ran = 0;
-    KeyedExecutor executor{[](std::function<void()> task) { task(); }};
+    KeyedExecutor executor{[](const std::function<void()>& task) { task(); }};
     SECTION("all sent by one task")
     {
         executor.run("a", [&] {

@@ -16,6 +16,8 @@ std::size_t test::allocations() noexcept { return count; }
 
 void test::fail_allocation(std::size_t number) noexcept { until_failure = number; }
 
+// NOLINTBEGIN(cppcoreguidelines-no-malloc): what these operators are made of
+
 void* operator new(std::size_t size, const std::nothrow_t&) noexcept
 {
     ++count;
@@ -38,3 +40,5 @@ void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(m
 void operator delete[](void* memory) noexcept { std::free(memory); }
 void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
 void operator delete[](void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
+
+// NOLINTEND(cppcoreguidelines-no-malloc)
