@@ -9,6 +9,7 @@
 #include <escqrs/testing/manual_clock.hpp>
 
 #include <chrono>
+#include <cstdint>
 #include <future>
 #include <memory>
 #include <optional>
@@ -181,6 +182,10 @@ TEST_CASE("keys of different kinds are different keys")
         using Result = void;
         int key;
     };
+    struct ByLongNumber {
+        using Result = void;
+        std::uint64_t key;
+    };
     struct ByText {
         using Result = void;
         std::string key;
@@ -200,9 +205,10 @@ TEST_CASE("keys of different kinds are different keys")
     TaskQueue queue;
     CommandBus bus;
     CommandDispatcher dispatcher{bus, queue.executor()};
-    dispatcher.in_order_by(&ByNumber::key, &ByText::key, &ByView::key, &ById::key, &ByOtherId::key);
+    dispatcher.in_order_by(&ByNumber::key, &ByLongNumber::key, &ByText::key, &ByView::key, &ById::key, &ByOtherId::key);
     const auto uuid = random_uuid();
     (void)dispatcher.send(ByNumber{1});
+    (void)dispatcher.send(ByLongNumber{1}); // a number is a number
     (void)dispatcher.send(ByText{"1"});
     (void)dispatcher.send(ByView{"1"}); // a text is a text
     (void)dispatcher.send(ById{CommandId{uuid}});
@@ -236,6 +242,58 @@ TEST_CASE("a command that expires, or is stopped, in the queue is not begun, and
     CHECK_THROWS_AS(stopped.get(), CommandCancelled);
     CHECK_NOTHROW(last.get());
     CHECK(done == "ad");
+}
+
+TEST_CASE("a handler may send to the key of its own command, on a single thread too")
+{
+    CommandBus bus;
+    std::string done;
+    std::future<void> follow_up;
+    TaskQueue queue;
+    const auto at_once = [](const std::function<void()>& task) { task(); };
+    const auto check = [&](auto& dispatcher) {
+        dispatcher.in_order_by(&Note::page, &Strike::page);
+        bus.handle(on<Note>([&](const Note& note) {
+                       follow_up = dispatcher.send(Strike{note.page});
+                       CHECK_FALSE(is_ready(follow_up));
+                       done += "note ";
+                   }),
+                   on<Strike>([&](const Strike&) { done += "strike "; }));
+        auto noted = dispatcher.send(Note{StreamId{"page", "1"}, "a"});
+        queue.run_all();
+        CHECK_NOTHROW(noted.get());
+        CHECK_NOTHROW(follow_up.get());
+        CHECK(done == "note strike ");
+        CHECK(dispatcher.busy_keys() == 0);
+    };
+    SECTION("later")
+    {
+        CommandDispatcher dispatcher{bus, queue.executor()};
+        check(dispatcher);
+    }
+    SECTION("at once")
+    {
+        CommandDispatcher dispatcher{bus, at_once};
+        check(dispatcher);
+    }
+}
+
+TEST_CASE("commands on their way are handled although their dispatcher is gone")
+{
+    TaskQueue queue;
+    CommandBus bus;
+    bus.handle<Add>([](const Add& add) { return add.left; });
+    std::future<int> first;
+    std::future<int> second;
+    {
+        CommandDispatcher dispatcher{bus, queue.executor()};
+        dispatcher.in_order_by<Add>([](const Add& add) { return add.right; });
+        first = dispatcher.send(Add{1, 7});
+        second = dispatcher.send(Add{2, 7});
+    }
+    queue.run_all();
+    CHECK(first.get() == 1);
+    CHECK(second.get() == 2);
 }
 
 TEST_CASE("commands sent from many threads to one aggregate meet no conflict")

@@ -6,6 +6,10 @@
 #include <escqrs/in_memory/event_store.hpp>
 #include <escqrs/testing/catch2.hpp>
 
+#include <string>
+#include <string_view>
+#include <vector>
+
 using namespace lending;
 using Store = escqrs::in_memory::EventStore;
 using Book = escqrs::Decided<Lending>;
@@ -15,22 +19,43 @@ namespace {
 
 const Book::Id book_id{escqrs::random_uuid()};
 
-/// Somebody who is faster than `decide_and_save`, a number of times: books that change between `find` and `save`.
-struct ContestedBooks {
-    const Books& books;
-    mutable int conflicts;
+struct Counted {
+    static constexpr std::string_view event_name = "Counted";
 
-    std::optional<escqrs::CommitResult> find_commit(const escqrs::CommandId& id) const { return books.find_commit(id); }
-    std::optional<Book> find(const Book::Id& id) const { return books.find(id); }
-    escqrs::CommitResult save(Book& book, const escqrs::Metadata& metadata) const
+    template <class Archive>
+    void serialize(Archive&, unsigned /*version*/)
     {
-        if (conflicts > 0) {
-            --conflicts;
-            Book other = books.find(book.id()).value_or(Book{book.id()});
-            other.decide(Toggle{book.id(), "somebody else"});
-            books.save(other);
+    }
+};
+
+struct Counter;
+struct Count {
+    escqrs::DeciderId<Counter> counter;
+};
+
+struct Counter {
+    static constexpr std::string_view category = "counter";
+    static constexpr unsigned snapshot_version = 1;
+    static inline int evolved = 0; ///< how often evolve was called
+
+    struct State {
+        int count = 0;
+
+        template <class Archive>
+        void serialize(Archive& archive, unsigned /*version*/)
+        {
+            archive & count;
         }
-        return books.save(book, metadata);
+    };
+    using Events = escqrs::EventList<Counted>;
+
+    static State initial() { return {}; }
+    static Counted decide(const Count&, const State&) { return {}; }
+    static State evolve(State state, const Counted&)
+    {
+        ++evolved;
+        ++state.count;
+        return state;
     }
 };
 
@@ -55,7 +80,9 @@ TEST_CASE("decider handler: a command that decides nothing stores nothing")
 {
     Store store;
     const Books books{store};
-    CHECK(escqrs::decide_and_save(books, book_id, Return{book_id}).version == escqrs::StreamVersion{});
+    escqrs::CommandBus bus;
+    bus.handle(escqrs::decided_by(books, &Return::book_id));
+    CHECK(bus.send(Return{book_id}).version == escqrs::StreamVersion{});
     CHECK_FALSE(books.find(book_id));
 }
 
@@ -63,36 +90,53 @@ TEST_CASE("decider handler: a repeated command id is not decided again")
 {
     Store store;
     const Books books{store};
+    escqrs::CommandBus bus;
+    bus.handle(escqrs::decided_by(books, &Lend::book_id));
     escqrs::Metadata metadata;
     metadata.command_id = escqrs::CommandId{escqrs::random_uuid()};
-    const auto first = escqrs::decide_and_save(books, book_id, Lend{book_id, "Ada"}, metadata);
-    CHECK(escqrs::decide_and_save(books, book_id, Lend{book_id, "Ada"}, metadata) == first);
+    const auto first = bus.send(Lend{book_id, "Ada"}, metadata);
+    CHECK(bus.send(Lend{book_id, "Ada"}, metadata) == first);
     CHECK(books.get(book_id).state().times_lent == 1);
 }
 
-TEST_CASE("decider handler: after a conflict it decides again, on what is there now")
+TEST_CASE("decider handler: the commands of both parts of a composition go into one stream")
+{
+    using Desks = escqrs::Repository<escqrs::Decided<Desk>, Store>;
+    Store store;
+    const Desks desks{store};
+    const Desks::Id desk_id{book_id.value()};
+    escqrs::CommandBus bus;
+    bus.handle(escqrs::decided_by(desks, &Lend::book_id), escqrs::decided_by(desks, &Return::book_id),
+               escqrs::decided_by<Enqueue>(desks, [&](const Enqueue&) { return desk_id; }));
+
+    CHECK(bus.send(Lend{book_id, "Ada"}).stream.text() == "desk-" + to_string(book_id));
+    CHECK(bus.send(Enqueue{{"Bob", "Cleo"}}).version == escqrs::StreamVersion{3});
+    CHECK_THROWS_AS(bus.send(Lend{book_id, "Bob"}), Refused);
+    CHECK(bus.send(Return{book_id}).version == escqrs::StreamVersion{4});
+    const auto desk = desks.get(desk_id);
+    CHECK(Desk::state_of<Lending>(desk.state()).reader.empty());
+    CHECK(Desk::state_of<Queue>(desk.state()) == std::vector<std::string>{"Bob", "Cleo"});
+
+    std::vector<std::string> names;
+    store.read_stream(Desks::stream_of(desk_id), escqrs::StreamVersion{1}, [&](const escqrs::RecordedEvent& event) {
+        names.emplace_back(event.type);
+        return true;
+    });
+    CHECK(names == std::vector<std::string>{"BookLent", "ReaderQueued", "ReaderQueued", "BookReturned"});
+}
+
+TEST_CASE("decider handler: snapshots are kept of a decider that names their version")
 {
     Store store;
-    const Books books{store};
+    escqrs::RepositoryOptions options;
+    options.snapshots = escqrs::SnapshotPolicy::every(2);
+    const escqrs::Repository<escqrs::Decided<Counter>, Store> counters{store, options};
+    const escqrs::DeciderId<Counter> id{escqrs::random_uuid()};
+    escqrs::CommandBus bus;
+    bus.handle(escqrs::decided_by(counters, &Count::counter));
+    for (int time = 0; time < 3; ++time) bus.send(Count{id});
 
-    SECTION("as often as the policy allows")
-    {
-        const ContestedBooks contested{books, 2};
-        escqrs::decide_and_save(contested, book_id, Toggle{book_id, "Ada"});
-        // Lent and returned by the others, then lent to Ada.
-        CHECK(books.get(book_id).state().reader == "Ada");
-        CHECK(books.get(book_id).version() == escqrs::StreamVersion{3});
-    }
-    SECTION("and refuses what has become impossible")
-    {
-        const ContestedBooks contested{books, 1};
-        CHECK_THROWS_AS(escqrs::decide_and_save(contested, book_id, Lend{book_id, "Ada"}), Refused);
-    }
-    SECTION("and gives up when the policy is exhausted")
-    {
-        const ContestedBooks contested{books, 3};
-        CHECK_THROWS_AS(escqrs::decide_and_save(contested, book_id, Toggle{book_id, "Ada"}, {}, {.attempts = 3}),
-                        escqrs::ConcurrencyError);
-        CHECK(contested.conflicts == 0);
-    }
+    Counter::evolved = 0;
+    CHECK(counters.get(id).state().count == 3);
+    CHECK(Counter::evolved == 1); // the third event; two are in the snapshot
 }

@@ -6,6 +6,8 @@
 #include <escqrs/repository.hpp>
 #include <escqrs/testing/catch2.hpp>
 
+#include <optional>
+#include <string>
 #include <type_traits>
 #include <variant>
 
@@ -17,6 +19,13 @@ namespace {
 using Book = Decided<Lending>;
 
 const Book::Id book_id{escqrs::random_uuid()};
+
+/// As std::expected: an event, or why not.
+struct Expected {
+    bool has_value() const;
+    BookLent operator*() const;
+    std::string error() const;
+};
 
 /// Names of the events raised and not saved, one after the other.
 template <class Aggregate>
@@ -156,4 +165,13 @@ TEST_CASE("decider: the concepts tell what a type decides and evolves")
     STATIC_REQUIRE_FALSE(escqrs::Decides<Lending, Enqueue>);
     STATIC_REQUIRE(escqrs::Evolves<Desk, ReaderQueued>);
     STATIC_REQUIRE_FALSE(escqrs::Evolves<Lending, ReaderQueued>);
+    STATIC_REQUIRE(Desk::has_part<Queue>);
+    STATIC_REQUIRE_FALSE(Desk::has_part<Desk>);
+    STATIC_REQUIRE_FALSE(escqrs::HasSnapshots<Book>); // it names no snapshot_version
+}
+
+TEST_CASE("decider: what may hold an error is no optional, of which the error would be lost")
+{
+    STATIC_REQUIRE(escqrs::detail::EventOptional<std::optional<BookLent>>);
+    STATIC_REQUIRE_FALSE(escqrs::detail::EventOptional<Expected>);
 }

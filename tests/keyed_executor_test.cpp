@@ -51,13 +51,74 @@ TEST_CASE("a key is free again when its last task has ended")
 TEST_CASE("an executor may run tasks at once, and a task may bring others")
 {
     std::string ran;
-    KeyedExecutor executor{[](std::function<void()> task) { task(); }};
+    KeyedExecutor executor{[](const std::function<void()>& task) { task(); }};
     executor.run("a", [&] {
         executor.run("a", [&] { ran += "second "; });
         executor.run("b", [&] { ran += "other "; });
         ran += "first ";
     });
     CHECK(ran == "other first second ");
+    CHECK(executor.busy_keys() == 0);
+}
+
+TEST_CASE("with an executor that runs tasks at once the stack does not grow with their number")
+{
+    constexpr int many = 200'000;
+    int ran = 0;
+    KeyedExecutor executor{[](const std::function<void()>& task) { task(); }};
+    SECTION("all sent by one task")
+    {
+        executor.run("a", [&] {
+            for (int task = 0; task < many; ++task) executor.run("a", [&] { ++ran; });
+        });
+    }
+    SECTION("each sent by the one before")
+    {
+        std::function<void()> follow = [&] {
+            if (++ran < many) executor.run("a", follow);
+        };
+        executor.run("a", follow);
+    }
+    CHECK(ran == many);
+    CHECK(executor.busy_keys() == 0);
+}
+
+TEST_CASE("an executor may throw after it has run a task")
+{
+    std::string ran;
+    KeyedExecutor executor{[](const std::function<void()>& task) {
+        task();
+        throw std::runtime_error{"late"};
+    }};
+    CHECK_THROWS_AS(executor.run("a",
+                                 [&] {
+                                     executor.run("a", [&] { ran += "second "; });
+                                     executor.run("a", [&] { ran += "third "; });
+                                     ran += "first ";
+                                 }),
+                    std::runtime_error);
+    CHECK(ran == "first second third ");
+    CHECK(executor.busy_keys() == 0);
+}
+
+TEST_CASE("an executor may run on one thread now what it is given there, and later what it is given then")
+{
+    TaskQueue queue;
+    bool at_once = true;
+    KeyedExecutor executor{[&, run = queue.executor()](std::function<void()> task) {
+        if (at_once) task();
+        else run(std::move(task));
+    }};
+    std::string ran;
+    executor.run("a", [&] {
+        executor.run("a", [&] { ran += "second "; });
+        executor.run("a", [&] { ran += "third "; });
+        at_once = false;
+    });
+    CHECK(ran.empty());
+    at_once = true;
+    queue.run_all();
+    CHECK(ran == "second third ");
     CHECK(executor.busy_keys() == 0);
 }
 
@@ -127,6 +188,7 @@ TEST_CASE("what waits is run even if nobody holds the executor any more")
 
 TEST_CASE("on many threads no two tasks with one key meet, and each thread's keep their order")
 {
+    const bool runs_some_at_once = GENERATE(false, true); // as an executor does whose queue is full
     constexpr int senders = 4;
     constexpr int rounds = 500;
     std::vector<int> last(senders, -1); // written without a lock: the key's turns are the protection
@@ -134,7 +196,11 @@ TEST_CASE("on many threads no two tasks with one key meet, and each thread's kee
     int ran = 0;
     std::atomic<int> others{0};
     TaskQueue queue;
-    KeyedExecutor executor{queue.executor()};
+    std::atomic<unsigned> given{0};
+    KeyedExecutor executor{[&, run = queue.executor()](std::function<void()> task) {
+        if (runs_some_at_once && ++given % 3 == 0) task();
+        else run(std::move(task));
+    }};
     {
         std::vector<std::jthread> workers;
         for (int worker = 0; worker < 4; ++worker) {

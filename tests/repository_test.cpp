@@ -153,6 +153,37 @@ TEST_CASE("execute decides again after a conflict, until its attempts are used u
     }
 }
 
+TEST_CASE("execute_or_begin begins an aggregate that has no events, and goes on with one that has")
+{
+    Store store;
+    const Accounts accounts{store};
+    const auto id = new_id();
+    int decisions = 0;
+    const auto deposit = [](Account& seen) { seen.deposit(1); };
+    const auto contested = [&](Account& seen) {
+        if (decisions++ == 0) accounts.execute_or_begin(id, deposit);
+        seen.deposit(100);
+    };
+    CHECK(accounts.execute_or_begin(id, [](Account&) {}).version == StreamVersion{});
+    CHECK_FALSE(accounts.find(id));
+    CHECK(accounts.execute_or_begin(id, contested).version == StreamVersion{2}); // somebody else was first
+    CHECK(decisions == 2);
+    CHECK(accounts.get(id).balance() == 101);
+
+    SECTION("a command that has been carried out elsewhere meanwhile is not refused for its own effect")
+    {
+        Metadata metadata;
+        metadata.command_id = CommandId{random_uuid()};
+        const auto other = new_id();
+        CommitResult first{StreamId{"a", "1"}, {}, {}};
+        const auto decide = [&](Account&) {
+            first = accounts.execute_or_begin(other, deposit, metadata);
+            throw std::logic_error{"only once"};
+        };
+        CHECK(accounts.execute_or_begin(other, decide, metadata) == first);
+    }
+}
+
 TEST_CASE("many threads on one aggregate lose no update")
 {
     Store store;

@@ -37,12 +37,16 @@ int main()
     const auto again = bus.send(TakeBack{dune});
     std::cout << "taken back twice, still at version " << again.version.value() << '\n';
 
-    // Two deciders, one stream.
-    escqrs::Decided<Copy> copy{escqrs::DeciderId<Copy>{dune.value()}};
-    copy.decide(Acquire{dune, "Dune"});
-    copy.decide(Lend{dune, "Ada"});
-    copy.decide(QueueUp{"Bob"});
-    std::cout << "with " << Copy::state_of<Lending>(copy.state()).reader << ", "
-              << Copy::state_of<Waiting>(copy.state()).size() << " waiting, " << copy.uncommitted_events().size()
-              << " events\n";
+    // Two deciders, one stream; the commands of both, as they are.
+    const escqrs::Repository<escqrs::Decided<Copy>, escqrs::in_memory::EventStore> copies{store};
+    escqrs::CommandBus desk;
+    desk.handle(escqrs::decided_by(copies, &Acquire::copy), escqrs::decided_by(copies, &Lend::copy),
+                escqrs::decided_by(copies, &QueueUp::copy));
+    const auto emma = escqrs::DeciderId<Copy>::parse("00000000-0000-4000-8000-000000000002");
+    desk.send(Acquire{CopyId{emma.value()}, "Emma"});
+    desk.send(Lend{CopyId{emma.value()}, "Ada"});
+    const auto queued = desk.send(QueueUp{CopyId{emma.value()}, "Bob"});
+    const auto copy = copies.get(emma);
+    std::cout << queued.stream.text() << ": with " << Copy::state_of<Lending>(copy.state()).reader << ", "
+              << Copy::state_of<Waiting>(copy.state()).size() << " waiting, " << copy.version().value() << " events\n";
 }

@@ -87,6 +87,7 @@ struct ReaderQueued {
 };
 
 struct QueueUp {
+    CopyId copy;
     std::string reader;
 };
 

@@ -131,8 +131,7 @@ void CommandBus::add(Handler handler)
     static_assert(with_metadata || with_context || without,
                   "escqrs: a command handler is called with (const Command&, const Metadata&), (const Command&, const "
                   "CommandContext&) or (const Command&) and returns Command::Result, or escqrs::CommitResult if the "
-                  "command names "
-                  "no Result");
+                  "command names no Result");
     if constexpr (with_metadata || with_context || without) {
         const std::size_t index = detail::type_index<detail::CommandFamily, Command>();
         if (index >= entries_.size()) entries_.resize(index + 1);

@@ -29,12 +29,14 @@ inline constexpr bool is_id = false;
 template <class Tag>
 inline constexpr bool is_id<Id<Tag>> = true;
 
-/// The value of a key as bytes that differ for different values; ids of different things differ too.
+/// The value of a key as bytes that differ for different values. Texts of all types are one kind, and so are whole numbers;
+/// ids of different things differ.
 template <class Key>
 std::string ordering_key(const Key& key)
 {
     constexpr bool is_text = std::is_convertible_v<const Key&, std::string_view>;
-    using Kind = std::conditional_t<is_text, std::string, Key>;
+    using Number = std::conditional_t<std::integral<Key>, long long, Key>;
+    using Kind = std::conditional_t<is_text, std::string, Number>;
     std::string bytes = std::to_string(type_index<OrderingKeyFamily, Kind>()) + ' ';
     if constexpr (is_text) bytes.append(std::string_view{key});
     else if constexpr (is_id<Key>) append_text(key.value(), bytes);
@@ -52,6 +54,9 @@ std::string ordering_key(const Key& key)
 /// Commands run side by side as the executor has it, except those for which `in_order_by` names a key: of those with the
 /// same key one at a time runs, in the order in which they were sent. So commands for one busy aggregate do not meet in
 /// conflicts, and no thread waits for a turn.
+///
+/// A handler may send further commands, also with its own command's key. It must not wait for the future of one with that
+/// key, whose turn comes only when the handler has returned.
 /// @par Thread safety  `in_order_by` first; `send` may then be called from any thread
 template <class Executor>
 class CommandDispatcher {
@@ -74,7 +79,8 @@ public:
     /// Sends the command on the executor. It is not begun if it has been stopped, or its deadline has passed, by the time
     /// its turn comes.
     /// @return what the handler returns or throws; `std::future_error` (broken promise) if the executor destroys the task
-    ///         without running it, and what the executor throws. The future's destructor does not wait.
+    ///         without running it, or one before it with the same key; and what the executor throws. The future's
+    ///         destructor does not wait.
     template <class Command>
     std::future<CommandResult<Command>> send(Command command, Metadata metadata = {}, SendOptions options = {}) const;
 

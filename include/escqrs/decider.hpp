@@ -86,11 +86,23 @@ template <class D, class... Events>
 struct DecidedBase<D, EventList<Events...>> {
     static_assert(EventList<Events...>::size > 0, "escqrs: a decider has at least one event");
     static_assert((require_evolve<D, Events>() && ...));
+    using List = EventList<Events...>;
     using Type = AggregateRoot<Decided<D>, Events...>;
 };
 
 template <class D>
+using CheckedEvents = typename DecidedBase<D, typename CheckedDecider<D>::Events>::List;
+template <class D>
 using DecidedRoot = typename DecidedBase<D, typename CheckedDecider<D>::Events>::Type;
+
+/// Passes on the decider's snapshot_version, if it names one.
+template <class D>
+struct DecidedSnapshots {};
+template <class D>
+    requires requires { D::snapshot_version; }
+struct DecidedSnapshots<D> {
+    static constexpr unsigned snapshot_version = D::snapshot_version;
+};
 
 /// Several things one after the other: a vector, a list, an array.
 template <class Outcome>
@@ -104,7 +116,7 @@ template <class Outcome>
 concept EventOptional = requires(Outcome& outcome) {
     { outcome.has_value() } -> std::same_as<bool>;
     *outcome;
-};
+} && !requires(Outcome& outcome) { outcome.error(); }; // an error is a refusal, and must not pass for nothing
 
 template <class Outcome>
 inline constexpr bool is_variant = false;
@@ -120,9 +132,12 @@ concept EventTuple = requires { std::tuple_size<Outcome>::value; };
 ///
 /// A stream that does not exist is a decider in its initial state, so `Decided` begins there;
 /// `decided_by` (decider_handler.hpp) makes command handlers that do so.
+///
+/// It has snapshots (see `HasSnapshots`) if the decider names a `snapshot_version`; its `State` is then stored, and is
+/// something that can be.
 /// @par Thread safety  none: one thread at a time
 template <class D>
-class Decided final : public detail::DecidedRoot<D> {
+class Decided final : public detail::DecidedRoot<D>, public detail::DecidedSnapshots<D> {
     using Root = detail::DecidedRoot<D>;
 
 public:
@@ -158,6 +173,13 @@ private:
     void apply(const E& event)
     {
         state_ = D::evolve(std::move(state_), event);
+    }
+
+    template <class Archive>
+        requires requires { D::snapshot_version; }
+    void serialize(Archive& archive, unsigned /*version*/)
+    {
+        archive & state_;
     }
 
     template <class Outcome>
@@ -222,14 +244,18 @@ constexpr std::size_t index_of_true(Booleans... booleans) noexcept
 } // namespace detail
 
 /// Several deciders as one: a command goes to the part that decides it, an event to the part that lists it, and each part
-/// sees its own state only. The events of all parts stand in one stream, of the category that the composition names:
+/// sees its own state only. The events of all parts stand in one stream, of the category that the composition names; its id
+/// is that of its parts, too, so `decided_by` takes their commands as they are.
 /// `struct Desk : escqrs::Compose<Lending, Waiting> { static constexpr std::string_view category = "desk"; };`
 template <class... Parts>
 struct Compose {
     static_assert(sizeof...(Parts) > 0, "escqrs: a composition has at least one decider");
 
     using State = std::tuple<typename Parts::State...>;
-    using Events = typename detail::JoinedLists<typename detail::CheckedDecider<Parts>::Events...>::Type;
+    using Events = typename detail::JoinedLists<detail::CheckedEvents<Parts>...>::Type;
+
+    template <class P>
+    static constexpr bool has_part = (std::is_same_v<P, Parts> || ...);
 
     static State initial() { return State{Parts::initial()...}; }
 
@@ -257,7 +283,7 @@ struct Compose {
     template <class P>
     static const typename P::State& state_of(const State& state) noexcept
     {
-        static_assert((std::is_same_v<P, Parts> || ...), "escqrs: this decider is no part of the composition");
+        static_assert(has_part<P>, "escqrs: this decider is no part of the composition");
         return std::get<detail::index_of_true(std::is_same_v<P, Parts>...)>(state);
     }
 

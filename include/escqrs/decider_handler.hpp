@@ -5,57 +5,55 @@
 #include <escqrs/decider.hpp>
 #include <escqrs/repository.hpp>
 
-#include <algorithm>
 #include <functional>
+#include <type_traits>
 #include <utility>
 
 namespace escqrs {
 
-/// Lets a decider decide a command and saves what happened; decides again after a conflict.
-///
-/// A stream that does not exist yet is a decider in its initial state. A command id that was stored before returns the
-/// first result.
-/// @param deciders  a `Repository<Decided<D>, ...>`
-/// @throws ConcurrencyError when the retry policy is exhausted; what `decide` throws
-template <class Deciders, class Id, class Command>
-CommitResult decide_and_save(const Deciders& deciders, const Id& id, const Command& command,
-                             const Metadata& metadata = no_metadata, const RetryPolicy& retry = {},
-                             Clock& clock = system_clock())
+namespace detail {
+
+template <class Id, class Given>
+inline constexpr bool is_id_of_part = false;
+template <class D, class Part>
+    requires(D::template has_part<Part>)
+inline constexpr bool is_id_of_part<DeciderId<D>, DeciderId<Part>> = true;
+
+/// The decider's id out of what a command holds: the same, or that of a part of a composition.
+template <class Id, class Given>
+Id decider_id(const Given& given)
 {
-    Duration delay{};
-    for (unsigned attempt = 1;; ++attempt) {
-        // A repeated command must not be decided again: its own first effect may forbid it.
-        if (auto before = deciders.find_commit(metadata.command_id)) return *std::move(before);
-        auto decided = deciders.find(id);
-        if (!decided) decided.emplace(id);
-        decided->decide(command);
-        try {
-            return deciders.save(*decided, metadata);
-        } catch (const ConcurrencyError&) {
-            if (attempt >= retry.attempts) throw;
-        }
-        sleep_for(clock, delay, {});
-        delay = std::min(std::max(2 * delay, retry.delay), retry.max_delay);
-    }
+    static_assert(
+        std::is_same_v<Id, Given> || is_id_of_part<Id, Given>,
+        "escqrs: this command speaks of another decider: its id is neither a DeciderId of the repository's decider, "
+        "nor of a part of it; give decided_by a function that tells the id");
+    return Id{given.value()};
 }
 
-/// The handler of a command that a decider decides, for `CommandBus::handle`.
+} // namespace detail
+
+/// The handler of a command that a decider decides, for `CommandBus::handle`: loads, decides and saves, again after a
+/// conflict (`Repository::execute_or_begin`).
+///
+/// A stream that does not exist yet is a decider in its initial state.
 /// @param deciders  a `Repository<Decided<D>, ...>`; must outlive the bus
-/// @param id        tells the decider's id from the command: a member of it, or a function
+/// @param id        tells the decider's id from the command: a member of it, or a function; of a composition, the id of one
+///                  of its parts serves, too
 template <class Command, class Deciders, class IdOf>
-auto decided_by(const Deciders& deciders, IdOf id, RetryPolicy retry = {}, Clock& clock = system_clock())
+auto decided_by(const Deciders& deciders, IdOf id)
 {
-    return on<Command>(
-        [&deciders, id = std::move(id), retry, &clock](const Command& command, const Metadata& metadata) {
-            return decide_and_save(deciders, std::invoke(id, command), command, metadata, retry, clock);
-        });
+    return on<Command>([&deciders, id = std::move(id)](const Command& command, const Metadata& metadata) {
+        return deciders.execute_or_begin(
+            detail::decider_id<typename Deciders::Id>(std::invoke(id, command)),
+            [&](auto& decided) { decided.decide(command); }, metadata);
+    });
 }
 
 /// Likewise, where the member tells the command, too: `bus.handle(decided_by(lendings, &LendBook::book_id));`
 template <class Deciders, class Command, class Id>
-auto decided_by(const Deciders& deciders, Id Command::*id, RetryPolicy retry = {}, Clock& clock = system_clock())
+auto decided_by(const Deciders& deciders, Id Command::*id)
 {
-    return decided_by<Command, Deciders, Id Command::*>(deciders, id, retry, clock);
+    return decided_by<Command, Deciders, Id Command::*>(deciders, id);
 }
 
 } // namespace escqrs

@@ -1,12 +1,14 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <type_traits>
 #include <unordered_map>
 #include <utility>
@@ -19,6 +21,9 @@ namespace escqrs {
 /// It has no threads of its own: `Executor` is called as `executor(std::function<void()>)`, from any thread, and runs what
 /// it is given, at once or later, on whatever thread it likes. No thread waits for a turn: a task that follows another is
 /// kept here and given to the executor when that one has ended. Each key's queue goes away with its last task.
+///
+/// `Executor` should be a handle on its threads, not their owner: the last task may outlive this object, and then the thread
+/// that ran it destroys the handle.
 ///
 /// If the executor throws or destroys a task without running it, that task and those queued behind it are destroyed too.
 /// @par Thread safety  any thread; the queues outlive this object until the executor is done with them
@@ -59,12 +64,6 @@ private:
         Queues queues; ///< of the keys that have a turn under way
     };
 
-    static void give_turn(std::shared_ptr<State> state, std::string key)
-    {
-        Executor& executor = state->executor;
-        executor(Task{[turn = std::make_shared<Turn>(std::move(state), std::move(key))] { turn->take(); }});
-    }
-
     std::shared_ptr<State> state_;
 };
 
@@ -82,52 +81,82 @@ public:
         std::deque<Task> dropped; // destroyed without the lock: their owners may do anything
         const std::scoped_lock lock{state_->mutex};
         const auto queue = state_->queues.find(key_);
+        if (queue == state_->queues.end()) return;
         dropped.swap(queue->second);
         state_->queues.erase(queue);
     }
 
     void take()
     {
+        if (giver_ == std::this_thread::get_id()) {
+            is_due_ = true;
+            return;
+        }
         const std::shared_ptr<State> state = std::move(state_);
         if (!state) return;
-        Task task;
-        {
-            const std::scoped_lock lock{state->mutex};
-            auto& waiting = state->queues.find(key_)->second;
-            task = std::move(waiting.front());
-            waiting.pop_front();
-        }
-        task();
-        task = nullptr;
-        {
-            const std::scoped_lock lock{state->mutex};
-            const auto queue = state->queues.find(key_);
-            if (queue->second.empty()) {
-                state->queues.erase(queue);
-                return;
-            }
-        }
-        try {
-            give_turn(state, std::move(key_));
-        } catch (...) { // NOLINT(bugprone-empty-catch): the tasks are destroyed, and so their owners are told
-        }
+        while (run_first(*state) && is_next_due_here(state)) {}
     }
 
 private:
-    std::shared_ptr<State> state_;
+    bool run_first(State& state) const;
+    bool is_next_due_here(const std::shared_ptr<State>& state);
+
+    std::shared_ptr<State> state_; ///< null once it has been taken
     std::string key_;
+    std::atomic<std::thread::id> giver_{}; ///< the thread that is just giving it to the executor, after another task
+    bool is_due_ = false;                  ///< the executor ran it on that thread at once; known to that thread alone
 };
+
+/// @return whether there are more
+template <class Executor>
+bool KeyedExecutor<Executor>::Turn::run_first(State& state) const
+{
+    Task task;
+    {
+        const std::scoped_lock lock{state.mutex};
+        auto& waiting = state.queues.find(key_)->second;
+        task = std::move(waiting.front());
+        waiting.pop_front();
+    }
+    task();
+    task = nullptr;
+    const std::scoped_lock lock{state.mutex};
+    const auto queue = state.queues.find(key_);
+    if (!queue->second.empty()) return true;
+    state.queues.erase(queue);
+    return false;
+}
+
+/// Gives the next turn to the executor.
+/// @return whether that runs it on this thread at once: then it is the caller's, so that the stack does not grow with the
+///         number of tasks
+template <class Executor>
+bool KeyedExecutor<Executor>::Turn::is_next_due_here(const std::shared_ptr<State>& state)
+{
+    std::shared_ptr<Turn> next;
+    try {
+        next = std::make_shared<Turn>(state, key_);
+        next->giver_ = std::this_thread::get_id();
+        state->executor(Task{[next] { next->take(); }});
+    } catch (...) { // the tasks are destroyed, and so their owners are told
+        if (!next) state_ = state;
+    }
+    if (!next) return false;
+    next->giver_ = std::thread::id{};
+    if (next->is_due_) next->state_.reset();
+    return next->is_due_;
+}
 
 template <class Executor>
 void KeyedExecutor<Executor>::run(std::string key, Task task)
 {
+    std::shared_ptr<Turn> turn; // if this fails half-way, it is destroyed after the lock, and takes the queue along
     {
         const std::scoped_lock lock{state_->mutex};
-        const auto [queue, is_first] = state_->queues.try_emplace(key);
-        queue->second.push_back(std::move(task));
-        if (!is_first) return;
+        if (!state_->queues.contains(key)) turn = std::make_shared<Turn>(state_, key);
+        state_->queues[std::move(key)].push_back(std::move(task));
     }
-    give_turn(state_, std::move(key));
+    if (turn) state_->executor(Task{[turn = std::move(turn)] { turn->take(); }});
 }
 
 } // namespace escqrs

@@ -72,7 +72,17 @@ public:
     /// Loads the aggregate, lets `decide(aggregate)` change it, and saves it; does all three again after a conflict.
     /// @throws AggregateNotFound; ConcurrencyError when the retry policy is exhausted; what `decide` throws
     template <class Decide>
-    CommitResult execute(const Id& id, Decide&& decide, const Metadata& metadata = no_metadata) const;
+    CommitResult execute(const Id& id, Decide&& decide, const Metadata& metadata = no_metadata) const
+    {
+        return execute_at(stream_of(id), id, decide, false, metadata);
+    }
+
+    /// Like `execute`; an aggregate that has no events yet begins as its constructor makes it.
+    template <class Decide>
+    CommitResult execute_or_begin(const Id& id, Decide&& decide, const Metadata& metadata = no_metadata) const
+    {
+        return execute_at(stream_of(id), id, decide, true, metadata);
+    }
 
     /// What the command with this id has stored before, if anything.
     std::optional<CommitResult> find_commit(const CommandId& command) const;
@@ -85,6 +95,9 @@ private:
     bool replay(const StreamId& stream, Aggregate& aggregate, StreamVersion snapshot) const;
     void keep_snapshot(const StreamId& stream, Aggregate& aggregate) const;
     void report(const StreamId& stream) const;
+    template <class Decide>
+    CommitResult execute_at(StreamId stream, const Id& id, Decide& decide, bool may_begin,
+                            const Metadata& metadata) const;
     CommitResult store(StreamId stream, Aggregate& aggregate, const Metadata& metadata) const;
     void assign_ids(Aggregate& aggregate, const Metadata& metadata) const;
     static EventId event_id_of(const CommandId& command, std::size_t index);
@@ -263,16 +276,18 @@ CommitResult Repository<Aggregate, Store, EventCodec>::store(StreamId stream, Ag
 
 template <class Aggregate, EventStore Store, class EventCodec>
 template <class Decide>
-CommitResult Repository<Aggregate, Store, EventCodec>::execute(const Id& id, Decide&& decide,
-                                                               const Metadata& metadata) const
+CommitResult Repository<Aggregate, Store, EventCodec>::execute_at(StreamId stream, const Id& id, Decide& decide,
+                                                                  bool may_begin, const Metadata& metadata) const
 {
-    StreamId stream = stream_of(id);
     Duration delay{};
     for (unsigned attempt = 1;; ++attempt) {
         // A repeated command must not be decided again: its own first effect may forbid it.
         if (auto before = find_commit(metadata.command_id)) return *std::move(before);
         auto aggregate = load(stream, id);
-        if (!aggregate) throw AggregateNotFound{std::move(stream)};
+        if (!aggregate) {
+            if (!may_begin) throw AggregateNotFound{std::move(stream)};
+            aggregate.emplace(id);
+        }
         try {
             decide(*aggregate);
         } catch (...) {

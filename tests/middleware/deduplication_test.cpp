@@ -13,6 +13,7 @@
 #include <functional>
 #include <future>
 #include <latch>
+#include <optional>
 #include <stdexcept>
 #include <stop_token>
 #include <thread>
@@ -226,6 +227,75 @@ TEST_CASE("many duplicates on many threads store once and get one result")
     }
     CHECK(bank.handled == 50);
     CHECK(bank.store.head() == GlobalPosition{50});
+}
+
+TEST_CASE("duplicates that meet in two processes have their effect once")
+{
+    Bank bank;
+    Store& store = bank.store;
+    const auto metadata = with_id();
+    const auto account_id = Account::Id{random_uuid()};
+    std::optional<CommitResult> others; // what the other process got, between this one's decision and its append
+
+    CommandBus other; // with places of its own for commands under way, as another process has them
+    const Accounts other_accounts{store};
+    other.use(deduplication(other_accounts));
+    CommandBus here;
+    here.use(deduplication(bank.accounts));
+    const auto open = [](const Accounts& accounts, const Account::Id& id, const Metadata& with, auto before_save) {
+        auto account = Account::open(id, "Ada");
+        before_save();
+        return accounts.save(account, with);
+    };
+    const auto send_to_other = [&](const auto& command) {
+        if (!others) others = other.send(command, metadata);
+    };
+
+    SECTION("a handler that changes an aggregate, and then would refuse itself")
+    {
+        auto opened = Account::open(account_id, "Ada");
+        bank.accounts.save(opened);
+        const auto deposit = [](const Accounts& accounts, const Deposit& command, const Metadata& with, auto decided) {
+            return accounts.execute(
+                command.account_id,
+                [&](Account& account) {
+                    if (account.balance() != 0) throw std::domain_error{"only the first deposit is welcome"};
+                    account.deposit(command.cents);
+                    decided();
+                },
+                with);
+        };
+        other.handle<Deposit>([&](const Deposit& command, const Metadata& with) {
+            return deposit(other_accounts, command, with, [] {});
+        });
+        here.handle<Deposit>([&](const Deposit& command, const Metadata& with) {
+            return deposit(bank.accounts, command, with, [&] { send_to_other(command); });
+        });
+        CHECK(here.send(Deposit{account_id, 5}, metadata) == others);
+        CHECK(bank.accounts.get(account_id).balance() == 5);
+    }
+    SECTION("a handler that saves a new aggregate under the same id")
+    {
+        other.handle<OpenAccount>(
+            [&](const OpenAccount&, const Metadata& with) { return open(other_accounts, account_id, with, [] {}); });
+        here.handle<OpenAccount>([&](const OpenAccount& command, const Metadata& with) {
+            return open(bank.accounts, account_id, with, [&] { send_to_other(command); });
+        });
+        CHECK(here.send(OpenAccount{"Ada"}, metadata) == others);
+        CHECK(store.head() == GlobalPosition{1});
+    }
+    SECTION("a handler that draws another id each time")
+    {
+        other.handle<OpenAccount>([&](const OpenAccount&, const Metadata& with) {
+            return open(other_accounts, Account::Id{random_uuid()}, with, [] {});
+        });
+        here.handle<OpenAccount>([&](const OpenAccount& command, const Metadata& with) {
+            return open(bank.accounts, Account::Id{random_uuid()}, with, [&] { send_to_other(command); });
+        });
+        CHECK_THROWS_AS(here.send(OpenAccount{"Ada"}, metadata), DuplicateEventId);
+        CHECK(store.head() == GlobalPosition{1});
+        CHECK(here.send(OpenAccount{"Ada"}, metadata) == others);
+    }
 }
 
 TEST_CASE("what a handler sends on with the same id is not taken for a repeat of it")

@@ -9,6 +9,7 @@ using namespace escqrs::testing;
 namespace {
 
 struct Ask {
+    int question = 0;
     using Result = int;
 };
 struct Refuse {
@@ -26,11 +27,11 @@ TEST_CASE("command recorder: keeps which commands were sent, and how they ended"
     bus.handle<Ask>([](const Ask&) { return 42; });
     bus.handle<Refuse>([](const Refuse&) { throw lending::Refused{"no"}; });
     bus.handle<Break>([](const Break&) { throw 1; });
-    CommandRecorder recorder{bus};
+    CommandRecorder<Ask, Break> recorder{bus};
 
     escqrs::Metadata metadata;
     metadata.actor = "Ada";
-    CHECK(bus.send(Ask{}, metadata) == 42);
+    CHECK(bus.send(Ask{7}, metadata) == 42);
     CHECK_THROWS_AS(bus.send(Refuse{}), lending::Refused);
     CHECK_THROWS_AS(bus.send(Break{}), int);
 
@@ -44,8 +45,13 @@ TEST_CASE("command recorder: keeps which commands were sent, and how they ended"
     CHECK(commands[2].refusal == "something that is no std::exception");
     CHECK(recorder.count<Refuse>() == 1);
 
+    REQUIRE(recorder.commands<Ask>().size() == 1);
+    CHECK(recorder.commands<Ask>()[0].question == 7);
+    CHECK(recorder.commands<Break>().size() == 1); // those that were refused, too
+
     recorder.clear();
     CHECK(recorder.commands().empty());
+    CHECK(recorder.commands<Ask>().empty());
 }
 
 TEST_CASE("command recorder: the bus may go on without it")

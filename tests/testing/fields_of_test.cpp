@@ -54,6 +54,18 @@ struct Unnamed {
     }
 };
 
+/// Its `serialize` names both alike.
+struct Twice {
+    int left = 1;
+    int right = 1;
+
+    template <class Archive>
+    void serialize(Archive& archive, unsigned /*version*/)
+    {
+        archive & escqrs::field("side", left) & escqrs::field("side", right);
+    }
+};
+
 struct PersonMoved {
     static constexpr std::string_view event_name = "PersonMoved";
     static constexpr unsigned schema_version = 2;
@@ -130,6 +142,8 @@ TEST_CASE("fields of: containers, optionals, tuples and variants")
     CHECK(describe(std::optional<int>{3}) == "3");
     CHECK(describe(std::variant<int, bool>{true}) == "true (alternative 1)");
     CHECK(describe(std::variant<int, Card>{Card{"1"}}) == "Card{number: '1'}");
+    CHECK(describe(std::variant<std::vector<int>, std::set<int>>{std::set<int>{1}}) == "alternative 1 [1]");
+    CHECK(describe(std::optional<std::optional<int>>{std::in_place}) == "an optional of nothing");
 }
 
 TEST_CASE("fields of: classes, with the names that serialize gives")
@@ -208,4 +222,38 @@ TEST_CASE("fields of: maps and sets without order are compared by key")
 TEST_CASE("fields of: differences that have no field")
 {
     CHECK(lines(std::string{"a"}, std::string{"b"}) == Lines{"expected 'a', found 'b'"});
+}
+
+TEST_CASE("fields of: of long texts, what stands around the first difference")
+{
+    const std::string same(300, 'x');
+    CHECK(lines(same + "a", same + "b") ==
+          Lines{"expected ...xxxxxxxxxxxxxxxxxxxxa', found ...xxxxxxxxxxxxxxxxxxxxb'"});
+    CHECK(lines(same, same + "b") == Lines{"expected ...xxxxxxxxxxxxxxxxxxxx', found ...xxxxxxxxxxxxxxxxxxxxb'"});
+    CHECK(lines("a" + same, "b" + same) ==
+          Lines{"expected 'a" + std::string(59, 'x') + "..., found 'b" + std::string(59, 'x') + "..."});
+
+    SECTION("without cutting a character into pieces")
+    {
+        std::string umlauts;
+        for (int time = 0; time < 100; ++time) umlauts += "ö";
+        const auto text = lines(umlauts + "xa", umlauts + "xb").at(0);
+        CHECK(text.starts_with("expected ...ö"));
+        CHECK(lines("a" + umlauts, "bb" + umlauts).at(0).find("ö..., found") != std::string::npos);
+    }
+    SECTION("but all of one that has nothing to be compared with")
+    {
+        CHECK(lines(std::vector<std::string>{}, std::vector<std::string>{same}) ==
+              Lines{"[0]: expected no such field, found '" + same + "'"});
+    }
+}
+
+TEST_CASE("fields of: fields of the same name are compared one by one")
+{
+    CHECK(lines(Twice{1, 1}, Twice{1, 1}).empty());
+    CHECK(lines(Twice{1, 1}, Twice{1, 2}) == Lines{"side: expected 1, found 2"});
+
+    using Seats = std::multimap<std::string, int>;
+    CHECK(lines(Seats{{"row", 1}, {"row", 2}}, Seats{{"row", 1}, {"row", 3}}) == Lines{"['row']: expected 2, found 3"});
+    CHECK(lines(Seats{{"row", 1}}, Seats{{"row", 1}, {"row", 1}}) == Lines{"['row']: expected no such field, found 1"});
 }

@@ -8,6 +8,7 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 using namespace escqrs::testing;
@@ -107,6 +108,26 @@ TEST_CASE("given events: a difference names the entries, and the history")
               projected.then([](const Readers&) { return Opaque{1}; }, Opaque{2});
           }).starts_with("found another Opaque than expected; with a serialize it would show where it differs\n"));
     projected.then([](const Readers&) { return Opaque{1}; }, Opaque{1});
+}
+
+TEST_CASE("given events: a number is compared as it was written, not as the read model would hold it")
+{
+    Readers readers;
+    const auto projected = given(BookLent{"Ada"}).projected_by(readers);
+    const auto one = [](const Readers&) { return 1; };
+    projected.then(one, 1U).then(one, 1.0).then([](const Readers&) { return true; }, true);
+    CHECK(failure_text([&] { projected.then(one, 1.5); }).starts_with("expected 1.5, found 1\n"));
+    CHECK(failure_text([&] {
+              projected.then([](const Readers&) { return ~0U; }, -1);
+          }).starts_with("expected -1, found 4294967295\n"));
+    CHECK(failure_text([&] {
+              projected.then([](const Readers&) { return true; }, 2);
+          }).starts_with("expected 2, found true\n"));
+    projected.then([](const Readers&) { return 0.1F; }, 0.1F).then([](const Readers&) { return 0.5F; }, 0.5);
+
+    STATIC_REQUIRE(escqrs::testing::detail::ComparableWith<std::string, std::string_view>);
+    STATIC_REQUIRE_FALSE(escqrs::testing::detail::ComparableWith<bool, const char*>);
+    STATIC_REQUIRE_FALSE(escqrs::testing::detail::ComparableWith<std::vector<int>, int>);
 }
 
 TEST_CASE("given events: published on a bus, for whoever has subscribed")

@@ -45,6 +45,36 @@ private:
     void apply(const Forgotten& event) { amount = event.amount; }
 };
 
+struct Sell {
+    int cents = 0;
+
+    template <class Archive>
+    void serialize(Archive& archive, unsigned /*version*/)
+    {
+        archive & escqrs::field("cents", cents);
+    }
+};
+struct Sold {
+    static constexpr std::string_view event_name = "Sold";
+    int cents = 0;
+
+    template <class Archive>
+    void serialize(Archive& archive, unsigned /*version*/)
+    {
+        archive & escqrs::field("cents", cents);
+    }
+};
+
+struct Till {
+    static constexpr std::string_view category = "till";
+    using State = int;
+    using Events = escqrs::EventList<Sold>;
+
+    static State initial() { return 0; }
+    static Sold decide(const Sell& command, const State&) { return {command.cents}; }
+    static State evolve(State state, const Sold& event) { return state + event.cents; }
+};
+
 } // namespace
 
 TEST_CASE("given, when, then: an aggregate that does as expected")
@@ -60,6 +90,15 @@ TEST_CASE("given, when, then: a decider that does as expected")
     given<Lending>(BookLent{"Ada"}).when(Return{}).then(BookReturned{"Ada"});
     given<Lending>().when(Return{}).then_nothing();
     given<Lending>(BookLent{"Ada"}).when(Lend{{}, "Bob"}).then_throws<Refused>("with Ada");
+}
+
+TEST_CASE("given, when, then: a composition of deciders, with events and commands of each part")
+{
+    given<lending::Desk>(BookLent{"Ada"})
+        .when(lending::Enqueue{{"Bob"}})
+        .then(lending::ReaderQueued{"Bob"})
+        .when(Lend{{}, "Bob"})
+        .then_throws<Refused>("with Ada");
 }
 
 TEST_CASE("given, when, then: the history has happened to the aggregate")
@@ -148,6 +187,39 @@ TEST_CASE("given, when, then: another type, a missing event, and one too many")
           "given nothing");
 }
 
+TEST_CASE("given, when, then: an event missing or too many in between leaves the others as they are")
+{
+    const auto deposits = given<Account>().when([](Account& account) {
+        account.deposit(1);
+        account.send_statement(3);
+        account.deposit(2);
+    });
+    CHECK(failure_text([&] {
+              deposits.then(StatementSent{3}, MoneyDeposited{2, ""});
+          }) == "expected 2 events, found 3 events\n"
+                "  1. expected no event, found MoneyDeposited{cents: 1, note: ''}\n"
+                "  2. StatementSent: as expected\n"
+                "  3. MoneyDeposited: as expected\n"
+                "given nothing");
+    CHECK(failure_text([&] {
+              deposits.then(MoneyDeposited{1, ""}, MoneyDeposited{9, ""}, StatementSent{3}, MoneyDeposited{2, "rent"});
+          }) == "expected 4 events, found 3 events\n"
+                "  1. MoneyDeposited: as expected\n"
+                "  2. expected MoneyDeposited{cents: 9, note: ''}, found no event\n"
+                "  3. StatementSent: as expected\n"
+                "  4. MoneyDeposited\n"
+                "       note: expected 'rent', found ''\n"
+                "given nothing");
+    CHECK(failure_text([&] {
+              deposits.then(StatementSent{3}, MoneyDeposited{1, ""}, MoneyDeposited{2, ""});
+          }) == "expected 3 events, found others\n"
+                "  1. expected StatementSent{month: 3}, found no event\n"
+                "  2. MoneyDeposited: as expected\n"
+                "  3. expected no event, found StatementSent{month: 3}\n"
+                "  4. MoneyDeposited: as expected\n"
+                "given nothing");
+}
+
 TEST_CASE("given, when, then: an exception where events were expected")
 {
     CHECK(failure_text([] { given<Lending>(BookLent{"Ada"}).when(Lend{}).then(BookLent{"Bob"}); }) ==
@@ -176,6 +248,24 @@ TEST_CASE("given, when, then: an exception that does not come, or is another")
     CHECK(failure_text([&] { lent.when(Lend{}).then_throws<Refused>(&Refused::what, "the book is lost"); }) ==
           "Refused: expected 'the book is lost', found 'the book is with Ada'" + given_lent + "Lend");
     lent.when(Lend{}).then_throws<Refused>(&Refused::what, "the book is with Ada");
+}
+
+TEST_CASE("given, when, then: what is thrown may be anything")
+{
+    const auto thrown = given<Account>().when([](Account&) { throw 42; });
+    thrown.then_throws<int>();
+    thrown.then_throws<int>([](int number) { return number; }, 42);
+    CHECK(failure_text([&] { thrown.then_throws<int>("six"); }) ==
+          "expected int with 'six' in its text, found ''\ngiven nothing");
+}
+
+TEST_CASE("given, when, then: a command that has a serialize is told with its fields")
+{
+    CHECK(failure_text([] { given<Till>().when(Sell{5}).then_nothing(); }) ==
+          "expected no events, found 1 event\n"
+          "  1. expected no event, found Sold{cents: 5}\n"
+          "given nothing\n"
+          "when Sell{cents: 5}");
 }
 
 TEST_CASE("given, when, then: who refuses must not have raised anything before")

@@ -1,12 +1,12 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include "../application/jitter.hpp"
 #include "connection_string.hpp"
 #include "reconnect_delay.hpp"
 #include "recovery.hpp"
 
 #include <escqrs/clock.hpp>
+#include <escqrs/jitter.hpp>
 
 #include <proton/condition.h>
 #include <proton/event.h>
@@ -72,7 +72,7 @@ struct AmqpConnectionOptions {
     escqrs::Duration reconnect_delay = std::chrono::milliseconds{800};
     escqrs::Duration longest_reconnect_delay = std::chrono::minutes{1};
     escqrs::Clock* clock = &escqrs::system_clock();
-    Jitter jitter = random_jitter();
+    escqrs::Jitter jitter = escqrs::random_jitter;
     std::function<void(std::string_view)> log = [](std::string_view) {};
 };
 

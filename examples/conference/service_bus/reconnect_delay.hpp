@@ -1,8 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include "../application/jitter.hpp"
-
+#include <escqrs/jitter.hpp>
 #include <escqrs/timestamp.hpp>
 
 #include <algorithm>
@@ -15,7 +14,7 @@ namespace conference::service_bus {
 /// @par Thread safety  none
 class ReconnectDelay {
 public:
-    ReconnectDelay(escqrs::Duration base, escqrs::Duration longest, Jitter jitter)
+    ReconnectDelay(escqrs::Duration base, escqrs::Duration longest, escqrs::Jitter jitter)
         : base_{base}, longest_{longest}, jitter_{std::move(jitter)}
     {
     }
@@ -34,7 +33,7 @@ private:
     escqrs::Duration base_;
     escqrs::Duration longest_;
     escqrs::Duration delay_ = escqrs::Duration::zero();
-    Jitter jitter_;
+    escqrs::Jitter jitter_;
 };
 
 } // namespace conference::service_bus

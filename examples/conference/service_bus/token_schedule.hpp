@@ -3,6 +3,7 @@
 
 #include "reconnect_delay.hpp"
 
+#include <escqrs/jitter.hpp>
 #include <escqrs/timestamp.hpp>
 
 #include <algorithm>
@@ -19,7 +20,7 @@ public:
     /// 15 minutes of an hour, as Microsoft's own clients do it; of a shorter life, a quarter.
     static constexpr std::chrono::minutes ahead_of_expiry{15};
 
-    explicit TokenSchedule(Jitter jitter)
+    explicit TokenSchedule(escqrs::Jitter jitter)
         : delay_{std::chrono::milliseconds{800}, std::chrono::minutes{1}, std::move(jitter)}
     {
     }

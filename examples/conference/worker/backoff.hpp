@@ -1,8 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include "../application/jitter.hpp"
-
+#include <escqrs/jitter.hpp>
 #include <escqrs/timestamp.hpp>
 
 #include <algorithm>
@@ -15,7 +14,7 @@ namespace conference {
 /// @par Thread safety  none
 class Backoff {
 public:
-    Backoff(escqrs::Duration first, escqrs::Duration longest, Jitter jitter)
+    Backoff(escqrs::Duration first, escqrs::Duration longest, escqrs::Jitter jitter)
         : first_{first}, longest_{longest}, delay_{first}, jitter_{std::move(jitter)}
     {
     }
@@ -34,7 +33,7 @@ private:
     escqrs::Duration first_;
     escqrs::Duration longest_;
     escqrs::Duration delay_;
-    Jitter jitter_;
+    escqrs::Jitter jitter_;
 };
 
 } // namespace conference

@@ -8,6 +8,7 @@
 #include "worker_log.hpp"
 
 #include <escqrs/clock.hpp>
+#include <escqrs/jitter.hpp>
 #include <escqrs/sqlite/database.hpp>
 
 #include <cstddef>
@@ -21,7 +22,7 @@ struct MailerOptions {
     escqrs::Duration first_delay = std::chrono::seconds{1}; ///< after a failure; doubled each time
     escqrs::Duration longest_delay = std::chrono::minutes{5};
     escqrs::Clock* clock = &escqrs::system_clock();
-    Jitter jitter = random_jitter();
+    escqrs::Jitter jitter = escqrs::random_jitter;
     WorkerLog log = [](std::string_view) {};
     std::function<void(bool taken_over)> on_attempt = [](bool) {}; ///< told of each attempt at a mail
 };

@@ -9,6 +9,7 @@
 
 #include <escqrs/clock.hpp>
 #include <escqrs/event_bus.hpp>
+#include <escqrs/jitter.hpp>
 #include <escqrs/messaging.hpp>
 #include <escqrs/sqlite/checkpoint.hpp>
 #include <escqrs/sqlite/database.hpp>
@@ -45,7 +46,7 @@ struct MessageWorkerOptions {
     escqrs::Duration longest_outage_delay =
         std::chrono::seconds{10}; ///< between looks whether read model or queue is back
     escqrs::Clock* clock = &escqrs::system_clock();
-    Jitter jitter = random_jitter();
+    escqrs::Jitter jitter = escqrs::random_jitter;
     WorkerLog log = [](std::string_view) {};
     std::function<void(const BatchResult&)> on_batch = [](const BatchResult&) {
     };                                        ///< told of every batch that was settled or given back

@@ -94,8 +94,8 @@ inline bool CommandsUnderWay::Place::take(const CommandInfo& command, Clock& clo
 /// What tells a repeat is stored in the same append as the events: a repository derives their ids from the command's. So a
 /// repeat is recognised after a restart and by other processes, and nothing has to be kept or cleaned up beside the log. A
 /// repeat gets the first result, without its handler being asked again; one that comes while the first is being handled
-/// in this process waits for it. A first try that stored nothing, because it was refused or failed, is not a repeat's
-/// answer: the handler is called again.
+/// in this process waits for it. A first try that stored nothing, because it was refused, failed or changed nothing,
+/// is not a repeat's answer: the handler is called again.
 ///
 /// Concerns commands with a command id whose result is `CommitResult`; others pass. What a handler sends on with the same
 /// command id, from the same thread, passes too.

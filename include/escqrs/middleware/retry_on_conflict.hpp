@@ -16,7 +16,7 @@ namespace escqrs {
 /// A middleware that runs the rest again when it ends in a `ConcurrencyError`, and only then.
 ///
 /// Before each further try it waits a random part of the policy's delay, so that those who met do not meet again ("full
-/// jitter"); the thread that sent the command waits. It does not wait beyond the command's deadline.
+/// jitter"); the thread that handles the command waits. It does not wait beyond the command's deadline.
 /// @param clock  measures and waits; must outlive the bus
 /// @throws ConcurrencyError  from `send`, the last one, when no attempt or no time is left
 /// @throws CommandCancelled  from `send`, if a stop is requested while it waits

@@ -11,6 +11,8 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <tuple>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -32,7 +34,10 @@ struct RecordedCommand {
 
 /// Keeps which commands are sent on a real bus, as a middleware of it. Added last, it sees each attempt of a middleware that
 /// tries again; added first, each command once.
+///
+/// Of the types that it is given it keeps the commands themselves: `CommandRecorder<Lend, Return> recorder{bus};`
 /// @par Thread safety  commands may be sent from any thread
+template <class... Commands>
 class CommandRecorder {
 public:
     /// @param bus  may outlive the recorder, and goes on to record then
@@ -44,14 +49,14 @@ public:
                 next();
             } catch (const std::exception& error) {
                 recorded.refusal = error.what();
-                state->add(std::move(recorded));
+                state->add(std::move(recorded), command);
                 throw;
             } catch (...) {
                 recorded.refusal = "something that is no std::exception";
-                state->add(std::move(recorded));
+                state->add(std::move(recorded), command);
                 throw;
             }
-            state->add(std::move(recorded));
+            state->add(std::move(recorded), command);
         });
     }
 
@@ -60,6 +65,16 @@ public:
     {
         const std::scoped_lock lock{state_->mutex};
         return state_->commands;
+    }
+
+    /// The commands of one type themselves, in the same order.
+    template <class Command>
+    std::vector<Command> commands() const
+    {
+        static_assert((std::is_same_v<Command, Commands> || ...),
+                      "escqrs: this recorder does not keep commands of this type; name it: CommandRecorder<Command>");
+        const std::scoped_lock lock{state_->mutex};
+        return std::get<std::vector<Command>>(state_->typed);
     }
 
     /// How many of one type were sent.
@@ -76,18 +91,27 @@ public:
     {
         const std::scoped_lock lock{state_->mutex};
         state_->commands.clear();
+        (std::get<std::vector<Commands>>(state_->typed).clear(), ...);
     }
 
 private:
     struct State {
-        void add(RecordedCommand command)
+        void add(RecordedCommand recorded, const CommandInfo& command)
         {
             const std::scoped_lock lock{mutex};
-            commands.push_back(std::move(command));
+            (keep(command.as<Commands>()), ...);
+            commands.push_back(std::move(recorded));
+        }
+
+        template <class Command>
+        void keep(const Command* command)
+        {
+            if (command != nullptr) std::get<std::vector<Command>>(typed).push_back(*command);
         }
 
         std::mutex mutex;
         std::vector<RecordedCommand> commands;
+        std::tuple<std::vector<Commands>...> typed;
     };
 
     std::shared_ptr<State> state_ = std::make_shared<State>();

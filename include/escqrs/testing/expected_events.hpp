@@ -2,6 +2,7 @@
 #pragma once
 
 #include <escqrs/event.hpp>
+#include <escqrs/testing/detail/align_events.hpp>
 #include <escqrs/testing/fields_of.hpp>
 
 #include <algorithm>
@@ -120,12 +121,6 @@ struct EventExpected<T> {
     using Type = typename T::Event;
 };
 
-/// How one place of the events turned out.
-struct EventVerdict {
-    std::string text;
-    bool as_expected = false;
-};
-
 template <class T>
 auto as_expectation(const T& expected)
 {
@@ -144,10 +139,10 @@ EventVerdict judge(const Expectation& expected, const Variant& found)
 {
     using E = typename Expectation::Event;
     const auto* const event = std::get_if<E>(&found);
-    if (event == nullptr) return {"expected " + expected.text() + "\n     found    " + describe_variant(found), false};
+    if (event == nullptr) return {"expected " + expected.text() + "\n     found    " + describe_variant(found), 2};
     const auto complaints = expected.complaints(*event);
-    if (complaints.empty()) return {std::string{event_name<E>()} + ": as expected", true};
-    EventVerdict verdict{std::string{event_name<E>()}, false};
+    if (complaints.empty()) return {std::string{event_name<E>()} + ": as expected", 0};
+    EventVerdict verdict{std::string{event_name<E>()}, 1};
     for (const auto& complaint : complaints) verdict.text.append("\n       ").append(complaint);
     return verdict;
 }
@@ -171,24 +166,25 @@ inline std::string numbered(std::string title, const std::vector<std::string>& l
 template <class Variant, class... Expected>
 std::string compare_events(std::span<const Variant> found, const Expected&... expected)
 {
-    std::vector<std::string> lines;
+    std::vector<std::vector<EventVerdict>> verdicts;
+    std::vector<std::string> missing;
     bool as_expected = sizeof...(Expected) == found.size();
     [[maybe_unused]] const auto judge_next = [&](const auto& expectation) {
-        if (lines.size() >= found.size()) return lines.push_back("expected " + expectation.text() + ", found no event");
-        auto verdict = judge(expectation, found[lines.size()]);
-        as_expected = as_expected && verdict.as_expected;
-        lines.push_back(std::move(verdict.text));
+        const std::size_t place = verdicts.size();
+        auto& row = verdicts.emplace_back();
+        for (const auto& event : found) row.push_back(judge(expectation, event));
+        missing.push_back("expected " + expectation.text() + ", found no event");
+        as_expected = as_expected && row[place].cost == 0;
     };
     (judge_next(as_expectation(expected)), ...);
-    while (lines.size() < found.size()) {
-        lines.push_back("expected no event, found " + describe_variant(found[lines.size()]));
-    }
     if (as_expected) return {};
+    std::vector<std::string> superfluous;
+    for (const auto& event : found) superfluous.push_back("expected no event, found " + describe_variant(event));
     return numbered("expected " + counted(sizeof...(Expected), "event") + ", found " +
                         (found.size() != sizeof...(Expected) ? counted(found.size(), "event")
                          : found.size() == 1                 ? "another"
                                                              : "others"),
-                    lines);
+                    align_events(verdicts, missing, superfluous));
 }
 
 /// Stops the compilation with a sentence if an expectation speaks of a type that is no event of the list.

@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -49,12 +50,39 @@ struct FieldDifference {
     friend bool operator==(const FieldDifference&, const FieldDifference&) = default;
 };
 
-/// `email: expected 'a@b', found 'c@d'`.
+namespace detail {
+
+/// The part of a long text around `place`, where it differs from another.
+inline std::string around(const std::string& text, std::size_t place)
+{
+    constexpr std::size_t before = 20;
+    constexpr std::size_t behind = 60;
+    // Not within the bytes of one character.
+    const auto whole = [&](std::size_t at) {
+        while (at < text.size() && at > 0 && (static_cast<unsigned char>(text[at]) & 0xC0U) == 0x80U) --at;
+        return at;
+    };
+    const std::size_t begin = place > before ? whole(place - before) : 0;
+    const std::size_t end = place + behind < text.size() ? whole(place + behind) : text.size();
+    return (begin > 0 ? "..." : "") + text.substr(begin, end - begin) + (end < text.size() ? "..." : "");
+}
+
+} // namespace detail
+
+/// `email: expected 'a@b', found 'c@d'`; of long texts only what stands around the place where they begin to differ.
 inline std::string to_string(const FieldDifference& difference)
 {
     std::string text = difference.path.empty() ? "" : difference.path + ": ";
-    text.append("expected ").append(difference.expected.empty() ? "no such field" : difference.expected);
-    return text.append(", found ").append(difference.found.empty() ? "no such field" : difference.found);
+    constexpr std::size_t longest = 120;
+    const auto& [path, expected, found] = difference;
+    if (!expected.empty() && !found.empty() && std::max(expected.size(), found.size()) > longest) {
+        const auto [left, right] = std::mismatch(expected.begin(), expected.end(), found.begin(), found.end());
+        const auto place = static_cast<std::size_t>(left - expected.begin());
+        text.append("expected ").append(detail::around(expected, place));
+        return text.append(", found ").append(detail::around(found, place));
+    }
+    text.append("expected ").append(expected.empty() ? "no such field" : expected);
+    return text.append(", found ").append(found.empty() ? "no such field" : found);
 }
 
 namespace detail {
@@ -68,12 +96,17 @@ inline std::string path_to(const std::string& path, const FieldTree& parent, std
     return path + "[" + (parent.shape == FieldTree::Shape::list ? std::to_string(index) : name) + "]";
 }
 
-/// The field of `tree` that answers to number `index` of `other`: of that name, or at that place in a list.
+/// The field of `tree` that answers to number `index` of `other`: at that place in a list, else of that name. Of several with
+/// the same name (a multimap, a serialize that names two fields alike) the first answers to the first, and so on.
 inline const FieldTree* counterpart(const FieldTree& tree, const FieldTree& other, std::size_t index) noexcept
 {
     if (other.shape == FieldTree::Shape::list) return index < tree.fields.size() ? &tree.fields[index] : nullptr;
+    const std::string& name = other.fields[index].name;
+    const auto is_alike = [&](const FieldTree& field) { return field.name == name; };
+    auto earlier =
+        std::count_if(other.fields.begin(), other.fields.begin() + static_cast<std::ptrdiff_t>(index), is_alike);
     for (const auto& field : tree.fields) {
-        if (field.name == other.fields[index].name) return &field;
+        if (is_alike(field) && earlier-- == 0) return &field;
     }
     return nullptr;
 }

@@ -103,12 +103,17 @@ FieldTree FieldArchive::tree_of(const T& value)
         archive::detail::for_each_element(value, [&](const auto& element) { tree.fields.push_back(tree_of(element)); });
         return tree;
     } else if constexpr (kind == Kind::optional) {
-        return value.has_value() ? tree_of(*value) : FieldTree{{}, "nothing"};
+        if (!value.has_value()) return {{}, "nothing"};
+        FieldTree tree = tree_of(*value);
+        if (tree.shape == FieldTree::Shape::value && tree.text == "nothing") tree.text = "an optional of nothing";
+        return tree;
     } else if constexpr (kind == Kind::variant) {
         FieldTree tree{{}, "a variant without a value"};
         archive::detail::visit_alternative(value, [&](const auto& alternative) { tree = tree_of(alternative); });
         // Two alternatives may hold the same fields.
-        if (tree.shape == FieldTree::Shape::value) tree.text += " (alternative " + std::to_string(value.index()) + ")";
+        const auto alternative = "alternative " + std::to_string(value.index());
+        if (tree.shape == FieldTree::Shape::value) tree.text.append(" (").append(alternative).append(")");
+        else if (tree.shape != FieldTree::Shape::object) tree.text = alternative + " ";
         return tree;
     } else if constexpr (kind == Kind::duration) {
         return {{}, detail::number_text(value.count()) + detail::unit_of<typename T::period>()};

@@ -119,7 +119,13 @@ private:
         template <class E>
         void operator()(const E& event, const EventContext& context) const
         {
-            if constexpr (Handlers::Events::template contains<E>) handlers.handle(event, context);
+            static_assert(
+                requires { typename Handlers::Events; },
+                "escqrs: this read model does not say which events it handles; add to it: "
+                "using Events = escqrs::EventList<...>;");
+            if constexpr (requires { typename Handlers::Events; }) {
+                if constexpr (Handlers::Events::template contains<E>) handlers.handle(event, context);
+            }
         }
     };
 

@@ -35,6 +35,15 @@ inline constexpr bool is_decided = false;
 template <class D>
 inline constexpr bool is_decided<Decided<D>> = true;
 
+/// The command with its fields if it has a `serialize`, else its name.
+template <class Command>
+std::string command_text(const Command& command)
+{
+    if constexpr (archive::detail::kind_of<FieldArchive, Command>() == archive::detail::Kind::object) {
+        return describe(command);
+    } else return short_name<Command>();
+}
+
 template <class T>
 concept UnderTest = Decider<T> || requires { typename T::EventTypes; };
 
@@ -76,7 +85,7 @@ public:
         if constexpr (is_function) {
             return Outcome<Aggregate>{{}, history_, where, aggregate(), [&](Aggregate& a) { std::invoke(action, a); }};
         } else if constexpr (detail::is_decided<Aggregate>) {
-            return Outcome<Aggregate>{"when " + detail::short_name<Action>(), history_, where, aggregate(),
+            return Outcome<Aggregate>{"when " + detail::command_text(action), history_, where, aggregate(),
                                       [&](Aggregate& a) { a.decide(action); }};
         }
     }

@@ -14,6 +14,12 @@ namespace escqrs::testing::detail {
 template <class T>
 using Comparable = std::conditional_t<std::is_convertible_v<const T&, std::string_view>, std::string, T>;
 
+/// True if `Expected` says a `Value` as it stands: no number is made of something else, nor a container of a number.
+template <class Value, class Expected>
+concept ComparableWith =
+    (std::is_same_v<Value, std::string> && std::is_constructible_v<Value, const Expected&>) ||
+    (std::is_arithmetic_v<Value> ? std::is_arithmetic_v<Expected> : std::is_convertible_v<const Expected&, Value>);
+
 /// The difference between two values, one line for each field that differs; empty if there is none.
 ///
 /// Values that can be stored are compared field by field; others by their `==`.
@@ -21,9 +27,15 @@ template <class Found, class Expected>
 std::string compare_values(const Found& found, const Expected& expected)
 {
     using Value = Comparable<Found>;
-    static_assert(std::is_constructible_v<Value, const Expected&>,
+    static_assert(ComparableWith<Value, Expected>,
                   "escqrs: what is expected cannot be compared with what is found: it is of another type");
-    const Value wanted(expected); // NOLINT(performance-unnecessary-copy-initialization): a copy of its own type only
+    // A copy of its own type only.
+    const auto wanted = static_cast<Value>(expected);
+    if constexpr (std::is_integral_v<Value> && !std::is_same_v<Value, Expected>) {
+        // 1.5 expected of an int, -1 of an unsigned, 2 of a bool
+        const bool fits = static_cast<Expected>(wanted) == expected && (wanted < Value{}) == (expected < Expected{});
+        if (!fits) return to_string(FieldDifference{{}, describe(expected), describe(found)});
+    }
     if constexpr (!std::is_same_v<Value, Found>) return compare_values(Value(found), wanted);
     else if constexpr (Describable<Found>) {
         std::string text;

@@ -71,13 +71,15 @@ public:
     /// Expects that nothing happens, neither an event nor an exception.
     Given<Aggregate> then_nothing() const { return then(); }
 
-    /// Expects an exception of type `E` whose text contains `part`, and no event before it.
+    /// Expects an exception of type `E` whose text contains `part`, and no event before it. What is thrown need not be a
+    /// `std::exception`; it has no text, then.
     template <class E>
     Given<Aggregate> then_throws(std::string_view part = {}) const
     {
         expect_thrown<E>([&](const E& error) {
             if (part.empty()) return;
-            const std::string_view text = error.what();
+            std::string_view text;
+            if constexpr (requires { error.what(); }) text = error.what();
             if (text.find(part) == std::string_view::npos) {
                 fail("expected " + detail::short_name<E>() + " with " + detail::quoted(part) + " in its text, found " +
                      detail::quoted(text));
