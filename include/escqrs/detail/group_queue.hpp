@@ -9,10 +9,11 @@
 
 namespace escqrs::detail {
 
-/// Has the work of many threads done in groups, by one of them at a time.
+/// Has the work of many threads done in groups, each by one of them.
 ///
-/// A caller that finds nobody at work does its own at once, with that of all who wait; then it hands over to one of those that
-/// came meanwhile. So there is no thread in between, a lone caller never waits, and under load the groups grow.
+/// A caller that finds nobody at work, or fewer than may be, does its own at once, with that of all who wait; then it hands
+/// over to one of those that came meanwhile. So there is no thread in between, a lone caller never waits, and under load the
+/// groups grow.
 /// `Caller` derives from `GroupQueue<Caller>::Entry`, and lives on its thread's stack.
 /// @par Thread safety  may be called from any thread
 template <class Caller>
@@ -27,10 +28,13 @@ public:
     };
 
     /// @param max_group_size  bounds the time a caller waits for others' work
-    explicit GroupQueue(std::size_t max_group_size) noexcept : max_group_size_{max_group_size} {}
+    /// @param max_groups      that may be worked on at once
+    explicit GroupQueue(std::size_t max_group_size, std::size_t max_groups = 1) noexcept
+        : max_group_size_{max_group_size}, max_groups_{max_groups}
+    {
+    }
 
-    /// Returns when `self` was in a group for which `work(first)` was called, on whichever of their threads. Groups follow
-    /// one after the other.
+    /// Returns when `self` was in a group for which `work(first)` was called, on whichever of their threads.
     /// @param work  must not throw; goes through the group by `next`
     template <class Work>
     void take_part(Caller& self, Work work);
@@ -39,10 +43,11 @@ private:
     Caller* take_group() noexcept;
 
     std::size_t max_group_size_;
+    std::size_t max_groups_;
     std::mutex mutex_;
     Caller* first_ = nullptr;
     Caller* last_ = nullptr;
-    bool is_led_ = false;
+    std::size_t groups_ = 0; ///< worked on
 };
 
 template <class Caller>
@@ -51,18 +56,20 @@ void GroupQueue<Caller>::take_part(Caller& self, Work work)
 {
     using State = typename Entry::State;
     std::unique_lock lock{mutex_};
-    (first_ == nullptr ? first_ : last_->next) = &self;
+    const bool is_alone = first_ == nullptr; // else somebody is about to take a group of those who wait
+    (is_alone ? first_ : last_->next) = &self;
     last_ = &self;
-    if (is_led_) self.woken.wait(lock, [&] { return self.state != State::waits; });
+    if (is_alone && groups_ < max_groups_) ++groups_;
+    else self.woken.wait(lock, [&] { return self.state != State::waits; });
     if (self.state == State::is_done) return;
 
-    is_led_ = true;
     Caller* const group = take_group(); // begins with self
     lock.unlock();
     work(group);
     lock.lock();
-    is_led_ = first_ != nullptr;
-    if (is_led_) {
+    if (first_ == nullptr || first_->state == State::leads) {
+        --groups_;
+    } else {
         first_->state = State::leads;
         first_->woken.notify_one();
     }

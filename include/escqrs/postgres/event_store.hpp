@@ -29,6 +29,7 @@ namespace escqrs::postgres {
 struct EventStoreOptions {
     std::string schema = "escqrs";    ///< in which its tables are, created if they are not there
     std::size_t max_readers = 8;      ///< connections for reading, opened as needed, beside one that appends
+    std::size_t max_writers = 2;      ///< connections for appending, opened as needed
     std::size_t max_group_size = 256; ///< appends that go out together
     bool notifies = true; ///< whether waiters in other processes are told of appends, by one more connection
     bool requires_durable_commits = true; ///< refuse a server that answers before a commit is on its disk
@@ -135,7 +136,8 @@ inline EventStore::EventStore(const std::string& address, EventStoreOptions opti
     : options_{prepared(address, std::move(options))},
       writer_{address,
               options_.schema,
-              {options_.connection, options_.max_group_size, options_.reconnect_timeout, options_.clock}},
+              {options_.connection, options_.max_writers, options_.max_group_size, options_.reconnect_timeout,
+               options_.clock}},
       readers_{address, options_.connection, options_.max_readers, [schema = options_.schema](Connection& connection) {
                    return detail::EventLogSession{connection, schema};
                }}
@@ -168,17 +170,7 @@ inline void EventStore::wake_waiters()
 template <class Use>
 auto EventStore::read(Use use) -> decltype(use(std::declval<detail::EventLogSession&>()))
 {
-    const Timestamp deadline = options_.clock->now() + options_.reconnect_timeout;
-    Duration delay = std::chrono::milliseconds{10};
-    while (true) {
-        try {
-            return readers_.with_one(use);
-        } catch (const ConnectionLost&) {
-            if (options_.clock->now() + delay > deadline) throw;
-        }
-        sleep_for(*options_.clock, delay, {});
-        delay = std::min<Duration>(2 * delay, std::chrono::seconds{1});
-    }
+    return detail::persistently(*options_.clock, options_.reconnect_timeout, [&] { return readers_.with_one(use); });
 }
 
 inline const detail::EventKind& EventStore::kind(std::int32_t id)

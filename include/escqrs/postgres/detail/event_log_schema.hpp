@@ -111,12 +111,14 @@ BEGIN
                                    sum(given.size) OVER (PARTITION BY given.name ORDER BY given.number) - given.size
                                    AS base
                         FROM unnest(names, expected, sizes) WITH ORDINALITY AS given (name, expected, size, number)
-                        LEFT JOIN {s}.streams s ON s.name = given.name) AS found) AS judged;
+                        LEFT JOIN LATERAL (SELECT s.id FROM {s}.streams s WHERE s.name = given.name LIMIT 1) AS s ON true
+                       ) AS found) AS judged;
         IF array_position(streams, NULL) IS NOT NULL THEN
             INSERT INTO {s}.streams (name) SELECT DISTINCT given.name FROM unnest(names, streams, is_met) AS given (name, id, is_met)
                 WHERE given.id IS NULL AND given.is_met;
             SELECT array_agg(s.id ORDER BY given.number) INTO streams
-                FROM unnest(names) WITH ORDINALITY AS given (name, number) LEFT JOIN {s}.streams s ON s.name = given.name;
+                FROM unnest(names) WITH ORDINALITY AS given (name, number)
+                LEFT JOIN LATERAL (SELECT s.id FROM {s}.streams s WHERE s.name = given.name LIMIT 1) AS s ON true;
         END IF;
         PERFORM pg_advisory_xact_lock_shared(tag | pg_sequence_last_value('{s}.positions'));
     END IF;

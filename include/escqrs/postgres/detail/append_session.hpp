@@ -1,0 +1,198 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/event_store.hpp>
+#include <escqrs/postgres/detail/binary_format.hpp>
+#include <escqrs/postgres/schema.hpp>
+#include <escqrs/postgres/statement.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <limits>
+#include <optional>
+#include <span>
+#include <string>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+namespace escqrs::postgres::detail {
+
+/// An append that has not been answered yet.
+struct PendingAppend {
+    PendingAppend(const StreamId& name, ExpectedVersion version, std::span<const NewEvent> given) noexcept
+        : stream{&name}, expected{version}, events{given}
+    {
+    }
+
+    const StreamId* stream;
+    ExpectedVersion expected;
+    std::span<const NewEvent> events;
+    std::optional<AppendResult> result; ///< if it is stored
+    StreamVersion actual;               ///< what was found in place of `expected`
+};
+
+/// A connection that appends, with its prepared statements.
+/// @par Thread safety  one thread at a time
+class AppendSession {
+public:
+    AppendSession(Connection& connection, const std::string& schema);
+
+    /// Adds an append to those that go out next.
+    void add(const PendingAppend& append);
+
+    /// Stores what was added, in one round trip and one transaction, but for appends that do not find their version, or come
+    /// behind such in the same stream.
+    /// @param result_of  called as `result_of(number)` for the append that was added so many before; a `PendingAppend&`
+    template <class ResultOf>
+    void send(Timestamp now, ResultOf result_of);
+
+    /// Looks whether these events are stored already, as one append of exactly these to this stream.
+    /// @return where it ended; nothing if none of the ids is stored
+    /// @throws DuplicateEventId if ids are stored in any other way, or given twice
+    std::optional<AppendResult> find_repeat(const PendingAppend& append);
+
+    /// Forgets what was added.
+    void clear();
+
+private:
+    struct Kind {
+        std::string type;
+        unsigned schema_version;
+        std::string content_type;
+        std::int32_t id;
+    };
+
+    static std::int64_t wanted(ExpectedVersion expected) noexcept;
+    std::int32_t kind_of(const NewEvent& event);
+
+    Statement append_;
+    Statement find_;
+    Statement kind_;
+    std::vector<Kind> kinds_; ///< few, so they are looked through
+    ArrayValue names_{type_id::text};
+    ArrayValue expected_{type_id::int8};
+    ArrayValue sizes_{type_id::int4};
+    ArrayValue append_numbers_{type_id::int4};
+    ArrayValue indexes_{type_id::int4};
+    ArrayValue ids_{type_id::uuid};
+    ArrayValue event_kinds_{type_id::int4};
+    ArrayValue metadata_{type_id::bytes};
+    ArrayValue payloads_{type_id::bytes};
+};
+
+inline AppendSession::AppendSession(Connection& connection, const std::string& schema)
+    : append_{connection, "SELECT is_met::int4[], bases, positions FROM " + quoted(schema) +
+                              ".append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"},
+      find_{connection,
+            with_schema("SELECT s.name = $1, e.version, e.position, e.index_in_append, next.index_in_append "
+                        "FROM unnest($2::uuid[]) WITH ORDINALITY AS given (id, number) "
+                        "LEFT JOIN {s}.events e ON e.id = given.id LEFT JOIN {s}.streams s ON s.id = e.stream "
+                        "LEFT JOIN {s}.events next ON next.stream = e.stream AND "
+                        "next.version = e.version + 1 ORDER BY given.number",
+                        schema)},
+      kind_{connection, "SELECT " + quoted(schema) + ".kind($1, $2, $3)"}
+{
+}
+
+inline void AppendSession::clear()
+{
+    for (ArrayValue* const array :
+         {&names_, &expected_, &sizes_, &append_numbers_, &indexes_, &ids_, &event_kinds_, &metadata_, &payloads_}) {
+        array->clear();
+    }
+}
+
+inline void AppendSession::add(const PendingAppend& append)
+{
+    names_.push(append.stream->text());
+    expected_.push(wanted(append.expected));
+    sizes_.push(static_cast<std::int32_t>(append.events.size()));
+    std::int32_t index = 0;
+    for (const NewEvent& event : append.events) {
+        append_numbers_.push(static_cast<std::int32_t>(names_.size()));
+        indexes_.push(index++);
+        ids_.push(event.id.value());
+        event_kinds_.push(kind_of(event));
+        metadata_.push(event.metadata);
+        payloads_.push(event.payload);
+    }
+}
+
+template <class ResultOf>
+void AppendSession::send(Timestamp now, ResultOf result_of)
+{
+    auto rows = append_.query(names_, expected_, sizes_, append_numbers_, indexes_, ids_, event_kinds_, metadata_,
+                              payloads_, now);
+    rows.next();
+    const auto is_met = rows.integers(0);
+    const auto bases = rows.integers(1);
+    const auto positions = rows.integers(2);
+    std::size_t stored = 0;
+    for (std::size_t index = 0; index < names_.size(); ++index) {
+        PendingAppend& append = result_of(index);
+        append.actual = StreamVersion{static_cast<std::uint64_t>(bases.at(index))};
+        if (is_met.at(index) == 0) continue;
+        stored += append.events.size();
+        append.result = AppendResult{StreamVersion{append.actual.value() + append.events.size()},
+                                     GlobalPosition{static_cast<std::uint64_t>(positions.at(stored - 1))}};
+    }
+}
+
+inline std::int64_t AppendSession::wanted(ExpectedVersion expected) noexcept
+{
+    if (expected == ExpectedVersion::any()) return -1;
+    if (expected == ExpectedVersion::stream_exists()) return -2;
+    constexpr std::uint64_t largest = std::numeric_limits<std::int64_t>::max(); // no version comes near it
+    return static_cast<std::int64_t>(std::min(expected.version().value(), largest));
+}
+
+inline std::int32_t AppendSession::kind_of(const NewEvent& event)
+{
+    for (const Kind& kind : kinds_) {
+        const bool is_it = kind.type == event.type && kind.schema_version == event.schema_version &&
+                           kind.content_type == event.content_type;
+        if (is_it) return kind.id;
+    }
+    auto rows = kind_.query(event.type, event.schema_version, event.content_type);
+    rows.next();
+    const auto id = static_cast<std::int32_t>(rows.integer(0));
+    kinds_.push_back({std::string{event.type}, event.schema_version, std::string{event.content_type}, id});
+    return id;
+}
+
+inline std::optional<AppendResult> AppendSession::find_repeat(const PendingAppend& append)
+{
+    ArrayValue ids{type_id::uuid};
+    std::unordered_set<EventId> seen;
+    std::optional<EventId> given_twice;
+    for (const NewEvent& event : append.events) {
+        ids.push(event.id.value());
+        if (!seen.insert(event.id).second) given_twice = event.id;
+    }
+    auto rows = find_.query(append.stream->text(), ids);
+    std::optional<std::int64_t> first_version;
+    std::optional<AppendResult> end;
+    for (std::size_t index = 0; rows.next() && index < append.events.size(); ++index) {
+        const EventId& id = append.events[index].id;
+        const bool is_stored = !rows.is_null(1);
+        if (index == 0 && is_stored) first_version = rows.integer(1);
+        if (!is_stored && !first_version) continue; // new, as all before it
+        if (!is_stored) throw DuplicateEventId{*append.stream, append.events.front().id};
+        const bool is_in_place = first_version && rows.integer(0) != 0 &&
+                                 rows.integer(3) == static_cast<std::int64_t>(index) &&
+                                 rows.integer(1) == *first_version + static_cast<std::int64_t>(index);
+        if (!is_in_place) throw DuplicateEventId{*append.stream, id};
+        const bool is_last = index + 1 == append.events.size();
+        const bool goes_on = !rows.is_null(4) && rows.integer(4) != 0;
+        if (is_last && goes_on) throw DuplicateEventId{*append.stream, append.events.front().id};
+        end = AppendResult{StreamVersion{static_cast<std::uint64_t>(rows.integer(1))},
+                           GlobalPosition{static_cast<std::uint64_t>(rows.integer(2))}};
+    }
+    if (!end && given_twice) throw DuplicateEventId{*append.stream, *given_twice};
+    return end;
+}
+
+} // namespace escqrs::postgres::detail
