@@ -18,6 +18,7 @@
 #include <escqrs/error.hpp>
 #include <escqrs/event.hpp>
 #include <escqrs/event_filter.hpp>
+#include <escqrs/event_log_digest.hpp>
 #include <escqrs/event_store.hpp>
 #include <escqrs/id_generator.hpp>
 #include <escqrs/identifiers.hpp>

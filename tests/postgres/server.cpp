@@ -9,6 +9,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <fcntl.h>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
@@ -43,7 +44,8 @@ pid_t spawn(const std::vector<std::string>& command, const std::string& output)
     if (child < 0) throw std::runtime_error{"cannot fork"};
     if (child > 0) return child;
     setsid(); // so that Ctrl-C on the test leaves it to the test
-    if (std::freopen(output.c_str(), "a", stdout) == nullptr || dup2(1, 2) < 0) _exit(126);
+    const int file = open(output.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0666);
+    if (dup2(file, 1) < 0 || dup2(file, 2) < 0) _exit(126);
     execvp(arguments.front(), arguments.data());
     _exit(127);
 }

@@ -179,6 +179,7 @@ inline detail::Result Connection::check(PGresult* result, std::string_view what)
     switch (PQresultStatus(result)) { // that of a null pointer is an error
     case PGRES_COMMAND_OK:
     case PGRES_TUPLES_OK:
+    case PGRES_COPY_IN:
     case PGRES_COPY_OUT: return owned;
     default: break;
     }

@@ -85,6 +85,11 @@ inline std::int64_t version_of(Connection& connection, std::string_view schema, 
 
 inline void migrate(Connection& connection, std::string_view schema, const SchemaPart& part)
 {
+    if (schema.empty() || schema.find_first_of("'\\") != std::string_view::npos) {
+        throw StoreError{"postgres '" + connection.where() +
+                         "': expected the name of a schema, without quotation mark and backslash, found '" +
+                         std::string{schema} + "'"};
+    }
     const auto newest = static_cast<std::int64_t>(part.steps.size());
     if (detail::version_of(connection, schema, part) == newest) return;
 
