@@ -63,7 +63,7 @@ CREATE FUNCTION {s}.append(names text[], expected bigint[], sizes integer[], app
                            indexes integer[], ids uuid[], event_kinds integer[], metadata bytea[], payloads bytea[],
                            now timestamptz,
                            OUT is_met boolean[], OUT bases bigint[], OUT positions bigint[])
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     stream_lock CONSTANT integer := '{s}.streams'::regclass::oid::bigint::bit(32)::integer;
     tag CONSTANT bigint := ('{s}.positions'::regclass::oid::bigint & 65535) << 48;
@@ -136,7 +136,7 @@ END $$;
 -- The position up to which nothing will turn up any more; that of an event, or 0. Three steps, of which each sees what was
 -- committed when it begins: the last position drawn; the locks of those who had drawn and have not ended; the events.
 CREATE FUNCTION {s}.readable_until() RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     tag CONSTANT bigint := '{s}.positions'::regclass::oid::bigint & 65535;
     last_drawn bigint;
@@ -156,7 +156,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION {s}.kind(wanted_type text, wanted_version bigint, wanted_content_type text) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     found integer;
 BEGIN
@@ -172,7 +172,7 @@ END $$;
 -- Without waiting for the disk: nothing but time is lost with a snapshot.
 CREATE FUNCTION {s}.write_snapshot(name_of_stream text, at_version bigint, of_schema_version bigint, of_content_type text,
                                    content bytea) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM set_config('synchronous_commit', 'off', true);
     INSERT INTO {s}.snapshots SELECT id, at_version, of_schema_version, of_content_type, content
