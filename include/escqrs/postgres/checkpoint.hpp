@@ -3,8 +3,8 @@
 
 #include <escqrs/identifiers.hpp>
 #include <escqrs/postgres/connection.hpp>
-#include <escqrs/postgres/detail/read_model_schema.hpp>
 #include <escqrs/postgres/lease.hpp>
+#include <escqrs/postgres/read_model_schema.hpp>
 #include <escqrs/postgres/statement.hpp>
 
 #include <algorithm>

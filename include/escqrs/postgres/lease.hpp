@@ -4,7 +4,7 @@
 #include <escqrs/clock.hpp>
 #include <escqrs/id_generator.hpp>
 #include <escqrs/postgres/connection.hpp>
-#include <escqrs/postgres/detail/read_model_schema.hpp>
+#include <escqrs/postgres/read_model_schema.hpp>
 #include <escqrs/postgres/schema.hpp>
 #include <escqrs/postgres/statement.hpp>
 

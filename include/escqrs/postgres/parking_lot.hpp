@@ -4,7 +4,7 @@
 #include <escqrs/archive/detail/json_text.hpp>
 #include <escqrs/parking_lot.hpp>
 #include <escqrs/postgres/connection.hpp>
-#include <escqrs/postgres/detail/read_model_schema.hpp>
+#include <escqrs/postgres/read_model_schema.hpp>
 #include <escqrs/postgres/statement.hpp>
 
 #include <algorithm>

@@ -3,6 +3,9 @@
 
 #include <escqrs/postgres/schema.hpp>
 
+#include <string>
+#include <string_view>
+
 namespace escqrs::postgres::detail {
 
 /// What stands beside read models: how far each has come, what it has parked, and who may write to it.
@@ -48,3 +51,19 @@ inline Connection& with_read_models(Connection& connection, const std::string& s
 }
 
 } // namespace escqrs::postgres::detail
+
+namespace escqrs::postgres {
+
+/// Grants `role` what a worker needs to use checkpoints, parking lots and leases in `schema`; its read model's own tables not.
+/// @param owner  a connection of the role that owns the schema
+inline void grant_read_models(Connection& owner, std::string_view schema, std::string_view role)
+{
+    const std::string to = " TO " + quoted(role);
+    owner.execute(with_schema("GRANT USAGE ON SCHEMA {s}" + to + "; GRANT SELECT ON {s}.schema_versions" + to +
+                                  "; GRANT SELECT, INSERT, UPDATE, DELETE ON {s}.checkpoints, {s}.stream_checkpoints, "
+                                  "{s}.parked_streams, {s}.leases" +
+                                  to,
+                              schema));
+}
+
+} // namespace escqrs::postgres
