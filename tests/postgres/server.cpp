@@ -64,6 +64,16 @@ std::string text_of(const std::string& path)
     return text.str();
 }
 
+void wait_for_answer(const std::string& address, const std::string& output)
+{
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    while (PQping(address.c_str()) != PQPING_OK) {
+        if (std::chrono::steady_clock::now() > deadline)
+            throw std::runtime_error{"no server; it said: " + text_of(output)};
+        std::this_thread::sleep_for(std::chrono::milliseconds{20});
+    }
+}
+
 } // namespace
 
 Server::Server() : data_{folder_.file("data")}, port_{free_port()}
@@ -103,13 +113,7 @@ void Server::start()
                          "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c",
                          "max_connections=200", "-c", "max_prepared_transactions=5"}),
               folder_.file("output"));
-    const auto deadline = std::chrono::steady_clock::now() + patience;
-    while (PQping(address().c_str()) != PQPING_OK) {
-        if (std::chrono::steady_clock::now() > deadline) {
-            throw std::runtime_error{"no server; it said: " + text_of(folder_.file("output"))};
-        }
-        std::this_thread::sleep_for(std::chrono::milliseconds{20});
-    }
+    wait_for_answer(address(), folder_.file("output"));
 }
 
 void Server::stop(bool by_force)
@@ -125,6 +129,28 @@ void Server::restart(bool by_force)
 {
     stop(by_force);
     start();
+}
+
+Bouncer::Bouncer() : port_{free_port()}
+{
+    const std::string settings = folder_.file("pgbouncer.ini");
+    std::ofstream{settings} << "[databases]\npostgres = host=127.0.0.1 port=" << Server::shared().port()
+                            << " user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = " << port_
+                            << "\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\ndefault_pool_size = 4\n";
+    std::ofstream{folder_.file("output")} << "";
+    process_ = spawn(as_server({ESCQRS_PGBOUNCER, settings}), folder_.file("output"));
+    wait_for_answer(address(), folder_.file("output"));
+}
+
+Bouncer::~Bouncer()
+{
+    kill(process_, SIGINT);
+    (void)wait_for_end(process_);
+}
+
+std::string Bouncer::address() const
+{
+    return "postgresql://postgres@127.0.0.1:" + std::to_string(port_) + "/postgres";
 }
 
 std::string Server::new_schema() { return "schema_" + std::to_string(++next_schema_); }

@@ -41,4 +41,20 @@ private:
     int next_schema_ = 0;
 };
 
+/// A PgBouncer in front of the shared server, which lends each transaction one of a few connections.
+class Bouncer {
+public:
+    Bouncer();
+    ~Bouncer();
+    Bouncer(const Bouncer&) = delete;
+    Bouncer& operator=(const Bouncer&) = delete;
+
+    std::string address() const;
+
+private:
+    TemporaryFolder folder_;
+    std::uint16_t port_;
+    pid_t process_ = -1;
+};
+
 } // namespace postgres_test
