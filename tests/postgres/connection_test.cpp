@@ -88,6 +88,35 @@ TEST_CASE("an error tells the server's words, its code and where, but no passwor
     CHECK_THROWS_AS(Connection{"no connection string"}, ConnectionLost);
 }
 
+TEST_CASE("TLS and passwords are libpq's, by the connection string")
+{
+    const std::string server = "127.0.0.1:" + std::to_string(Server::shared().port()) + "/postgres";
+    const std::string trusted = "?sslmode=verify-full&sslrootcert=" + Server::shared().certificate();
+    Connection owner{Server::shared().address()};
+    owner.execute("DROP ROLE IF EXISTS with_password; CREATE ROLE with_password LOGIN PASSWORD 'right'");
+    {
+        Connection connection{"postgresql://with_password:right@" + server + trusted};
+        CHECK(number(connection, "SELECT ssl::integer FROM pg_stat_ssl WHERE pid = pg_backend_pid()") == 1);
+    }
+    const auto refusal = [](const std::string& address) {
+        try {
+            const Connection connection{address};
+        } catch (const ConnectionLost& error) {
+            return std::string{error.what()};
+        }
+        return std::string{"none"};
+    };
+    const std::string wrong = refusal("postgresql://with_password:wrong@" + server + trusted);
+    CHECK_THAT(wrong, Catch::Contains("password authentication failed"));
+    CHECK_THAT(wrong, !Catch::Contains("wrong"));
+    CHECK_THAT(refusal("postgresql://with_password:right@" + server + "?sslmode=disable"), Catch::Contains("reject"));
+    CHECK_THAT(refusal("postgresql://with_password:right@" + server + "?sslmode=verify-full&sslrootcert=system"),
+               Catch::Contains("root certificate"));
+    CHECK_THAT(refusal("postgresql://with_password:right@localhost:" + std::to_string(Server::shared().port()) +
+                       "/postgres" + trusted),
+               Catch::Contains("does not match host name"));
+}
+
 TEST_CASE("a transaction that ends without commit leaves nothing, nor does a part of it")
 {
     Connection connection{Server::shared().address()};

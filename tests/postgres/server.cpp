@@ -85,6 +85,15 @@ Server::Server() : data_{folder_.file("data")}, port_{free_port()}
                                         "UTF8", "--locale=C.UTF-8", "--no-sync"}),
                              folder_.file("output"));
     if (wait_for_end(init) != 0) throw std::runtime_error{"initdb: " + text_of(folder_.file("output"))};
+    const pid_t certify =
+        spawn(as_server({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+                         "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
+                         "-keyout", data_ + "/server.key", "-out", certificate()}),
+              folder_.file("output"));
+    if (wait_for_end(certify) != 0) throw std::runtime_error{"openssl: " + text_of(folder_.file("output"))};
+    std::ofstream{data_ + "/pg_hba.conf"} << "hostssl   all with_password 127.0.0.1/32 scram-sha-256\n"
+                                             "hostnossl all with_password 127.0.0.1/32 reject\n"
+                                             "host      all all           127.0.0.1/32 trust\n";
     start();
 }
 
@@ -108,11 +117,11 @@ void Server::start()
 {
     // It ends with the thread that started it.
     if (gettid() != getpid()) throw std::logic_error{"expected the server to be started by the test's first thread"};
-    process_ =
-        spawn(as_server({std::string{ESCQRS_POSTGRES_PROGRAMS} + "/postgres", "-D", data_, "-p", std::to_string(port_),
-                         "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c",
-                         "max_connections=200", "-c", "max_prepared_transactions=5"}),
-              folder_.file("output"));
+    process_ = spawn(
+        as_server({std::string{ESCQRS_POSTGRES_PROGRAMS} + "/postgres", "-D", data_, "-p", std::to_string(port_), "-c",
+                   "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=200", "-c",
+                   "ssl=on", "-c", "ssl_cert_file=" + certificate(), "-c", "max_prepared_transactions=5"}),
+        folder_.file("output"));
     wait_for_answer(address(), folder_.file("output"));
 }
 

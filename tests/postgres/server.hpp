@@ -9,7 +9,8 @@
 
 namespace postgres_test {
 
-/// A PostgreSQL server of its own, with a folder and a port of its own, that ends with the test.
+/// A PostgreSQL server of its own, with a folder and a port of its own, that ends with the test. It speaks TLS to who wants it,
+/// and trusts everybody but the role `with_password`.
 class Server {
 public:
     Server();
@@ -19,6 +20,9 @@ public:
 
     /// One for all tests of this program.
     static Server& shared();
+
+    /// What proves who it is; signed by itself, so also the authority to trust.
+    std::string certificate() const { return folder_.file("server.crt"); }
 
     /// As the superuser `postgres`, in the database `postgres`.
     std::string address() const { return address("postgres"); }
