@@ -22,6 +22,15 @@ namespace escqrs::postgres {
 /// @par Thread safety  may be called from any thread
 template <class Session>
 class ConnectionPool {
+    struct Entry {
+        explicit Entry(const ConnectionPool& pool)
+            : connection{pool.address_, pool.options_}, session{pool.open_session_(connection)}
+        {
+        }
+        Connection connection;
+        Session session;
+    };
+
 public:
     /// @param open_session  called for each connection that is made
     ConnectionPool(std::string address, ConnectionOptions options, std::size_t at_most,
@@ -36,32 +45,44 @@ public:
     template <class Use>
     auto with_one(Use use)
     {
-        const Lease lease{*this};
-        return use(lease.entry->session);
+        struct Turn {
+            explicit Turn(ConnectionPool& from) : pool{from}, entry{from.take()} {}
+            Turn(const Turn&) = delete;
+            Turn& operator=(const Turn&) = delete;
+            ~Turn() { pool.give_back(std::move(entry), false); }
+
+            ConnectionPool& pool;
+            std::unique_ptr<Entry> entry;
+        };
+        const Turn turn{*this};
+        return use(turn.entry->session);
     }
 
+    /// A session that stays with its holder, and goes back when this ends.
+    class Loan {
+    public:
+        Session& session() noexcept { return entry_->session; }
+
+        Loan(const Loan&) = delete;
+        Loan& operator=(const Loan&) = delete;
+        ~Loan() { pool_->give_back(std::move(entry_), true); }
+
+    private:
+        friend ConnectionPool;
+        Loan(ConnectionPool& pool, std::unique_ptr<Entry> entry) noexcept : pool_{&pool}, entry_{std::move(entry)} {}
+
+        ConnectionPool* pool_;
+        std::unique_ptr<Entry> entry_;
+    };
+
+    /// A session that is idle now, to be kept for long. One that can be opened is always left to those who need one briefly,
+    /// so that a holder may wait for another one.
+    /// @return nothing if there is none to spare
+    std::unique_ptr<Loan> try_borrow();
+
 private:
-    struct Entry {
-        explicit Entry(const ConnectionPool& pool)
-            : connection{pool.address_, pool.options_}, session{pool.open_session_(connection)}
-        {
-        }
-        Connection connection;
-        Session session;
-    };
-
-    struct Lease {
-        explicit Lease(ConnectionPool& from) : pool{from}, entry{from.take()} {}
-        Lease(const Lease&) = delete;
-        Lease& operator=(const Lease&) = delete;
-        ~Lease() { pool.give_back(std::move(entry)); }
-
-        ConnectionPool& pool;
-        std::unique_ptr<Entry> entry;
-    };
-
     std::unique_ptr<Entry> take();
-    void give_back(std::unique_ptr<Entry> entry) noexcept;
+    void give_back(std::unique_ptr<Entry> entry, bool was_lent) noexcept;
 
     std::string address_;
     ConnectionOptions options_;
@@ -72,6 +93,7 @@ private:
     std::condition_variable returned_;
     std::vector<std::unique_ptr<Entry>> idle_;
     std::size_t open_ = 0;
+    std::size_t lent_ = 0;
 };
 
 template <class Session>
@@ -89,20 +111,32 @@ std::unique_ptr<typename ConnectionPool<Session>::Entry> ConnectionPool<Session>
     try {
         return std::make_unique<Entry>(*this);
     } catch (...) {
-        give_back(nullptr);
+        give_back(nullptr, false);
         throw;
     }
 }
 
+template <class Session>
+std::unique_ptr<typename ConnectionPool<Session>::Loan> ConnectionPool<Session>::try_borrow()
+{
+    const std::scoped_lock lock{mutex_};
+    if (idle_.empty() || lent_ + 1 >= at_most_) return nullptr;
+    std::unique_ptr<Loan> loan{new Loan{*this, std::move(idle_.back())}}; // NOLINT: its constructor is private
+    idle_.pop_back();
+    ++lent_;
+    return loan;
+}
+
 /// One that was lost is closed, and its place is free for another.
 template <class Session>
-void ConnectionPool<Session>::give_back(std::unique_ptr<Entry> entry) noexcept
+void ConnectionPool<Session>::give_back(std::unique_ptr<Entry> entry, bool was_lent) noexcept
 {
     if (entry && entry->connection.is_lost()) entry.reset();
     {
         const std::scoped_lock lock{mutex_};
         if (entry) idle_.push_back(std::move(entry)); // within its capacity
         else --open_;
+        if (was_lent) --lent_;
     }
     returned_.notify_one();
 }

@@ -9,6 +9,7 @@
 #include <escqrs/postgres/detail/event_log_session.hpp>
 #include <escqrs/postgres/detail/event_log_writer.hpp>
 #include <escqrs/postgres/detail/event_page.hpp>
+#include <escqrs/postgres/detail/page_reader.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -46,8 +47,8 @@ struct EventStoreOptions {
 /// appends to different streams wait for each other, and a reader waits for nobody: docs/postgres.md tells how no event is
 /// ever missed nevertheless. Reads go to the primary server.
 ///
-/// Reads go page by page: a page is copied out of the database, and shown when its connection has been given back. So a sink
-/// may take its time, throw, and use the store, and no snapshot is held that would keep the server from cleaning up.
+/// Reads go page by page: a page is copied out of the database, and then shown, while the server sends the next one. So a sink
+/// may take its time, throw, and use the store; what it may hold up on the server is one page.
 /// @par Thread safety  every operation may be called from any thread
 class EventStore {
 public:
@@ -82,6 +83,8 @@ private:
 
     template <class Use>
     auto read(Use use) -> decltype(use(std::declval<detail::EventLogSession&>()));
+    template <class MakeRequest>
+    bool read_page(detail::PageReader& reader, MakeRequest make_request, detail::EventPage& page);
     const detail::EventKind& kind(std::int32_t id);
     std::uint64_t readable_until();
     std::uint64_t readable_beyond(std::uint64_t position);
@@ -171,6 +174,13 @@ auto EventStore::read(Use use) -> decltype(use(std::declval<detail::EventLogSess
     return detail::persistently(*options_.clock, options_.reconnect_timeout, [&] { return readers_.with_one(use); });
 }
 
+template <class MakeRequest>
+bool EventStore::read_page(detail::PageReader& reader, MakeRequest make_request, detail::EventPage& page)
+{
+    return detail::persistently(*options_.clock, options_.reconnect_timeout,
+                                [&] { return reader.read(make_request, page); });
+}
+
 inline const detail::EventKind& EventStore::kind(std::int32_t id)
 {
     {
@@ -184,14 +194,19 @@ inline const detail::EventKind& EventStore::kind(std::int32_t id)
 
 inline void EventStore::read_stream(const StreamId& stream, StreamVersion from, EventSink sink)
 {
+    detail::PageReader reader{readers_};
     detail::EventPage page;
     std::uint64_t version = from.value();
     bool is_last = false;
     for (std::size_t page_size = first_page_size; !is_last && version <= max_number; page_size = max_page_size) {
-        is_last = read([&](auto& session) { return session.read_stream(stream, version, page_size, page); });
+        is_last = read_page(
+            reader, [&](auto& session) { return session.stream_page(stream, version, page_size); }, page);
+        if (!is_last) {
+            version = page.version(page.size() - 1) + 1;
+            reader.begin([&](auto& session) { return session.stream_page(stream, version, max_page_size); });
+        }
         for (std::size_t index = 0; index < page.size(); ++index) {
             if (!sink(page.event(index, stream, kind(page.kind(index))))) return;
-            version = page.version(index) + 1;
         }
     }
 }
@@ -204,6 +219,7 @@ inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_
 inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_most, const EventFilter& filter,
                                            EventSink sink)
 {
+    detail::PageReader reader{readers_};
     detail::EventPage page;
     std::optional<StreamId> stream;
     std::uint64_t position = after.value();
@@ -213,15 +229,22 @@ inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_
         if (position >= end) end = std::min(readable_beyond(position), limit);
         if (position >= end) break;
         const std::size_t wanted = std::min(page_size, at_most);
-        const bool is_last = read([&](auto& session) { return session.read_log(position, end, wanted, filter, page); });
+        const bool is_last = read_page(
+            reader, [&](auto& session) { return session.log_page(position, end, wanted, filter); }, page);
+        at_most -= page.size();
+        const std::uint64_t reached = is_last ? end : page.position(page.size() - 1);
+        if (!is_last && at_most > 0 && reached < end) {
+            reader.begin([&](auto& session) {
+                return session.log_page(reached, end, std::min(max_page_size, at_most), filter);
+            });
+        }
         for (std::size_t index = 0; index < page.size(); ++index) {
             const std::string_view name = page.stream_name(index);
             if (!stream || stream->text() != name) stream = StreamId::parse(name);
-            position = page.position(index);
-            if (!sink(page.event(index, *stream, kind(page.kind(index))))) return GlobalPosition{position};
+            const RecordedEvent event = page.event(index, *stream, kind(page.kind(index)));
+            if (!sink(event)) return event.position;
         }
-        if (is_last) position = end;
-        at_most -= page.size();
+        position = reached;
     }
     return GlobalPosition{position};
 }

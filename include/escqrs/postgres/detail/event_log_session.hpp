@@ -23,6 +23,13 @@ struct SnapshotCopy {
     std::vector<std::byte> payload;
 };
 
+/// What to ask the server for a page of events.
+struct PageRequest {
+    std::string query;
+    int columns;         ///< of each row
+    std::size_t at_most; ///< rows
+};
+
 /// What `filter` asks for, as the rest of an SQL condition on events `e` and their streams `s`.
 ///
 /// There is no index by kind: it would cost every append, and a read that matches more than a few events is faster by position.
@@ -66,14 +73,22 @@ public:
     {
     }
 
-    /// Reads up to `at_most` events of a stream from `version` on.
-    /// @return whether there was nothing more
-    bool read_stream(const StreamId& stream, std::uint64_t version, std::size_t at_most, EventPage& page);
+    /// A page of up to `at_most` events of a stream, from `version` on.
+    PageRequest stream_page(const StreamId& stream, std::uint64_t version, std::size_t at_most) const;
 
-    /// Reads up to `at_most` events that `filter` asks for, behind `position` and up to `end`, which must be readable.
-    /// @return whether there was nothing more
-    bool read_log(std::uint64_t position, std::uint64_t end, std::size_t at_most, const EventFilter& filter,
-                  EventPage& page);
+    /// A page of up to `at_most` events that `filter` asks for, behind `position` and up to `end`, which must be readable.
+    PageRequest log_page(std::uint64_t position, std::uint64_t end, std::size_t at_most,
+                         const EventFilter& filter) const;
+
+    /// Has the server begin to send a page. Nothing else can be asked before it has been received.
+    void begin(const PageRequest& request);
+
+    /// Receives the page that was begun.
+    /// @return whether there was nothing more behind it
+    bool receive(const PageRequest& request, EventPage& page);
+
+    /// Gives up a page that was begun, and the connection with it.
+    void abandon() noexcept { connection_->close(); }
 
     /// The position of the last event up to which nothing will turn up any more.
     GlobalPosition readable_until() { return position(select_readable_); }
@@ -98,7 +113,7 @@ private:
         auto rows = select.query();
         return GlobalPosition{rows.next() ? static_cast<std::uint64_t>(rows.integer(0)) : 0};
     }
-    bool copy(const std::string& query, int columns, std::size_t at_most, EventPage& page);
+    bool receive_rows(EventPage& page);
 
     Connection* connection_;
     std::string schema_;
@@ -110,41 +125,60 @@ private:
     Statement write_snapshot_;
 };
 
-inline bool EventLogSession::read_stream(const StreamId& stream, std::uint64_t version, std::size_t at_most,
-                                         EventPage& page)
+inline PageRequest EventLogSession::stream_page(const StreamId& stream, std::uint64_t version,
+                                                std::size_t at_most) const
 {
-    return copy("SELECT position, version, recorded_at, id, kind, metadata, payload FROM " + schema_ +
-                    ".events WHERE stream = (SELECT id FROM " + schema_ +
-                    ".streams WHERE name = " + literal(stream.text()) + ") AND version >= " + std::to_string(version) +
-                    " ORDER BY version LIMIT " + std::to_string(at_most),
-                7, at_most, page);
+    return {"SELECT position, version, recorded_at, id, kind, metadata, payload FROM " + schema_ +
+                ".events WHERE stream = (SELECT id FROM " + schema_ +
+                ".streams WHERE name = " + literal(stream.text()) + ") AND version >= " + std::to_string(version) +
+                " ORDER BY version LIMIT " + std::to_string(at_most),
+            7, at_most};
 }
 
-inline bool EventLogSession::read_log(std::uint64_t position, std::uint64_t end, std::size_t at_most,
-                                      const EventFilter& filter, EventPage& page)
+inline PageRequest EventLogSession::log_page(std::uint64_t position, std::uint64_t end, std::size_t at_most,
+                                             const EventFilter& filter) const
 {
-    return copy("SELECT e.position, e.version, e.recorded_at, e.id, e.kind, e.metadata, e.payload, s.name FROM " +
-                    schema_ + ".events e JOIN " + schema_ + ".streams s ON s.id = e.stream WHERE e.position > " +
-                    std::to_string(position) + " AND e.position <= " + std::to_string(end) +
-                    condition_of(filter, schema_) + " ORDER BY e.position LIMIT " + std::to_string(at_most),
-                8, at_most, page);
+    return {"SELECT e.position, e.version, e.recorded_at, e.id, e.kind, e.metadata, e.payload, s.name FROM " + schema_ +
+                ".events e JOIN " + schema_ + ".streams s ON s.id = e.stream WHERE e.position > " +
+                std::to_string(position) + " AND e.position <= " + std::to_string(end) + condition_of(filter, schema_) +
+                " ORDER BY e.position LIMIT " + std::to_string(at_most),
+            8, at_most};
 }
 
-inline bool EventLogSession::copy(const std::string& query, int columns, std::size_t at_most, EventPage& page)
+inline void EventLogSession::begin(const PageRequest& request)
+{
+    connection_->ensure_connected();
+    const std::string copy = "COPY (" + request.query + ") TO STDOUT (FORMAT binary)";
+    if (PQsendQuery(connection_->handle(), copy.c_str()) != 1) connection_->check(nullptr, request.query);
+}
+
+inline bool EventLogSession::receive(const PageRequest& request, EventPage& page)
 {
     page.clear();
-    connection_->ensure_connected();
     PGconn* const handle = connection_->handle();
-    const std::string copy = "COPY (" + query + ") TO STDOUT (FORMAT binary)";
-    connection_->check(PQexec(handle, copy.c_str()), query);
-    bool is_cut = false;
+    Result answer{PQgetResult(handle)};
+    const bool is_begun = PQresultStatus(answer.get()) == PGRES_COPY_OUT;
+    const bool is_cut = is_begun && !receive_rows(page);
+    if (is_begun) answer.reset(PQgetResult(handle));
+    while (const Result more{PQgetResult(handle)}) {}
+    if (is_cut) connection_->ensure_connected(); // the rest was cancelled, or had come already
+    else connection_->check(answer.release(), request.query);
+    page.parse(request.columns);
+    return !is_cut && page.size() < request.at_most;
+}
+
+/// @return false if the page has become too large before it was at its end
+inline bool EventLogSession::receive_rows(EventPage& page)
+{
+    bool is_whole = true;
     char* data = nullptr;
     int size = 0;
-    while ((size = PQgetCopyData(handle, &data, 0)) > 0) { // each time a row, or all that is left of the form
+    while ((size = PQgetCopyData(connection_->handle(), &data, 0)) >
+           0) { // each time a row, or all that is left of the form
         const std::unique_ptr<char, decltype(&PQfreemem)> owned{data, &PQfreemem};
-        if (is_cut) continue;
+        if (!is_whole) continue;
         if (page.bytes() > max_page_bytes) {
-            is_cut = true;
+            is_whole = false;
             page.cut();
             connection_->cancel();
             continue;
@@ -156,12 +190,7 @@ inline bool EventLogSession::copy(const std::string& query, int columns, std::si
             throw;
         }
     }
-    Result result{PQgetResult(handle)};
-    while (const Result more{PQgetResult(handle)}) {}
-    if (!is_cut) connection_->check(result.release(), query); // else it was cancelled, or was at its end anyway
-    else connection_->ensure_connected();
-    page.parse(columns);
-    return !is_cut && page.size() < at_most;
+    return is_whole;
 }
 
 inline std::optional<EventLocation> EventLogSession::locate(const EventId& id)
