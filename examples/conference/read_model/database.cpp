@@ -1,0 +1,149 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include "database.hpp"
+
+#include "../postgres/address.hpp"
+#include "read_model_file.hpp"
+#include "read_model_schema.hpp"
+
+#include <escqrs/postgres/schema.hpp>
+
+#include <type_traits>
+
+namespace conference::read_model {
+namespace {
+
+using escqrs::sqlite::Advance;
+
+template <class Given>
+constexpr bool is_file = std::is_same_v<Given, escqrs::sqlite::Database>;
+
+/// A process that is paused within a transaction, or whose machine has fallen silent, loses its session, and with it the
+/// locks and the right to go on. The other processes wait for it no longer than that.
+constexpr std::string_view session_settings =
+    "-c search_path=conference -c idle_in_transaction_session_timeout=10s -c lock_timeout=15s "
+    "-c tcp_keepalives_idle=3 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=3";
+
+} // namespace
+
+std::int64_t DatabaseRef::query_integer(const std::string& sql) const
+{
+    auto rows = Statement{*this, sql}.query();
+    return rows.next() ? rows.integer(0) : 0;
+}
+
+Database::Database(const std::string& place, escqrs::sqlite::DatabaseOptions options)
+{
+    if (!postgres::is_address(place)) {
+        file_.emplace(place, read_model_schema, options);
+        return;
+    }
+    server_.emplace(postgres::with_session_settings(place, session_settings));
+    escqrs::postgres::migrate(*server_, "conference", read_model_tables);
+}
+
+Statement::Either Statement::make(DatabaseRef database, const std::string& sql)
+{
+    return database.visit([&]<class Given>(Given& given) -> Either {
+        if constexpr (is_file<Given>) return escqrs::sqlite::Statement{given, sql};
+        else return escqrs::postgres::Statement{given, sql};
+    });
+}
+
+Transaction::Transaction(DatabaseRef database)
+{
+    database.visit([this]<class Given>(Given& given) {
+        if constexpr (is_file<Given>) {
+            transaction_.emplace<escqrs::sqlite::Transaction>(given);
+        } else {
+            transaction_.emplace<escqrs::postgres::Transaction>(given);
+            given.execute("SELECT 1 FROM progress FOR UPDATE");
+        }
+    });
+}
+
+void Transaction::commit()
+{
+    std::visit(
+        [](auto& transaction) {
+            if constexpr (!std::is_same_v<decltype(transaction), std::monostate&>) transaction.commit();
+        },
+        transaction_);
+}
+
+Savepoint::Savepoint(DatabaseRef database)
+{
+    database.visit([this]<class Given>(Given& given) {
+        if constexpr (is_file<Given>) savepoint_.emplace<escqrs::sqlite::Savepoint>(given);
+        else savepoint_.emplace<escqrs::postgres::Savepoint>(given);
+    });
+}
+
+void Savepoint::commit()
+{
+    std::visit(
+        [](auto& savepoint) {
+            if constexpr (!std::is_same_v<decltype(savepoint), std::monostate&>) savepoint.commit();
+        },
+        savepoint_);
+}
+
+StreamCheckpoint::StreamCheckpoint(DatabaseRef database, const std::string& projection)
+    : checkpoint_{make(database, projection)}
+{
+}
+
+StreamCheckpoint::Either StreamCheckpoint::make(DatabaseRef database, const std::string& projection)
+{
+    return database.visit([&]<class Given>(Given& given) -> Either {
+        if constexpr (is_file<Given>) {
+            return Either{std::in_place_type<escqrs::sqlite::StreamCheckpoint>, given, projection};
+        } else {
+            return OnServer{
+                projection,
+                {given, "SELECT version FROM stream_checkpoint WHERE projection = $1 AND stream = $2"},
+                {given, "INSERT INTO stream_checkpoint VALUES ($1, $2, $3) "
+                        "ON CONFLICT (projection, stream) DO UPDATE SET version = excluded.version"}};
+        }
+    });
+}
+
+Advance StreamCheckpoint::advance(const escqrs::StreamId& stream, escqrs::StreamVersion version)
+{
+    return std::visit([&](auto& checkpoint) { return checkpoint.advance(stream, version); }, checkpoint_);
+}
+
+escqrs::StreamVersion StreamCheckpoint::version_of(const escqrs::StreamId& stream)
+{
+    return std::visit([&](auto& checkpoint) { return checkpoint.version_of(stream); }, checkpoint_);
+}
+
+Advance StreamCheckpoint::OnServer::advance(const escqrs::StreamId& stream, escqrs::StreamVersion version)
+{
+    const auto last = version_of(stream);
+    if (version <= last) return Advance::duplicate;
+    if (version != last.next()) return Advance::gap;
+    upsert.run(projection, stream.text(), version.value());
+    return Advance::apply;
+}
+
+escqrs::StreamVersion StreamCheckpoint::OnServer::version_of(const escqrs::StreamId& stream)
+{
+    auto rows = select.query(projection, stream.text());
+    return rows.next() ? escqrs::StreamVersion{static_cast<std::uint64_t>(rows.integer(0))} : escqrs::StreamVersion{};
+}
+
+bool is_refusal(const escqrs::StoreError& error) noexcept
+{
+    if (const auto* const file = dynamic_cast<const escqrs::sqlite::DatabaseError*>(&error)) {
+        const int code = file->code() & 0xFF; // the rest tells the kind of kind
+        return code == SQLITE_CONSTRAINT || code == SQLITE_MISMATCH || code == SQLITE_TOOBIG;
+    }
+    if (const auto* const server = dynamic_cast<const escqrs::postgres::DatabaseError*>(&error)) {
+        // Class 22: values that cannot be; 23: constraints; 54: limits.
+        const std::string& state = server->state();
+        return state.starts_with("22") || state.starts_with("23") || state.starts_with("54");
+    }
+    return false;
+}
+
+} // namespace conference::read_model
