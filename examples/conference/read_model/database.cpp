@@ -27,7 +27,8 @@ constexpr std::string_view session_settings =
 
 std::int64_t DatabaseRef::query_integer(const std::string& sql) const
 {
-    auto rows = Statement{*this, sql}.query();
+    Statement select{*this, sql};
+    auto rows = select.query();
     return rows.next() ? rows.integer(0) : 0;
 }
 
