@@ -52,10 +52,7 @@ public:
     }
 
 private:
-    bool leads() const noexcept
-    {
-        return !connection_.is_lost() && leads_in_ == connection_.generation();
-    }
+    bool leads() const noexcept { return !connection_.is_lost() && leads_in_ == connection_.generation(); }
 
     void try_to_lead()
     {
@@ -87,8 +84,10 @@ private:
     std::uint64_t leads_in_ = 0; ///< generation of the connection; 0: in none
     // Two numbers: the event store's locks are of the kind with one.
     escqrs::postgres::Statement lock_{connection_, "SELECT pg_try_advisory_lock(hashtext('conference relay'), 1)"};
-    escqrs::postgres::Statement select_{connection_, escqrs::postgres::with_schema("SELECT position FROM {s}.relay", schema)};
-    escqrs::postgres::Statement update_{connection_, escqrs::postgres::with_schema("UPDATE {s}.relay SET position = $1", schema)};
+    escqrs::postgres::Statement select_{connection_,
+                                        escqrs::postgres::with_schema("SELECT position FROM {s}.relay", schema)};
+    escqrs::postgres::Statement update_{connection_,
+                                        escqrs::postgres::with_schema("UPDATE {s}.relay SET position = $1", schema)};
 };
 
 } // namespace

@@ -95,8 +95,8 @@ Location parse_location(const po::variables_map& values, const char* option,
     const auto colon = text.find(':');
     Location location{text.substr(0, colon), colon == std::string::npos ? "" : text.substr(colon + 1)};
     const bool known = std::ranges::find(schemes, location.scheme) != schemes.end();
-    const bool complete = location.scheme == "memory" ? location.rest.empty()
-                                                      : location.scheme != "postgres" && !location.rest.empty();
+    const bool complete =
+        location.scheme == "memory" ? location.rest.empty() : location.scheme != "postgres" && !location.rest.empty();
     if (colon == std::string::npos || !known || !complete) {
         std::string expected;
         for (const auto scheme : schemes) {

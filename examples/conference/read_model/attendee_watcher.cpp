@@ -27,8 +27,8 @@ constexpr std::chrono::milliseconds longest_delay_after_failure{1000};
 class ChangeDetector {
 public:
     explicit ChangeDetector(const std::string& path)
-        : database_{path}, statement_{database_, postgres::is_address(path) ? "SELECT revision FROM progress"
-                                                                           : "PRAGMA data_version"}
+        : database_{path},
+          statement_{database_, postgres::is_address(path) ? "SELECT revision FROM progress" : "PRAGMA data_version"}
     {
     }
 

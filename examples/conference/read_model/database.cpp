@@ -99,11 +99,10 @@ StreamCheckpoint::Either StreamCheckpoint::make(DatabaseRef database, const std:
         if constexpr (is_file<Given>) {
             return Either{std::in_place_type<escqrs::sqlite::StreamCheckpoint>, given, projection};
         } else {
-            return OnServer{
-                projection,
-                {given, "SELECT version FROM stream_checkpoint WHERE projection = $1 AND stream = $2"},
-                {given, "INSERT INTO stream_checkpoint VALUES ($1, $2, $3) "
-                        "ON CONFLICT (projection, stream) DO UPDATE SET version = excluded.version"}};
+            return OnServer{projection,
+                            {given, "SELECT version FROM stream_checkpoint WHERE projection = $1 AND stream = $2"},
+                            {given, "INSERT INTO stream_checkpoint VALUES ($1, $2, $3) "
+                                    "ON CONFLICT (projection, stream) DO UPDATE SET version = excluded.version"}};
         }
     });
 }

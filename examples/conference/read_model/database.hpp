@@ -21,7 +21,7 @@ namespace conference::read_model {
 /// Refers to a connection, as a pointer does.
 class DatabaseRef {
 public:
-    DatabaseRef(escqrs::sqlite::Database& database) noexcept : database_{&database} {}       // NOLINT: on purpose
+    DatabaseRef(escqrs::sqlite::Database& database) noexcept : database_{&database} {}         // NOLINT: on purpose
     DatabaseRef(escqrs::postgres::Connection& connection) noexcept : database_{&connection} {} // NOLINT: on purpose
 
     bool in_transaction() const

@@ -38,7 +38,8 @@ std::optional<std::string> ReadModelHealth::problem()
 escqrs::GlobalPosition ReadModelHealth::position()
 {
     const std::scoped_lock lock{mutex_};
-    return escqrs::GlobalPosition{static_cast<std::uint64_t>(database_.ref().query_integer("SELECT position FROM progress"))};
+    return escqrs::GlobalPosition{
+        static_cast<std::uint64_t>(database_.ref().query_integer("SELECT position FROM progress"))};
 }
 
 std::uint64_t ReadModelHealth::mails_waiting()

@@ -63,9 +63,9 @@ TEST_CASE("settings: store and read model may be in PostgreSQL, and are printed 
 {
     for (const char* const scheme : {"postgres", "postgresql"}) {
         CAPTURE(scheme);
-        const std::string address = std::string{scheme} + "://me:hidden@db.example:6432/conf?sslmode=require&sslpassword=hidden2";
-        const auto settings =
-            settings_of({"web", "--store", address.c_str(), "--read-model", address.c_str()});
+        const std::string address =
+            std::string{scheme} + "://me:hidden@db.example:6432/conf?sslmode=require&sslpassword=hidden2";
+        const auto settings = settings_of({"web", "--store", address.c_str(), "--read-model", address.c_str()});
         CHECK(settings.store.scheme == "postgres");
         CHECK(settings.store.rest == address);
         CHECK(settings.read_model.scheme == "postgres");
