@@ -12,6 +12,7 @@
 #include <proton/scalar.hpp>
 #include <proton/terminus.h>
 
+#include <atomic>
 #include <future>
 #include <utility>
 
@@ -31,8 +32,8 @@ proton::scalar property(const proton::message& message, const char* hyphenated, 
 
 pn_delivery_t* send_message(pn_link_t* link, const std::vector<char>& encoded)
 {
-    static std::uint64_t next_tag = 0;
-    const std::uint64_t tag = ++next_tag;
+    static std::atomic<std::uint64_t> last_tag{0}; // of all links of the process, whatever their connections
+    const std::uint64_t tag = ++last_tag;
     pn_delivery_t* const delivery =
         pn_delivery(link, pn_dtag(reinterpret_cast<const char*>(&tag), sizeof tag)); // NOLINT: bytes of a number
     pn_link_send(link, encoded.data(), encoded.size());

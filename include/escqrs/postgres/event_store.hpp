@@ -106,14 +106,12 @@ private:
 /// @param owner  a connection of the role that owns the schema
 inline void grant_event_store(Connection& owner, std::string_view schema, std::string_view role)
 {
-    std::string grants =
-        "GRANT USAGE ON SCHEMA {s} TO {r};"
-        "GRANT SELECT ON {s}.schema_versions, {s}.streams, {s}.event_kinds, {s}.events, {s}.snapshots TO {r};"
-        "GRANT EXECUTE ON FUNCTION {s}.append, {s}.head, {s}.kind, {s}.write_snapshot TO {r}";
-    for (auto at = grants.find("{r}"); at != std::string::npos; at = grants.find("{r}", at)) {
-        grants.replace(at, 3, quoted(role));
-    }
-    owner.execute(with_schema(grants, schema));
+    const std::string to = " TO " + quoted(role);
+    owner.execute(with_schema(
+        "GRANT USAGE ON SCHEMA {s}" + to +
+            "; GRANT SELECT ON {s}.schema_versions, {s}.streams, {s}.event_kinds, {s}.events, {s}.snapshots" + to +
+            "; GRANT EXECUTE ON FUNCTION {s}.append, {s}.readable_until, {s}.kind, {s}.write_snapshot" + to,
+        schema));
 }
 
 inline EventStoreOptions EventStore::prepared(const std::string& address, EventStoreOptions options)

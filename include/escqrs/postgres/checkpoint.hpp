@@ -1,0 +1,199 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/identifiers.hpp>
+#include <escqrs/postgres/connection.hpp>
+#include <escqrs/postgres/lease.hpp>
+#include <escqrs/postgres/read_model_schema.hpp>
+#include <escqrs/postgres/statement.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+namespace escqrs::postgres {
+
+/// How far a reader of the log has come, kept in a database beside the read model that it belongs to.
+///
+/// `begin` opens a transaction in which the read model and the position change together. Only one such transaction of a name
+/// is open at a time; others wait for it, and go on from where it has come to.
+/// @par Thread safety  as its connection: one thread at a time
+class Checkpoint {
+public:
+    /// A transaction on the connection. Rolls back when it ends without a commit.
+    class Transaction {
+    public:
+        GlobalPosition position() const noexcept { return state_.position; }
+
+        /// The furthest position ever reached before the last restart.
+        GlobalPosition replay_until() const noexcept { return state_.replay_until; }
+
+        /// Makes what was written, and the position, durable together.
+        /// @throws LeaseLost if there is a lease, and another holder has it by now
+        void commit(GlobalPosition position) { commit(position, state_.replay_until); }
+
+        /// As `commit`, and remembers another `replay_until`.
+        void commit(GlobalPosition position, GlobalPosition replay_until)
+        {
+            checkpoint_->write({position, replay_until});
+            checkpoint_->check_lease();
+            transaction_.commit();
+        }
+
+        /// As `commit`, with the position at the beginning of the log.
+        void commit_restart() { commit(GlobalPosition{}, std::max(state_.replay_until, state_.position)); }
+
+    private:
+        friend Checkpoint;
+        explicit Transaction(Checkpoint& checkpoint) : checkpoint_{&checkpoint}, transaction_{*checkpoint.connection_}
+        {
+            checkpoint.give_up_when_paused();
+            state_ = checkpoint.read(checkpoint.lock_);
+        }
+
+        struct State {
+            GlobalPosition position;
+            GlobalPosition replay_until;
+        };
+
+        Checkpoint* checkpoint_;
+        postgres::Transaction transaction_;
+        State state_;
+    };
+
+    /// Creates its table if there is none.
+    /// @param connection  must outlive this
+    /// @param name        tells this reader's checkpoint from those of others
+    Checkpoint(Connection& connection, const std::string& name, const std::string& schema = "escqrs")
+        : Checkpoint{connection, name, schema, nullptr}
+    {
+    }
+
+    /// A checkpoint that only the holder of `lease` can move; in the lease's schema.
+    /// @param lease  must outlive this; it may be renewed in another thread, over another connection
+    Checkpoint(Connection& connection, const std::string& name, const Lease& lease)
+        : Checkpoint{connection, name, lease.options().schema, &lease}
+    {
+    }
+
+    GlobalPosition load() { return read(select_).position; }
+
+    /// Writes the position; within a transaction that is open on the connection, as a part of it.
+    /// @throws LeaseLost as `Transaction::commit`
+    void save(GlobalPosition position)
+    {
+        if (connection_->in_transaction()) return write({position, read(select_).replay_until});
+        begin().commit(position);
+    }
+
+    Transaction begin() { return Transaction{*this}; }
+
+private:
+    using State = Transaction::State;
+
+    Checkpoint(Connection& connection, const std::string& name, const std::string& schema, const Lease* lease)
+        : connection_{&detail::with_read_models(connection, schema)}, name_{name}, lease_{lease},
+          select_{connection,
+                  with_schema("SELECT position, replay_until FROM {s}.checkpoints WHERE name = $1", schema)},
+          lock_{connection,
+                with_schema("SELECT position, replay_until FROM {s}.checkpoints WHERE name = $1 FOR UPDATE", schema)},
+          update_{connection,
+                  with_schema("UPDATE {s}.checkpoints SET position = $2, replay_until = $3 WHERE name = $1", schema)},
+          select_token_{connection, with_schema("SELECT token FROM {s}.leases WHERE name = $1 FOR SHARE", schema)}
+    {
+        Statement insert{connection,
+                         with_schema("INSERT INTO {s}.checkpoints VALUES ($1, 0, 0) ON CONFLICT DO NOTHING", schema)};
+        insert.run(name_);
+    }
+
+    State read(Statement& select)
+    {
+        auto rows = select.query(name_);
+        if (!rows.next()) return {};
+        return {GlobalPosition{static_cast<std::uint64_t>(rows.integer(0))},
+                GlobalPosition{static_cast<std::uint64_t>(rows.integer(1))}};
+    }
+    void write(const State& state) { update_.run(name_, state.position.value(), state.replay_until.value()); }
+
+    /// The last thing before a commit: nobody can take the lease between the two.
+    void check_lease()
+    {
+        if (lease_ == nullptr) return;
+        auto rows = select_token_.query(lease_->name());
+        if (!rows.next() || rows.integer(0) != lease_->token()) throw LeaseLost{lease_->name(), lease_->token()};
+    }
+
+    /// Has the server end the transaction of a process that was stopped in its midst, so that it holds up no successor.
+    void give_up_when_paused()
+    {
+        if (lease_ == nullptr) return;
+        const auto longest = std::chrono::ceil<std::chrono::milliseconds>(lease_->options().duration);
+        connection_->execute("SET LOCAL idle_in_transaction_session_timeout = " + std::to_string(longest.count()));
+    }
+
+    Connection* connection_;
+    std::string name_;
+    const Lease* lease_;
+    Statement select_;
+    Statement lock_;
+    Statement update_;
+    Statement select_token_;
+};
+
+/// What to do with an event of a stream, going by its version.
+enum class Advance : std::uint8_t {
+    apply,     ///< it is the next one
+    duplicate, ///< it was applied before
+    gap,       ///< one before it has not been applied yet
+};
+
+/// How far each stream has been applied to a read model: for a consumer of a queue, to whom messages may come twice or too
+/// soon. Kept in a database beside the read model.
+/// @par Thread safety  as its connection: one thread at a time
+class StreamCheckpoint {
+public:
+    /// Creates its table if there is none.
+    /// @param connection  must outlive this
+    /// @param projection  tells this read model's checkpoints from those of others
+    StreamCheckpoint(Connection& connection, std::string projection, const std::string& schema = "escqrs")
+        : projection_{std::move(projection)},
+          select_{
+              detail::with_read_models(connection, schema),
+              with_schema("SELECT version FROM {s}.stream_checkpoints WHERE projection = $1 AND stream = $2", schema)},
+          lock_{connection, with_schema("SELECT pg_advisory_xact_lock('{s}.stream_checkpoints'::regclass::oid::bigint::"
+                                        "bit(32)::integer, hashtext($1 || $2))",
+                                        schema)},
+          upsert_{connection, with_schema("INSERT INTO {s}.stream_checkpoints VALUES ($1, $2, $3) "
+                                          "ON CONFLICT (projection, stream) DO UPDATE SET version = excluded.version",
+                                          schema)}
+    {
+    }
+
+    /// Tells what to do with an event, and if it is to be applied, remembers its version. Call it in the transaction that
+    /// applies it; others who ask about the stream wait until that has ended.
+    Advance advance(const StreamId& stream, StreamVersion version)
+    {
+        (void)lock_.query(projection_, stream.text());
+        const StreamVersion last = version_of(stream);
+        if (version <= last) return Advance::duplicate;
+        if (version != last.next()) return Advance::gap;
+        upsert_.run(projection_, stream.text(), version.value());
+        return Advance::apply;
+    }
+
+    /// Version of the last event applied; 0 if there is none.
+    StreamVersion version_of(const StreamId& stream)
+    {
+        auto rows = select_.query(projection_, stream.text());
+        return rows.next() ? StreamVersion{static_cast<std::uint64_t>(rows.integer(0))} : StreamVersion{};
+    }
+
+private:
+    std::string projection_;
+    Statement select_;
+    Statement lock_;
+    Statement upsert_;
+};
+
+} // namespace escqrs::postgres

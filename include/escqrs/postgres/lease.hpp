@@ -1,0 +1,99 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/clock.hpp>
+#include <escqrs/id_generator.hpp>
+#include <escqrs/postgres/connection.hpp>
+#include <escqrs/postgres/read_model_schema.hpp>
+#include <escqrs/postgres/schema.hpp>
+#include <escqrs/postgres/statement.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <unistd.h>
+#include <utility>
+
+namespace escqrs::postgres {
+
+/// The lease under which something was to be written has gone to another holder; nothing was written.
+class LeaseLost : public StoreError {
+public:
+    LeaseLost(const std::string& lease, std::int64_t token)
+        : StoreError{"lease '" + lease + "': lost to another holder; expected token " + std::to_string(token) +
+                     " to be the last one given out"}
+    {
+    }
+};
+
+/// A name for this process, for `Lease`: unlike any other, and for people to read.
+inline std::string new_lease_holder()
+{
+    char host[256] = "?"; // NOLINT(modernize-avoid-c-arrays): as gethostname wants it
+    (void)gethostname(host, sizeof host - 1);
+    return std::string{host} + ':' + std::to_string(getpid()) + ':' + to_string(random_uuid()).substr(0, 8);
+}
+
+struct LeaseOptions {
+    Duration duration =
+        std::chrono::seconds{5}; ///< after which others may take it, unless it is renewed; by the server's clock
+    std::string holder = new_lease_holder(); ///< for people who look at the table
+    std::string schema = "escqrs";
+};
+
+/// The right to do something that only one of many processes may do at a time.
+///
+/// It is a row in the database, and runs out by the server's clock. Each change of holder gives out a greater token. Whoever
+/// was paused for too long still believes to hold it; so a `Checkpoint` that was made with the lease looks at the token when it
+/// commits, and lets nothing pass that was done under an older one.
+/// @par Thread safety  one thread at a time, but for `token` and `name`
+class Lease {
+public:
+    /// Creates its table if there is none.
+    /// @param connection  must outlive this
+    Lease(Connection& connection, std::string name, LeaseOptions options = {})
+        : name_{std::move(name)}, options_{std::move(options)},
+          acquire_{detail::with_read_models(connection, options_.schema),
+                   with_schema(
+                       "INSERT INTO {s}.leases AS lease (name, holder, token, expires_at) "
+                       "VALUES ($1, $2, 1, clock_timestamp() + $3 * interval '1 microsecond') "
+                       "ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at, "
+                       "token = lease.token + (lease.holder <> $2 OR lease.token <> $4)::integer "
+                       "WHERE lease.expires_at < clock_timestamp() OR (lease.holder = $2 AND lease.token = $4) "
+                       "RETURNING token",
+                       options_.schema)},
+          release_{connection, with_schema("UPDATE {s}.leases SET expires_at = '-infinity' "
+                                           "WHERE name = $1 AND holder = $2 AND token = $3",
+                                           options_.schema)}
+    {
+    }
+
+    const std::string& name() const noexcept { return name_; }
+    const LeaseOptions& options() const noexcept { return options_; }
+
+    /// The last token that was given to this object; 0 if none was.
+    std::int64_t token() const noexcept { return token_; }
+
+    /// Takes the lease if it is free or has run out, or keeps it for its duration from now.
+    /// @return whether this object holds it
+    bool acquire()
+    {
+        auto rows = acquire_.query(name_, options_.holder, options_.duration.count(), token());
+        if (!rows.next()) return false;
+        token_ = rows.integer(0);
+        return true;
+    }
+
+    /// Lets others have it at once, if this object holds it.
+    void release() { release_.run(name_, options_.holder, token()); }
+
+private:
+    std::string name_;
+    LeaseOptions options_;
+    Statement acquire_;
+    Statement release_;
+    std::atomic<std::int64_t> token_{0};
+};
+
+} // namespace escqrs::postgres

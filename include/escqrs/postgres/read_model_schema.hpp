@@ -1,0 +1,69 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/postgres/schema.hpp>
+
+#include <string>
+#include <string_view>
+
+namespace escqrs::postgres::detail {
+
+/// What stands beside read models: how far each has come, what it has parked, and who may write to it.
+inline constexpr const char* create_read_models = R"(
+CREATE TABLE {s}.checkpoints (
+    name         text PRIMARY KEY,
+    position     bigint NOT NULL,
+    replay_until bigint NOT NULL
+);
+CREATE TABLE {s}.stream_checkpoints (
+    projection text NOT NULL,
+    stream     text COLLATE "C" NOT NULL,
+    version    bigint NOT NULL,
+    PRIMARY KEY (projection, stream)
+);
+CREATE TABLE {s}.parked_streams (
+    projection     text NOT NULL,
+    stream         text COLLATE "C" NOT NULL,
+    version        bigint NOT NULL,
+    position       bigint NOT NULL,
+    last           bigint NOT NULL,
+    events         bigint NOT NULL,
+    error          text NOT NULL,
+    unhandled_from bigint NOT NULL,
+    PRIMARY KEY (projection, stream)
+);
+CREATE TABLE {s}.leases (
+    name       text PRIMARY KEY,
+    holder     text NOT NULL,
+    token      bigint NOT NULL, -- another one with each change of holder, and always a greater one
+    expires_at timestamptz NOT NULL
+);
+)";
+
+inline constexpr const char* read_model_steps[] = {create_read_models}; // NOLINT(modernize-avoid-c-arrays)
+inline constexpr SchemaPart read_model_schema{"read models", read_model_steps};
+
+/// @return `connection`, whose `schema` has these tables now
+inline Connection& with_read_models(Connection& connection, const std::string& schema)
+{
+    migrate(connection, schema, read_model_schema);
+    return connection;
+}
+
+} // namespace escqrs::postgres::detail
+
+namespace escqrs::postgres {
+
+/// Grants `role` what a worker needs to use checkpoints, parking lots and leases in `schema`; its read model's own tables not.
+/// @param owner  a connection of the role that owns the schema
+inline void grant_read_models(Connection& owner, std::string_view schema, std::string_view role)
+{
+    const std::string to = " TO " + quoted(role);
+    owner.execute(with_schema("GRANT USAGE ON SCHEMA {s}" + to + "; GRANT SELECT ON {s}.schema_versions" + to +
+                                  "; GRANT SELECT, INSERT, UPDATE, DELETE ON {s}.checkpoints, {s}.stream_checkpoints, "
+                                  "{s}.parked_streams, {s}.leases" +
+                                  to,
+                              schema));
+}
+
+} // namespace escqrs::postgres

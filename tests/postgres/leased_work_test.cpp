@@ -1,0 +1,278 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include <escqrs/postgres/leased_work.hpp>
+
+#include <escqrs/postgres/checkpoint.hpp>
+#include <escqrs/testing/catch2.hpp>
+
+#include "postgres/server.hpp"
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+#include <vector>
+
+namespace {
+
+using namespace std::chrono_literals;
+using namespace escqrs::postgres;
+using escqrs::GlobalPosition;
+using postgres_test::Server;
+
+constexpr auto short_while = 400ms;
+
+bool comes_true(const std::function<bool()>& condition)
+{
+    for (const auto deadline = std::chrono::steady_clock::now() + 30s; std::chrono::steady_clock::now() < deadline;) {
+        if (condition()) return true;
+        std::this_thread::sleep_for(10ms);
+    }
+    return false;
+}
+
+/// A process that runs `work` and ends.
+pid_t child(const std::function<int()>& work)
+{
+    const pid_t process = fork();
+    if (process != 0) return process;
+    int code = 99;
+    try {
+        code = work();
+    } catch (const std::exception&) { // NOLINT(bugprone-empty-catch): the code tells
+    }
+    _exit(code);
+}
+
+int end_of(pid_t process)
+{
+    int status = 0;
+    while (waitpid(process, &status, 0) < 0 && errno == EINTR) {}
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+struct Place {
+    std::string address = Server::shared().address();
+    std::string schema = Server::shared().new_schema();
+
+    LeaseOptions options(const std::string& holder = new_lease_holder()) const { return {short_while, holder, schema}; }
+};
+
+} // namespace
+
+TEST_CASE("a lease is one holder's until it runs out or is given away, and each holder's token is greater")
+{
+    const Place place;
+    Connection connection{place.address};
+    Lease one{connection, "relay", place.options()};
+    Lease other{connection, "relay", place.options()};
+    Lease another{connection, "another", place.options()};
+    REQUIRE(one.acquire());
+    CHECK(one.token() == 1);
+    CHECK_FALSE(other.acquire());
+    CHECK(another.acquire());
+    CHECK(one.acquire()); // again, for another while
+    CHECK(one.token() == 1);
+
+    one.release();
+    REQUIRE(other.acquire());
+    CHECK(other.token() == 2);
+    CHECK_FALSE(one.acquire());
+    one.release(); // it is not its own
+    CHECK_FALSE(one.acquire());
+
+    CHECK(comes_true([&] { return one.acquire(); })); // it ran out
+    CHECK(one.token() == 3);
+    CHECK_FALSE(other.acquire());
+}
+
+TEST_CASE("nothing is written under a lease that has gone to another")
+{
+    const Place place;
+    Connection connection{place.address};
+    Connection elsewhere{place.address};
+    Lease lease{connection, "projection", place.options()};
+    Checkpoint checkpoint{connection, "projection", lease};
+    CHECK_THROWS_AS(checkpoint.begin().commit(GlobalPosition{1}), LeaseLost); // it was never taken
+    REQUIRE(lease.acquire());
+    checkpoint.begin().commit(GlobalPosition{2});
+
+    Lease successor{elsewhere, "projection", place.options()};
+    REQUIRE(comes_true([&] { return successor.acquire(); }));
+    CHECK_THROWS_AS(checkpoint.begin().commit(GlobalPosition{3}), LeaseLost);
+    CHECK_THROWS_AS(checkpoint.save(GlobalPosition{3}), LeaseLost);
+    CHECK(checkpoint.load() == GlobalPosition{2});
+    Checkpoint other{elsewhere, "projection", successor};
+    other.save(GlobalPosition{4});
+    CHECK(checkpoint.load() == GlobalPosition{4});
+}
+
+TEST_CASE("of many who would, one works; when it is killed, another takes over")
+{
+    const Place place;
+    const auto workers = [&](Connection& connection) {
+        Statement select{connection, with_schema("SELECT holder FROM {s}.leases WHERE name = 'work' AND "
+                                                 "expires_at > clock_timestamp()",
+                                                 place.schema)};
+        auto rows = select.query();
+        return rows.next() ? std::string{rows.text(0)} : std::string{};
+    };
+    std::array<pid_t, 3> processes{};
+    for (std::size_t index = 0; index < processes.size(); ++index) {
+        processes[index] = child([&] {
+            Connection connection{place.address};
+            const LeaseOptions options = place.options(std::to_string(index));
+            run_leased(
+                connection, "work", {},
+                [&](const Lease&, const std::stop_token& stop) {
+                    while (!stop.stop_requested()) std::this_thread::sleep_for(5ms);
+                },
+                options);
+            return 0;
+        });
+    }
+    Connection connection{place.address};
+    escqrs::postgres::detail::with_read_models(connection, place.schema);
+    std::vector<bool> alive(processes.size(), true);
+    for (std::size_t killed = 0; killed < processes.size(); ++killed) {
+        std::string holder;
+        REQUIRE(comes_true([&] {
+            holder = workers(connection);
+            return !holder.empty() && alive[std::stoul(holder)];
+        }));
+        const std::size_t index = std::stoul(holder);
+        kill(processes[index], SIGKILL);
+        CHECK(end_of(processes[index]) == -SIGKILL);
+        alive[index] = false;
+    }
+}
+
+TEST_CASE("a worker that was paused in the midst of a transaction, and wakes late, writes nothing any more")
+{
+    const Place place;
+    Connection connection{place.address};
+    Lease lease{connection, "work", place.options("parent")};
+    connection.execute(with_schema("CREATE TABLE {s}.written (number bigserial, holder text)", place.schema));
+    const auto write = [&](Connection& to, const char* holder) {
+        Statement insert{to, with_schema("INSERT INTO {s}.written (holder) VALUES ($1)", place.schema)};
+        insert.run(std::string_view{holder});
+    };
+    const pid_t process = child([&] {
+        Connection own{place.address};
+        Lease held{own, "work", place.options("child")};
+        Checkpoint checkpoint{own, "work", held};
+        if (!held.acquire()) return 1;
+        try {
+            for (std::uint64_t position = 1;; ++position) {
+                auto transaction = checkpoint.begin();
+                write(own, "child");
+                std::this_thread::sleep_for(20ms);
+                transaction.commit(GlobalPosition{position});
+                if (position % 5 == 0 && !held.acquire()) return 3;
+            }
+        } catch (const LeaseLost&) {
+            return 7;
+        } catch (const ConnectionLost&) { // the server ended the transaction, when it had stood still for too long
+            return 8;
+        }
+    });
+    Checkpoint checkpoint{connection, "work", lease};
+    REQUIRE(comes_true([&] { return checkpoint.load() > GlobalPosition{3}; }));
+    kill(process, SIGSTOP);
+    REQUIRE(comes_true([&] { return lease.acquire(); }));
+    GlobalPosition reached;
+    {
+        auto transaction = checkpoint.begin(); // waits until the server has ended the child's transaction
+        reached = transaction.position();
+        write(connection, "parent");
+        transaction.commit(GlobalPosition{1'000});
+    }
+    REQUIRE(lease.acquire());
+    kill(process, SIGCONT);
+    const int end = end_of(process);
+    CHECK((end == 7 || end == 8));
+    CHECK(checkpoint.load() == GlobalPosition{1'000});
+    Statement late{connection,
+                   with_schema("SELECT count(*) FILTER (WHERE holder = 'child' AND number > (SELECT number FROM "
+                               "{s}.written WHERE holder = 'parent')), count(*) FILTER (WHERE holder = 'child') "
+                               "FROM {s}.written",
+                               place.schema)};
+    auto rows = late.query();
+    REQUIRE(rows.next());
+    CHECK(rows.integer(0) == 0);
+    CHECK(rows.integer(1) == static_cast<std::int64_t>(reached.value()));
+}
+
+TEST_CASE("work that fails is told, and work that returns is not done again")
+{
+    const Place place;
+    Connection connection{place.address};
+    CHECK_THROWS_AS(run_leased(
+                        connection, "work", {},
+                        [](const Lease&, const std::stop_token&) { throw std::logic_error{"no"}; }, place.options()),
+                    std::logic_error);
+    int times = 0;
+    run_leased(
+        connection, "work", {}, [&](const Lease&, const std::stop_token&) { ++times; }, place.options());
+    CHECK(times == 1);
+}
+
+TEST_CASE("shards are spread over those who live, each worked on by one at a time")
+{
+    constexpr std::size_t shards = 8;
+    const Place place;
+    std::array<std::atomic<int>, shards> working{};
+    std::atomic<bool> doubled{false};
+    std::array<std::atomic<int>, 3> held{};
+    const auto worker = [&](std::size_t number) {
+        return std::make_unique<std::jthread>([&, number](const std::stop_token& stop) {
+            Connection connection{place.address};
+            run_sharded(
+                connection, "model", shards, stop,
+                [&](std::size_t shard, const Lease&, const std::stop_token& until) {
+                    if (++working[shard] > 1) doubled = true;
+                    ++held[number];
+                    while (!until.stop_requested()) std::this_thread::sleep_for(2ms);
+                    --held[number];
+                    --working[shard];
+                },
+                place.options());
+        });
+    };
+    const auto spread = [&](int first, int second, int third) {
+        return comes_true([&] {
+            std::array<int, 3> found{held[0], held[1], held[2]};
+            std::array<int, 3> wanted{first, second, third};
+            std::ranges::sort(found);
+            std::ranges::sort(wanted);
+            return found == wanted;
+        });
+    };
+    auto one = worker(0);
+    CHECK(spread(8, 0, 0));
+    auto two = worker(1);
+    CHECK(spread(4, 4, 0));
+    auto three = worker(2);
+    CHECK(spread(3, 3, 2));
+    one.reset();
+    CHECK(spread(4, 4, 0));
+    two.reset();
+    three.reset();
+    CHECK(spread(0, 0, 0));
+    CHECK_FALSE(doubled);
+}
+
+TEST_CASE("a stream's shard is the same everywhere, and the streams of a category spread over all shards")
+{
+    CHECK(shard_of(escqrs::StreamId{"account", "1"}, 8) == 4);
+    std::array<int, 8> streams{};
+    for (int number = 0; number < 800; ++number)
+        ++streams[shard_of(escqrs::StreamId{"account", std::to_string(number)}, 8)];
+    for (const int count : streams) CHECK(count > 50);
+}
