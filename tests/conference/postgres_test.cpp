@@ -244,22 +244,27 @@ TEST_CASE("conference over PostgreSQL: one process relays, and another takes ove
     CHECK_THROWS_AS(second->load(), RelayedElsewhere);
     CHECK(second->position() == GlobalPosition{5}); // who stands by knows how far the other is
 
-    SECTION("when it is gone")
+    SECTION("when it has ended")
     {
         first.reset();
-        // The server learns of it in its own time.
-        end_sessions(address, "pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2)");
         CHECK(second->load() == GlobalPosition{5});
     }
-    SECTION("when it has lost its session, and does not know")
+    SECTION("when it was paused for too long, and does not know")
     {
-        end_sessions(address, "pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2)");
+        escqrs::postgres::Connection{address}.execute("UPDATE conference.leases SET expires_at = '-infinity'");
         CHECK(second->load() == GlobalPosition{5});
         second->save(GlobalPosition{7});
-        CHECK_THROWS_AS(first->save(GlobalPosition{6}), escqrs::StoreError);
         CHECK_THROWS_AS(first->save(GlobalPosition{6}), RelayedElsewhere);
         CHECK_THROWS_AS(first->load(), RelayedElsewhere);
         CHECK_THROWS_AS(first->save(GlobalPosition{6}), RelayedElsewhere);
         CHECK(second->load() == GlobalPosition{7});
+    }
+    SECTION("but not when it has only lost its connection")
+    {
+        end_sessions(address, "backend_type = 'client backend'");
+        CHECK_THROWS_AS(first->load(), escqrs::postgres::ConnectionLost);
+        CHECK(first->load() == GlobalPosition{5});
+        CHECK_THROWS_AS(second->load(), escqrs::postgres::ConnectionLost);
+        CHECK_THROWS_AS(second->load(), RelayedElsewhere);
     }
 }

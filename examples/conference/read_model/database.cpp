@@ -12,8 +12,6 @@
 namespace conference::read_model {
 namespace {
 
-using escqrs::sqlite::Advance;
-
 template <class Given>
 constexpr bool is_file = std::is_same_v<Given, escqrs::sqlite::Database>;
 
@@ -99,37 +97,27 @@ StreamCheckpoint::Either StreamCheckpoint::make(DatabaseRef database, const std:
         if constexpr (is_file<Given>) {
             return Either{std::in_place_type<escqrs::sqlite::StreamCheckpoint>, given, projection};
         } else {
-            return OnServer{projection,
-                            {given, "SELECT version FROM stream_checkpoint WHERE projection = $1 AND stream = $2"},
-                            {given, "INSERT INTO stream_checkpoint VALUES ($1, $2, $3) "
-                                    "ON CONFLICT (projection, stream) DO UPDATE SET version = excluded.version"}};
+            return Either{std::in_place_type<escqrs::postgres::StreamCheckpoint>, given, projection, "conference"};
         }
     });
 }
 
 Advance StreamCheckpoint::advance(const escqrs::StreamId& stream, escqrs::StreamVersion version)
 {
-    return std::visit([&](auto& checkpoint) { return checkpoint.advance(stream, version); }, checkpoint_);
+    if (auto* const file = std::get_if<escqrs::sqlite::StreamCheckpoint>(&checkpoint_)) {
+        return file->advance(stream, version);
+    }
+    switch (std::get<escqrs::postgres::StreamCheckpoint>(checkpoint_).advance(stream, version)) {
+    case escqrs::postgres::Advance::apply: return Advance::apply;
+    case escqrs::postgres::Advance::duplicate: return Advance::duplicate;
+    case escqrs::postgres::Advance::gap: break;
+    }
+    return Advance::gap;
 }
 
 escqrs::StreamVersion StreamCheckpoint::version_of(const escqrs::StreamId& stream)
 {
     return std::visit([&](auto& checkpoint) { return checkpoint.version_of(stream); }, checkpoint_);
-}
-
-Advance StreamCheckpoint::OnServer::advance(const escqrs::StreamId& stream, escqrs::StreamVersion version)
-{
-    const auto last = version_of(stream);
-    if (version <= last) return Advance::duplicate;
-    if (version != last.next()) return Advance::gap;
-    upsert.run(projection, stream.text(), version.value());
-    return Advance::apply;
-}
-
-escqrs::StreamVersion StreamCheckpoint::OnServer::version_of(const escqrs::StreamId& stream)
-{
-    auto rows = select.query(projection, stream.text());
-    return rows.next() ? escqrs::StreamVersion{static_cast<std::uint64_t>(rows.integer(0))} : escqrs::StreamVersion{};
 }
 
 bool is_refusal(const escqrs::StoreError& error) noexcept

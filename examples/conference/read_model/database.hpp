@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/postgres/checkpoint.hpp>
 #include <escqrs/postgres/connection.hpp>
 #include <escqrs/postgres/statement.hpp>
 #include <escqrs/sqlite/checkpoint.hpp>
@@ -143,28 +144,21 @@ private:
     std::variant<std::monostate, escqrs::sqlite::Savepoint, escqrs::postgres::Savepoint> savepoint_;
 };
 
+using escqrs::sqlite::Advance;
+
 /// How far each stream has been applied to the read model. To be used within a `Transaction`.
 class StreamCheckpoint {
 public:
     StreamCheckpoint(DatabaseRef database, const std::string& projection);
 
     /// Tells what to do with an event, and if it is to be applied, remembers its version.
-    escqrs::sqlite::Advance advance(const escqrs::StreamId& stream, escqrs::StreamVersion version);
+    Advance advance(const escqrs::StreamId& stream, escqrs::StreamVersion version);
 
     /// Version of the last event applied; 0 if there is none.
     escqrs::StreamVersion version_of(const escqrs::StreamId& stream);
 
 private:
-    /// That of a PostgreSQL database.
-    struct OnServer {
-        std::string projection;
-        escqrs::postgres::Statement select;
-        escqrs::postgres::Statement upsert;
-
-        escqrs::sqlite::Advance advance(const escqrs::StreamId& stream, escqrs::StreamVersion version);
-        escqrs::StreamVersion version_of(const escqrs::StreamId& stream);
-    };
-    using Either = std::variant<escqrs::sqlite::StreamCheckpoint, OnServer>;
+    using Either = std::variant<escqrs::sqlite::StreamCheckpoint, escqrs::postgres::StreamCheckpoint>;
 
     static Either make(DatabaseRef database, const std::string& projection);
 

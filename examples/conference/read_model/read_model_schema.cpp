@@ -31,13 +31,6 @@ constexpr std::array<const char*, 1> steps{R"sql(
         );
         INSERT INTO {s}.progress VALUES (1, 0, 0);
 
-        CREATE TABLE {s}.stream_checkpoint (
-            projection text NOT NULL,
-            stream     text NOT NULL,
-            version    bigint NOT NULL,
-            PRIMARY KEY (projection, stream)
-        );
-
         CREATE TABLE {s}.outgoing_mail (
             event_id        text PRIMARY KEY, -- one mail for each event, however often it is delivered
             recipient       text NOT NULL,
