@@ -3,6 +3,7 @@
 // The composition root: which parts there are, which hold on to which, and in what order they start and stop.
 #include "application/attendee_events.hpp"
 #include "application/attendee_handlers.hpp"
+#include "application/relay_place.hpp"
 #include "application/settings.hpp"
 #include "application/storage.hpp"
 #include "http/health.hpp"
@@ -15,10 +16,11 @@
 #include "web/web_role.hpp"
 #include "worker/worker_role.hpp"
 
+#include <escqrs/clock.hpp>
 #include <escqrs/relay.hpp>
-#include <escqrs/sqlite/checkpoint.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <exception>
@@ -75,21 +77,42 @@ template <class Queue>
 class RelayThread {
 public:
     RelayThread(const Settings& settings, escqrs::AnyEventStore& store, Queue& queue)
-        : database_{relay_checkpoint_path(settings), {synchronous_of(settings)}}, place_{database_, "relay"},
-          relay_{store, place_, queue, AttendeeMessages{"/conference"}, options()},
-          thread_{[this](const std::stop_token& stop) { relay_.run(stop); }}
+        : place_{open_relay_place(settings)},
+          thread_{[this, &store, &queue](const std::stop_token& stop) { run(store, queue, stop); }}
     {
     }
 
-    escqrs::GlobalPosition position() const noexcept { return relay_.position(); }
+    escqrs::GlobalPosition position() const noexcept { return place_->position(); }
 
 private:
+    /// How often who stands by looks whether it is its turn.
+    static constexpr std::chrono::seconds patience{1};
+
+    void run(escqrs::AnyEventStore& store, Queue& queue, const std::stop_token& stop)
+    {
+        while (!stop.stop_requested()) {
+            try {
+                escqrs::Relay relay{store, *place_, queue, AttendeeMessages{"/conference"}, options()};
+                log("relay: this process relays");
+                relay.run(stop);
+            } catch (const RelayedElsewhere&) {
+                escqrs::sleep_for(escqrs::system_clock(), patience, stop);
+            } catch (const std::exception& error) {
+                log(std::string{"relay: "} + error.what());
+                escqrs::sleep_for(escqrs::system_clock(), patience, stop);
+            }
+        }
+    }
+
     static escqrs::SubscriptionOptions options()
     {
         escqrs::SubscriptionOptions options;
+        options.max_retry_delay = patience;
         options.on_failure = [](const std::exception_ptr& failure, escqrs::Duration) {
             try {
                 std::rethrow_exception(failure);
+            } catch (const RelayedElsewhere&) {
+                // Nothing is wrong: this process stands by.
             } catch (const std::exception& error) {
                 log(std::string{"relay: "} + error.what());
             }
@@ -97,9 +120,7 @@ private:
         return options;
     }
 
-    escqrs::sqlite::Database database_;
-    escqrs::sqlite::Checkpoint place_;
-    escqrs::Relay<escqrs::AnyEventStore, escqrs::sqlite::Checkpoint, Queue, AttendeeMessages> relay_;
+    std::unique_ptr<RelayPlace> place_;
     std::jthread thread_; ///< last: it ends before what it uses
 };
 

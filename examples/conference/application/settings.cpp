@@ -1,6 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "settings.hpp"
 
+#include "../postgres/address.hpp"
+
 #include <escqrs/id_generator.hpp>
 
 #include <boost/program_options.hpp>
@@ -39,13 +41,13 @@ po::options_description options()
         ("help,h", "show this text")
         ("listen", po::value<std::string>()->default_value("127.0.0.1:8080"), "address and port of the page; port 0 takes a free one")
         ("worker-listen", po::value<std::string>(), "address and port of the worker's health and metrics; port 0 takes a free one; none: they are not served (default: 127.0.0.1:0 for role worker; none for role all, where the page's address has them)")
-        ("store", po::value<std::string>()->default_value("sqlite:conference-data/events.db"), "events: sqlite:PATH or memory: (lost at exit, role all only)")
+        ("store", po::value<std::string>()->default_value("sqlite:conference-data/events.db"), "events: sqlite:PATH, postgres://[user[:password]@]host[:port]/database, or memory: (lost at exit, role all only)")
         ("queue", po::value<std::string>()->default_value("sqlite:conference-data/queue.db"), "from web to worker: sqlite:PATH, memory: (lost at exit, role all only), a Service Bus connection string 'Endpoint=sb://...', or amqp[s]://[user:password@]host[:port]/queue")
         ("queue-name", po::value<std::string>()->default_value("conference-events"), "the queue at the broker, unless --queue names it")
         ("queue-sessions", po::value<std::string>()->default_value("yes"), "whether the Service Bus queue requires sessions: yes or no")
         ("queue-management", po::value<std::string>()->default_value(""), "address of the Service Bus REST API (default: https:// and the host of --queue)")
         ("queue-certificates", po::value<std::string>()->default_value(""), "PEM file of the authorities trusted for the broker (default: the system's)")
-        ("read-model", po::value<std::string>()->default_value("sqlite:conference-data/read-model.db"), "what queries see: sqlite:PATH")
+        ("read-model", po::value<std::string>()->default_value("sqlite:conference-data/read-model.db"), "what queries see: sqlite:PATH or postgres://... as above")
         ("mail", po::value<std::string>()->default_value("dir:conference-data/mail"), "where mails go: dir:PATH, or smtp://[user:password@]host[:port]")
         ("public-url", po::value<std::string>(), "how people reach the page, for links in mails (default: http:// and --listen)")
         ("organiser-token", po::value<std::string>(), "bearer token of the organiser's routes (default: a new one at each start)")
@@ -66,18 +68,39 @@ std::string option_of_variable(const std::string& variable, const po::options_de
     return name;
 }
 
+/// What goes behind a scheme.
+const char* rest_of(std::string_view scheme)
+{
+    if (scheme == "memory") return ":";
+    return scheme == "postgres" ? "://HOST/DATABASE" : ":PATH";
+}
+
+Location parse_postgres(const std::string& text, const char* option)
+{
+    try {
+        (void)postgres::shown(text);
+        return {"postgres", text};
+    } catch (const postgres::AddressError& error) {
+        throw SettingsError{std::string{"--"} + option + ": " + error.what()};
+    }
+}
+
 Location parse_location(const po::variables_map& values, const char* option,
                         std::initializer_list<std::string_view> schemes)
 {
     const auto& text = values[option].as<std::string>();
+    if (std::ranges::find(schemes, "postgres") != schemes.end() && postgres::is_address(text)) {
+        return parse_postgres(text, option);
+    }
     const auto colon = text.find(':');
     Location location{text.substr(0, colon), colon == std::string::npos ? "" : text.substr(colon + 1)};
     const bool known = std::ranges::find(schemes, location.scheme) != schemes.end();
-    const bool complete = location.scheme == "memory" ? location.rest.empty() : !location.rest.empty();
+    const bool complete =
+        location.scheme == "memory" ? location.rest.empty() : location.scheme != "postgres" && !location.rest.empty();
     if (colon == std::string::npos || !known || !complete) {
         std::string expected;
         for (const auto scheme : schemes) {
-            expected.append(expected.empty() ? "" : " or ").append(scheme).append(scheme == "memory" ? ":" : ":PATH");
+            expected.append(expected.empty() ? "" : " or ").append(scheme).append(rest_of(scheme));
         }
         // The scheme only: what follows it might hold a secret.
         throw SettingsError{std::string{"--"} + option + ": expected " + expected + ", found '" + location.scheme +
@@ -172,9 +195,9 @@ Settings interpret(const po::variables_map& values)
     settings.role = parse_role(values["role"].as<std::string>());
     settings.listen = parse_listen("listen", values["listen"].as<std::string>());
     settings.worker_listen = parse_worker_listen(values, settings.role);
-    settings.store = parse_location(values, "store", {"sqlite", "memory"});
+    settings.store = parse_location(values, "store", {"sqlite", "postgres", "memory"});
     parse_queue(values, settings);
-    settings.read_model = parse_location(values, "read-model", {"sqlite"});
+    settings.read_model = parse_location(values, "read-model", {"sqlite", "postgres"});
     settings.mail = values["mail"].as<std::string>();
     if (!settings.mail.starts_with("dir:") && !settings.mail.starts_with("smtp://") &&
         !settings.mail.starts_with("smtps://")) {
@@ -234,6 +257,7 @@ void print(const Settings& settings, std::ostream& out)
 {
     constexpr std::array roles{"web", "worker", "all"};
     const auto shown = [](const Location& location) {
+        if (location.scheme == "postgres") return postgres::shown(location.rest);
         return location.scheme == "broker" ? without_secrets(location.rest) : location.scheme + ":" + location.rest;
     };
     out << "role         " << roles.at(static_cast<std::size_t>(settings.role)) << '\n'

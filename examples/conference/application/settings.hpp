@@ -16,7 +16,7 @@ public:
 };
 
 /// `scheme:rest`, as in `sqlite:conference-data/events.db`. A message broker has the scheme `broker` and, as its rest, the
-/// whole connection string, which may hold a secret.
+/// whole connection string, which may hold a secret; so does a PostgreSQL database, with the scheme `postgres`.
 struct Location {
     std::string scheme;
     std::string rest;

@@ -2,6 +2,7 @@
 #include "storage.hpp"
 
 #include <escqrs/in_memory/event_store.hpp>
+#include <escqrs/postgres/event_store.hpp>
 #include <escqrs/sqlite/event_store.hpp>
 
 #include <filesystem>
@@ -13,14 +14,11 @@ escqrs::AnyEventStore open_event_store(const Settings& settings)
 {
     if (settings.store.scheme == "memory")
         return escqrs::AnyEventStore{std::make_shared<escqrs::in_memory::EventStore>()};
+    if (settings.store.scheme == "postgres")
+        return escqrs::AnyEventStore{std::make_shared<escqrs::postgres::EventStore>(settings.store.rest)};
     escqrs::sqlite::EventStoreOptions options;
     options.synchronous = synchronous_of(settings);
     return escqrs::AnyEventStore{std::make_shared<escqrs::sqlite::EventStore>(settings.store.rest, options)};
-}
-
-std::string relay_checkpoint_path(const Settings& settings)
-{
-    return settings.store.scheme == "memory" ? ":memory:" : settings.store.rest + "-relay";
 }
 
 void create_folders(const Settings& settings)

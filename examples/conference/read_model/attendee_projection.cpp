@@ -35,16 +35,17 @@ void require_known(int rows_changed, const escqrs::EventContext& context)
 
 } // namespace
 
-AttendeeProjection::AttendeeProjection(escqrs::EventBus& bus, escqrs::sqlite::Database& database)
+AttendeeProjection::AttendeeProjection(escqrs::EventBus& bus, read_model::DatabaseRef database)
     : insert_{database, "INSERT INTO attendee (id, registered, email, version, position, registered_at, updated_at,"
-                        " list_position, revision) VALUES (?1, 1, ?2, ?3, ?4, ?5, ?5, ?4, ?6) ON CONFLICT DO NOTHING"},
-      request_email_{database, "UPDATE attendee SET pending_email = ? WHERE id = ?"},
-      confirm_email_{database, "UPDATE attendee SET email = ?, pending_email = NULL WHERE id = ?"},
-      unregister_{database, "UPDATE attendee SET registered = 0, reason = ? WHERE id = ?"},
-      touch_{database, "UPDATE attendee SET version = ?, position = ?, updated_at = ?, revision = ? WHERE id = ?"},
+                        " list_position, revision) VALUES ($1, 1, $2, $3, $4, $5, $5, $4, $6) ON CONFLICT DO NOTHING"},
+      request_email_{database, "UPDATE attendee SET pending_email = $1 WHERE id = $2"},
+      confirm_email_{database, "UPDATE attendee SET email = $1, pending_email = NULL WHERE id = $2"},
+      unregister_{database, "UPDATE attendee SET registered = 0, reason = $1 WHERE id = $2"},
+      touch_{database, "UPDATE attendee SET version = $1, position = $2, updated_at = $3, revision = $4 WHERE id = $5"},
       owe_mail_{database, "INSERT INTO outgoing_mail (event_id, recipient, attendee_id, confirmation_id, created_at)"
-                          " VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"},
-      advance_{database, "UPDATE progress SET revision = revision + 1, position = max(position, ?) RETURNING revision"}
+                          " VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING"},
+      advance_{database, "UPDATE progress SET revision = revision + 1,"
+                         " position = CASE WHEN position < $1 THEN $1 ELSE position END RETURNING revision"}
 {
     subscribe<AttendeeRegistered>(bus);
     subscribe<EmailChangeRequested>(bus);

@@ -2,10 +2,10 @@
 #pragma once
 
 #include "../domain/events.hpp"
+#include "database.hpp"
 
 #include <escqrs/error.hpp>
 #include <escqrs/event_bus.hpp>
-#include <escqrs/sqlite/database.hpp>
 
 #include <cstdint>
 #include <string>
@@ -29,8 +29,8 @@ public:
 /// @par Thread safety  none: events are published by the thread that uses the database
 class AttendeeProjection {
 public:
-    /// @param bus, database  must outlive the projection; the database is one of `read_model_schema`
-    AttendeeProjection(escqrs::EventBus& bus, escqrs::sqlite::Database& database);
+    /// @param bus, database  must outlive the projection; the database is the read model
+    AttendeeProjection(escqrs::EventBus& bus, read_model::DatabaseRef database);
 
     AttendeeProjection(const AttendeeProjection&) = delete;
     AttendeeProjection& operator=(const AttendeeProjection&) = delete;
@@ -49,13 +49,13 @@ private:
     void touch(const std::string& id, const Context& context);
     std::uint64_t next_revision(const Context& context);
 
-    escqrs::sqlite::Statement insert_;
-    escqrs::sqlite::Statement request_email_;
-    escqrs::sqlite::Statement confirm_email_;
-    escqrs::sqlite::Statement unregister_;
-    escqrs::sqlite::Statement touch_;
-    escqrs::sqlite::Statement owe_mail_;
-    escqrs::sqlite::Statement advance_;
+    read_model::Statement insert_;
+    read_model::Statement request_email_;
+    read_model::Statement confirm_email_;
+    read_model::Statement unregister_;
+    read_model::Statement touch_;
+    read_model::Statement owe_mail_;
+    read_model::Statement advance_;
     std::vector<escqrs::EventBus::Connection> connections_; ///< last: they end before what they use
 };
 

@@ -3,8 +3,6 @@
 
 #include "read_model_file.hpp"
 
-#include <escqrs/sqlite/database.hpp>
-
 #include <algorithm>
 #include <charconv>
 #include <mutex>
@@ -15,8 +13,8 @@
 namespace conference {
 namespace {
 
-using escqrs::sqlite::Database;
-using escqrs::sqlite::Statement;
+using read_model::Database;
+using read_model::Statement;
 
 std::string select_attendees(std::string_view rest)
 {
@@ -52,7 +50,7 @@ Cursor parse_cursor(const std::string& text)
 /// One reading connection, for one thread at a time.
 class Reader {
 public:
-    explicit Reader(const std::string& path) : database_{path, read_model_schema} {}
+    explicit Reader(const std::string& path) : database_{path} {}
 
     std::optional<AttendeeView> find(const AttendeeId& id)
     {
@@ -103,11 +101,11 @@ private:
     }
 
     Database database_;
-    Statement find_{database_, select_attendees("WHERE id = ?")};
+    Statement find_{database_, select_attendees("WHERE id = $1")};
     Statement list_{database_,
-                    select_attendees("WHERE (list_position, id) > (?, ?) ORDER BY list_position, id LIMIT ?")};
+                    select_attendees("WHERE (list_position, id) > ($1, $2) ORDER BY list_position, id LIMIT $3")};
     Statement changed_{database_, "SELECT " + std::string{attendee_columns} +
-                                      ", list_position, revision FROM attendee WHERE revision > ? ORDER BY revision"};
+                                      ", list_position, revision FROM attendee WHERE revision > $1 ORDER BY revision"};
     Statement position_{database_, "SELECT position FROM progress"};
     Statement revision_{database_, "SELECT revision FROM progress"};
 };
@@ -123,9 +121,16 @@ public:
     auto ask(Ask question)
     {
         auto reader = borrow();
-        auto answer = question(*reader);
-        give_back(std::move(reader));
-        return answer; // a reader whose question threw is not used again
+        try {
+            auto answer = question(*reader);
+            give_back(std::move(reader));
+            return answer;
+        } catch (const escqrs::StoreError&) {
+            // The connection may be lost, and then the idle ones are, too: they are made anew.
+            const std::scoped_lock lock{mutex_};
+            idle_.clear();
+            throw;
+        }
     }
 
     const std::string& path() const noexcept { return path_; }

@@ -22,7 +22,8 @@ struct AttendeePage {
 /// @par Thread safety  every operation may be called from any thread
 class AttendeeQueries {
 public:
-    /// @throws escqrs::StoreError if `path` cannot be opened or is not a read model of this version
+    /// @param path  of an SQLite file, or the address of a PostgreSQL database
+    /// @throws escqrs::StoreError if that cannot be opened or is not a read model of this version
     explicit AttendeeQueries(const std::string& path);
     ~AttendeeQueries();
 

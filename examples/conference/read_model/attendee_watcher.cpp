@@ -1,9 +1,10 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "attendee_watcher.hpp"
 
-#include <escqrs/error.hpp>
+#include "../postgres/address.hpp"
+#include "database.hpp"
 
-#include <escqrs/sqlite/database.hpp>
+#include <escqrs/error.hpp>
 
 #include <algorithm>
 #include <condition_variable>
@@ -22,10 +23,14 @@ namespace {
 
 constexpr std::chrono::milliseconds longest_delay_after_failure{1000};
 
-/// Tells cheaply whether any other connection has written to the file: SQLite looks at shared memory, not at the file.
+/// Tells cheaply whether any other connection has written: for a file SQLite looks at shared memory, not at the file.
 class ChangeDetector {
 public:
-    explicit ChangeDetector(const std::string& path) : database_{path} {}
+    explicit ChangeDetector(const std::string& path)
+        : database_{path},
+          statement_{database_, postgres::is_address(path) ? "SELECT revision FROM progress" : "PRAGMA data_version"}
+    {
+    }
 
     std::int64_t version()
     {
@@ -34,8 +39,8 @@ public:
     }
 
 private:
-    escqrs::sqlite::Database database_;
-    escqrs::sqlite::Statement statement_{database_, "PRAGMA data_version"};
+    read_model::Database database_;
+    read_model::Statement statement_;
 };
 
 } // namespace

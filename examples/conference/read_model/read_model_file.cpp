@@ -45,7 +45,7 @@ const escqrs::sqlite::Schema read_model_schema{.name = "conference read model",
         CREATE INDEX unsent_mail ON outgoing_mail (not_before, created_at) WHERE sent_at IS NULL;
     )sql"};
 
-AttendeeView read_attendee(const escqrs::sqlite::Rows& row)
+AttendeeView read_attendee(const read_model::Rows& row)
 {
     const auto optional_text = [&](int column) -> std::optional<std::string> {
         if (row.is_null(column)) return std::nullopt;

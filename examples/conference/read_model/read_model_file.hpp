@@ -2,6 +2,7 @@
 #pragma once
 
 #include "attendee_view.hpp"
+#include "database.hpp"
 
 #include <escqrs/sqlite/database.hpp>
 
@@ -17,6 +18,6 @@ extern const escqrs::sqlite::Schema read_model_schema;
 inline constexpr std::string_view attendee_columns =
     "id, registered, email, pending_email, reason, version, position, registered_at, updated_at";
 
-AttendeeView read_attendee(const escqrs::sqlite::Rows& row);
+AttendeeView read_attendee(const read_model::Rows& row);
 
 } // namespace conference

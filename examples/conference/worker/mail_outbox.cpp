@@ -3,17 +3,17 @@
 
 namespace conference {
 
-MailOutbox::MailOutbox(escqrs::sqlite::Database& database)
-    : database_{&database},
-      is_any_due_{database, "SELECT 1 FROM outgoing_mail WHERE sent_at IS NULL AND not_before <= ? LIMIT 1"},
-      claim_{database, "UPDATE outgoing_mail SET attempts = attempts + 1, not_before = ?2 WHERE event_id ="
-                       " (SELECT event_id FROM outgoing_mail WHERE sent_at IS NULL AND not_before <= ?1"
+MailOutbox::MailOutbox(read_model::DatabaseRef database)
+    : database_{database},
+      is_any_due_{database, "SELECT 1 FROM outgoing_mail WHERE sent_at IS NULL AND not_before <= $1 LIMIT 1"},
+      claim_{database, "UPDATE outgoing_mail SET attempts = attempts + 1, not_before = $1 WHERE event_id ="
+                       " (SELECT event_id FROM outgoing_mail WHERE sent_at IS NULL AND not_before <= $2"
                        "  ORDER BY not_before, created_at LIMIT 1)"
                        " RETURNING event_id, recipient, attendee_id, confirmation_id, created_at, attempts"},
       mark_sent_{database,
-                 "UPDATE outgoing_mail SET sent_at = ?, last_error = NULL WHERE event_id = ? AND sent_at IS NULL"},
-      put_off_{database, "UPDATE outgoing_mail SET not_before = ?, last_error = ?"
-                         " WHERE event_id = ? AND attempts = ? AND sent_at IS NULL"}
+                 "UPDATE outgoing_mail SET sent_at = $1, last_error = NULL WHERE event_id = $2 AND sent_at IS NULL"},
+      put_off_{database, "UPDATE outgoing_mail SET not_before = $1, last_error = $2"
+                         " WHERE event_id = $3 AND attempts = $4 AND sent_at IS NULL"}
 {
 }
 
@@ -21,10 +21,10 @@ std::optional<OwedMail> MailOutbox::claim(escqrs::Timestamp now, escqrs::Duratio
 {
     // A look first: most of the time there is nothing, and the worker needs the write lock more.
     if (!is_any_due_.query(now).next()) return std::nullopt;
-    escqrs::sqlite::Transaction transaction{*database_};
+    read_model::Transaction transaction{database_};
     std::optional<OwedMail> mail;
     {
-        auto row = claim_.query(now, now + lease);
+        auto row = claim_.query(now + lease, now);
         if (!row.next()) return std::nullopt; // another was faster
         mail = OwedMail{.event_id = escqrs::EventId::parse(row.text(0)),
                         .recipient = std::string{row.text(1)},

@@ -2,8 +2,7 @@
 #pragma once
 
 #include "../domain/attendee.hpp"
-
-#include <escqrs/sqlite/database.hpp>
+#include "../read_model/database.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -27,8 +26,8 @@ struct OwedMail {
 /// @par Thread safety  as its database: one thread at a time
 class MailOutbox {
 public:
-    /// @param database  one of `read_model_schema`; must outlive the outbox
-    explicit MailOutbox(escqrs::sqlite::Database& database);
+    /// @param database  the read model; must outlive the outbox
+    explicit MailOutbox(read_model::DatabaseRef database);
 
     /// Takes a mail that is due. Unless it is marked or put off by then, it is due again when `lease` is over.
     /// @throws StoreError
@@ -43,11 +42,11 @@ public:
     void put_off(const OwedMail& mail, escqrs::Timestamp when, std::string_view error);
 
 private:
-    escqrs::sqlite::Database* database_;
-    escqrs::sqlite::Statement is_any_due_;
-    escqrs::sqlite::Statement claim_;
-    escqrs::sqlite::Statement mark_sent_;
-    escqrs::sqlite::Statement put_off_;
+    read_model::DatabaseRef database_;
+    read_model::Statement is_any_due_;
+    read_model::Statement claim_;
+    read_model::Statement mark_sent_;
+    read_model::Statement put_off_;
 };
 
 } // namespace conference

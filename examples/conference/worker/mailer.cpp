@@ -15,7 +15,7 @@ constexpr std::size_t max_error_length = 500;
 
 } // namespace
 
-Mailer::Mailer(escqrs::sqlite::Database& read_model, MailTransport& transport, ConfirmationMailWriter writer,
+Mailer::Mailer(read_model::DatabaseRef read_model, MailTransport& transport, ConfirmationMailWriter writer,
                MailerOptions options)
     : outbox_{read_model}, transport_{&transport}, writer_{std::move(writer)}, options_{std::move(options)}
 {

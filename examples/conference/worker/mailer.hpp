@@ -9,7 +9,6 @@
 
 #include <escqrs/clock.hpp>
 #include <escqrs/jitter.hpp>
-#include <escqrs/sqlite/database.hpp>
 
 #include <cstddef>
 #include <functional>
@@ -35,7 +34,7 @@ struct MailerOptions {
 class Mailer {
 public:
     /// @param read_model  a connection of this thread's own; must outlive the mailer, as `transport`
-    Mailer(escqrs::sqlite::Database& read_model, MailTransport& transport, ConfirmationMailWriter writer,
+    Mailer(read_model::DatabaseRef read_model, MailTransport& transport, ConfirmationMailWriter writer,
            MailerOptions options = {});
 
     /// Sends what is due. A mail that is refused is put off, longer each time, and the others are sent.

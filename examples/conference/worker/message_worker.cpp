@@ -36,11 +36,8 @@ bool is_outage(const std::exception_ptr& failure)
         std::rethrow_exception(failure);
     } catch (const escqrs::EventDispatchError& error) {
         return std::ranges::any_of(error.failures(), is_outage);
-    } catch (const escqrs::sqlite::DatabaseError& error) {
-        const int code = error.code() & 0xFF; // the rest tells the kind of kind
-        return code != SQLITE_CONSTRAINT && code != SQLITE_MISMATCH && code != SQLITE_TOOBIG;
-    } catch (const escqrs::StoreError&) {
-        return true;
+    } catch (const escqrs::StoreError& error) {
+        return !read_model::is_refusal(error);
     } catch (...) {
         return false;
     }
@@ -48,9 +45,9 @@ bool is_outage(const std::exception_ptr& failure)
 
 } // namespace
 
-MessageWorker::MessageWorker(MessageReceiverRef receiver, escqrs::sqlite::Database& read_model, escqrs::EventBus& bus,
+MessageWorker::MessageWorker(MessageReceiverRef receiver, read_model::DatabaseRef read_model, escqrs::EventBus& bus,
                              MessageWorkerOptions options)
-    : receiver_{std::move(receiver)}, read_model_{&read_model}, bus_{&bus}, options_{std::move(options)},
+    : receiver_{std::move(receiver)}, read_model_{read_model}, bus_{&bus}, options_{std::move(options)},
       checkpoint_{read_model, "attendees"}
 {
 }
@@ -95,7 +92,7 @@ void MessageWorker::wait_for_read_model(Backoff& backoff, const std::stop_token&
 {
     while (sleep_for(*options_.clock, backoff.next(), stop)) {
         try {
-            require_writable(*read_model_);
+            require_writable(read_model_);
             options_.log("read model available again");
             return;
         } catch (const escqrs::StoreError& error) {
@@ -132,7 +129,7 @@ std::vector<std::optional<MessageWorker::Verdict>> MessageWorker::handle(std::ve
     }
     LockKeeper locks{receiver_, batch, *options_.clock};
     std::unordered_set<std::string_view> failed_sessions;
-    escqrs::sqlite::Transaction transaction{*read_model_};
+    read_model::Transaction transaction{read_model_};
     for (std::size_t index = 0; index < batch.size(); ++index) {
         const ReceivedMessage& message = batch[index];
         const std::string& session = message.message.session_id;
@@ -157,7 +154,7 @@ MessageWorker::Verdict MessageWorker::handle_one(const ReceivedMessage& message)
         return Verdict{outcome, reason, readable(error.what(), max_description_length)};
     };
     try {
-        escqrs::sqlite::Savepoint part{*read_model_};
+        read_model::Savepoint part{read_model_};
         apply(message.message);
         part.commit();
         return {Outcome::handled, {}, {}};
@@ -172,7 +169,7 @@ MessageWorker::Verdict MessageWorker::handle_one(const ReceivedMessage& message)
     } catch (const std::exception& error) {
         if (is_outage(std::current_exception())) throw escqrs::StoreError{error.what()};
         // After some errors SQLite has rolled back everything, not only the part.
-        if (!read_model_->in_transaction()) throw escqrs::StoreError{error.what()};
+        if (!read_model_.in_transaction()) throw escqrs::StoreError{error.what()};
         return verdict(Outcome::failed, "HandlerFailed", error);
     }
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../application/attendee_events.hpp"
+#include "../read_model/database.hpp"
 #include "backoff.hpp"
 #include "message_receiver_ref.hpp"
 #include "work_status.hpp"
@@ -11,8 +12,6 @@
 #include <escqrs/event_bus.hpp>
 #include <escqrs/jitter.hpp>
 #include <escqrs/messaging.hpp>
-#include <escqrs/sqlite/checkpoint.hpp>
-#include <escqrs/sqlite/database.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -72,7 +71,7 @@ class MessageWorker {
 public:
     /// @param read_model, bus  must outlive the worker, as what `receiver` refers to; subscribers write to `read_model`
     ///        and to nothing else
-    MessageWorker(MessageReceiverRef receiver, escqrs::sqlite::Database& read_model, escqrs::EventBus& bus,
+    MessageWorker(MessageReceiverRef receiver, read_model::DatabaseRef read_model, escqrs::EventBus& bus,
                   MessageWorkerOptions options = {});
 
     /// Receives one batch and handles it. If stopped in between, what was not handled yet is given back.
@@ -109,11 +108,11 @@ private:
     void failed(const char* what, const std::exception& error);
 
     MessageReceiverRef receiver_;
-    escqrs::sqlite::Database* read_model_;
+    read_model::DatabaseRef read_model_;
     escqrs::EventBus* bus_;
     MessageWorkerOptions options_;
     AttendeeMessages events_{"worker"};
-    escqrs::sqlite::StreamCheckpoint checkpoint_;
+    read_model::StreamCheckpoint checkpoint_;
     WorkStatus status_;
 };
 

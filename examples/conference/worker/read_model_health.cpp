@@ -2,7 +2,6 @@
 #include "read_model_health.hpp"
 
 #include "../application/readable_text.hpp"
-#include "../read_model/read_model_file.hpp"
 
 #include <cstddef>
 
@@ -13,15 +12,15 @@ constexpr std::size_t max_problem_length = 300;
 
 } // namespace
 
-void require_writable(escqrs::sqlite::Database& read_model)
+void require_writable(read_model::DatabaseRef database)
 {
-    escqrs::sqlite::Transaction transaction{read_model};
-    read_model.execute("UPDATE progress SET revision = revision");
+    read_model::Transaction transaction{database};
+    read_model::Statement{database, "UPDATE progress SET revision = revision"}.run();
     transaction.commit();
 }
 
 ReadModelHealth::ReadModelHealth(const std::string& path, escqrs::sqlite::DatabaseOptions options)
-    : database_{path, read_model_schema, options}
+    : database_{path, options}
 {
 }
 
@@ -39,14 +38,15 @@ std::optional<std::string> ReadModelHealth::problem()
 escqrs::GlobalPosition ReadModelHealth::position()
 {
     const std::scoped_lock lock{mutex_};
-    return escqrs::GlobalPosition{static_cast<std::uint64_t>(database_.query_integer("SELECT position FROM progress"))};
+    return escqrs::GlobalPosition{
+        static_cast<std::uint64_t>(database_.ref().query_integer("SELECT position FROM progress"))};
 }
 
 std::uint64_t ReadModelHealth::mails_waiting()
 {
     const std::scoped_lock lock{mutex_};
     return static_cast<std::uint64_t>(
-        database_.query_integer("SELECT count(*) FROM outgoing_mail WHERE sent_at IS NULL"));
+        database_.ref().query_integer("SELECT count(*) FROM outgoing_mail WHERE sent_at IS NULL"));
 }
 
 } // namespace conference

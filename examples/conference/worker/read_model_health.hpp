@@ -1,8 +1,9 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include "../read_model/database.hpp"
+
 #include <escqrs/identifiers.hpp>
-#include <escqrs/sqlite/database.hpp>
 
 #include <cstdint>
 #include <mutex>
@@ -13,9 +14,9 @@ namespace conference {
 
 /// Commits a transaction that changes nothing.
 /// @throws StoreError if nothing can be written
-void require_writable(escqrs::sqlite::Database& read_model);
+void require_writable(read_model::DatabaseRef database);
 
-/// How the worker's file is, on a connection of its own.
+/// How the read model is, on a connection of its own.
 /// @par Thread safety  any thread
 class ReadModelHealth {
 public:
@@ -35,7 +36,7 @@ public:
 
 private:
     std::mutex mutex_;
-    escqrs::sqlite::Database database_;
+    read_model::Database database_;
 };
 
 } // namespace conference

@@ -1,8 +1,6 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "worker_role.hpp"
 
-#include "../read_model/read_model_file.hpp"
-
 #include <functional>
 #include <optional>
 #include <stop_token>
@@ -65,8 +63,8 @@ MailerOptions mailer_options(http::Metrics& metrics, const WorkerLog& log, escqr
 
 WorkerRole::WorkerRole(const WorkerRoleOptions& options, MessageReceiverRef receiver, http::Metrics& metrics,
                        const WorkerLog& log, escqrs::Clock& clock)
-    : worker_database_{options.read_model, read_model_schema, database_options(options)},
-      mailer_database_{options.read_model, read_model_schema, database_options(options)},
+    : worker_database_{options.read_model, database_options(options)},
+      mailer_database_{options.read_model, database_options(options)},
       read_model_health_{options.read_model, database_options(options)}, projection_{bus_, worker_database_},
       worker_{std::move(receiver), worker_database_, bus_, worker_options(metrics, log, clock)},
       transport_{open_mail_transport(options.mail)},

@@ -23,7 +23,7 @@
 namespace conference {
 
 struct WorkerRoleOptions {
-    std::string read_model; ///< path of the SQLite file
+    std::string read_model; ///< path of the SQLite file, or address of the PostgreSQL database
     std::string mail;       ///< as `open_mail_transport` takes it
     std::string public_url; ///< how people reach the page
     std::string from{};     ///< address the mails come from; empty: as `mail` says, else no-reply at the page's host
@@ -58,8 +58,8 @@ public:
 private:
     void add_gauges(http::Metrics& metrics);
 
-    escqrs::sqlite::Database worker_database_;
-    escqrs::sqlite::Database mailer_database_;
+    read_model::Database worker_database_;
+    read_model::Database mailer_database_;
     ReadModelHealth read_model_health_;
     escqrs::EventBus bus_;
     AttendeeProjection projection_;

@@ -1,0 +1,58 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include "settings.hpp"
+
+#include <escqrs/error.hpp>
+#include <escqrs/identifiers.hpp>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+namespace conference {
+
+/// Another process is relaying: this one stands by.
+class RelayedElsewhere : public escqrs::StoreError {
+public:
+    using StoreError::StoreError;
+};
+
+/// How far the relay has come: a checkpoint beside the event store.
+/// @par Thread safety  none but for `position`
+class RelayPlace {
+public:
+    virtual ~RelayPlace() = default;
+
+    /// @throws RelayedElsewhere if many processes share the place, and another of them is the one that relays
+    escqrs::GlobalPosition load();
+
+    /// @throws RelayedElsewhere if another may have become the one that relays since; nothing is saved then
+    void save(escqrs::GlobalPosition position);
+
+    /// The position as last loaded or saved here, by whatever process. Any thread.
+    escqrs::GlobalPosition position() const noexcept
+    {
+        return escqrs::GlobalPosition{position_.load(std::memory_order_relaxed)};
+    }
+
+protected:
+    void show(escqrs::GlobalPosition position) noexcept
+    {
+        position_.store(position.value(), std::memory_order_relaxed);
+    }
+
+private:
+    virtual escqrs::GlobalPosition do_load() = 0;
+    virtual void do_save(escqrs::GlobalPosition position) = 0;
+
+    std::atomic<std::uint64_t> position_{0};
+};
+
+/// The place that goes with the store that the settings name: a file of its own beside an SQLite store, so that the relay
+/// never waits for the store's writers; a table in a PostgreSQL database. There, one of all processes is the one that
+/// relays: another takes over within seconds when that one dies, loses its connection, or is stopped in its tracks.
+/// @throws escqrs::StoreError
+std::unique_ptr<RelayPlace> open_relay_place(const Settings& settings);
+
+} // namespace conference

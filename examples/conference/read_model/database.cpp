@@ -1,0 +1,137 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include "database.hpp"
+
+#include "../postgres/address.hpp"
+#include "read_model_file.hpp"
+#include "read_model_schema.hpp"
+
+#include <escqrs/postgres/schema.hpp>
+
+#include <type_traits>
+
+namespace conference::read_model {
+namespace {
+
+template <class Given>
+constexpr bool is_file = std::is_same_v<Given, escqrs::sqlite::Database>;
+
+/// A process that is paused within a transaction, or whose machine has fallen silent, loses its session, and with it the
+/// locks and the right to go on. The other processes wait for it no longer than that.
+constexpr std::string_view session_settings =
+    "-c search_path=conference -c idle_in_transaction_session_timeout=10s -c lock_timeout=15s "
+    "-c tcp_keepalives_idle=3 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=3";
+
+} // namespace
+
+std::int64_t DatabaseRef::query_integer(const std::string& sql) const
+{
+    Statement select{*this, sql};
+    auto rows = select.query();
+    return rows.next() ? rows.integer(0) : 0;
+}
+
+Database::Database(const std::string& place, escqrs::sqlite::DatabaseOptions options)
+{
+    if (!postgres::is_address(place)) {
+        file_.emplace(place, read_model_schema, options);
+        return;
+    }
+    server_.emplace(postgres::with_session_settings(place, session_settings));
+    escqrs::postgres::migrate(*server_, "conference", read_model_tables);
+}
+
+Statement::Either Statement::make(DatabaseRef database, const std::string& sql)
+{
+    return database.visit([&]<class Given>(Given& given) -> Either {
+        if constexpr (is_file<Given>) return escqrs::sqlite::Statement{given, sql};
+        else return escqrs::postgres::Statement{given, sql};
+    });
+}
+
+Transaction::Transaction(DatabaseRef database)
+{
+    database.visit([this]<class Given>(Given& given) {
+        if constexpr (is_file<Given>) {
+            transaction_.emplace<escqrs::sqlite::Transaction>(given);
+        } else {
+            transaction_.emplace<escqrs::postgres::Transaction>(given);
+            given.execute("SELECT 1 FROM progress FOR UPDATE");
+        }
+    });
+}
+
+void Transaction::commit()
+{
+    std::visit(
+        [](auto& transaction) {
+            if constexpr (!std::is_same_v<decltype(transaction), std::monostate&>) transaction.commit();
+        },
+        transaction_);
+}
+
+Savepoint::Savepoint(DatabaseRef database)
+{
+    database.visit([this]<class Given>(Given& given) {
+        if constexpr (is_file<Given>) savepoint_.emplace<escqrs::sqlite::Savepoint>(given);
+        else savepoint_.emplace<escqrs::postgres::Savepoint>(given);
+    });
+}
+
+void Savepoint::commit()
+{
+    std::visit(
+        [](auto& savepoint) {
+            if constexpr (!std::is_same_v<decltype(savepoint), std::monostate&>) savepoint.commit();
+        },
+        savepoint_);
+}
+
+StreamCheckpoint::StreamCheckpoint(DatabaseRef database, const std::string& projection)
+    : checkpoint_{make(database, projection)}
+{
+}
+
+StreamCheckpoint::Either StreamCheckpoint::make(DatabaseRef database, const std::string& projection)
+{
+    return database.visit([&]<class Given>(Given& given) -> Either {
+        if constexpr (is_file<Given>) {
+            return Either{std::in_place_type<escqrs::sqlite::StreamCheckpoint>, given, projection};
+        } else {
+            return Either{std::in_place_type<escqrs::postgres::StreamCheckpoint>, given, projection, "conference"};
+        }
+    });
+}
+
+Advance StreamCheckpoint::advance(const escqrs::StreamId& stream, escqrs::StreamVersion version)
+{
+    if (auto* const file = std::get_if<escqrs::sqlite::StreamCheckpoint>(&checkpoint_)) {
+        return file->advance(stream, version);
+    }
+    switch (std::get<escqrs::postgres::StreamCheckpoint>(checkpoint_).advance(stream, version)) {
+    case escqrs::postgres::Advance::apply: return Advance::apply;
+    case escqrs::postgres::Advance::duplicate: return Advance::duplicate;
+    case escqrs::postgres::Advance::gap: break;
+    }
+    return Advance::gap;
+}
+
+escqrs::StreamVersion StreamCheckpoint::version_of(const escqrs::StreamId& stream)
+{
+    return std::visit([&](auto& checkpoint) { return checkpoint.version_of(stream); }, checkpoint_);
+}
+
+bool is_refusal(const escqrs::StoreError& error) noexcept
+{
+    if (const auto* const file = dynamic_cast<const escqrs::sqlite::DatabaseError*>(&error)) {
+        const int code = file->code() & 0xFF; // the rest tells the kind of kind
+        return code == SQLITE_CONSTRAINT || code == SQLITE_MISMATCH || code == SQLITE_TOOBIG;
+    }
+    if (const auto* const server = dynamic_cast<const escqrs::postgres::DatabaseError*>(&error)) {
+        // Class 22: values that cannot be; 23: constraints; 54: limits.
+        const std::string& state = server->state();
+        return state.starts_with("22") || state.starts_with("23") || state.starts_with("54");
+    }
+    return false;
+}
+
+} // namespace conference::read_model

@@ -1,0 +1,270 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include "postgres/server.hpp"
+
+#include "application/relay_place.hpp"
+#include "read_model/attendee_projection.hpp"
+#include "read_model/attendee_queries.hpp"
+#include "read_model/attendee_watcher.hpp"
+#include "worker/mail_outbox.hpp"
+#include "worker/read_model_health.hpp"
+
+#include <escqrs/event_bus.hpp>
+#include <escqrs/id_generator.hpp>
+#include <escqrs/testing/catch2.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <future>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+// The parts of the example that keep something in PostgreSQL, against a real server.
+using namespace conference;
+using namespace std::chrono_literals;
+using escqrs::GlobalPosition;
+using escqrs::StreamVersion;
+
+namespace {
+
+/// Of the server, with no tables of the example in it.
+std::string emptied_database()
+{
+    const std::string address = postgres_test::Server::shared().address();
+    escqrs::postgres::Connection{address}.execute("DROP SCHEMA IF EXISTS conference CASCADE");
+    return address;
+}
+
+AttendeeId new_attendee_id() { return AttendeeId{escqrs::random_uuid()}; }
+
+/// Publishes events as the worker does.
+struct Publisher {
+    explicit Publisher(const std::string& address) : database{address} {}
+
+    template <class Event>
+    escqrs::EventContext publish(const AttendeeId& id, std::uint64_t version, const Event& event)
+    {
+        const escqrs::EventContext context{.stream = {Attendee::category, id.value()},
+                                           .version = StreamVersion{version},
+                                           .position = GlobalPosition{++position},
+                                           .id = escqrs::EventId{escqrs::random_uuid()},
+                                           .recorded_at = escqrs::Timestamp{1'700'000'000'000'123us}};
+        read_model::Transaction transaction{database};
+        bus.publish(event, context);
+        transaction.commit();
+        return context;
+    }
+
+    read_model::Database database;
+    escqrs::EventBus bus;
+    AttendeeProjection projection{bus, database};
+    std::uint64_t position = 0;
+};
+
+Settings with_store(const std::string& address)
+{
+    Settings settings;
+    settings.store = {"postgres", address};
+    return settings;
+}
+
+void end_sessions(const std::string& address, const std::string& condition)
+{
+    escqrs::postgres::Connection{address}.execute(
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND " + condition);
+}
+
+} // namespace
+
+TEST_CASE("conference over PostgreSQL: queries see what the events told")
+{
+    const std::string address = emptied_database();
+    AttendeeQueries queries{address};
+    Publisher publisher{address};
+    const auto id = new_attendee_id();
+    std::uint64_t revision = 0;
+
+    publisher.publish(id, 1, AttendeeRegistered{"a@example.org"});
+    publisher.publish(id, 2, EmailChangeRequested{"b@example.org", ConfirmationId{escqrs::random_uuid()}});
+    auto view = queries.find(id).value();
+    CHECK(view.registered);
+    CHECK(view.email == "a@example.org");
+    CHECK(view.pending_email == "b@example.org");
+    CHECK(view.registered_at == escqrs::Timestamp{1'700'000'000'000'123us});
+    CHECK(queries.changed_since(revision).size() == 1);
+
+    publisher.publish(id, 3, EmailChangeConfirmed{"b@example.org"});
+    publisher.publish(id, 4, AttendeeUnregistered{"it's \\ off"});
+    view = queries.find(id).value();
+    CHECK_FALSE(view.registered);
+    CHECK(view.email == "b@example.org");
+    CHECK_FALSE(view.pending_email.has_value());
+    CHECK(view.reason == "it's \\ off");
+    CHECK(view.version == StreamVersion{4});
+    CHECK(view.position == GlobalPosition{4});
+    CHECK(queries.position() == GlobalPosition{4});
+    CHECK(queries.changed_since(revision) == std::vector{view});
+    CHECK(queries.changed_since(revision).empty());
+    CHECK_FALSE(queries.find(new_attendee_id()).has_value());
+}
+
+TEST_CASE("conference over PostgreSQL: pages in order of registration")
+{
+    const std::string address = emptied_database();
+    AttendeeQueries queries{address};
+    Publisher publisher{address};
+    std::vector<AttendeeId> ids;
+    for (int count = 0; count < 5; ++count) {
+        ids.push_back(new_attendee_id());
+        publisher.publish(ids.back(), 1, AttendeeRegistered{"a@example.org"});
+    }
+    std::vector<AttendeeId> found;
+    std::optional<std::string> after = "";
+    while (after) {
+        auto page = queries.list(2, *after);
+        for (const auto& view : page.attendees) found.push_back(view.id);
+        after = page.next;
+    }
+    CHECK(found == ids);
+}
+
+TEST_CASE("conference over PostgreSQL: a watcher is told of changes")
+{
+    const std::string address = emptied_database();
+    AttendeeQueries queries{address};
+    Publisher publisher{address};
+    const auto id = new_attendee_id();
+    std::promise<AttendeeView> told;
+    AttendeeWatcher watcher{queries};
+    const auto watch = watcher.watch(id, [&](const AttendeeView& view) { told.set_value(view); });
+    publisher.publish(id, 1, AttendeeRegistered{"a@example.org"});
+    auto future = told.get_future();
+    REQUIRE(future.wait_for(30s) == std::future_status::ready);
+    CHECK(future.get().email == "a@example.org");
+}
+
+TEST_CASE("conference over PostgreSQL: a lost connection costs the queries one failure")
+{
+    const std::string address = emptied_database();
+    AttendeeQueries queries{address};
+    CHECK(queries.revision() == 0);
+    end_sessions(address, "backend_type = 'client backend'");
+    CHECK_THROWS_AS(queries.revision(), escqrs::StoreError);
+    CHECK(queries.revision() == 0);
+}
+
+TEST_CASE("conference over PostgreSQL: each mail is claimed by one of many mailers")
+{
+    const std::string address = emptied_database();
+    Publisher publisher{address};
+    const auto id = new_attendee_id();
+    publisher.publish(id, 1, AttendeeRegistered{"a@example.org"});
+    constexpr std::uint64_t mails = 60;
+    for (std::uint64_t count = 0; count < mails; ++count) {
+        publisher.publish(id, 2 + count, EmailChangeRequested{"b@example.org", ConfirmationId{escqrs::random_uuid()}});
+    }
+    const escqrs::Timestamp now{1'700'000'000s};
+    std::mutex mutex;
+    std::multiset<std::string> claimed;
+    {
+        std::vector<std::jthread> mailers;
+        for (int count = 0; count < 4; ++count) {
+            mailers.emplace_back([&] {
+                read_model::Database database{address};
+                MailOutbox outbox{database};
+                while (const auto mail = outbox.claim(now, 60s)) {
+                    const std::scoped_lock lock{mutex};
+                    claimed.insert(to_string(mail->event_id));
+                }
+            });
+        }
+    }
+    CHECK(claimed.size() == mails);
+    CHECK(std::set<std::string>(claimed.begin(), claimed.end()).size() == mails);
+
+    read_model::Database database{address};
+    MailOutbox outbox{database};
+    const auto again = outbox.claim(now + 61s, 60s).value();
+    CHECK(again.attempt == 2);
+    CHECK(again.recipient == "b@example.org");
+    outbox.mark_sent(again, now);
+    ReadModelHealth health{address, {}};
+    CHECK(health.mails_waiting() == mails - 1);
+    CHECK(health.problem() == std::nullopt);
+}
+
+TEST_CASE("conference over PostgreSQL: streams advance by one version, and a failed part leaves no trace")
+{
+    const std::string address = emptied_database();
+    using escqrs::sqlite::Advance;
+    read_model::Database database{address};
+    read_model::StreamCheckpoint checkpoint{database, "test"};
+    const escqrs::StreamId stream{"attendee", escqrs::random_uuid()};
+    read_model::Transaction transaction{database};
+    CHECK(checkpoint.advance(stream, StreamVersion{2}) == Advance::gap);
+    CHECK(checkpoint.advance(stream, StreamVersion{1}) == Advance::apply);
+    CHECK(checkpoint.advance(stream, StreamVersion{1}) == Advance::duplicate);
+    {
+        const read_model::Savepoint part{database};
+        CHECK(checkpoint.advance(stream, StreamVersion{2}) == Advance::apply);
+    }
+    CHECK(checkpoint.version_of(stream) == StreamVersion{1});
+}
+
+TEST_CASE("conference over PostgreSQL: values that cannot be are no outage")
+{
+    const std::string address = emptied_database();
+    read_model::Database database{address};
+    const auto refused = [&](const std::string& sql) {
+        try {
+            read_model::Statement{database, sql}.run();
+        } catch (const escqrs::StoreError& error) {
+            return read_model::is_refusal(error);
+        }
+        throw std::logic_error{"expected a failure"};
+    };
+    CHECK(refused("INSERT INTO progress VALUES (1, 0, 0)"));
+    CHECK(refused("SELECT 1 / 0"));
+    CHECK_FALSE(refused("SELECT 1 FROM nowhere"));
+    CHECK_FALSE(refused("SELECT pg_terminate_backend(pg_backend_pid())"));
+}
+
+TEST_CASE("conference over PostgreSQL: one process relays, and another takes over where it was")
+{
+    const std::string address = emptied_database();
+    auto first = open_relay_place(with_store(address));
+    auto second = open_relay_place(with_store(address));
+    CHECK(first->load() == GlobalPosition{});
+    CHECK_THROWS_AS(second->load(), RelayedElsewhere);
+    CHECK_THROWS_AS(second->save(GlobalPosition{9}), RelayedElsewhere);
+    first->save(GlobalPosition{5});
+    CHECK_THROWS_AS(second->load(), RelayedElsewhere);
+    CHECK(second->position() == GlobalPosition{5}); // who stands by knows how far the other is
+
+    SECTION("when it has ended")
+    {
+        first.reset();
+        CHECK(second->load() == GlobalPosition{5});
+    }
+    SECTION("when it was paused for too long, and does not know")
+    {
+        escqrs::postgres::Connection{address}.execute("UPDATE conference.leases SET expires_at = '-infinity'");
+        CHECK(second->load() == GlobalPosition{5});
+        second->save(GlobalPosition{7});
+        CHECK_THROWS_AS(first->save(GlobalPosition{6}), RelayedElsewhere);
+        CHECK_THROWS_AS(first->load(), RelayedElsewhere);
+        CHECK_THROWS_AS(first->save(GlobalPosition{6}), RelayedElsewhere);
+        CHECK(second->load() == GlobalPosition{7});
+    }
+    SECTION("but not when it has only lost its connection")
+    {
+        end_sessions(address, "backend_type = 'client backend'");
+        CHECK_THROWS_AS(first->load(), escqrs::postgres::ConnectionLost);
+        CHECK(first->load() == GlobalPosition{5});
+        CHECK_THROWS_AS(second->load(), escqrs::postgres::ConnectionLost);
+        CHECK_THROWS_AS(second->load(), RelayedElsewhere);
+    }
+}
