@@ -3,6 +3,7 @@
 
 // The whole core, but for <escqrs/event_bus.hpp> and <escqrs/archive/boost.hpp>, which are costly to compile, and the stores
 // and queues in the folders in_memory/ and sqlite/. A domain needs only <escqrs/aggregate_root.hpp>.
+#include <escqrs/advance.hpp>
 #include <escqrs/aggregate_root.hpp>
 #include <escqrs/archive/binary.hpp>
 #include <escqrs/archive/json.hpp>

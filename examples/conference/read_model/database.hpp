@@ -144,7 +144,7 @@ private:
     std::variant<std::monostate, escqrs::sqlite::Savepoint, escqrs::postgres::Savepoint> savepoint_;
 };
 
-using escqrs::sqlite::Advance;
+using escqrs::Advance;
 
 /// How far each stream has been applied to the read model. To be used within a `Transaction`.
 class StreamCheckpoint {

@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/advance.hpp>
 #include <escqrs/identifiers.hpp>
 #include <escqrs/postgres/connection.hpp>
 #include <escqrs/postgres/lease.hpp>
@@ -141,12 +142,7 @@ private:
     Statement select_token_;
 };
 
-/// What to do with an event of a stream, going by its version.
-enum class Advance : std::uint8_t {
-    apply,     ///< it is the next one
-    duplicate, ///< it was applied before
-    gap,       ///< one before it has not been applied yet
-};
+using escqrs::Advance;
 
 /// How far each stream has been applied to a read model: for a consumer of a queue, to whom messages may come twice or too
 /// soon. Kept in a database beside the read model.

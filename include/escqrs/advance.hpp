@@ -1,0 +1,15 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <cstdint>
+
+namespace escqrs {
+
+/// What a consumer of a queue is to do with an event of a stream, going by its version.
+enum class Advance : std::uint8_t {
+    apply,     ///< it is the next one
+    duplicate, ///< it was applied before
+    gap,       ///< one before it has not been applied yet
+};
+
+} // namespace escqrs
