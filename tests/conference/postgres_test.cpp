@@ -199,7 +199,7 @@ TEST_CASE("conference over PostgreSQL: each mail is claimed by one of many maile
 TEST_CASE("conference over PostgreSQL: streams advance by one version, and a failed part leaves no trace")
 {
     const std::string address = emptied_database();
-    using escqrs::sqlite::Advance;
+    using escqrs::Advance;
     read_model::Database database{address};
     read_model::StreamCheckpoint checkpoint{database, "test"};
     const escqrs::StreamId stream{"attendee", escqrs::random_uuid()};

@@ -104,15 +104,7 @@ StreamCheckpoint::Either StreamCheckpoint::make(DatabaseRef database, const std:
 
 Advance StreamCheckpoint::advance(const escqrs::StreamId& stream, escqrs::StreamVersion version)
 {
-    if (auto* const file = std::get_if<escqrs::sqlite::StreamCheckpoint>(&checkpoint_)) {
-        return file->advance(stream, version);
-    }
-    switch (std::get<escqrs::postgres::StreamCheckpoint>(checkpoint_).advance(stream, version)) {
-    case escqrs::postgres::Advance::apply: return Advance::apply;
-    case escqrs::postgres::Advance::duplicate: return Advance::duplicate;
-    case escqrs::postgres::Advance::gap: break;
-    }
-    return Advance::gap;
+    return std::visit([&](auto& checkpoint) { return checkpoint.advance(stream, version); }, checkpoint_);
 }
 
 escqrs::StreamVersion StreamCheckpoint::version_of(const escqrs::StreamId& stream)

@@ -176,7 +176,7 @@ MessageWorker::Verdict MessageWorker::handle_one(const ReceivedMessage& message)
 
 void MessageWorker::apply(const escqrs::Message& message)
 {
-    using escqrs::sqlite::Advance;
+    using escqrs::Advance;
     // The version counts messages: once for each, however many events upcasters make of it, even none.
     std::optional<Advance> advance;
     const auto count = [&](const escqrs::EventContext& context) {
