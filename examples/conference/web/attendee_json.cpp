@@ -146,7 +146,12 @@ std::optional<std::string> CommandBody::optional_text(std::string_view field) co
     if (!value->is_string()) {
         refuse(400, "malformed-field", "The field '" + std::string{field} + "' must be a text.", std::string{field});
     }
-    return std::string{value->as_string()};
+    std::string text{value->as_string()};
+    if (text.find('\0') != std::string::npos) { // PostgreSQL has no such texts
+        refuse(400, "malformed-field", "The field '" + std::string{field} + "' must not hold the character U+0000.",
+               std::string{field});
+    }
+    return text;
 }
 
 http::Response json_response(unsigned status, const json::object& body)

@@ -41,6 +41,8 @@ TEST_CASE("a command's body is one JSON object of texts")
     CHECK_FALSE(body.optional_text("none").has_value());
     CHECK(problem_from([&] { (void)body.text("reason"); }).field == "reason");
     CHECK(problem_from([&] { (void)body.text("unknown"); }).slug == "malformed-field");
+    const CommandBody with_nul{post(R"({"email":"a\u0000@b.org"})")};
+    CHECK(problem_from([&] { (void)with_nul.text("email"); }).slug == "malformed-field");
 }
 
 TEST_CASE("what is no such body is refused")
