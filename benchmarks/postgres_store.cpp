@@ -7,8 +7,11 @@
 //                 naive    a connection for each producer: a prepared INSERT … RETURNING of the same row
 //   events/s      whole log, beside COPY (SELECT …) TO STDOUT BINARY of the same columns, thrown away
 //                 a stream of 10,000 events, beside its SELECT in binary format, thrown away
+//   lag           from before an append to a reader with a store of its own having seen it, 200 appends a second, with
+//                 NOTIFY and without
+//   growth        appends and pages of the log as the store grows to --events, by tens
 //
-// Usage: postgres_store [--seconds-per-run 1] [--rounds 5] [--writers 2] [--events 200000]
+// Usage: postgres_store [--seconds-per-run 1] [--rounds 5] [--writers 2] [--events 200000] [--only appends|reads|lag|growth]
 // Runs are interleaved; the figures are medians over the rounds.
 #include <escqrs/id_generator.hpp>
 #include <escqrs/postgres/event_store.hpp>
@@ -207,6 +210,62 @@ void measure_reads(const std::string& address, std::size_t events, std::size_t r
                 median(rates[2]) / median(rates[3]));
 }
 
+void measure_lag(const std::string& address, bool notifies)
+{
+    constexpr std::size_t appends = 600;
+    const std::string schema = notifies ? "lag" : "lag_without";
+    postgres::EventStore writer{address, {.schema = schema, .notifies = notifies}};
+    postgres::EventStore reader{address, {.schema = schema, .notifies = notifies}};
+    std::vector<Clock::time_point> sent(appends);
+    std::vector<double> lags;
+    std::jthread reading{[&] {
+        escqrs::GlobalPosition position;
+        while (lags.size() < appends) {
+            if (!reader.wait_for_events(position, std::chrono::seconds{1}, {})) continue;
+            position = reader.read_log(position, 1000, [&](const escqrs::RecordedEvent& event) {
+                const Seconds lag = Clock::now() - sent[event.version.value() - 1];
+                lags.push_back(lag.count() * 1000);
+                return true;
+            });
+        }
+    }};
+    for (std::size_t count = 0; count < appends; ++count) {
+        std::this_thread::sleep_for(std::chrono::milliseconds{5});
+        sent[count] = Clock::now();
+        append_to(writer, 1, 1);
+    }
+    reading.join();
+    std::ranges::sort(lags);
+    std::printf("lag %s NOTIFY, ms:  p50 %.2f  p99 %.2f\n", notifies ? "with" : "without", lags[appends / 2],
+                lags[appends * 99 / 100]);
+}
+
+void measure_growth(const std::string& address, std::size_t events, std::size_t rounds)
+{
+    postgres::EventStore store{address, {.schema = "growth"}};
+    std::size_t size = 0;
+    for (std::size_t step = 10'000; step <= events; step *= 10) {
+        for (; size < step; size += 1000) append_to(store, size / 1000 * 7919 % 100'000, 1000);
+        std::vector<double> append_times;
+        std::vector<double> page_times;
+        const auto time_of = [](const auto& work) {
+            const auto begin = Clock::now();
+            work();
+            return Seconds{Clock::now() - begin}.count() * 1e6;
+        };
+        for (std::size_t round = 0; round < 100 * rounds; ++round) {
+            append_times.push_back(time_of([&] { append_to(store, round * 7919 % 100'000, 1); }));
+            page_times.push_back(time_of([&] {
+                store.read_log(escqrs::GlobalPosition{(round * 104'729) % step}, 500,
+                               [](const escqrs::RecordedEvent&) { return true; });
+            }));
+        }
+        std::printf("%zu events:  append %.0f us  page of 500 %.0f us\n", step, median(append_times),
+                    median(page_times));
+        std::fflush(stdout);
+    }
+}
+
 } // namespace
 
 int main(int argc, char** argv)
@@ -215,17 +274,23 @@ int main(int argc, char** argv)
     std::size_t rounds = 5;
     std::size_t writers = 2;
     std::size_t events = 200'000;
+    std::string_view only;
     for (int index = 1; index + 1 < argc; index += 2) {
         const std::string_view name = argv[index];
         if (name == "--seconds-per-run") seconds = std::atof(argv[index + 1]);
         if (name == "--rounds") rounds = static_cast<std::size_t>(std::atol(argv[index + 1]));
         if (name == "--writers") writers = static_cast<std::size_t>(std::atol(argv[index + 1]));
+        if (name == "--only") only = argv[index + 1];
         if (name == "--events") events = static_cast<std::size_t>(std::atol(argv[index + 1]));
     }
     try {
         const std::string address = postgres_test::Server::shared().address();
-        measure_appends(address, writers, Seconds{seconds}, rounds);
-        measure_reads(address, events, rounds);
+        const auto is_wanted = [&](std::string_view part) { return only.empty() || only == part; };
+        if (is_wanted("appends")) measure_appends(address, writers, Seconds{seconds}, rounds);
+        if (is_wanted("reads")) measure_reads(address, events, rounds);
+        if (is_wanted("lag")) measure_lag(address, true);
+        if (is_wanted("lag")) measure_lag(address, false);
+        if (is_wanted("growth")) measure_growth(address, events, rounds);
     } catch (const std::exception& error) {
         std::fprintf(stderr, "%s\n", error.what());
         return 1;
