@@ -11,7 +11,7 @@
 //                 NOTIFY and without
 //   growth        appends and pages of the log as the store grows to --events, by tens
 //
-// Usage: postgres_store [--seconds-per-run 1] [--rounds 5] [--writers 2] [--events 200000] [--only appends|reads|lag|growth]
+// Usage: postgres_store [--seconds-per-run 1] [--rounds 5] [--writers 1] [--events 200000] [--only appends|reads|lag|growth]
 // Runs are interleaved; the figures are medians over the rounds.
 #include <escqrs/id_generator.hpp>
 #include <escqrs/postgres/event_store.hpp>
@@ -272,7 +272,7 @@ int main(int argc, char** argv)
 {
     double seconds = 1;
     std::size_t rounds = 5;
-    std::size_t writers = 2;
+    std::size_t writers = 1;
     std::size_t events = 200'000;
     std::string_view only;
     for (int index = 1; index + 1 < argc; index += 2) {

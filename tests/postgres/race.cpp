@@ -308,8 +308,8 @@ int run(Race& race, std::chrono::steady_clock::duration duration)
         Connection connection{race.address};
         connection.execute("CREATE DATABASE elsewhere");
     }
-    postgres::EventStore one{race.address, {.reconnect_timeout = 30s}};
-    postgres::EventStore two{race.address, {.max_writers = 1, .reconnect_timeout = 30s}};
+    postgres::EventStore one{race.address, {.max_writers = 3, .reconnect_timeout = 30s}};
+    postgres::EventStore two{race.address, {.reconnect_timeout = 30s}};
     Bystanders bystanders{race.address};
     bystanders.open();
     std::vector<Seen> seen(readers);

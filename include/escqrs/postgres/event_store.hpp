@@ -30,7 +30,7 @@ namespace escqrs::postgres {
 struct EventStoreOptions {
     std::string schema = "escqrs";    ///< in which its tables are, created if they are not there
     std::size_t max_readers = 8;      ///< connections for reading, opened as needed, beside one that appends
-    std::size_t max_writers = 2;      ///< connections for appending, opened as needed
+    std::size_t max_writers = 1;      ///< connections for appending, opened as needed
     std::size_t max_group_size = 256; ///< appends that go out together
     bool notifies = true; ///< whether waiters in other processes are told of appends, by one more connection
     bool requires_durable_commits = true; ///< refuse a server that answers before a commit is on its disk
