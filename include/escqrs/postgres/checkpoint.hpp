@@ -66,15 +66,15 @@ public:
     /// Creates its table if there is none.
     /// @param connection  must outlive this
     /// @param name        tells this reader's checkpoint from those of others
-    Checkpoint(Connection& connection, const std::string& name, const std::string& schema = "escqrs")
-        : Checkpoint{connection, name, schema, nullptr}
+    Checkpoint(Connection& connection, std::string name, const std::string& schema = "escqrs")
+        : Checkpoint{connection, std::move(name), schema, nullptr}
     {
     }
 
     /// A checkpoint that only the holder of `lease` can move; in the lease's schema.
     /// @param lease  must outlive this; it may be renewed in another thread, over another connection
-    Checkpoint(Connection& connection, const std::string& name, const Lease& lease)
-        : Checkpoint{connection, name, lease.options().schema, &lease}
+    Checkpoint(Connection& connection, std::string name, const Lease& lease)
+        : Checkpoint{connection, std::move(name), lease.options().schema, &lease}
     {
     }
 
@@ -93,8 +93,8 @@ public:
 private:
     using State = Transaction::State;
 
-    Checkpoint(Connection& connection, const std::string& name, const std::string& schema, const Lease* lease)
-        : connection_{&detail::with_read_models(connection, schema)}, name_{name}, lease_{lease},
+    Checkpoint(Connection& connection, std::string name, const std::string& schema, const Lease* lease)
+        : connection_{&detail::with_read_models(connection, schema)}, name_{std::move(name)}, lease_{lease},
           select_{connection,
                   with_schema("SELECT position, replay_until FROM {s}.checkpoints WHERE name = $1", schema)},
           lock_{connection,

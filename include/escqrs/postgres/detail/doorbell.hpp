@@ -30,7 +30,7 @@ class Doorbell {
 public:
     /// @param on_ring  called on the bell's own thread, for each ring of another process, and when the connection is there
     ///                 (again)
-    Doorbell(std::string address, std::string channel, std::function<void()> on_ring)
+    Doorbell(std::string address, const std::string& channel, std::function<void()> on_ring)
         : address_{std::move(address)}, channel_{quoted(channel)}, on_ring_{std::move(on_ring)}
     {
         if (pipe2(wake_, O_CLOEXEC | O_NONBLOCK) != 0) throw std::system_error{errno, std::generic_category(), "pipe"};
