@@ -107,6 +107,10 @@ TEST_CASE("nothing is written under a lease that has gone to another")
     REQUIRE(comes_true([&] { return successor.acquire(); }));
     CHECK_THROWS_AS(checkpoint.begin().commit(GlobalPosition{3}), LeaseLost);
     CHECK_THROWS_AS(checkpoint.save(GlobalPosition{3}), LeaseLost);
+    {
+        const Transaction own{connection}; // as one who writes the read model and the position by hand
+        CHECK_THROWS_AS(checkpoint.save(GlobalPosition{3}), LeaseLost);
+    }
     CHECK(checkpoint.load() == GlobalPosition{2});
     Checkpoint other{elsewhere, "projection", successor};
     other.save(GlobalPosition{4});

@@ -81,11 +81,13 @@ public:
     GlobalPosition load() { return read(select_).position; }
 
     /// Writes the position; within a transaction that is open on the connection, as a part of it.
-    /// @throws LeaseLost as `Transaction::commit`
+    /// @throws LeaseLost as `Transaction::commit`; a transaction that is open is then to be rolled back by its owner
     void save(GlobalPosition position)
     {
-        if (connection_->in_transaction()) return write({position, read(select_).replay_until});
-        begin().commit(position);
+        if (!connection_->in_transaction()) return begin().commit(position);
+        give_up_when_paused();
+        write({position, read(select_).replay_until});
+        check_lease();
     }
 
     Transaction begin() { return Transaction{*this}; }
@@ -117,7 +119,7 @@ private:
     }
     void write(const State& state) { update_.run(name_, state.position.value(), state.replay_until.value()); }
 
-    /// The last thing before a commit: nobody can take the lease between the two.
+    /// Nobody can take the lease between this and the end of the transaction.
     void check_lease()
     {
         if (lease_ == nullptr) return;
