@@ -204,6 +204,28 @@ TEST_CASE("what cannot be stored is refused as a whole, and takes no other with 
           }).find("expected the name of a schema") != std::string::npos);
 }
 
+TEST_CASE("the head is not waited for longer than allowed")
+{
+    Place place;
+    auto store = place.open({.head_timeout = 50ms});
+    append_some(store, sample_stream(), 1);
+    Connection slow{place.address};
+    {
+        const Transaction transaction{slow};
+        slow.execute(
+            with_schema("SELECT {s}.append(ARRAY['sample-slow'], ARRAY[-1::bigint], ARRAY[1], ARRAY[1], "
+                        "ARRAY[0], ARRAY[gen_random_uuid()], ARRAY[1], ARRAY[''::bytea], ARRAY[''::bytea], now())",
+                        place.schema));
+        append_some(store, sample_stream(), 1);
+        CHECK(error_of([&] { (void)store.head(); })
+                  .find("at position 3, but an append that has not ended holds the log "
+                        "back at 1") != std::string::npos);
+        CHECK(count_events(store) == 1);
+    }
+    CHECK(store.head() == GlobalPosition{3});
+    CHECK(count_events(store) == 2);
+}
+
 TEST_CASE("large events are read in pages of bounded size")
 {
     Place place;

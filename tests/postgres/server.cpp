@@ -10,6 +10,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <fcntl.h>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
@@ -64,6 +65,19 @@ std::string text_of(const std::string& path)
     return text.str();
 }
 
+/// Runs a program of the server's, to its end.
+void run(const std::vector<std::string>& command, const std::string& output)
+{
+    if (wait_for_end(spawn(as_server(command), output)) != 0) {
+        throw std::runtime_error{command.front() + ": " + text_of(output)};
+    }
+}
+
+void open_to_server(const TemporaryFolder& folder)
+{
+    std::filesystem::permissions(folder.file(""), std::filesystem::perms::all);
+}
+
 void wait_for_answer(const std::string& address, const std::string& output)
 {
     const auto deadline = std::chrono::steady_clock::now() + patience;
@@ -78,22 +92,28 @@ void wait_for_answer(const std::string& address, const std::string& output)
 
 Server::Server() : data_{folder_.file("data")}, port_{free_port()}
 {
-    const std::string mode = "chmod 777 '" + folder_.file("") + "'";
-    if (std::system(mode.c_str()) != 0) throw std::runtime_error{"cannot open the folder to the server"}; // NOLINT
-    const std::string programs = ESCQRS_POSTGRES_PROGRAMS;
-    const pid_t init = spawn(as_server({programs + "/initdb", "-D", data_, "-U", "postgres", "-A", "trust", "-E",
-                                        "UTF8", "--locale=C.UTF-8", "--no-sync"}),
-                             folder_.file("output"));
-    if (wait_for_end(init) != 0) throw std::runtime_error{"initdb: " + text_of(folder_.file("output"))};
-    const pid_t certify =
-        spawn(as_server({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-                         "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
-                         "-keyout", data_ + "/server.key", "-out", certificate()}),
-              folder_.file("output"));
-    if (wait_for_end(certify) != 0) throw std::runtime_error{"openssl: " + text_of(folder_.file("output"))};
+    open_to_server(folder_);
+    run({ESCQRS_POSTGRES_PROGRAMS "/initdb", "-D", data_, "-U", "postgres", "-A", "trust", "-E", "UTF8",
+         "--locale=C.UTF-8", "--no-sync"},
+        folder_.file("output"));
+    run({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+         "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", data_ + "/server.key", "-out",
+         certificate()},
+        folder_.file("output"));
     std::ofstream{data_ + "/pg_hba.conf"} << "hostssl   all with_password 127.0.0.1/32 scram-sha-256\n"
                                              "hostnossl all with_password 127.0.0.1/32 reject\n"
-                                             "host      all all           127.0.0.1/32 trust\n";
+                                             "host      all all           127.0.0.1/32 trust\n"
+                                             "host      replication all   127.0.0.1/32 trust\n";
+    start();
+}
+
+Server::Server(StandbyOf of) : data_{folder_.file("data")}, port_{free_port()}
+{
+    open_to_server(folder_);
+    run({ESCQRS_POSTGRES_PROGRAMS "/pg_basebackup", "-D", data_, "-R", "-c", "fast", "--no-sync", "-d",
+         of.primary.address()},
+        folder_.file("output"));
+    std::filesystem::copy_file(of.primary.certificate(), certificate());
     start();
 }
 

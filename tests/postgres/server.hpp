@@ -18,6 +18,11 @@ public:
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
 
+    struct StandbyOf {
+        const Server& primary;
+    };
+    explicit Server(StandbyOf of);
+
     /// One for all tests of this program.
     static Server& shared();
 

@@ -36,6 +36,7 @@ struct EventStoreOptions {
     bool requires_durable_commits = true; ///< refuse a server that answers before a commit is on its disk
     Duration poll_interval = std::chrono::milliseconds{20}; ///< how often a waiter looks, whether it is told or not
     Duration reconnect_timeout = std::chrono::seconds{10};  ///< how long a call tries to get a lost connection back
+    Duration head_timeout = std::chrono::seconds{10};       ///< how long `head` waits for appends that are under way
     ConnectionOptions connection{};
     Clock* clock = &system_clock();
 };
@@ -69,6 +70,7 @@ public:
 
     /// The position of the last event. Of appends that are under way some may be stored before others that drew earlier
     /// positions; then this waits for the earlier ones, so that none turns up behind it. Reading the log does not wait.
+    /// @throws StoreError if it would have to wait for longer than `head_timeout`
     GlobalPosition head();
     std::optional<EventLocation> locate(EventId id);
     bool wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop);
@@ -86,6 +88,8 @@ private:
     template <class MakeRequest>
     bool read_page(detail::PageReader& reader, MakeRequest make_request, detail::EventPage& page);
     const detail::EventKind& kind(std::int32_t id);
+    template <class Work>
+    auto reconnecting(Work work);
     std::uint64_t readable_until();
     std::uint64_t readable_beyond(std::uint64_t position);
     void wake_waiters();
@@ -97,6 +101,7 @@ private:
     std::mutex kinds_mutex_;
     std::unordered_map<std::int32_t, std::unique_ptr<const detail::EventKind>> kinds_; ///< kinds stay as they are
     std::atomic<std::uint64_t> known_readable_{0}; ///< up to which nothing changes any more, as last seen
+    std::atomic<std::uint64_t> lost_connections_{0};
 
     std::mutex wait_mutex_;
     std::condition_variable_any appended_;
@@ -120,16 +125,22 @@ inline void grant_event_store(Connection& owner, std::string_view schema, std::s
 inline EventStoreOptions EventStore::prepared(const std::string& address, EventStoreOptions options)
 {
     Connection connection{address, options.connection};
-    migrate(connection, options.schema, detail::event_log_schema);
-    Statement show{connection, "SELECT current_setting('synchronous_commit'), current_setting('fsync')"};
+    Statement show{connection,
+                   "SELECT current_setting('synchronous_commit'), current_setting('fsync'), pg_is_in_recovery()"};
     auto rows = show.query();
     rows.next();
+    if (rows.integer(2) != 0) {
+        throw StoreError{"postgres '" + connection.where() +
+                         "': expected the primary server, found a standby; with several "
+                         "hosts, target_session_attrs=read-write finds it"};
+    }
     if (options.requires_durable_commits && (rows.text(0) == "off" || rows.text(1) == "off")) {
         throw StoreError{"postgres '" + connection.where() +
                          "': expected synchronous_commit and fsync to be on, found synchronous_commit " +
                          std::string{rows.text(0)} + ", fsync " + std::string{rows.text(1)} +
                          ": events could be lost that were reported as stored"};
     }
+    migrate(connection, options.schema, detail::event_log_schema);
     return options;
 }
 
@@ -167,18 +178,32 @@ inline void EventStore::wake_waiters()
     appended_.notify_all();
 }
 
-/// Uses a connection; another one if it turns out to be lost, since reading twice is as good as reading once.
+/// Does `work`, which reads, again when its connection turns out to be lost. What is known of the server is forgotten with it:
+/// the next one may be another, to which the last events never came.
+template <class Work>
+auto EventStore::reconnecting(Work work)
+{
+    return detail::persistently(*options_.clock, options_.reconnect_timeout, [&] {
+        try {
+            return work();
+        } catch (const ConnectionLost&) {
+            known_readable_ = 0;
+            ++lost_connections_;
+            throw;
+        }
+    });
+}
+
 template <class Use>
 auto EventStore::read(Use use) -> decltype(use(std::declval<detail::EventLogSession&>()))
 {
-    return detail::persistently(*options_.clock, options_.reconnect_timeout, [&] { return readers_.with_one(use); });
+    return reconnecting([&] { return readers_.with_one(use); });
 }
 
 template <class MakeRequest>
 bool EventStore::read_page(detail::PageReader& reader, MakeRequest make_request, detail::EventPage& page)
 {
-    return detail::persistently(*options_.clock, options_.reconnect_timeout,
-                                [&] { return reader.read(make_request, page); });
+    return reconnecting([&] { return reader.read(make_request, page); });
 }
 
 inline const detail::EventKind& EventStore::kind(std::int32_t id)
@@ -225,12 +250,17 @@ inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_
     std::uint64_t position = after.value();
     const std::uint64_t limit = filter.shows_everything() ? max_number : std::min(max_number, position) + max_looked_at;
     std::uint64_t end = 0;
+    std::uint64_t lost_connections = 0;
     for (std::size_t page_size = first_page_size; at_most > 0 && position < limit; page_size = max_page_size) {
-        if (position >= end) end = std::min(readable_beyond(position), limit);
+        if (position >= end || lost_connections != lost_connections_) {
+            lost_connections = lost_connections_;
+            end = std::min(readable_beyond(position), limit);
+        }
         if (position >= end) break;
         const std::size_t wanted = std::min(page_size, at_most);
         const bool is_last = read_page(
             reader, [&](auto& session) { return session.log_page(position, end, wanted, filter); }, page);
+        if (lost_connections != lost_connections_) continue; // up to `end` there may be other events now
         at_most -= page.size();
         const std::uint64_t reached = is_last ? end : page.position(page.size() - 1);
         if (!is_last && at_most > 0 && reached < end) {
@@ -252,9 +282,11 @@ inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_
 /// How far the log can be read now.
 inline std::uint64_t EventStore::readable_until()
 {
+    const std::uint64_t lost_connections = lost_connections_;
     const std::uint64_t found = read([](auto& session) { return session.readable_until(); }).value();
-    std::uint64_t known = known_readable_.load(std::memory_order_relaxed);
-    while (known < found && !known_readable_.compare_exchange_weak(known, found)) {}
+    std::uint64_t known = known_readable_;
+    while (known < found && lost_connections == lost_connections_ &&
+           !known_readable_.compare_exchange_weak(known, found)) {}
     return found;
 }
 
@@ -281,8 +313,16 @@ inline void EventStore::write_snapshot(const StreamId& stream, const Snapshot& s
 inline GlobalPosition EventStore::head()
 {
     const GlobalPosition last = read([](auto& session) { return session.last(); });
-    while (last > GlobalPosition{} && readable_beyond(last.value() - 1) < last.value()) {
-        sleep_for(system_clock(), std::chrono::milliseconds{1}, {}); // as long as others' appends take
+    const Timestamp deadline = system_clock().now() + options_.head_timeout;
+    while (last > GlobalPosition{}) {
+        const std::uint64_t readable = readable_beyond(last.value() - 1);
+        if (readable >= last.value()) break;
+        if (system_clock().now() > deadline) {
+            throw StoreError{"postgres, schema " + options_.schema + ": the last event is at position " +
+                             std::to_string(last.value()) +
+                             ", but an append that has not ended holds the log back at " + std::to_string(readable)};
+        }
+        sleep_for(system_clock(), std::chrono::milliseconds{1}, {});
     }
     return last;
 }

@@ -147,6 +147,7 @@ BEGIN
         RAISE 'reading the log needs transaction isolation "read committed", found "%"',
             current_setting('transaction_isolation');
     END IF;
+    IF pg_is_in_recovery() THEN RAISE 'the log is read on the primary server: a standby does not know who is writing'; END IF;
     last_drawn := pg_sequence_last_value('{s}.positions');
     SELECT min((classid::bigint & 65535) << 32 | objid::bigint) INTO held_back FROM pg_locks
         WHERE locktype = 'advisory' AND objsubid = 1 AND mode = 'ShareLock' AND granted AND classid::bigint >> 16 = tag
@@ -169,12 +170,10 @@ BEGIN
     END LOOP;
 END $$;
 
--- Without waiting for the disk: nothing but time is lost with a snapshot.
 CREATE FUNCTION {s}.write_snapshot(name_of_stream text, at_version bigint, of_schema_version bigint, of_content_type text,
                                    content bytea) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM set_config('synchronous_commit', 'off', true);
     INSERT INTO {s}.snapshots SELECT id, at_version, of_schema_version, of_content_type, content
         FROM {s}.streams WHERE name = name_of_stream
         ON CONFLICT (stream) DO UPDATE SET version = excluded.version, schema_version = excluded.schema_version,

@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace escqrs::postgres::detail {
@@ -114,6 +115,11 @@ private:
         return GlobalPosition{rows.next() ? static_cast<std::uint64_t>(rows.integer(0)) : 0};
     }
     bool receive_rows(EventPage& page);
+    static bool is_cancelled(const PGresult* answer) noexcept
+    {
+        const char* const state = PQresultErrorField(answer, PG_DIAG_SQLSTATE);
+        return state != nullptr && std::string_view{state} == "57014";
+    }
 
     Connection* connection_;
     std::string schema_;
@@ -161,8 +167,8 @@ inline bool EventLogSession::receive(const PageRequest& request, EventPage& page
     const bool is_cut = is_begun && !receive_rows(page);
     if (is_begun) answer.reset(PQgetResult(handle));
     while (const Result more{PQgetResult(handle)}) {}
-    if (is_cut) connection_->ensure_connected(); // the rest was cancelled, or had come already
-    else connection_->check(answer.release(), request.query);
+    if (!is_cut) connection_->check(answer.release(), request.query);
+    else if (!is_cancelled(answer.get())) connection_->close(); // the cancellation may still come, to another statement
     page.parse(request.columns);
     return !is_cut && page.size() < request.at_most;
 }

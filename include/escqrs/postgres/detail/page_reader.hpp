@@ -34,6 +34,7 @@ public:
                 return loan_->session().receive(request_, page);
             } catch (const ConnectionLost&) {
                 loan_.reset();
+                throw;
             }
         }
         return sessions_->with_one([&](EventLogSession& session) {
@@ -50,11 +51,10 @@ public:
         if (!loan_) loan_ = sessions_->try_borrow();
         if (!loan_) return;
         request_ = make_request(loan_->session());
+        is_begun_ = true;
         try {
             loan_->session().begin(request_);
-            is_begun_ = true;
-        } catch (const ConnectionLost&) {
-            loan_.reset();
+        } catch (const ConnectionLost&) { // NOLINT(bugprone-empty-catch): so it is when the page is read
         }
     }
 
