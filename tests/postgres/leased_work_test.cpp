@@ -213,6 +213,52 @@ TEST_CASE("a worker that was paused in the midst of a transaction, and wakes lat
     CHECK(rows.integer(1) == static_cast<std::int64_t>(reached.value()));
 }
 
+TEST_CASE("work waits out what is passing, and does not wait for what will never come")
+{
+    const Place place;
+    Connection owner{place.address};
+    const auto options = place.options();
+    {
+        Lease makes_the_table{owner, "made", options};
+    }
+    // A lock that is not to be had within the time allowed for it.
+    Connection connection{place.address + "?options=-c%20lock_timeout%3D20ms"};
+    Lease lease{connection, "work", options};
+    std::atomic<int> begun{0};
+    std::atomic<int> refused{0};
+    std::jthread unlock;
+    {
+        auto transaction = std::make_unique<Transaction>(owner);
+        owner.execute(with_schema("LOCK TABLE {s}.leases", place.schema));
+        try {
+            (void)lease.acquire();
+        } catch (const DatabaseError& error) {
+            if (error.is_passing() && error.state() == "55P03") ++refused;
+        }
+        unlock = std::jthread{[transaction = std::move(transaction)] { std::this_thread::sleep_for(short_while); }};
+    }
+    REQUIRE(refused == 1);
+    run_leased(
+        connection, "work", {}, [&](const Lease&, const std::stop_token&) { ++begun; }, options);
+    CHECK(begun == 1);
+
+    // Work that meets something of the kind is begun again.
+    run_leased(
+        connection, "work", {},
+        [&](const Lease&, const std::stop_token&) {
+            if (++begun == 2) throw DatabaseError{"here", "there", "a deadlock", "40P01"};
+        },
+        options);
+    CHECK(begun == 3);
+
+    unlock.join();
+    owner.execute(with_schema("DROP TABLE {s}.leases", place.schema));
+    CHECK_THROWS_AS(run_leased(
+                        connection, "work", {}, [&](const Lease&, const std::stop_token&) { ++begun; }, options),
+                    DatabaseError);
+    CHECK(begun == 3);
+}
+
 TEST_CASE("work that fails is told, and work that returns is not done again")
 {
     const Place place;

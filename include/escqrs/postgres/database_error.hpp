@@ -21,6 +21,14 @@ public:
     /// PostgreSQL's five-character code (SQLSTATE, its manual's appendix A); empty if the message is not the server's.
     const std::string& state() const noexcept { return state_; }
 
+    /// Whether it has to do with the moment, not with what was asked: the connection was lost, others were in the way (class 40;
+    /// a lock, a cancellation), the server is short of something (class 53), or a standby is taking over (it is read-only).
+    virtual bool is_passing() const noexcept
+    {
+        return state_.starts_with("40") || state_.starts_with("53") || state_ == "55P03" || state_ == "57014" ||
+               state_ == "25006";
+    }
+
 private:
     static std::string trimmed(std::string_view message)
     {
@@ -35,6 +43,8 @@ private:
 class ConnectionLost : public DatabaseError {
 public:
     using DatabaseError::DatabaseError;
+
+    bool is_passing() const noexcept override { return true; }
 };
 
 } // namespace escqrs::postgres

@@ -141,7 +141,8 @@ inline constexpr int renewals = 4;
 /// `Checkpoint` that knows the lease cannot get in the way of its successor, even if it does not notice.
 /// @param connection  used for the lease only
 /// @return when stopped, or when `work` has returned by itself
-/// @throws what `work` threw, but for LeaseLost
+/// @throws what `work` threw, but for LeaseLost and what is passing (`DatabaseError::is_passing`): then it is begun again, here
+///         or elsewhere. DatabaseError if the lease cannot be acquired, and that is not passing
 template <class Work>
 void run_leased(Connection& connection, const std::string& name, std::stop_token stop, Work work,
                 const LeaseOptions& options = {}, Clock& clock = system_clock())
@@ -151,7 +152,8 @@ void run_leased(Connection& connection, const std::string& name, std::stop_token
         try {
             leased.tend();
             if (!leased.is_begun() && !leased.is_finished()) leased.try_begin();
-        } catch (const ConnectionLost&) { // NOLINT(bugprone-empty-catch): it is made again
+        } catch (const DatabaseError& error) {
+            if (!error.is_passing()) throw;
         }
         sleep_for(clock, options.duration / detail::renewals, stop);
     }
@@ -251,7 +253,8 @@ void run_sharded(Connection& connection, const std::string& name, std::size_t sh
     while (!stop.stop_requested()) {
         try {
             sharded.tend();
-        } catch (const ConnectionLost&) { // NOLINT(bugprone-empty-catch): it is made again
+        } catch (const DatabaseError& error) {
+            if (!error.is_passing()) throw;
         }
         sleep_for(clock, options.duration / detail::renewals, stop);
     }
