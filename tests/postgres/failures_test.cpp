@@ -264,14 +264,19 @@ TEST_CASE("streams and pages of the log are found by their indexes")
     const auto plan = [&](const std::string& query) {
         return text(place.owner, "EXPLAIN " + with_schema(query, place.schema));
     };
-    for (const char* const query : {"SELECT * FROM {s}.events WHERE stream = (SELECT id FROM {s}.streams WHERE name = "
-                                    "'sample-7') AND version >= 3 "
-                                    "ORDER BY version LIMIT 64",
-                                    "SELECT * FROM {s}.events e JOIN {s}.streams s ON s.id = e.stream WHERE e.position "
-                                    "> 900 AND e.position <= 19000 "
-                                    "ORDER BY e.position LIMIT 64",
-                                    "SELECT max(position) FROM {s}.events WHERE position <= 17000",
-                                    "SELECT * FROM {s}.events WHERE id = '00000000-0000-0000-0000-000000000001'"}) {
+    const escqrs::postgres::detail::EventLogSession session{place.owner, place.schema};
+    const std::vector<std::string> queries{
+        session.stream_page(sample_stream("7"), 3, 64).query,
+        session.log_page(900, 19'000, 64, {}).query,
+        session.log_page(900, 19'000, 64, {.categories = {"sample"}, .types = {"SampleHappened"}}).query,
+        session.log_page(900, 19'000, 64, {.categories = {"rare"}, .types = {"NeverHappened"}}).query,
+        "SELECT max(position) FROM {s}.events WHERE position <= 17000",
+        "SELECT version FROM {s}.events WHERE stream = 3 ORDER BY version DESC LIMIT 1",
+        "SELECT * FROM {s}.events WHERE id = '00000000-0000-0000-0000-000000000001'",
+        "SELECT e.version FROM unnest(ARRAY[gen_random_uuid(), gen_random_uuid()]) AS given (id) "
+        "LEFT JOIN {s}.events e ON e.id = given.id",
+    };
+    for (const std::string& query : queries) {
         const std::string found = plan(query);
         INFO(found);
         CHECK(found.find("Seq Scan on events") == std::string::npos);
