@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
-"""From the 202 of a command to its event in the read model: both roles, the queue an SQLite file or the emulator.
+"""From the 202 of a command to its event in the read model: both roles, the queue an SQLite file or the emulator, store and read
+model in SQLite files or a PostgreSQL server.
 
-    conference_lag.py CONFERENCE [--service-bus MAIN_MJS] [--count N] [--rate COMMANDS_PER_SECOND]
+    conference_lag.py CONFERENCE [--postgres] [--service-bus MAIN_MJS] [--count N] [--rate COMMANDS_PER_SECOND]
 
 Registers attendees at a steady rate and asks at once for each with its position, which is answered when the read model
 has reached it.
@@ -15,9 +16,13 @@ import os
 import re
 import statistics
 import subprocess
+import sys
 import tempfile
 import threading
 import time
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests/conference"))
+from postgres_server import PostgresServer  # noqa: E402
 
 
 class Client:
@@ -56,8 +61,10 @@ def queue_arguments(main_mjs, processes):
             "--queue-management", f"http://127.0.0.1:{ports['rest']}"]
 
 
-def run(options, folder, processes):
+def run(options, folder, processes, server):
     arguments = queue_arguments(options.service_bus, processes)
+    if server:
+        arguments += ["--store", server.address, "--read-model", server.address]
     web = subprocess.Popen([options.conference, "web", "--listen", "127.0.0.1:0", *arguments], cwd=folder,
                            stderr=subprocess.STDOUT, stdout=subprocess.PIPE, text=True)
     processes.append(web)
@@ -86,6 +93,7 @@ def run(options, folder, processes):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("conference")
+    parser.add_argument("--postgres", action="store_true")
     parser.add_argument("--service-bus", metavar="MAIN_MJS")
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--rate", type=int, default=100)
@@ -93,12 +101,15 @@ def main():
     options.conference = os.path.abspath(options.conference)
     with tempfile.TemporaryDirectory() as folder:
         processes = []
+        server = PostgresServer(folder) if options.postgres else None
         try:
-            run(options, folder, processes)
+            run(options, folder, processes, server)
         finally:
             for process in reversed(processes):
                 process.terminate()
                 process.wait()
+            if server:
+                server.stop()
 
 
 main()
