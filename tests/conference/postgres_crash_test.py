@@ -100,9 +100,12 @@ def torment(conference, server, kills, chance):
 def check_relay_moves(conference, server):
     """Kills whoever relays: the other web process has to take over."""
     def relaying():
+        """The name of the process; None if there is none, or it was killed and its lease has not run out yet."""
         found = server.query("SELECT holder FROM conference.leases WHERE expires_at > clock_timestamp()")
         assert len(found) <= 1, f"expected one process at most that relays, found {len(found)}"
-        return found[0] if found else None
+        pids = [int(holder.split(":")[1]) for [holder] in found]  # a holder is HOST:PROCESS:NUMBER
+        living = conference.processes.items()
+        return next((name for name, process in living if name in WEBS and process.pid in pids), None)
 
     def wait_for_another(than):
         deadline = time.monotonic() + 30
@@ -111,12 +114,10 @@ def check_relay_moves(conference, server):
             time.sleep(0.1)
         return now
 
-    before = wait_for_another(None)  # a holder is HOST:PROCESS:NUMBER
-    pid = int(before[0].split(":")[1])
-    name = next(name for name in WEBS if conference.processes[name].pid == pid)
-    conference.kill(name)
+    before = wait_for_another(None)
+    conference.kill(before)
     wait_for_another(before)
-    conference.start(name)
+    conference.start(before)
     conference.wait_until_all_ready()
 
 
