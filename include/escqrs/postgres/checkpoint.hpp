@@ -47,9 +47,12 @@ public:
 
     private:
         friend Checkpoint;
-        explicit Transaction(Checkpoint& checkpoint) : checkpoint_{&checkpoint}, transaction_{*checkpoint.connection_}
+        template <class Before>
+        Transaction(Checkpoint& checkpoint, Before before)
+            : checkpoint_{&checkpoint}, transaction_{*checkpoint.connection_}
         {
             checkpoint.give_up_when_paused();
+            before();
             state_ = checkpoint.read(checkpoint.lock_);
         }
 
@@ -90,10 +93,21 @@ public:
         check_lease();
     }
 
-    Transaction begin() { return Transaction{*this}; }
+    Transaction begin()
+    {
+        return begin([] {});
+    }
 
 private:
+    friend class ReadModel;
     using State = Transaction::State;
+
+    /// @param before  called in the transaction, before it locks the position
+    template <class Before>
+    Transaction begin(Before before)
+    {
+        return Transaction{*this, before};
+    }
 
     Checkpoint(Connection& connection, std::string name, const std::string& schema, const Lease* lease)
         : connection_{&detail::with_read_models(connection, schema)}, name_{std::move(name)}, lease_{lease},

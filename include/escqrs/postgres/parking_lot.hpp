@@ -43,13 +43,20 @@ public:
     {
     }
 
-    bool is_empty() { return any_.query(projection_).size() == 0; }
+    bool is_empty()
+    {
+        return any_.query(projection_).size() == 0 &&
+               (!any_before_ || any_before_->query(read_model_, projection_).size() == 0);
+    }
 
     std::optional<ParkedStream> find(const StreamId& stream)
     {
         auto rows = select_.query(projection_, stream.text());
-        if (!rows.next()) return std::nullopt;
-        return read(rows);
+        if (rows.next()) return read(rows);
+        if (!select_before_) return std::nullopt;
+        auto rows_before = select_before_->query(read_model_, projection_, stream.text());
+        if (!rows_before.next()) return std::nullopt;
+        return read(rows_before);
     }
 
     std::vector<ParkedStream> all()
@@ -88,6 +95,25 @@ public:
     }
 
 private:
+    friend class ReadModel;
+
+    /// Of one version of a read model. While that is not live, `find` also tells which events the live version has parked
+    /// without ever having handled them: they are not to be handled here before that one has given way.
+    ParkingLot(Connection& connection, std::string projection, const std::string& schema, std::string read_model)
+        : ParkingLot{connection, std::move(projection), schema}
+    {
+        read_model_ = std::move(read_model);
+        any_before_.emplace(connection, with_schema(std::string{"SELECT 1"} + before + " LIMIT 1", schema));
+        select_before_.emplace(connection,
+                               with_schema(std::string{"SELECT stream, 0, 0, 0, 0, 'parked in the version before: ' || "
+                                                       "error, unhandled_from"} +
+                                               before + " AND stream = $3",
+                                           schema));
+    }
+
+    static constexpr const char* before =
+        " FROM {s}.parked_streams WHERE projection = (SELECT name || '_v' || version FROM {s}.read_models "
+        "WHERE name = $1 AND is_live) AND projection <> $2 AND unhandled_from > 0";
     static constexpr const char* columns = "SELECT stream, version, position, last, events, error, unhandled_from "
                                            "FROM {s}.parked_streams WHERE projection = $1";
 
@@ -123,6 +149,9 @@ private:
     Statement select_all_;
     Statement upsert_;
     Statement delete_;
+    std::string read_model_; ///< empty: of none
+    std::optional<Statement> any_before_;
+    std::optional<Statement> select_before_;
 };
 
 static_assert(escqrs::ParkingLot<ParkingLot>);

@@ -40,7 +40,18 @@ CREATE TABLE {s}.leases (
 );
 )";
 
-inline constexpr const char* read_model_steps[] = {create_read_models}; // NOLINT(modernize-avoid-c-arrays)
+inline constexpr const char* create_read_model_versions = R"(
+CREATE TABLE {s}.read_models (
+    name    text,
+    version bigint,
+    is_live boolean NOT NULL,
+    tables  text NOT NULL, -- each with a space behind it
+    PRIMARY KEY (name, version)
+);
+)";
+
+inline constexpr const char* read_model_steps[] = {create_read_models,
+                                                   create_read_model_versions}; // NOLINT(modernize-avoid-c-arrays)
 inline constexpr SchemaPart read_model_schema{"read models", read_model_steps};
 
 /// @return `connection`, whose `schema` has these tables now
@@ -61,7 +72,7 @@ inline void grant_read_models(Connection& owner, std::string_view schema, std::s
     const std::string to = " TO " + quoted(role);
     owner.execute(with_schema("GRANT USAGE ON SCHEMA {s}" + to + "; GRANT SELECT ON {s}.schema_versions" + to +
                                   "; GRANT SELECT, INSERT, UPDATE, DELETE ON {s}.checkpoints, {s}.stream_checkpoints, "
-                                  "{s}.parked_streams, {s}.leases" +
+                                  "{s}.parked_streams, {s}.leases, {s}.read_models" +
                                   to,
                               schema));
 }

@@ -3,6 +3,7 @@
 
 #include <escqrs/error.hpp>
 #include <escqrs/identifiers.hpp>
+#include <escqrs/read_model_schema.hpp>
 #include <escqrs/sqlite/checkpoint.hpp>
 #include <escqrs/sqlite/database.hpp>
 #include <escqrs/sqlite/parking_lot.hpp>
@@ -16,14 +17,7 @@
 
 namespace escqrs::sqlite {
 
-/// What one version of a read model consists of. In SQL texts `{v}` stands for the version: `title{v}` is a table of each
-/// version's own.
-struct ReadModelSchema {
-    std::string name;                ///< of the read model, the same for all its versions
-    unsigned version = 1;            ///< a higher one replaces a lower one
-    std::vector<std::string> tables; ///< names without `{v}`, under which readers find the live version's tables
-    std::string sql;                 ///< creates each of them as `name{v}`, in an order that suits their foreign keys
-};
+using escqrs::ReadModelSchema;
 
 /// A version of a read model, and how far it has come: the checkpoint of a `Projection` that builds it.
 ///
@@ -48,7 +42,7 @@ public:
     ReadModel(Database& database, ReadModelSchema schema);
 
     /// `text` with the version put in for each `{v}`.
-    std::string sql(std::string_view text) const;
+    std::string sql(std::string_view text) const { return escqrs::detail::with_version(text, schema_.version); }
 
     unsigned version() const noexcept { return schema_.version; }
 
@@ -75,14 +69,12 @@ private:
         return name + "_v" + std::to_string(version);
     }
 
-    void check_names() const;
     void create();
     std::optional<bool> state();
     void drop_lower_versions(bool also_live);
     void make_live();
     void inherit_parked();
     GlobalPosition live_until();
-    [[noreturn]] void throw_superseded() const;
 
     Database* database_;
     ReadModelSchema schema_;
@@ -123,7 +115,7 @@ private:
     explicit Transaction(ReadModel& model) : model_{&model}, transaction_{model.checkpoint_.begin()}
     {
         const auto state = model.state();
-        if (!state) model.throw_superseded();
+        if (!state) escqrs::detail::throw_superseded(model.schema_);
         is_live_ = *state;
         limit_ = is_live_ ? everything : model.live_until();
     }
@@ -166,7 +158,7 @@ inline ReadModel::ReadModel(Database& database, ReadModelSchema schema)
     : database_{&database}, schema_{std::move(schema)},
       checkpoint_{database, checkpoint_name(schema_.name, schema_.version)}
 {
-    check_names();
+    escqrs::detail::check_names(schema_);
     create();
 }
 
@@ -175,34 +167,6 @@ inline Database& ReadModel::with_table(Database& database)
     database.execute("CREATE TABLE IF NOT EXISTS escqrs_read_models (name TEXT NOT NULL, version INTEGER NOT NULL, "
                      "is_live INTEGER NOT NULL, tables TEXT NOT NULL, PRIMARY KEY (name, version)) WITHOUT ROWID");
     return ParkingLot::with_table(database);
-}
-
-inline void ReadModel::check_names() const
-{
-    const auto check = [&](const std::string& name) {
-        const bool is_good =
-            !name.empty() && name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                                                    "0123456789_") == std::string::npos;
-        if (!is_good) {
-            throw StoreError{"read model '" + schema_.name +
-                             "': expected a name of letters, digits and underscores, found '" + name + "'"};
-        }
-    };
-    check(schema_.name);
-    for (const std::string& table : schema_.tables) check(table);
-}
-
-inline std::string ReadModel::sql(std::string_view text) const
-{
-    constexpr std::string_view mark = "{v}";
-    std::string result;
-    while (true) {
-        const auto found = text.find(mark);
-        result += text.substr(0, found);
-        if (found == std::string_view::npos) return result;
-        result.append("_v").append(std::to_string(schema_.version));
-        text.remove_prefix(found + mark.size());
-    }
 }
 
 inline void ReadModel::create()
@@ -215,7 +179,7 @@ inline void ReadModel::create()
         if (rows.next()) highest = rows.integer(0);
     }
     if (state()) return;
-    if (highest > std::int64_t{schema_.version}) throw_superseded();
+    if (highest > std::int64_t{schema_.version}) escqrs::detail::throw_superseded(schema_);
 
     drop_lower_versions(false);
     database_->execute(sql(schema_.sql).c_str());
@@ -299,12 +263,6 @@ inline void ReadModel::drop_lower_versions(bool also_live)
     }
     Statement forget{*database_, "DELETE FROM escqrs_read_models WHERE name = ? AND version < ? AND is_live <= ?"};
     forget.run(schema_.name, schema_.version, also_live);
-}
-
-inline void ReadModel::throw_superseded() const
-{
-    throw ReadModelSuperseded{"read model '" + schema_.name + "', version " + std::to_string(schema_.version) +
-                              ": a newer version has taken its place"};
 }
 
 } // namespace escqrs::sqlite
