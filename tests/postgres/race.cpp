@@ -93,6 +93,7 @@ public:
                 ++race_->losses;
                 if (!has_ended_) race_->note(race_->rolled_back, appended_);
                 append_.reset();
+                append_one_.reset();
                 connection_.reset();
                 std::this_thread::sleep_for(20ms);
             }
@@ -140,11 +141,18 @@ private:
             "$2, array_fill(escqrs.kind('Raced', 1, 'text/plain'), ARRAY[cardinality($2)]), "
             "array_fill(''::bytea, ARRAY[cardinality($2)]), array_fill('x'::bytea, ARRAY[cardinality($2)]), "
             "now())");
+        append_one_ = std::make_unique<Statement>(
+            *connection_,
+            "SELECT escqrs.append_one($1, -1, $2, escqrs.kind('Raced', 1, 'text/plain'), '', 'x', now())");
     }
 
     std::vector<EventId> append_once()
     {
         auto ids = new_ids(random_);
+        if (ids.size() == 1) {
+            (void)append_one_->query(stream_name(random_), ids.front());
+            return ids;
+        }
         postgres::detail::ArrayValue array{postgres::detail::type_id::uuid};
         for (const EventId& id : ids) array.push(id.value());
         (void)append_->query(stream_name(random_), array);
@@ -188,6 +196,7 @@ private:
     std::mt19937 random_;
     std::unique_ptr<Connection> connection_;
     std::unique_ptr<Statement> append_;
+    std::unique_ptr<Statement> append_one_;
     std::vector<EventId> appended_; ///< in this transaction
     bool has_ended_ = false;
 };

@@ -118,7 +118,8 @@ inline void grant_event_store(Connection& owner, std::string_view schema, std::s
     owner.execute(with_schema(
         "GRANT USAGE ON SCHEMA {s}" + to +
             "; GRANT SELECT ON {s}.schema_versions, {s}.streams, {s}.event_kinds, {s}.events, {s}.snapshots" + to +
-            "; GRANT EXECUTE ON FUNCTION {s}.append, {s}.readable_until, {s}.kind, {s}.write_snapshot" + to,
+            "; GRANT EXECUTE ON FUNCTION {s}.append, {s}.append_one, {s}.readable_until, {s}.kind, {s}.write_snapshot" +
+            to,
         schema));
 }
 

@@ -49,6 +49,9 @@ public:
     template <class ResultOf>
     void send(Timestamp now, ResultOf result_of);
 
+    /// Stores one append by itself, if it finds its version.
+    void send_alone(Timestamp now, PendingAppend& append);
+
     /// Looks whether these events are stored already, as one append of exactly these to this stream.
     /// @return where it ended; nothing if none of the ids is stored
     /// @throws DuplicateEventId if ids are stored in any other way, or given twice
@@ -69,6 +72,7 @@ private:
     std::int32_t kind_of(const NewEvent& event);
 
     Statement append_;
+    Statement append_one_;
     Statement find_;
     Statement kind_;
     std::vector<Kind> kinds_; ///< few, so they are looked through
@@ -86,6 +90,7 @@ private:
 inline AppendSession::AppendSession(Connection& connection, const std::string& schema)
     : append_{connection, "SELECT is_met::int4[], bases, positions FROM " + quoted(schema) +
                               ".append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"},
+      append_one_{connection, "SELECT " + quoted(schema) + ".append_one($1, $2, $3, $4::integer, $5, $6, $7)"},
       find_{connection,
             with_schema("SELECT s.name = $1, e.version, e.position, e.index_in_append, next.index_in_append "
                         "FROM unnest($2::uuid[]) WITH ORDINALITY AS given (id, number) "
@@ -139,6 +144,23 @@ void AppendSession::send(Timestamp now, ResultOf result_of)
         append.result = AppendResult{StreamVersion{append.actual.value() + append.events.size()},
                                      GlobalPosition{static_cast<std::uint64_t>(positions.at(stored - 1))}};
     }
+}
+
+inline void AppendSession::send_alone(Timestamp now, PendingAppend& append)
+{
+    if (append.events.size() != 1) {
+        clear();
+        add(append);
+        return send(now, [&](std::size_t) -> PendingAppend& { return append; });
+    }
+    const NewEvent& event = append.events.front();
+    auto rows = append_one_.query(append.stream->text(), wanted(append.expected), event.id, kind_of(event),
+                                  event.metadata, event.payload, now);
+    rows.next();
+    const auto found = rows.integers(0);
+    append.actual = StreamVersion{static_cast<std::uint64_t>(found.at(0))};
+    const GlobalPosition position{static_cast<std::uint64_t>(found.at(1))};
+    if (position > GlobalPosition{}) append.result = AppendResult{append.actual.next(), position};
 }
 
 inline std::int64_t AppendSession::wanted(ExpectedVersion expected) noexcept

@@ -70,7 +70,6 @@ DECLARE
     streams bigint[];
     stream bigint;
     base bigint;
-    stored bigint;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE 'appending needs transaction isolation "read committed", found "%"', current_setting('transaction_isolation');
@@ -87,13 +86,6 @@ BEGIN
             INSERT INTO {s}.streams (name) VALUES (names[1]) RETURNING streams.id INTO stream;
         END IF;
         PERFORM pg_advisory_xact_lock_shared(tag | pg_sequence_last_value('{s}.positions'));
-        IF cardinality(ids) = 1 THEN
-            INSERT INTO {s}.events VALUES (nextval('{s}.positions'), stream, base + 1, now, 0, event_kinds[1], ids[1],
-                                           metadata[1], payloads[1])
-                RETURNING position INTO stored;
-            positions := ARRAY[stored];
-            RETURN;
-        END IF;
         streams := ARRAY[stream];
     ELSE
         -- In order, so that no two wait for each other.
@@ -131,6 +123,44 @@ BEGIN
             WHERE is_met[e.append_number]
             RETURNING position)
     SELECT array_agg(position) INTO positions FROM inserted;
+END $$;
+
+-- As `append`, of one event, as most appends are: in one query, where that takes several.
+-- @return the version found, and the event's position, or 0 if it was not stored
+CREATE FUNCTION {s}.append_one(name_of_stream text, expected bigint, id uuid, kind integer, metadata bytea, payload bytea,
+                               now timestamptz) RETURNS bigint[]
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    stream_lock CONSTANT integer := '{s}.streams'::regclass::oid::bigint::bit(32)::integer;
+    tag CONSTANT bigint := ('{s}.positions'::regclass::oid::bigint & 65535) << 48;
+    stream bigint;
+    base bigint;
+    stored bigint;
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE 'appending needs transaction isolation "read committed", found "%"', current_setting('transaction_isolation');
+    END IF;
+    -- A condition is evaluated without a query. What these functions return is never null.
+    IF pg_advisory_xact_lock(stream_lock, hashtext(name_of_stream)) IS NULL OR
+       pg_advisory_xact_lock_shared(tag | pg_sequence_last_value('{s}.positions')) IS NULL THEN RETURN NULL; END IF;
+    INSERT INTO {s}.events
+        SELECT nextval('{s}.positions'), found.id, found.version + 1, now, 0, kind, append_one.id, metadata, payload
+        FROM (SELECT s.id, coalesce((SELECT e.version FROM {s}.events e WHERE e.stream = s.id
+                                     ORDER BY e.version DESC LIMIT 1), 0) AS version
+              FROM {s}.streams s WHERE s.name = name_of_stream OFFSET 0) AS found
+        WHERE expected = -1 OR expected = found.version OR (expected = -2 AND found.version > 0)
+        RETURNING version - 1, position INTO base, stored;
+    IF stored IS NULL THEN
+        SELECT s.id, (SELECT e.version FROM {s}.events e WHERE e.stream = s.id ORDER BY e.version DESC LIMIT 1)
+            INTO stream, base FROM {s}.streams s WHERE s.name = name_of_stream;
+        IF stream IS NULL AND expected IN (-1, 0) THEN
+            INSERT INTO {s}.streams (name) VALUES (name_of_stream) RETURNING streams.id INTO stream;
+            INSERT INTO {s}.events
+                VALUES (nextval('{s}.positions'), stream, 1, now, 0, kind, append_one.id, metadata, payload)
+                RETURNING position INTO stored;
+        END IF;
+    END IF;
+    RETURN ARRAY[coalesce(base, 0), coalesce(stored, 0)];
 END $$;
 
 -- The position up to which nothing will turn up any more; that of an event, or 0. Three steps, of which each sees what was

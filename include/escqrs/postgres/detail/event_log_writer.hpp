@@ -143,10 +143,8 @@ inline void EventLogWriter::append_alone(Caller& caller) noexcept
 
 inline AppendResult EventLogWriter::append_alone(Caller& caller, AppendSession& session)
 {
-    session.clear();
-    session.add(caller);
     try {
-        session.send(options_.clock->now(), [&](std::size_t) -> Caller& { return caller; });
+        session.send_alone(options_.clock->now(), caller);
     } catch (const DatabaseError& error) {
         constexpr const char* unique_violation = "23505";
         if (error.state() != unique_violation) throw;
