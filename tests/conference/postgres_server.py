@@ -51,7 +51,10 @@ class PostgresServer:
 
     @property
     def address(self):
-        return f"postgresql://conference:{self.password}@127.0.0.1:{self.port}/postgres?connect_timeout=5"
+        return self.address_of("conference")
+
+    def address_of(self, role):
+        return f"postgresql://{role}:{self.password}@127.0.0.1:{self.port}/postgres?connect_timeout=5"
 
     def as_server(self, program, *arguments):
         """PostgreSQL does not run as root; it gets SIGQUIT when the test dies."""
