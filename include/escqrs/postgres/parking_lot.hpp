@@ -27,19 +27,7 @@ public:
     /// @param connection  must outlive this; the one of the projection's checkpoint
     /// @param projection  tells this projection's streams from those of others
     ParkingLot(Connection& connection, std::string projection, const std::string& schema = "escqrs")
-        : connection_{&detail::with_read_models(connection, schema)}, projection_{std::move(projection)},
-          any_{connection, with_schema("SELECT 1 FROM {s}.parked_streams WHERE projection = $1 LIMIT 1", schema)},
-          select_{connection, with_schema(std::string{columns} + " AND stream = $2", schema)},
-          select_all_{connection, with_schema(std::string{columns} + " ORDER BY stream", schema)},
-          upsert_{
-              connection,
-              with_schema("INSERT INTO {s}.parked_streams VALUES ($1, $2, $3, $4, $5, $6, $7, $8) "
-                          "ON CONFLICT (projection, stream) DO UPDATE SET version = excluded.version, position = "
-                          "excluded.position, last = excluded.last, events = excluded.events, error = excluded.error, "
-                          "unhandled_from = excluded.unhandled_from",
-                          schema)},
-          delete_{connection,
-                  with_schema("DELETE FROM {s}.parked_streams WHERE projection = $1 AND stream = $2", schema)}
+        : ParkingLot{connection, std::move(projection), schema, {}}
     {
     }
 
@@ -100,9 +88,22 @@ private:
     /// Of one version of a read model. While that is not live, `find` also tells which events the live version has parked
     /// without ever having handled them: they are not to be handled here before that one has given way.
     ParkingLot(Connection& connection, std::string projection, const std::string& schema, std::string read_model)
-        : ParkingLot{connection, std::move(projection), schema}
+        : connection_{&detail::with_read_models(connection, schema)}, projection_{std::move(projection)},
+          any_{connection, with_schema("SELECT 1 FROM {s}.parked_streams WHERE projection = $1 LIMIT 1", schema)},
+          select_{connection, with_schema(std::string{columns} + " AND stream = $2", schema)},
+          select_all_{connection, with_schema(std::string{columns} + " ORDER BY stream", schema)},
+          upsert_{
+              connection,
+              with_schema("INSERT INTO {s}.parked_streams VALUES ($1, $2, $3, $4, $5, $6, $7, $8) "
+                          "ON CONFLICT (projection, stream) DO UPDATE SET version = excluded.version, position = "
+                          "excluded.position, last = excluded.last, events = excluded.events, error = excluded.error, "
+                          "unhandled_from = excluded.unhandled_from",
+                          schema)},
+          delete_{connection,
+                  with_schema("DELETE FROM {s}.parked_streams WHERE projection = $1 AND stream = $2", schema)},
+          read_model_{std::move(read_model)}
     {
-        read_model_ = std::move(read_model);
+        if (read_model_.empty()) return;
         any_before_.emplace(connection, with_schema(std::string{"SELECT 1"} + before + " LIMIT 1", schema));
         select_before_.emplace(connection,
                                with_schema(std::string{"SELECT stream, 0, 0, 0, 0, 'parked in the version before: ' || "

@@ -222,7 +222,9 @@ inline void ReadModel::make_live()
     const std::string grants_before = grants();
     drop_lower_versions(true);
     for (const std::string& table : schema_.tables) {
-        connection_->execute(sql("CREATE VIEW {s}." + table + " AS SELECT * FROM {s}." + table + "{v}"));
+        std::string create{"CREATE VIEW {s}."};
+        create.append(table).append(" AS SELECT * FROM {s}.").append(table).append("{v}");
+        connection_->execute(sql(create));
     }
     if (!grants_before.empty()) connection_->execute(grants_before);
     statement("UPDATE {s}.read_models SET is_live = true WHERE name = $1 AND version = $2")
@@ -273,8 +275,8 @@ inline void ReadModel::drop_lower_versions(bool also_live)
             add(tables, name + "_v" + std::to_string(rows.integer(0)));
         }
         if (tables.empty()) continue;
-        if (rows.integer(1) != 0) drop += "DROP VIEW " + views + ';';
-        drop += "DROP TABLE " + tables + ';';
+        if (rows.integer(1) != 0) drop.append("DROP VIEW ").append(views).append(1, ';');
+        drop.append("DROP TABLE ").append(tables).append(1, ';');
     }
     if (!drop.empty()) connection_->execute(with_schema(drop, place_));
     for (const char* const table : {"checkpoints WHERE name", "parked_streams WHERE projection"}) {
