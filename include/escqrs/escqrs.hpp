@@ -35,6 +35,7 @@
 #include <escqrs/parallel_subscription.hpp>
 #include <escqrs/parking_lot.hpp>
 #include <escqrs/projection.hpp>
+#include <escqrs/read_model_schema.hpp>
 #include <escqrs/relay.hpp>
 #include <escqrs/repository.hpp>
 #include <escqrs/retry_policy.hpp>
