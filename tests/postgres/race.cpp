@@ -24,6 +24,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <set>
 #include <string>
@@ -53,6 +54,7 @@ struct Race {
     std::mutex mutex;
     std::vector<EventId> committed; ///< and told so; others may be as well
     std::vector<EventId> rolled_back;
+    std::vector<EventId> unanswered; ///< their commit may have been done
     std::atomic<std::size_t> losses{0};
     std::atomic<std::size_t> terminated{0};
     std::atomic<std::size_t> killed{0};
@@ -91,7 +93,7 @@ public:
                 write();
             } catch (const StoreError&) {
                 ++race_->losses;
-                if (!has_ended_) race_->note(race_->rolled_back, appended_);
+                race_->note(has_ended_ ? race_->unanswered : race_->rolled_back, appended_);
                 append_.reset();
                 append_one_.reset();
                 connection_.reset();
@@ -146,29 +148,30 @@ private:
             "SELECT escqrs.append_one($1, -1, $2, escqrs.kind('Raced', 1, 'text/plain'), '', 'x', now())");
     }
 
-    std::vector<EventId> append_once()
+    void append_once(const std::vector<EventId>& ids)
     {
-        auto ids = new_ids(random_);
         if (ids.size() == 1) {
             (void)append_one_->query(stream_name(random_), ids.front());
-            return ids;
+            return;
         }
         postgres::detail::ArrayValue array{postgres::detail::type_id::uuid};
         for (const EventId& id : ids) array.push(id.value());
         (void)append_->query(stream_name(random_), array);
-        return ids;
     }
 
     void append()
     {
-        const auto ids = append_once();
+        const auto ids = new_ids(random_);
         appended_.insert(appended_.end(), ids.begin(), ids.end());
+        append_once(ids);
     }
 
     void append_in_vain()
     {
         const postgres::Savepoint part{*connection_};
-        race_->note(race_->rolled_back, append_once());
+        const auto ids = new_ids(random_);
+        race_->note(race_->rolled_back, ids);
+        append_once(ids);
     }
 
     std::string prepared_name() const { return "writer " + std::to_string(number_); }
@@ -215,6 +218,7 @@ void write_to_store(Race& race, postgres::EventStore& store, unsigned number)
             race.note(race.committed, ids);
         } catch (const StoreError&) {
             ++race.losses;
+            race.note(race.unanswered, ids);
         }
     }
 }
@@ -243,10 +247,29 @@ struct Seen {
     }
 };
 
+/// Tries until the server is there again, and nothing that was under way is in the way any more.
+template <class Work>
+void until_the_server_answers(Work work)
+{
+    for (int patience = 60;;) {
+        try {
+            return work();
+        } catch (const postgres::ConnectionLost&) {
+            if (--patience <= 0) throw;
+        } catch (const StoreError&) { // of `head`, which has waited already
+            if ((patience -= 30) <= 0) throw;
+        }
+        std::this_thread::sleep_for(500ms);
+    }
+}
+
 void read(Race& race, Seen& seen, unsigned number)
 {
     std::mt19937 random{race.seed * 1000 + 500 + number};
-    postgres::EventStore store{race.address, {.max_readers = 1, .reconnect_timeout = 30s}};
+    std::optional<postgres::EventStore> opened;
+    until_the_server_answers(
+        [&] { opened.emplace(race.address, postgres::EventStoreOptions{.max_readers = 1, .reconnect_timeout = 30s}); });
+    postgres::EventStore& store = *opened;
     const auto read_some = [&](std::size_t at_most) {
         store.read_log(seen.position, at_most, [&](const RecordedEvent& event) {
             seen.show(event);
@@ -261,10 +284,12 @@ void read(Race& race, Seen& seen, unsigned number)
             ++race.losses;
         }
     }
-    const auto deadline = std::chrono::steady_clock::now() + 60s;
     try {
         const GlobalPosition head = store.head();
-        while (seen.position < head && std::chrono::steady_clock::now() < deadline) read_some(10'000);
+        for (GlobalPosition before{~std::uint64_t{0}}; seen.position < head && seen.position != before;) {
+            before = seen.position;
+            read_some(10'000);
+        }
         if (seen.position < head) {
             seen.stall = "stands at " + std::to_string(seen.position.value()) + " and does not come to " +
                          std::to_string(head.value()) + ", while nobody appends";
@@ -296,7 +321,7 @@ void read_naively(Race& race, std::set<EventId>& seen)
             connection.reset();
         }
     }
-    look();
+    until_the_server_answers(look);
 }
 
 /// Transactions that have to do with nobody, and stay open; opened anew when the server has died.
@@ -307,12 +332,22 @@ public:
     void open()
     {
         others_.clear();
+        // Locks that only just are not this store's: of another tag, and in another database.
+        std::int64_t tag = 0;
+        {
+            Connection connection{address_};
+            Statement select{connection, "SELECT 'escqrs.positions'::regclass::oid::bigint & 65535"};
+            auto rows = select.query();
+            if (rows.next()) tag = rows.integer(0);
+        }
         for (const char* const database : {"/postgres", "/elsewhere"}) {
+            const std::int64_t tag_of_lock = database == std::string_view{"/postgres"} ? tag ^ 1 : tag;
             auto& other = others_.emplace_back(std::make_unique<Connection>(address_.substr(0, address_.rfind('/')) +
                                                                             database + "?application_name=bystander"));
             other->execute("CREATE TABLE IF NOT EXISTS bystander (n integer)");
             other->execute("BEGIN ISOLATION LEVEL REPEATABLE READ; INSERT INTO bystander VALUES (1); "
-                           "SELECT pg_advisory_xact_lock(1)");
+                           "SELECT pg_advisory_xact_lock_shared(" +
+                           std::to_string(tag_of_lock) + "::bigint << 48)");
         }
     }
     bool are_open() const
@@ -351,19 +386,6 @@ void kill_some_backend(Race& race, std::mt19937& random, bool by_signal)
             return;
         }
     } catch (const StoreError&) { // NOLINT(bugprone-empty-catch): the server is starting again
-    }
-}
-
-template <class Work>
-void until_the_server_answers(Work work)
-{
-    for (int attempt = 0;; ++attempt) {
-        try {
-            return work();
-        } catch (const postgres::ConnectionLost&) {
-            if (attempt == 600) throw;
-            std::this_thread::sleep_for(50ms);
-        }
     }
 }
 
@@ -406,6 +428,8 @@ std::size_t judge(const Race& race, const std::vector<Seen>& seen, const std::se
     const auto kept = static_cast<std::size_t>(std::ranges::count_if(race.rolled_back, is_stored));
     std::printf("stored %zu; committed %zu, lost %zu; rolled back %zu, stored nevertheless %zu; out of order %zu\n",
                 table.places.size(), race.committed.size(), lost, race.rolled_back.size(), kept, table.disorders);
+    std::printf("commits unanswered: of %zu events, %zu stored\n", race.unanswered.size(),
+                static_cast<std::size_t>(std::ranges::count_if(race.unanswered, is_stored)));
     std::size_t faults = lost + kept + table.disorders;
 
     for (std::size_t reader = 0; reader < seen.size(); ++reader) {
@@ -434,6 +458,27 @@ std::size_t judge(const Race& race, const std::vector<Seen>& seen, const std::se
         ++faults;
     }
     return faults;
+}
+
+/// Looks, when nobody appends any more, whether the log can be read to its end, whatever the bystanders do.
+/// @return who is in the way, in words; empty if nobody is
+std::string hold_up(const Race& race)
+{
+    Connection connection{race.address};
+    const auto text_of = [&](const char* sql) {
+        Statement select{connection, sql};
+        auto rows = select.query();
+        std::string text;
+        while (rows.next()) text.append(text.empty() ? "" : "; ").append(rows.text(0));
+        return text;
+    };
+    const std::string found = text_of("SELECT 'readable up to ' || escqrs.readable_until() || ' of ' || max(position) "
+                                      "FROM escqrs.events HAVING escqrs.readable_until() <> max(position)");
+    if (found.empty()) return {};
+    return found + "; locks: " +
+           text_of("SELECT format('%s of %s, transaction %s', l.mode, coalesce(a.application_name, 'nobody'), "
+                   "l.virtualtransaction) FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid) "
+                   "WHERE l.locktype = 'advisory'");
 }
 
 int run(Race& race, std::chrono::steady_clock::duration duration)
@@ -488,13 +533,15 @@ int run(Race& race, std::chrono::steady_clock::duration duration)
     }
     race.writing = false;
     writing.clear();
+    const std::string held_up = hold_up(race);
     race.done = true;
     reading.clear(); // each has read to the end
     const bool are_bystanders_gone = !bystanders.are_open();
     std::printf("answers lost %zu; backends terminated %zu, killed %zu; server killed %zu times\n", race.losses.load(),
                 race.terminated.load(), race.killed.load(), restarts);
     if (are_bystanders_gone) std::printf("the transactions of others were to be open all the time\n");
-    return judge(race, seen, naive) == 0 && !are_bystanders_gone ? 0 : 1;
+    if (!held_up.empty()) std::printf("the log is held up: %s\n", held_up.c_str());
+    return judge(race, seen, naive) == 0 && held_up.empty() && !are_bystanders_gone ? 0 : 1;
 }
 
 } // namespace
