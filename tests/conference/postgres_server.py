@@ -64,15 +64,18 @@ class PostgresServer:
         return prefix + [os.path.join(programs(), program), *arguments]
 
     def start(self):
-        with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(
-                self.as_server("postgres", "-D", self.data, "-p", str(self.port), "-c", "listen_addresses=127.0.0.1",
-                               "-c", "unix_socket_directories=", "-c", "max_connections=200"),
-                stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
-        deadline = time.monotonic() + 60
+        command = self.as_server("postgres", "-D", self.data, "-p", str(self.port), "-c", "listen_addresses=127.0.0.1",
+                                 "-c", "unix_socket_directories=", "-c", "max_connections=200")
         ready = [os.path.join(programs(), "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        deadline = time.monotonic() + 60
+        self.process = None
         while subprocess.run(ready).returncode != 0:
-            assert time.monotonic() < deadline and self.process.poll() is None, self.log()
+            # Again, if it ends: of a server that was killed some process may not have ended yet.
+            if self.process is None or self.process.poll() is not None:
+                with open(self.log_path, "ab") as log:
+                    self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT,
+                                                    start_new_session=True)
+            assert time.monotonic() < deadline, self.log()
             time.sleep(0.02)
 
     def kill(self):

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <sstream>
 #include <stdexcept>
 #include <sys/wait.h>
@@ -78,14 +79,18 @@ void open_to_server(const TemporaryFolder& folder)
     std::filesystem::permissions(folder.file(""), std::filesystem::perms::all);
 }
 
-void wait_for_answer(const std::string& address, const std::string& output)
+/// @param start  starts it; again, if it ends: of a server that was killed some process may not have ended yet
+pid_t start_until_it_answers(const std::function<pid_t()>& start, const std::string& address, const std::string& output)
 {
     const auto deadline = std::chrono::steady_clock::now() + patience;
+    pid_t process = start();
     while (PQping(address.c_str()) != PQPING_OK) {
         if (std::chrono::steady_clock::now() > deadline)
             throw std::runtime_error{"no server; it said: " + text_of(output)};
         std::this_thread::sleep_for(std::chrono::milliseconds{20});
+        if (waitpid(process, nullptr, WNOHANG) == process) process = start();
     }
+    return process;
 }
 
 } // namespace
@@ -137,12 +142,12 @@ void Server::start()
 {
     // It ends with the thread that started it.
     if (gettid() != getpid()) throw std::logic_error{"expected the server to be started by the test's first thread"};
-    process_ = spawn(
-        as_server({std::string{ESCQRS_POSTGRES_PROGRAMS} + "/postgres", "-D", data_, "-p", std::to_string(port_), "-c",
+    const std::vector<std::string> command =
+        as_server({ESCQRS_POSTGRES_PROGRAMS "/postgres", "-D", data_, "-p", std::to_string(port_), "-c",
                    "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=200", "-c",
-                   "ssl=on", "-c", "ssl_cert_file=" + certificate(), "-c", "max_prepared_transactions=5"}),
-        folder_.file("output"));
-    wait_for_answer(address(), folder_.file("output"));
+                   "ssl=on", "-c", "ssl_cert_file=" + certificate(), "-c", "max_prepared_transactions=5"});
+    const std::string output = folder_.file("output");
+    process_ = start_until_it_answers([&] { return spawn(command, output); }, address(), output);
 }
 
 void Server::stop(bool by_force)
@@ -167,8 +172,12 @@ Bouncer::Bouncer() : port_{free_port()}
                             << " user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = " << port_
                             << "\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\ndefault_pool_size = 4\n";
     std::ofstream{folder_.file("output")} << "";
-    process_ = spawn(as_server({ESCQRS_PGBOUNCER, settings}), folder_.file("output"));
-    wait_for_answer(address(), folder_.file("output"));
+    const std::string output = folder_.file("output");
+    process_ = start_until_it_answers(
+        [&] {
+            return spawn(as_server({ESCQRS_PGBOUNCER, settings}), output);
+        },
+        address(), output);
 }
 
 Bouncer::~Bouncer()
