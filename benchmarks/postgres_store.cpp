@@ -124,13 +124,20 @@ void measure_appends(const std::string& address, std::size_t writers, Seconds du
             std::make_unique<postgres::EventStore>(address, postgres::EventStoreOptions{.notifies = false}));
         naive.push_back(std::make_unique<NaiveTable>(address));
     }
+    for (std::size_t producer = 0; producer < most;
+         ++producer) { // so that all streams are there, as in the naive table
+        for (std::size_t count = 0; count < streams_per_producer; ++count) {
+            append_to(store, producer * streams_per_producer + count, 1);
+            append_to(*apart[producer], 1'000'000 + producer * streams_per_producer + count, 1);
+        }
+    }
     std::vector<std::size_t> versions(most, 0);
     const std::vector<std::function<void(std::size_t, std::size_t)>> contestants{
         [&](auto producer, auto count) {
             append_to(store, producer * streams_per_producer + count % streams_per_producer, 1);
         },
         [&](auto producer, auto count) {
-            append_to(*apart[producer], producer * streams_per_producer + count % streams_per_producer, 1);
+            append_to(*apart[producer], 1'000'000 + producer * streams_per_producer + count % streams_per_producer, 1);
         },
         [&](auto producer, auto count) {
             naive[producer]->insert(producer * streams_per_producer + count % streams_per_producer,

@@ -26,6 +26,9 @@ GRANTS = """
     GRANT USAGE ON SCHEMA escqrs, conference TO application;
     GRANT SELECT ON ALL TABLES IN SCHEMA escqrs TO application;
     GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA escqrs TO application;
+    GRANT USAGE ON ALL SEQUENCES IN SCHEMA escqrs TO application;
+    GRANT INSERT (stream, version, recorded_at, index_in_append, kind, id, metadata, payload)
+        ON escqrs.events TO application;
     GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA conference TO application;
 """
 

@@ -44,3 +44,10 @@ TEST_CASE("a PostgreSQL schema with one reader and no prepared statement or noti
     fixture.options.connection.prepares_statements = false;
     escqrs::testing::event_store_conformance(fixture);
 }
+
+TEST_CASE("a PostgreSQL schema with a partitioned log is an event store")
+{
+    Fixture fixture;
+    fixture.options.partition_size = 10'000;
+    escqrs::testing::event_store_conformance(fixture);
+}

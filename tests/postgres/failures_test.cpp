@@ -6,7 +6,9 @@
 
 #include "postgres/server.hpp"
 
+#include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <future>
 #include <string>
 #include <thread>
@@ -149,8 +151,9 @@ TEST_CASE("a role that was granted the use of a store can use it, and nothing mo
          {"INSERT INTO {s}.events SELECT position + 100, stream, version + 100, recorded_at, 0, kind, "
           "gen_random_uuid(), metadata, payload FROM {s}.events",
           "UPDATE {s}.events SET version = version + 1", "DELETE FROM {s}.events", "TRUNCATE {s}.events",
-          "SELECT nextval('{s}.positions')", "INSERT INTO {s}.streams (name) VALUES ('a-1')", "DROP TABLE {s}.events",
-          "CREATE TABLE {s}.mine (n integer)", "UPDATE {s}.schema_versions SET version = 0"}) {
+          "SELECT setval('{s}.positions', 1)", "INSERT INTO {s}.events (position) VALUES (100)",
+          "INSERT INTO {s}.streams (name) VALUES ('a-1')", "DROP TABLE {s}.events", "CREATE TABLE {s}.mine (n integer)",
+          "UPDATE {s}.schema_versions SET version = 0"}) {
         INFO(attempt);
         const std::string error = error_of([&] { app.execute(with_schema(attempt, place.schema)); });
         const bool is_refused =
@@ -254,13 +257,16 @@ TEST_CASE("large events are read in pages of bounded size")
     CHECK(store.head() == GlobalPosition{21});
 }
 
-TEST_CASE("streams and pages of the log are found by their indexes")
+TEST_CASE("streams and pages of the log are found by their indexes, be it partitioned or not")
 {
+    const std::uint64_t partition_size = GENERATE(0U, 10'000U);
     Place place;
-    auto store = place.open();
-    for (int part = 0; part < 40; ++part) append_some(store, sample_stream(std::to_string(part)), 500);
-    place.owner.execute(with_schema("ANALYZE {s}.events", place.schema));
-    place.owner.execute(with_schema("ANALYZE {s}.streams", place.schema));
+    auto store = place.open({.partition_size = partition_size});
+    for (int part = 0; part < 50; ++part) append_some(store, sample_stream(std::to_string(part)), 500);
+    for (const char* const table : {"events", "streams"}) {
+        place.owner.execute(with_schema(std::string{"ANALYZE {s}."} + table, place.schema));
+    }
+    if (partition_size != 0) place.owner.execute(with_schema("ANALYZE {s}.event_keys", place.schema));
     const auto plan = [&](const std::string& query) {
         return text(place.owner, "EXPLAIN " + with_schema(query, place.schema));
     };
@@ -268,18 +274,111 @@ TEST_CASE("streams and pages of the log are found by their indexes")
     const std::vector<std::string> queries{
         session.stream_page(sample_stream("7"), 3, 64).query,
         session.log_page(900, 19'000, 64, {}).query,
+        session.log_page(900, 19'000, 2048, {}).query,
         session.log_page(900, 19'000, 64, {.categories = {"sample"}, .types = {"SampleHappened"}}).query,
         session.log_page(900, 19'000, 64, {.categories = {"rare"}, .types = {"NeverHappened"}}).query,
         "SELECT max(position) FROM {s}.events WHERE position <= 17000",
-        "SELECT version FROM {s}.events WHERE stream = 3 ORDER BY version DESC LIMIT 1",
-        "SELECT * FROM {s}.events WHERE id = '00000000-0000-0000-0000-000000000001'",
-        "SELECT e.version FROM unnest(ARRAY[gen_random_uuid(), gen_random_uuid()]) AS given (id) "
-        "LEFT JOIN {s}.events e ON e.id = given.id",
+        "SELECT version FROM {s}.event_keys WHERE stream = 3 ORDER BY version DESC LIMIT 1",
+        "SELECT * FROM {s}.event_keys WHERE id = '00000000-0000-0000-0000-000000000001'",
+        "SELECT k.version FROM unnest(ARRAY[gen_random_uuid(), gen_random_uuid()]) AS given (id) "
+        "LEFT JOIN {s}.event_keys k ON k.id = given.id",
     };
     for (const std::string& query : queries) {
         const std::string found = plan(query);
         INFO(found);
-        CHECK(found.find("Seq Scan on events") == std::string::npos);
+        for (const char* const table :
+             {"events ", "event_keys", "events_0", "events_1", "events_2"}) { // events_3 is empty
+            CHECK(found.find(std::string{"Seq Scan on "} + table) == std::string::npos);
+        }
         CHECK(found.find("Sort") == std::string::npos);
     }
+}
+
+TEST_CASE("partitions are made as the log grows, by whoever comes to the end of one")
+{
+    Place place;
+    auto one = place.open({.partition_size = 10'000});
+    auto two = place.open(); // that it is partitioned is the log's affair
+    const auto append_to = [&](EventStore& store, const std::string& name) {
+        for (int part = 0; part < 60; ++part) {
+            append_some(store, sample_stream(name), 1);
+            append_some(store, sample_stream(name), 500);
+        }
+    };
+    {
+        const std::jthread other{[&] { append_to(two, "two"); }};
+        append_to(one, "one");
+    }
+    CHECK(count_events(one) == 2 * 60 * 501);
+    CHECK(read_stream(one, sample_stream("one")).size() == 60 * 501);
+    CHECK(read_stream(two, sample_stream("two")).size() == 60 * 501);
+    append_some(one, sample_stream("three"), 25'000); // more than a partition holds
+    CHECK(read_stream(two, sample_stream("three")).size() == 25'000);
+    CHECK(number(place.owner,
+                 "SELECT count(*) FROM pg_inherits WHERE inhparent = '" + place.schema + ".events'::regclass") >= 9);
+    CHECK(error_of([&] {
+              place.owner.execute(with_schema("DELETE FROM {s}.events_0", place.schema));
+          }).find("never changed or deleted") != std::string::npos);
+    CHECK(error_of([&] { place.open({.partition_size = 10}); }).find("at least 10000 positions, found a size of 10") !=
+          std::string::npos);
+}
+
+TEST_CASE("stores that append to one stream by turns know its end no better than the server does")
+{
+    Place place;
+    auto one = place.open();
+    auto two = place.open();
+    const auto append_at = [](EventStore& store, ExpectedVersion expected) {
+        return append(store, sample_stream(), expected, std::vector<SampleEvent>(1)).version;
+    };
+    CHECK(append_at(one, ExpectedVersion::any()) == StreamVersion{1});
+    CHECK(append_at(two, ExpectedVersion::exactly(StreamVersion{1})) == StreamVersion{2});
+    CHECK(append_at(one, ExpectedVersion::any()) == StreamVersion{3});
+    CHECK(append_at(one, ExpectedVersion::stream_exists()) == StreamVersion{4});
+    CHECK_THROWS_AS(append_at(two, ExpectedVersion::exactly(StreamVersion{2})), escqrs::ConcurrencyError);
+    CHECK_THROWS_AS(append_at(two, ExpectedVersion::exactly(StreamVersion{9})), escqrs::ConcurrencyError);
+    CHECK(append_at(two, ExpectedVersion::exactly(StreamVersion{4})) == StreamVersion{5});
+    CHECK(append_at(one, ExpectedVersion::any()) == StreamVersion{6});
+    CHECK_THROWS_AS(append_at(one, ExpectedVersion::no_stream()), escqrs::ConcurrencyError);
+
+    constexpr std::size_t each = 200;
+    {
+        std::vector<std::jthread> threads;
+        for (EventStore* const store : {&one, &two, &one, &two}) {
+            threads.emplace_back([&append_at, store] {
+                for (std::size_t count = 0; count < each; ++count) append_at(*store, ExpectedVersion::any());
+            });
+        }
+    }
+    CHECK(read_stream(one, sample_stream()).size() == 6 + 4 * each);
+    const auto log = read_log(two);
+    CHECK(std::ranges::is_sorted(log, {}, [](const auto& event) { return event.version; }));
+}
+
+TEST_CASE("an append in a prepared transaction holds the log back until it is committed")
+{
+    Place place;
+    auto store = place.open();
+    append_some(store, sample_stream("before"), 1);
+    Connection hand{place.address};
+    const auto prepare = [&](const std::string& name) {
+        hand.execute(with_schema("BEGIN; SELECT {s}.append_one('sample-" + name +
+                                     "', -1, gen_random_uuid(), 1, '', '', now()); PREPARE TRANSACTION '" +
+                                     place.schema + name + "'",
+                                 place.schema));
+    };
+    prepare("kept");
+    prepare("lost");
+    append_some(store, sample_stream("behind"), 1);
+    CHECK(count_events(store) == 1);
+    Server::shared().restart(true); // it is kept over that, with its lock
+    CHECK(count_events(store) == 1);
+    Connection other{place.address};
+    other.execute("ROLLBACK PREPARED '" + place.schema + "lost'");
+    CHECK(count_events(store) == 1);
+    other.execute("COMMIT PREPARED '" + place.schema + "kept'");
+    const auto log = read_log(store);
+    REQUIRE(log.size() == 3);
+    CHECK(log[1].stream == sample_stream("kept"));
+    CHECK(log[2].stream == sample_stream("behind"));
 }

@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 // Writers, readers and killers race on one PostgreSQL event store, on a server of its own:
 //
-//   postgres_race [--seconds 12 | --minutes 10] [--seed 1]
+//   postgres_race [--seconds 12 | --minutes 10] [--seed 1] [--partition-size 0]
 //
 // 32 writers by libpq append once or several times in transactions of their own, pause before they end them, and roll one in ten
 // back, or a part of it; two of them commit in two phases. 8 more append through two event stores; over many streams and over
@@ -50,6 +50,7 @@ struct Race {
     std::atomic<bool> writing{true};
     std::atomic<bool> done{false};
     unsigned seed = 1;
+    std::uint64_t partition_size = 0;
 
     std::mutex mutex;
     std::vector<EventId> committed; ///< and told so; others may be as well
@@ -96,6 +97,7 @@ public:
                 race_->note(has_ended_ ? race_->unanswered : race_->rolled_back, appended_);
                 append_.reset();
                 append_one_.reset();
+                insert_.reset();
                 connection_.reset();
                 std::this_thread::sleep_for(20ms);
             }
@@ -146,12 +148,22 @@ private:
         append_one_ = std::make_unique<Statement>(
             *connection_,
             "SELECT escqrs.append_one($1, -1, $2, escqrs.kind('Raced', 1, 'text/plain'), '', 'x', now())");
+        insert_ = std::make_unique<Statement>(*connection_, insert_next);
     }
+
+    /// As the store does that knows how a stream ends: behind its last event, if there is one.
+    static constexpr const char* insert_next =
+        "INSERT INTO escqrs.events (stream, version, recorded_at, index_in_append, kind, id, metadata, payload) "
+        "SELECT k.stream, k.version + 1, now(), 0, escqrs.kind('Raced', 1, 'text/plain'), $2, '', 'x' "
+        "FROM escqrs.streams s JOIN escqrs.event_keys k ON k.stream = s.id WHERE s.name = $1 "
+        "ORDER BY k.version DESC LIMIT 1 RETURNING position";
 
     void append_once(const std::vector<EventId>& ids)
     {
         if (ids.size() == 1) {
-            (void)append_one_->query(stream_name(random_), ids.front());
+            const std::string stream = stream_name(random_);
+            if (one_in(2) && insert_->query(stream, ids.front()).size() == 1) return;
+            (void)append_one_->query(stream, ids.front());
             return;
         }
         postgres::detail::ArrayValue array{postgres::detail::type_id::uuid};
@@ -200,6 +212,7 @@ private:
     std::unique_ptr<Connection> connection_;
     std::unique_ptr<Statement> append_;
     std::unique_ptr<Statement> append_one_;
+    std::unique_ptr<Statement> insert_;
     std::vector<EventId> appended_; ///< in this transaction
     bool has_ended_ = false;
 };
@@ -487,7 +500,8 @@ int run(Race& race, std::chrono::steady_clock::duration duration)
         Connection connection{race.address};
         connection.execute("CREATE DATABASE elsewhere");
     }
-    postgres::EventStore one{race.address, {.max_writers = 3, .reconnect_timeout = 30s}};
+    postgres::EventStore one{race.address,
+                             {.max_writers = 3, .partition_size = race.partition_size, .reconnect_timeout = 30s}};
     postgres::EventStore two{race.address, {.reconnect_timeout = 30s}};
     Bystanders bystanders{race.address};
     bystanders.open();
@@ -555,6 +569,7 @@ int main(int argc, char** argv)
         const long value = std::atol(argv[index + 1]);
         if (name == "--seconds") duration = std::chrono::seconds{value};
         if (name == "--minutes") duration = std::chrono::minutes{value};
+        if (name == "--partition-size") race.partition_size = static_cast<std::uint64_t>(value);
         if (name == "--seed") race.seed = static_cast<unsigned>(value);
     }
     try {

@@ -12,6 +12,7 @@
 #include <escqrs/postgres/detail/page_reader.hpp>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
@@ -34,6 +35,8 @@ struct EventStoreOptions {
     std::size_t max_group_size = 256; ///< appends that go out together
     bool notifies = true; ///< whether waiters in other processes are told of appends, by one more connection
     bool requires_durable_commits = true; ///< refuse a server that answers before a commit is on its disk
+    std::uint64_t partition_size =
+        0; ///< positions in each partition of a log that is made now; 0: it is not partitioned
     Duration poll_interval = std::chrono::milliseconds{20}; ///< how often a waiter looks, whether it is told or not
     Duration reconnect_timeout = std::chrono::seconds{10};  ///< how long a call tries to get a lost connection back
     Duration head_timeout = std::chrono::seconds{10};       ///< how long `head` waits for appends that are under way
@@ -43,7 +46,7 @@ struct EventStoreOptions {
 
 /// An event store in a PostgreSQL database, for any number of processes on any number of machines.
 ///
-/// An append is one round trip. Appends of this process that wait for each other go out together, in one transaction, each
+/// An append is one round trip, or two if another process has just appended to the same stream. Appends of this process that wait for each other go out together, in one transaction, each
 /// failing or succeeding alone. One whose answer was lost with the connection is sent again, and stored once. No two
 /// appends to different streams wait for each other, and a reader waits for nobody: docs/postgres.md tells how no event is
 /// ever missed nevertheless. Reads go to the primary server.
@@ -81,6 +84,8 @@ private:
     static constexpr std::uint64_t max_looked_at = 65'536; ///< in one filtered read
     static constexpr std::uint64_t max_number = 0x7FFF'FFFF'FFFF'FFFF;
 
+    static constexpr std::uint64_t smallest_partition = 10'000;
+
     static EventStoreOptions prepared(const std::string& address, EventStoreOptions options);
 
     template <class Use>
@@ -109,16 +114,23 @@ private:
     std::optional<detail::Doorbell> doorbell_; ///< the last to be made, and the first to go
 };
 
-/// Grants `role` what an application needs to use the event store of `schema`, and no more: it can append through the
-/// store's function and read, but neither write to the tables nor change them.
+/// Grants `role` what an application needs to use the event store of `schema`, and no more: it can append and read, but
+/// neither change what is stored nor choose its position.
 /// @param owner  a connection of the role that owns the schema
 inline void grant_event_store(Connection& owner, std::string_view schema, std::string_view role)
 {
     const std::string to = " TO " + quoted(role);
     owner.execute(with_schema(
         "GRANT USAGE ON SCHEMA {s}" + to +
-            "; GRANT SELECT ON {s}.schema_versions, {s}.streams, {s}.event_kinds, {s}.events, {s}.snapshots" + to +
-            "; GRANT EXECUTE ON FUNCTION {s}.append, {s}.append_one, {s}.readable_until, {s}.kind, {s}.write_snapshot" +
+            "; GRANT SELECT ON {s}.schema_versions, {s}.streams, {s}.event_kinds, {s}.events, {s}.event_keys, "
+            "{s}.stream_events, {s}.snapshots" +
+            to +
+            "; GRANT INSERT (stream, version, recorded_at, index_in_append, kind, id, metadata, payload) ON "
+            "{s}.events" +
+            to + "; GRANT USAGE ON SEQUENCE {s}.positions" + to +
+            "; GRANT EXECUTE ON FUNCTION {s}.append, {s}.append_one, {s}.make_partitions, {s}.readable_until, "
+            "{s}.kind, "
+            "{s}.write_snapshot" +
             to,
         schema));
 }
@@ -141,7 +153,14 @@ inline EventStoreOptions EventStore::prepared(const std::string& address, EventS
                          std::string{rows.text(0)} + ", fsync " + std::string{rows.text(1)} +
                          ": events could be lost that were reported as stored"};
     }
-    migrate(connection, options.schema, detail::event_log_schema);
+    if (options.partition_size != 0 && options.partition_size < smallest_partition) {
+        throw StoreError{"postgres '" + connection.where() + "': expected partitions of at least " +
+                         std::to_string(smallest_partition) + " positions, found a size of " +
+                         std::to_string(options.partition_size)};
+    }
+    const std::string create = detail::create_event_log(options.partition_size);
+    const std::array steps{create.c_str()};
+    migrate(connection, options.schema, {"event store", steps});
     return options;
 }
 

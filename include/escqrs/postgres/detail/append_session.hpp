@@ -14,11 +14,15 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 #include <vector>
 
 namespace escqrs::postgres::detail {
+
+inline constexpr std::string_view unique_violation = "23505";
 
 /// An append that has not been answered yet.
 struct PendingAppend {
@@ -50,7 +54,11 @@ public:
     void send(Timestamp now, ResultOf result_of);
 
     /// Stores one append by itself, if it finds its version.
+    /// @throws DatabaseError  of a unique violation if an id is stored already, or another append came between
     void send_alone(Timestamp now, PendingAppend& append);
+
+    /// In a partitioned log, makes partitions for so many events.
+    void make_partitions(std::size_t events) { (void)make_partitions_.query(events); }
 
     /// Looks whether these events are stored already, as one append of exactly these to this stream.
     /// @return where it ended; nothing if none of the ids is stored
@@ -68,11 +76,36 @@ private:
         std::int32_t id;
     };
 
+    /// Where a stream ended when this connection last appended to it.
+    struct StreamEnd {
+        std::int64_t id;
+        StreamVersion version;
+        bool is_ours; ///< nobody else seems to append to it
+    };
+
+    static constexpr std::size_t max_ends = 16'384;
+    static constexpr const char* returning = " RETURNING position, stream";
+
+    static std::string insert_event(const std::string& schema)
+    {
+        return "INSERT INTO " + quoted(schema) +
+               ".events (stream, version, recorded_at, index_in_append, kind, id, metadata, payload) SELECT ";
+    }
+
+    bool insert_next(Timestamp now, PendingAppend& append);
+    void append_one(Timestamp now, PendingAppend& append);
+    void remember(const PendingAppend& append, std::int64_t stream);
     static std::int64_t wanted(ExpectedVersion expected) noexcept;
     std::int32_t kind_of(const NewEvent& event);
 
+    bool
+        remembers_ends_; ///< not behind a PgBouncer: a server that takes over from one may give ids of streams to others
+    std::unordered_map<StreamId, StreamEnd> ends_;
     Statement append_;
     Statement append_one_;
+    Statement insert_by_id_;
+    Statement insert_by_name_;
+    Statement make_partitions_;
     Statement find_;
     Statement kind_;
     std::vector<Kind> kinds_; ///< few, so they are looked through
@@ -88,15 +121,24 @@ private:
 };
 
 inline AppendSession::AppendSession(Connection& connection, const std::string& schema)
-    : append_{connection, "SELECT is_met::int4[], bases, positions FROM " + quoted(schema) +
+    : remembers_ends_{connection.options().prepares_statements},
+      append_{connection, "SELECT is_met::int4[], bases, positions FROM " + quoted(schema) +
                               ".append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"},
       append_one_{connection, "SELECT " + quoted(schema) + ".append_one($1, $2, $3, $4::integer, $5, $6, $7)"},
+      insert_by_id_{connection,
+                    insert_event(schema) + "$1, $2 + 1, $3, 0, $4::integer, $5, $6, $7 WHERE EXISTS (SELECT FROM " +
+                        quoted(schema) + ".event_keys k WHERE k.stream = $1 AND k.version = $2)" + returning},
+      insert_by_name_{connection, insert_event(schema) + "k.stream, $2 + 1, $3, 0, $4::integer, $5, $6, $7 FROM " +
+                                      quoted(schema) + ".streams s JOIN " + quoted(schema) +
+                                      ".event_keys k ON k.stream = s.id AND k.version = $2 WHERE s.name = $1" +
+                                      returning},
+      make_partitions_{connection, "SELECT " + quoted(schema) + ".make_partitions($1)"},
       find_{connection,
-            with_schema("SELECT s.name = $1, e.version, e.position, e.index_in_append, next.index_in_append "
+            with_schema("SELECT s.name = $1, k.version, k.position, k.index_in_append, next.index_in_append "
                         "FROM unnest($2::uuid[]) WITH ORDINALITY AS given (id, number) "
-                        "LEFT JOIN {s}.events e ON e.id = given.id LEFT JOIN {s}.streams s ON s.id = e.stream "
-                        "LEFT JOIN {s}.events next ON next.stream = e.stream AND "
-                        "next.version = e.version + 1 ORDER BY given.number",
+                        "LEFT JOIN {s}.event_keys k ON k.id = given.id LEFT JOIN {s}.streams s ON s.id = k.stream "
+                        "LEFT JOIN {s}.event_keys next ON next.stream = k.stream AND "
+                        "next.version = k.version + 1 ORDER BY given.number",
                         schema)},
       kind_{connection, "SELECT " + quoted(schema) + ".kind($1, $2, $3)"}
 {
@@ -143,6 +185,7 @@ void AppendSession::send(Timestamp now, ResultOf result_of)
         stored += append.events.size();
         append.result = AppendResult{StreamVersion{append.actual.value() + append.events.size()},
                                      GlobalPosition{static_cast<std::uint64_t>(positions.at(stored - 1))}};
+        if (const auto end = ends_.find(*append.stream); end != ends_.end()) remember(append, end->second.id);
     }
 }
 
@@ -153,6 +196,42 @@ inline void AppendSession::send_alone(Timestamp now, PendingAppend& append)
         add(append);
         return send(now, [&](std::size_t) -> PendingAppend& { return append; });
     }
+    if (!insert_next(now, append)) append_one(now, append);
+}
+
+/// As the next event behind one whose version is known, or guessed: without the function, and so at little more cost than any
+/// insert.
+/// @return false if that event is not there or another follows it, or nothing can be guessed
+inline bool AppendSession::insert_next(Timestamp now, PendingAppend& append)
+{
+    const auto found = ends_.find(*append.stream);
+    StreamEnd* const end = found == ends_.end() ? nullptr : &found->second;
+    const bool guesses =
+        append.expected == ExpectedVersion::any() || append.expected == ExpectedVersion::stream_exists();
+    if (guesses && (end == nullptr || !end->is_ours)) return false;
+    const StreamVersion last = guesses ? end->version : append.expected.version();
+    if (last == StreamVersion{}) return false;
+    const NewEvent& event = append.events.front();
+    const std::int32_t kind = kind_of(event);
+    try {
+        auto rows = end == nullptr ? insert_by_name_.query(append.stream->text(), last.value(), now, kind, event.id,
+                                                           event.metadata, event.payload)
+                                   : insert_by_id_.query(end->id, last.value(), now, kind, event.id, event.metadata,
+                                                         event.payload);
+        if (!rows.next()) return false;
+        append.actual = last;
+        append.result = AppendResult{last.next(), GlobalPosition{static_cast<std::uint64_t>(rows.integer(0))}};
+        remember(append, rows.integer(1));
+        return true;
+    } catch (const DatabaseError& error) {
+        if (error.state() != unique_violation) throw;
+        if (end != nullptr) end->is_ours = false;
+        return false;
+    }
+}
+
+inline void AppendSession::append_one(Timestamp now, PendingAppend& append)
+{
     const NewEvent& event = append.events.front();
     auto rows = append_one_.query(append.stream->text(), wanted(append.expected), event.id, kind_of(event),
                                   event.metadata, event.payload, now);
@@ -161,6 +240,16 @@ inline void AppendSession::send_alone(Timestamp now, PendingAppend& append)
     append.actual = StreamVersion{static_cast<std::uint64_t>(found.at(0))};
     const GlobalPosition position{static_cast<std::uint64_t>(found.at(1))};
     if (position > GlobalPosition{}) append.result = AppendResult{append.actual.next(), position};
+    if (append.result) remember(append, found.at(2));
+}
+
+inline void AppendSession::remember(const PendingAppend& append, std::int64_t stream)
+{
+    if (!remembers_ends_) return;
+    const auto known = ends_.find(*append.stream);
+    const bool is_ours = known == ends_.end() || known->second.version == append.actual;
+    if (known == ends_.end() && ends_.size() == max_ends) ends_.clear();
+    ends_.insert_or_assign(*append.stream, StreamEnd{stream, append.result->version, is_ours});
 }
 
 inline std::int64_t AppendSession::wanted(ExpectedVersion expected) noexcept

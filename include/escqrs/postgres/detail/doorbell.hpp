@@ -54,6 +54,7 @@ public:
 
 private:
     static constexpr int retry_milliseconds = 500;
+    static constexpr std::chrono::milliseconds least_interval{1};
 
     void wake() noexcept
     {
@@ -64,6 +65,7 @@ private:
     void run(const std::stop_token& stop)
     {
         std::optional<Connection> connection;
+        std::chrono::steady_clock::time_point last_ring;
         while (!stop.stop_requested()) {
             try {
                 if (!connection) {
@@ -71,7 +73,13 @@ private:
                     connection->execute("LISTEN " + channel_);
                     on_ring_();
                 }
-                if (is_rung_.exchange(false)) connection->execute("NOTIFY " + channel_);
+                if (is_rung_) {
+                    // So that under load it costs the server little beside the appends.
+                    std::this_thread::sleep_until(last_ring + least_interval);
+                    is_rung_ = false;
+                    last_ring = std::chrono::steady_clock::now();
+                    connection->execute("NOTIFY " + channel_);
+                }
                 hear(*connection);
                 wait(PQsocket(connection->handle()), -1);
             } catch (const StoreError&) {

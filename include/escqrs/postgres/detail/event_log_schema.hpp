@@ -3,6 +3,10 @@
 
 #include <escqrs/postgres/schema.hpp>
 
+#include <cstdint>
+#include <string>
+#include <string_view>
+
 namespace escqrs::postgres::detail {
 
 /// Streams and kinds of events (type, schema version and content type together) stand for themselves once, and as numbers
@@ -12,7 +16,7 @@ namespace escqrs::postgres::detail {
 /// reader from going past one that is still to come is that each writer, before it draws positions, takes a lock whose key
 /// holds the last position drawn until then (a shared advisory lock, which nobody ever waits for), and keeps it until it has
 /// committed. docs/postgres.md has the argument.
-inline constexpr const char* create_event_log = R"(
+inline constexpr const char* create_event_tables = R"(
 CREATE TABLE {s}.streams (
     id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text COLLATE "C" NOT NULL UNIQUE
@@ -24,19 +28,6 @@ CREATE TABLE {s}.event_kinds (
     content_type   text NOT NULL,
     UNIQUE (type, schema_version, content_type)
 );
-CREATE TABLE {s}.events (
-    position        bigint PRIMARY KEY,
-    stream          bigint NOT NULL,
-    version         bigint NOT NULL,
-    recorded_at     timestamptz NOT NULL,
-    index_in_append integer NOT NULL,
-    kind            integer NOT NULL,
-    id              uuid NOT NULL,
-    metadata        bytea NOT NULL,
-    payload         bytea NOT NULL
-);
-CREATE UNIQUE INDEX events_by_stream ON {s}.events (stream, version);
-CREATE UNIQUE INDEX events_by_id ON {s}.events (id);
 CREATE TABLE {s}.snapshots (
     stream         bigint PRIMARY KEY,
     version        bigint NOT NULL,
@@ -54,6 +45,86 @@ CREATE FUNCTION {s}.events_stay() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE 'events are never changed or deleted';
 END $$;
+
+-- What an insert that gives no position does: a condition is evaluated before what depends on it.
+CREATE TABLE {s}.events (
+    position        bigint PRIMARY KEY DEFAULT CASE WHEN
+        pg_advisory_xact_lock_shared(('{s}.positions'::regclass::oid::bigint & 65535) << 48 |
+                                     pg_sequence_last_value('{s}.positions')) IS NOT NULL
+        THEN nextval('{s}.positions') END,
+    stream          bigint NOT NULL,
+    version         bigint NOT NULL,
+    recorded_at     timestamptz NOT NULL,
+    index_in_append integer NOT NULL,
+    kind            integer NOT NULL,
+    id              uuid NOT NULL,
+    metadata        bytea NOT NULL,
+    payload         bytea NOT NULL
+))";
+
+/// All events in one table.
+inline constexpr const char* create_single_table = R"(;
+CREATE UNIQUE INDEX events_by_stream ON {s}.events (stream, version);
+CREATE UNIQUE INDEX events_by_id ON {s}.events (id);
+CREATE VIEW {s}.event_keys AS SELECT stream, version, id, position, index_in_append FROM {s}.events;
+CREATE VIEW {s}.stream_events AS SELECT * FROM {s}.events;
+CREATE FUNCTION {s}.make_partitions(wanted bigint) RETURNS void LANGUAGE sql AS '';
+)";
+
+/// The events in partitions of `{partition_size}` positions each. What must be unique among all events, and what finds them by it,
+/// is in a table of its own, since PostgreSQL has no unique index over partitions but by what parts them.
+inline constexpr const char* create_partitioned_table = R"( PARTITION BY RANGE (position);
+CREATE TABLE {s}.event_keys (
+    stream          bigint NOT NULL,
+    version         bigint NOT NULL,
+    id              uuid NOT NULL,
+    position        bigint NOT NULL,
+    index_in_append integer NOT NULL
+);
+CREATE UNIQUE INDEX events_by_stream ON {s}.event_keys (stream, version);
+CREATE UNIQUE INDEX events_by_id ON {s}.event_keys (id);
+-- Each event is looked up by its position, whatever the planner knows of the tables: that is what OFFSET 0 is for.
+CREATE VIEW {s}.stream_events AS
+    SELECT k.stream, k.version, k.position, e.recorded_at, e.kind, k.id, e.metadata, e.payload
+    FROM {s}.event_keys k CROSS JOIN LATERAL
+        (SELECT recorded_at, kind, metadata, payload FROM {s}.events WHERE position = k.position OFFSET 0) e;
+
+CREATE FUNCTION {s}.add_event_keys() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO {s}.event_keys SELECT stream, version, id, position, index_in_append FROM added;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER events_have_keys AFTER INSERT ON {s}.events REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION {s}.add_event_keys();
+
+-- Makes the partitions for the next `wanted` positions, and one more. They are attached when they are there, since to create them
+-- in their place would wait for all readers.
+CREATE FUNCTION {s}.make_partitions(wanted bigint) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    size CONSTANT bigint := {partition_size};
+    last_drawn bigint;
+    name text;
+BEGIN
+    PERFORM pg_advisory_xact_lock('{s}.events'::regclass::oid::bigint::bit(32)::integer, 0);
+    last_drawn := pg_sequence_last_value('{s}.positions');
+    FOR number IN last_drawn / size .. (last_drawn + wanted) / size + 1 LOOP
+        name := 'events_' || number;
+        CONTINUE WHEN EXISTS (SELECT FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+                              WHERE i.inhparent = '{s}.events'::regclass AND c.relname = name);
+        EXECUTE 'CREATE TABLE {s}.' || name || ' (LIKE {s}.events INCLUDING DEFAULTS, CHECK (position >= ' ||
+                number * size || ' AND position < ' || (number + 1) * size || ')); ' ||
+                'CREATE TRIGGER events_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON {s}.' || name ||
+                ' EXECUTE FUNCTION {s}.events_stay(); ' ||
+                'ALTER TABLE {s}.events ATTACH PARTITION {s}.' || name ||
+                ' FOR VALUES FROM (' || number * size || ') TO (' || (number + 1) * size || ')';
+    END LOOP;
+END $$;
+SELECT {s}.make_partitions(1);
+)";
+
+inline constexpr const char* create_event_functions = R"(
 CREATE TRIGGER events_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON {s}.events EXECUTE FUNCTION {s}.events_stay();
 
 -- Appends several times: `sizes[n]` events to the stream `names[n]`, which have n as their append number, stand together, and
@@ -76,7 +147,7 @@ BEGIN
     END IF;
     IF cardinality(names) = 1 THEN
         PERFORM pg_advisory_xact_lock(stream_lock, hashtext(names[1]));
-        SELECT s.id, (SELECT e.version FROM {s}.events e WHERE e.stream = s.id ORDER BY e.version DESC LIMIT 1)
+        SELECT s.id, (SELECT k.version FROM {s}.event_keys k WHERE k.stream = s.id ORDER BY k.version DESC LIMIT 1)
             INTO stream, base FROM {s}.streams s WHERE s.name = names[1];
         base := coalesce(base, 0);
         bases := ARRAY[base];
@@ -98,8 +169,8 @@ BEGIN
                                            (found.expected = -2 AND found.base > 0))
                              OVER (PARTITION BY found.name ORDER BY found.number) AS is_met
                   FROM (SELECT given.*, s.id,
-                               coalesce((SELECT e.version FROM {s}.events e WHERE e.stream = s.id
-                                         ORDER BY e.version DESC LIMIT 1), 0) +
+                               coalesce((SELECT k.version FROM {s}.event_keys k WHERE k.stream = s.id
+                                         ORDER BY k.version DESC LIMIT 1), 0) +
                                    sum(given.size) OVER (PARTITION BY given.name ORDER BY given.number) - given.size
                                    AS base
                         FROM unnest(names, expected, sizes) WITH ORDINALITY AS given (name, expected, size, number)
@@ -126,7 +197,7 @@ BEGIN
 END $$;
 
 -- As `append`, of one event, as most appends are: in one query, where that takes several.
--- @return the version found, and the event's position, or 0 if it was not stored
+-- @return the version found; the event's position, or 0 if it was not stored; the stream's id, or 0 if there is none
 CREATE FUNCTION {s}.append_one(name_of_stream text, expected bigint, id uuid, kind integer, metadata bytea, payload bytea,
                                now timestamptz) RETURNS bigint[]
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -145,13 +216,13 @@ BEGIN
        pg_advisory_xact_lock_shared(tag | pg_sequence_last_value('{s}.positions')) IS NULL THEN RETURN NULL; END IF;
     INSERT INTO {s}.events
         SELECT nextval('{s}.positions'), found.id, found.version + 1, now, 0, kind, append_one.id, metadata, payload
-        FROM (SELECT s.id, coalesce((SELECT e.version FROM {s}.events e WHERE e.stream = s.id
-                                     ORDER BY e.version DESC LIMIT 1), 0) AS version
+        FROM (SELECT s.id, coalesce((SELECT k.version FROM {s}.event_keys k WHERE k.stream = s.id
+                                     ORDER BY k.version DESC LIMIT 1), 0) AS version
               FROM {s}.streams s WHERE s.name = name_of_stream OFFSET 0) AS found
         WHERE expected = -1 OR expected = found.version OR (expected = -2 AND found.version > 0)
-        RETURNING version - 1, position INTO base, stored;
+        RETURNING version - 1, position, events.stream INTO base, stored, stream;
     IF stored IS NULL THEN
-        SELECT s.id, (SELECT e.version FROM {s}.events e WHERE e.stream = s.id ORDER BY e.version DESC LIMIT 1)
+        SELECT s.id, (SELECT k.version FROM {s}.event_keys k WHERE k.stream = s.id ORDER BY k.version DESC LIMIT 1)
             INTO stream, base FROM {s}.streams s WHERE s.name = name_of_stream;
         IF stream IS NULL AND expected IN (-1, 0) THEN
             INSERT INTO {s}.streams (name) VALUES (name_of_stream) RETURNING streams.id INTO stream;
@@ -160,7 +231,7 @@ BEGIN
                 RETURNING position INTO stored;
         END IF;
     END IF;
-    RETURN ARRAY[coalesce(base, 0), coalesce(stored, 0)];
+    RETURN ARRAY[coalesce(base, 0), coalesce(stored, 0), coalesce(stream, 0)];
 END $$;
 
 -- The position up to which nothing will turn up any more; that of an event, or 0. Three steps, of which each sees what was
@@ -213,7 +284,17 @@ END $$;
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA {s} FROM PUBLIC;
 )";
 
-inline constexpr const char* event_log_steps[] = {create_event_log}; // NOLINT(modernize-avoid-c-arrays)
-inline constexpr SchemaPart event_log_schema{"event store", event_log_steps};
+/// @param partition_size  0: not partitioned
+inline std::string create_event_log(std::uint64_t partition_size)
+{
+    std::string sql{create_event_tables};
+    sql += partition_size == 0 ? create_single_table : create_partitioned_table;
+    sql += create_event_functions;
+    constexpr std::string_view mark = "{partition_size}";
+    if (const auto found = sql.find(mark); found != std::string::npos) {
+        sql.replace(found, mark.size(), std::to_string(partition_size));
+    }
+    return sql;
+}
 
 } // namespace escqrs::postgres::detail

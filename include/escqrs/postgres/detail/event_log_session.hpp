@@ -63,8 +63,8 @@ public:
         : connection_{&connection}, schema_{quoted(schema)},
           select_readable_{connection, "SELECT " + schema_ + ".readable_until()"},
           select_last_{connection, "SELECT max(position) FROM " + schema_ + ".events"},
-          select_place_{connection, "SELECT name, version, position FROM " + schema_ + ".events e JOIN " + schema_ +
-                                        ".streams s ON s.id = e.stream WHERE e.id = $1"},
+          select_place_{connection, "SELECT name, version, position FROM " + schema_ + ".event_keys k JOIN " + schema_ +
+                                        ".streams s ON s.id = k.stream WHERE k.id = $1"},
           select_kind_{connection,
                        "SELECT type, schema_version, content_type FROM " + schema_ + ".event_kinds WHERE id = $1"},
           select_snapshot_{connection, "SELECT version, schema_version, content_type, payload FROM " + schema_ +
@@ -135,7 +135,7 @@ inline PageRequest EventLogSession::stream_page(const StreamId& stream, std::uin
                                                 std::size_t at_most) const
 {
     return {"SELECT position, version, recorded_at, id, kind, metadata, payload FROM " + schema_ +
-                ".events WHERE stream = (SELECT id FROM " + schema_ +
+                ".stream_events WHERE stream = (SELECT id FROM " + schema_ +
                 ".streams WHERE name = " + literal(stream.text()) + ") AND version >= " + std::to_string(version) +
                 " ORDER BY version LIMIT " + std::to_string(at_most),
             7, at_most};

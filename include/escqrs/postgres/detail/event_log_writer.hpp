@@ -13,6 +13,7 @@
 #include <exception>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -143,13 +144,19 @@ inline void EventLogWriter::append_alone(Caller& caller) noexcept
 
 inline AppendResult EventLogWriter::append_alone(Caller& caller, AppendSession& session)
 {
-    try {
-        session.send_alone(options_.clock->now(), caller);
-    } catch (const DatabaseError& error) {
-        constexpr const char* unique_violation = "23505";
-        if (error.state() != unique_violation) throw;
-        if (const auto repeat = session.find_repeat(caller)) return *repeat;
-        throw;
+    constexpr std::string_view check_violation = "23514"; // there is no partition for an event's position
+    constexpr int most_attempts = 100;
+    for (int attempt = 1; !caller.result; ++attempt) {
+        try {
+            session.send_alone(options_.clock->now(), caller);
+            break;
+        } catch (const DatabaseError& error) {
+            const bool is_unique_violation = error.state() == unique_violation;
+            if (attempt == most_attempts || (!is_unique_violation && error.state() != check_violation)) throw;
+            if (!is_unique_violation) session.make_partitions(caller.events.size());
+            else if (const auto repeat = session.find_repeat(caller)) return *repeat;
+            // Or else another append came between.
+        }
     }
     if (caller.result) return *caller.result;
     if (const auto repeat = session.find_repeat(caller)) return *repeat;
