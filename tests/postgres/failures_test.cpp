@@ -7,9 +7,11 @@
 #include "postgres/server.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <future>
+#include <map>
 #include <string>
 #include <thread>
 #include <vector>
@@ -353,6 +355,52 @@ TEST_CASE("stores that append to one stream by turns know its end no better than
     CHECK(read_stream(one, sample_stream()).size() == 6 + 4 * each);
     const auto log = read_log(two);
     CHECK(std::ranges::is_sorted(log, {}, [](const auto& event) { return event.version; }));
+}
+
+TEST_CASE("appends that go out together are each stored once, in their stream's order, while another store takes their "
+          "places")
+{
+    Place place;
+    auto one = place.open();
+    auto two = place.open({.max_writers = 2});
+    constexpr std::size_t threads_of_each = 8;
+    constexpr std::size_t each = 150;
+    constexpr std::size_t shared_streams = 3;
+    std::atomic<std::size_t> conflicts = 0;
+    {
+        std::vector<std::jthread> threads;
+        for (std::size_t number = 0; number < 2 * threads_of_each; ++number) {
+            threads.emplace_back([&, number] {
+                EventStore& store = number % 2 == 0 ? one : two;
+                StreamVersion last;
+                for (std::size_t count = 0; count < each; ++count) {
+                    const std::size_t size = count % 25 == 24 ? 2 : 1;
+                    last = append(store, sample_stream("own" + std::to_string(number)),
+                                  count % 3 == 0 ? ExpectedVersion::any() : ExpectedVersion::exactly(last),
+                                  std::vector<SampleEvent>(size))
+                               .version;
+                    const auto shared = sample_stream("shared" + std::to_string(count % shared_streams));
+                    if (count % 10 == 0) append_some(store, shared, 1);
+                    try {
+                        if (count % 10 == 5) append(store, shared, ExpectedVersion::exactly(StreamVersion{9}), {{}});
+                    } catch (const escqrs::ConcurrencyError&) {
+                        ++conflicts;
+                    }
+                }
+            });
+        }
+    }
+    constexpr std::size_t of_thread = each + each / 25;
+    for (std::size_t number = 0; number < 2 * threads_of_each; ++number) {
+        CHECK(read_stream(one, sample_stream("own" + std::to_string(number))).size() == of_thread);
+    }
+    CHECK(conflicts > 0);
+    std::map<std::string, std::uint64_t> ends;
+    std::size_t disorders = 0;
+    const auto log = read_log(two);
+    for (const auto& event : log) disorders += event.version.value() == ++ends[event.stream.text()] ? 0U : 1U;
+    CHECK(disorders == 0);
+    CHECK(log.size() == 2 * threads_of_each * (of_thread + 2 * each / 10) - conflicts);
 }
 
 TEST_CASE("an append in a prepared transaction holds the log back until it is committed")

@@ -44,14 +44,11 @@ class AppendSession {
 public:
     AppendSession(Connection& connection, const std::string& schema);
 
-    /// Adds an append to those that go out next.
-    void add(const PendingAppend& append);
-
-    /// Stores what was added, in one round trip and one transaction, but for appends that do not find their version, or come
+    /// Stores several appends, in one round trip and one transaction, but for those that do not find their version, or come
     /// behind such in the same stream.
-    /// @param result_of  called as `result_of(number)` for the append that was added so many before; a `PendingAppend&`
-    template <class ResultOf>
-    void send(Timestamp now, ResultOf result_of);
+    /// @throws DatabaseError  and nothing is stored
+    template <class Append>
+    void send(Timestamp now, std::span<Append* const> group);
 
     /// Stores one append by itself, if it finds its version.
     /// @throws DatabaseError  of a unique violation if an id is stored already, or another append came between
@@ -64,9 +61,6 @@ public:
     /// @return where it ended; nothing if none of the ids is stored
     /// @throws DuplicateEventId if ids are stored in any other way, or given twice
     std::optional<AppendResult> find_repeat(const PendingAppend& append);
-
-    /// Forgets what was added.
-    void clear();
 
 private:
     struct Kind {
@@ -92,6 +86,17 @@ private:
                ".events (stream, version, recorded_at, index_in_append, kind, id, metadata, payload) SELECT ";
     }
 
+    struct Behind {
+        PendingAppend* append;
+        std::int64_t stream;
+        StreamVersion last;
+    };
+
+    void add(const PendingAppend& append);
+    void add_events(const PendingAppend& append);
+    void clear();
+    bool insert_all(Timestamp now);
+    std::optional<Behind> known_place(PendingAppend& append);
     bool insert_next(Timestamp now, PendingAppend& append);
     void append_one(Timestamp now, PendingAppend& append);
     void remember(const PendingAppend& append, std::int64_t stream);
@@ -103,13 +108,17 @@ private:
     std::unordered_map<StreamId, StreamEnd> ends_;
     Statement append_;
     Statement append_one_;
+    Statement append_behind_;
     Statement insert_by_id_;
     Statement insert_by_name_;
     Statement make_partitions_;
     Statement find_;
     Statement kind_;
     std::vector<Kind> kinds_; ///< few, so they are looked through
+    std::vector<Behind> places_;
     ArrayValue names_{type_id::text};
+    ArrayValue streams_{type_id::int8};
+    ArrayValue versions_{type_id::int8};
     ArrayValue expected_{type_id::int8};
     ArrayValue sizes_{type_id::int4};
     ArrayValue append_numbers_{type_id::int4};
@@ -125,6 +134,7 @@ inline AppendSession::AppendSession(Connection& connection, const std::string& s
       append_{connection, "SELECT is_met::int4[], bases, positions FROM " + quoted(schema) +
                               ".append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"},
       append_one_{connection, "SELECT " + quoted(schema) + ".append_one($1, $2, $3, $4::integer, $5, $6, $7)"},
+      append_behind_{connection, "SELECT " + quoted(schema) + ".append_behind($1, $2, $3, $4, $5, $6, $7)"},
       insert_by_id_{connection,
                     insert_event(schema) + "$1, $2 + 1, $3, 0, $4::integer, $5, $6, $7 WHERE EXISTS (SELECT FROM " +
                         quoted(schema) + ".event_keys k WHERE k.stream = $1 AND k.version = $2)" + returning},
@@ -146,8 +156,8 @@ inline AppendSession::AppendSession(Connection& connection, const std::string& s
 
 inline void AppendSession::clear()
 {
-    for (ArrayValue* const array :
-         {&names_, &expected_, &sizes_, &append_numbers_, &indexes_, &ids_, &event_kinds_, &metadata_, &payloads_}) {
+    for (ArrayValue* const array : {&names_, &streams_, &versions_, &expected_, &sizes_, &append_numbers_, &indexes_,
+                                    &ids_, &event_kinds_, &metadata_, &payloads_}) {
         array->clear();
     }
 }
@@ -157,6 +167,11 @@ inline void AppendSession::add(const PendingAppend& append)
     names_.push(append.stream->text());
     expected_.push(wanted(append.expected));
     sizes_.push(static_cast<std::int32_t>(append.events.size()));
+    add_events(append);
+}
+
+inline void AppendSession::add_events(const PendingAppend& append)
+{
     std::int32_t index = 0;
     for (const NewEvent& event : append.events) {
         append_numbers_.push(static_cast<std::int32_t>(names_.size()));
@@ -168,9 +183,19 @@ inline void AppendSession::add(const PendingAppend& append)
     }
 }
 
-template <class ResultOf>
-void AppendSession::send(Timestamp now, ResultOf result_of)
+template <class Append>
+void AppendSession::send(Timestamp now, std::span<Append* const> group)
 {
+    places_.clear();
+    for (Append* const append : group) {
+        const auto place = known_place(*append);
+        if (!place) break;
+        places_.push_back(*place);
+    }
+    if (places_.size() == group.size() && insert_all(now)) return;
+
+    clear();
+    for (const Append* const append : group) add(*append);
     auto rows = append_.query(names_, expected_, sizes_, append_numbers_, indexes_, ids_, event_kinds_, metadata_,
                               payloads_, now);
     rows.next();
@@ -178,8 +203,8 @@ void AppendSession::send(Timestamp now, ResultOf result_of)
     const auto bases = rows.integers(1);
     const auto positions = rows.integers(2);
     std::size_t stored = 0;
-    for (std::size_t index = 0; index < names_.size(); ++index) {
-        PendingAppend& append = result_of(index);
+    for (std::size_t index = 0; index < group.size(); ++index) {
+        PendingAppend& append = *group[index];
         append.actual = StreamVersion{static_cast<std::uint64_t>(bases.at(index))};
         if (is_met.at(index) == 0) continue;
         stored += append.events.size();
@@ -192,11 +217,53 @@ void AppendSession::send(Timestamp now, ResultOf result_of)
 inline void AppendSession::send_alone(Timestamp now, PendingAppend& append)
 {
     if (append.events.size() != 1) {
-        clear();
-        add(append);
-        return send(now, [&](std::size_t) -> PendingAppend& { return append; });
+        PendingAppend* const group[] = {&append}; // NOLINT(modernize-avoid-c-arrays)
+        return send(now, std::span<PendingAppend* const>{group});
     }
     if (!insert_next(now, append)) append_one(now, append);
+}
+
+/// Where a single event belongs, if this connection has seen what it follows.
+inline std::optional<AppendSession::Behind> AppendSession::known_place(PendingAppend& append)
+{
+    const auto end = ends_.find(*append.stream);
+    if (append.events.size() != 1 || end == ends_.end()) return std::nullopt;
+    const bool is_any =
+        append.expected == ExpectedVersion::any() || append.expected == ExpectedVersion::stream_exists();
+    const bool is_met = is_any ? end->second.is_ours : append.expected.version() == end->second.version;
+    if (!is_met) return std::nullopt;
+    return Behind{&append, end->second.id, end->second.version};
+}
+
+/// Each to a stream of its own, whose end is known: nothing has to be looked up.
+/// @return false if two are to the same stream, or an end is not where it was
+inline bool AppendSession::insert_all(Timestamp now)
+{
+    // In order, so that no two such groups wait for each other.
+    std::ranges::sort(places_, {}, &Behind::stream);
+    if (std::ranges::adjacent_find(places_, {}, &Behind::stream) != places_.end()) return false;
+    clear();
+    for (const Behind& place : places_) {
+        streams_.push(place.stream);
+        versions_.push(static_cast<std::int64_t>(place.last.value()));
+        add_events(*place.append);
+    }
+    try {
+        auto rows = append_behind_.query(streams_, versions_, ids_, event_kinds_, metadata_, payloads_, now);
+        rows.next();
+        const auto positions = rows.integers(0);
+        for (std::size_t index = 0; index < places_.size(); ++index) {
+            const auto& [append, stream, last] = places_[index];
+            append->actual = last;
+            append->result = AppendResult{last.next(), GlobalPosition{static_cast<std::uint64_t>(positions.at(index))}};
+            remember(*append, stream);
+        }
+        return true;
+    } catch (const DatabaseError& error) {
+        if (error.state() != unique_violation) throw;
+        for (const Behind& place : places_) ends_.erase(*place.append->stream);
+        return false;
+    }
 }
 
 /// As the next event behind one whose version is known, or guessed: without the function, and so at little more cost than any

@@ -234,6 +234,26 @@ BEGIN
     RETURN ARRAY[coalesce(base, 0), coalesce(stored, 0), coalesce(stream, 0)];
 END $$;
 
+-- Appends one event to each of several streams, behind the versions that a client knows to be stored last.
+-- @return their positions, in order
+CREATE FUNCTION {s}.append_behind(streams bigint[], versions bigint[], ids uuid[], event_kinds integer[],
+                                  metadata bytea[], payloads bytea[], now timestamptz) RETURNS bigint[]
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    tag CONSTANT bigint := ('{s}.positions'::regclass::oid::bigint & 65535) << 48;
+    positions bigint[];
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(tag | pg_sequence_last_value('{s}.positions'));
+    WITH inserted AS (
+        INSERT INTO {s}.events
+            SELECT nextval('{s}.positions'), e.stream, e.version + 1, now, 0, e.kind, e.id, e.metadata, e.payload
+            FROM unnest(streams, versions, ids, event_kinds, metadata, payloads)
+                AS e (stream, version, id, kind, metadata, payload)
+            RETURNING position)
+    SELECT array_agg(position) INTO positions FROM inserted;
+    RETURN positions;
+END $$;
+
 -- The position up to which nothing will turn up any more; that of an event, or 0. Three steps, of which each sees what was
 -- committed when it begins: the last position drawn; the locks of those who had drawn and have not ended; the events.
 CREATE FUNCTION {s}.readable_until() RETURNS bigint

@@ -120,11 +120,7 @@ inline void EventLogWriter::append_together(std::span<Caller* const> group) noex
 {
     if (group.size() > 1) {
         try {
-            with_session([&](AppendSession& session) {
-                session.clear();
-                for (const Caller* const caller : group) session.add(*caller);
-                session.send(options_.clock->now(), [&](std::size_t number) -> Caller& { return *group[number]; });
-            });
+            with_session([&](AppendSession& session) { session.send(options_.clock->now(), group); });
         } catch (...) { // NOLINT(bugprone-empty-catch): nothing of it is stored; who is to blame, each finds out alone
         }
     }
