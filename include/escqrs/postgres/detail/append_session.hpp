@@ -131,8 +131,8 @@ private:
 
 inline AppendSession::AppendSession(Connection& connection, const std::string& schema)
     : remembers_ends_{connection.options().prepares_statements},
-      append_{connection, "SELECT is_met::int4[], bases, positions FROM " + quoted(schema) +
-                              ".append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"},
+      append_{connection, "SELECT is_met::int4[], bases, positions, array_replace(streams, NULL, 0) FROM " +
+                              quoted(schema) + ".append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"},
       append_one_{connection, "SELECT " + quoted(schema) + ".append_one($1, $2, $3, $4::integer, $5, $6, $7)"},
       append_behind_{connection, "SELECT " + quoted(schema) + ".append_behind($1, $2, $3, $4, $5, $6, $7)"},
       insert_by_id_{connection,
@@ -202,15 +202,19 @@ void AppendSession::send(Timestamp now, std::span<Append* const> group)
     const auto is_met = rows.integers(0);
     const auto bases = rows.integers(1);
     const auto positions = rows.integers(2);
+    const auto streams = rows.integers(3);
     std::size_t stored = 0;
     for (std::size_t index = 0; index < group.size(); ++index) {
         PendingAppend& append = *group[index];
         append.actual = StreamVersion{static_cast<std::uint64_t>(bases.at(index))};
-        if (is_met.at(index) == 0) continue;
+        if (is_met.at(index) == 0) {
+            if (const auto end = ends_.find(*append.stream); end != ends_.end()) end->second.is_ours = false;
+            continue;
+        }
         stored += append.events.size();
         append.result = AppendResult{StreamVersion{append.actual.value() + append.events.size()},
                                      GlobalPosition{static_cast<std::uint64_t>(positions.at(stored - 1))}};
-        if (const auto end = ends_.find(*append.stream); end != ends_.end()) remember(append, end->second.id);
+        remember(append, streams.at(index));
     }
 }
 
@@ -261,7 +265,7 @@ inline bool AppendSession::insert_all(Timestamp now)
         return true;
     } catch (const DatabaseError& error) {
         if (error.state() != unique_violation) throw;
-        for (const Behind& place : places_) ends_.erase(*place.append->stream);
+        for (const Behind& place : places_) ends_.at(*place.append->stream).is_ours = false;
         return false;
     }
 }

@@ -129,16 +129,16 @@ CREATE TRIGGER events_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON {s}.events EXE
 
 -- Appends several times: `sizes[n]` events to the stream `names[n]`, which have n as their append number, stand together, and
 -- in order. An append that does not find its expected version (-1: any; -2: there must be a stream) is left out, and so are
--- those to the same stream behind it. `bases` are the versions found, `positions` those of the events stored, in order.
+-- those to the same stream behind it. `bases` are the versions found, `positions` those of the events stored, in order; `streams`
+-- are their ids, or NULL where there is none.
 CREATE FUNCTION {s}.append(names text[], expected bigint[], sizes integer[], append_numbers integer[],
                            indexes integer[], ids uuid[], event_kinds integer[], metadata bytea[], payloads bytea[],
                            now timestamptz,
-                           OUT is_met boolean[], OUT bases bigint[], OUT positions bigint[])
+                           OUT is_met boolean[], OUT bases bigint[], OUT positions bigint[], OUT streams bigint[])
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     stream_lock CONSTANT integer := '{s}.streams'::regclass::oid::bigint::bit(32)::integer;
     tag CONSTANT bigint := ('{s}.positions'::regclass::oid::bigint & 65535) << 48;
-    streams bigint[];
     stream bigint;
     base bigint;
 BEGIN
@@ -151,6 +151,7 @@ BEGIN
             INTO stream, base FROM {s}.streams s WHERE s.name = names[1];
         base := coalesce(base, 0);
         bases := ARRAY[base];
+        streams := ARRAY[stream];
         is_met := ARRAY[expected[1] = -1 OR expected[1] = base OR (expected[1] = -2 AND base > 0)];
         IF NOT is_met[1] THEN RETURN; END IF;
         IF stream IS NULL THEN
