@@ -285,8 +285,15 @@ TEST_CASE("streams and pages of the log are found by their indexes, be it partit
         "SELECT k.version FROM unnest(ARRAY[gen_random_uuid(), gen_random_uuid()]) AS given (id) "
         "LEFT JOIN {s}.event_keys k ON k.id = given.id",
     };
-    for (const std::string& query : queries) {
-        const std::string found = plan(query);
+    std::vector<std::string> plans;
+    for (const std::string& query : queries) plans.push_back(plan(query));
+    // As they are planned once for all values.
+    place.owner.execute("SET plan_cache_mode = force_generic_plan");
+    place.owner.execute("PREPARE stream_begin (text, bigint) AS " + session.stream_query("$1", "$2", 64));
+    place.owner.execute("PREPARE log_begin (bigint, bigint) AS " + session.log_query("$1", "$2", "", 64));
+    plans.push_back(plan("EXECUTE stream_begin ('sample-7', 3)"));
+    plans.push_back(plan("EXECUTE log_begin (900, 19000)"));
+    for (const std::string& found : plans) {
         INFO(found);
         for (const char* const table :
              {"events ", "event_keys", "events_0", "events_1", "events_2"}) { // events_3 is empty

@@ -79,8 +79,7 @@ public:
     bool wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop);
 
 private:
-    static constexpr std::size_t first_page_size = 64;
-    static constexpr std::size_t max_page_size = 2048;
+    static constexpr std::size_t page_size = 2048;         ///< but for the first
     static constexpr std::uint64_t max_looked_at = 65'536; ///< in one filtered read
     static constexpr std::uint64_t max_number = 0x7FFF'FFFF'FFFF'FFFF;
 
@@ -241,17 +240,19 @@ inline void EventStore::read_stream(const StreamId& stream, StreamVersion from, 
     detail::PageReader reader{readers_};
     detail::EventPage page;
     std::uint64_t version = from.value();
-    bool is_last = false;
-    for (std::size_t page_size = first_page_size; !is_last && version <= max_number; page_size = max_page_size) {
-        is_last = read_page(
-            reader, [&](auto& session) { return session.stream_page(stream, version, page_size); }, page);
+    if (version > max_number) return;
+    const auto next_page = [&](auto& session) { return session.stream_page(stream, version, page_size); };
+    bool is_last = read([&](auto& session) { return session.read_stream_begin(stream, version, page); });
+    while (true) {
         if (!is_last) {
             version = page.version(page.size() - 1) + 1;
-            reader.begin([&](auto& session) { return session.stream_page(stream, version, max_page_size); });
+            reader.begin(next_page);
         }
         for (std::size_t index = 0; index < page.size(); ++index) {
             if (!sink(page.event(index, stream, kind(page.kind(index))))) return;
         }
+        if (is_last) return;
+        is_last = read_page(reader, next_page, page);
     }
 }
 
@@ -270,24 +271,28 @@ inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_
     const std::uint64_t limit = filter.shows_everything() ? max_number : std::min(max_number, position) + max_looked_at;
     std::uint64_t end = 0;
     std::uint64_t lost_connections = 0;
-    for (std::size_t page_size = first_page_size; at_most > 0 && position < limit; page_size = max_page_size) {
+    bool is_first = true;
+    while (at_most > 0 && position < limit) {
         if (position >= end || lost_connections != lost_connections_) {
             lost_connections = lost_connections_;
             end = std::min(readable_beyond(position), limit);
         }
         if (position >= end) break;
         const std::size_t wanted = std::min(page_size, at_most);
-        const bool is_last = read_page(
-            reader, [&](auto& session) { return session.log_page(position, end, wanted, filter); }, page);
+        const bool is_last =
+            std::exchange(is_first, false)
+                ? read([&](auto& session) { return session.read_log_begin(position, end, filter, page); })
+                : read_page(
+                      reader, [&](auto& session) { return session.log_page(position, end, wanted, filter); }, page);
         if (lost_connections != lost_connections_) continue; // up to `end` there may be other events now
-        at_most -= page.size();
-        const std::uint64_t reached = is_last ? end : page.position(page.size() - 1);
+        const std::size_t shown = std::min(page.size(), at_most);
+        at_most -= shown;
+        const std::uint64_t reached = is_last && at_most > 0 ? end : page.position(shown - 1);
         if (!is_last && at_most > 0 && reached < end) {
-            reader.begin([&](auto& session) {
-                return session.log_page(reached, end, std::min(max_page_size, at_most), filter);
-            });
+            reader.begin(
+                [&](auto& session) { return session.log_page(reached, end, std::min(page_size, at_most), filter); });
         }
-        for (std::size_t index = 0; index < page.size(); ++index) {
+        for (std::size_t index = 0; index < shown; ++index) {
             const std::string_view name = page.stream_name(index);
             if (!stream || stream->text() != name) stream = StreamId::parse(name);
             const RecordedEvent event = page.event(index, *stream, kind(page.kind(index)));

@@ -79,12 +79,40 @@ public:
         return Rows{send(values...), connection_->where()};
     }
 
+    /// Has the server begin with a query, whose rows `PQgetResult` then gives one at a time.
+    template <class... Values>
+    void begin(const Values&... values)
+    {
+        put_all(values...);
+        const bool is_prepared = prepare();
+        PGconn* const handle = connection_->handle();
+        const int is_sent = is_prepared ? PQsendQueryPrepared(handle, name_.c_str(), count(), values_.data(),
+                                                              lengths_.data(), formats_.data(), 1)
+                                        : PQsendQueryParams(handle, sql_.c_str(), count(), types_.data(),
+                                                            values_.data(), lengths_.data(), formats_.data(), 1);
+        if (is_sent != 1 || PQsetSingleRowMode(handle) != 1) connection_->check(nullptr, sql_);
+    }
+
 private:
     template <class... Values>
-    detail::Result send(const Values&... values);
+    detail::Result send(const Values&... values)
+    {
+        put_all(values...);
+        const bool is_prepared = prepare();
+        PGconn* const handle = connection_->handle();
+        return connection_->check(is_prepared ? PQexecPrepared(handle, name_.c_str(), count(), values_.data(),
+                                                               lengths_.data(), formats_.data(), 1)
+                                              : PQexecParams(handle, sql_.c_str(), count(), types_.data(),
+                                                             values_.data(), lengths_.data(), formats_.data(), 1),
+                                  sql_);
+    }
+
+    template <class... Values>
+    void put_all(const Values&... values);
     template <class Value>
     void put(std::size_t index, const Value& value);
-    detail::Result send_parameters(std::size_t count);
+    bool prepare();
+    int count() const noexcept { return static_cast<int>(types_.size()); }
 
     Connection* connection_;
     std::string sql_;
@@ -102,7 +130,7 @@ private:
 };
 
 template <class... Values>
-detail::Result Statement::send(const Values&... values)
+void Statement::put_all(const Values&... values)
 {
     constexpr std::size_t count = sizeof...(Values);
     bytes_.clear();
@@ -111,7 +139,15 @@ detail::Result Statement::send(const Values&... values)
     nulls_.assign(count, false);
     std::size_t index = 0;
     (put(index++, values), ...);
-    return send_parameters(count);
+    values_.resize(count);
+    lengths_.resize(count);
+    formats_.assign(count, 1);
+    bytes_.push_back(std::byte{}); // so that an empty value has an address
+    for (index = 0; index < count; ++index) {
+        const std::byte* const value = bytes_.data() + offsets_[index];
+        values_[index] = nulls_[index] ? nullptr : reinterpret_cast<const char*>(value); // NOLINT: char aliases
+        lengths_[index] = static_cast<int>(offsets_[index + 1] - offsets_[index]);
+    }
 }
 
 template <class Value>
@@ -128,36 +164,22 @@ void Statement::put(std::size_t index, const Value& value)
     offsets_[index + 1] = bytes_.size();
 }
 
-inline detail::Result Statement::send_parameters(std::size_t count)
+/// Connects, and prepares the statement on the server from the second run on.
+/// @return whether it is prepared
+inline bool Statement::prepare()
 {
     connection_->ensure_connected();
-    values_.resize(count);
-    lengths_.resize(count);
-    formats_.assign(count, 1);
-    bytes_.push_back(std::byte{}); // so that an empty value has an address
-    for (std::size_t index = 0; index < count; ++index) {
-        const std::byte* const value = bytes_.data() + offsets_[index];
-        values_[index] = nulls_[index] ? nullptr : reinterpret_cast<const char*>(value); // NOLINT: char aliases
-        lengths_[index] = static_cast<int>(offsets_[index + 1] - offsets_[index]);
-    }
-    PGconn* const handle = connection_->handle();
-    const int number = static_cast<int>(count);
-    if (!connection_->options().prepares_statements || !std::exchange(was_run_, true)) {
-        return connection_->check(PQexecParams(handle, sql_.c_str(), number, types_.data(), values_.data(),
-                                               lengths_.data(), formats_.data(), 1),
-                                  sql_);
-    }
-    for (std::size_t index = 0; index < count && index < prepared_types_.size(); ++index) {
+    if (!connection_->options().prepares_statements || !std::exchange(was_run_, true)) return false;
+    for (std::size_t index = 0; index < types_.size() && index < prepared_types_.size(); ++index) {
         if (nulls_[index]) types_[index] = prepared_types_[index]; // NULL is of any type
     }
     if (prepared_in_ != connection_->generation() || types_ != prepared_types_) {
         name_ = "s" + std::to_string(connection_->next_statement_number());
-        connection_->check(PQprepare(handle, name_.c_str(), sql_.c_str(), number, types_.data()), sql_);
+        connection_->check(PQprepare(connection_->handle(), name_.c_str(), sql_.c_str(), count(), types_.data()), sql_);
         prepared_in_ = connection_->generation();
         prepared_types_ = types_;
     }
-    return connection_->check(
-        PQexecPrepared(handle, name_.c_str(), number, values_.data(), lengths_.data(), formats_.data(), 1), sql_);
+    return true;
 }
 
 inline void Rows::refuse(int column, const char* expected) const

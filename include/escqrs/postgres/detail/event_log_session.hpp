@@ -12,6 +12,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace escqrs::postgres::detail {
@@ -70,8 +72,43 @@ public:
           select_snapshot_{connection, "SELECT version, schema_version, content_type, payload FROM " + schema_ +
                                            ".snapshots WHERE stream = (SELECT id FROM " + schema_ +
                                            ".streams WHERE name = $1)"},
-          write_snapshot_{connection, "SELECT " + schema_ + ".write_snapshot($1, $2, $3, $4, $5)"}
+          write_snapshot_{connection, "SELECT " + schema_ + ".write_snapshot($1, $2, $3, $4, $5)"},
+          select_stream_{connection, stream_query("$1", "$2", first_page_size)}
     {
+    }
+
+    /// The queries of a page, from the SQL of its bounds.
+    std::string stream_query(const std::string& stream, const std::string& version, std::size_t at_most) const
+    {
+        return "SELECT position, version, recorded_at, id, kind, metadata, payload FROM " + schema_ +
+               ".stream_events WHERE stream = (SELECT id FROM " + schema_ + ".streams WHERE name = " + stream +
+               ") AND version >= " + version + " ORDER BY version LIMIT " + std::to_string(at_most);
+    }
+    std::string log_query(const std::string& position, const std::string& end, const std::string& condition,
+                          std::size_t at_most) const
+    {
+        return "SELECT e.position, e.version, e.recorded_at, e.id, e.kind, e.metadata, e.payload, s.name FROM " +
+               schema_ + ".events e JOIN " + schema_ + ".streams s ON s.id = e.stream WHERE e.position > " + position +
+               " AND e.position <= " + end + condition + " ORDER BY e.position LIMIT " + std::to_string(at_most);
+    }
+
+    /// Reads the first `first_page_size` events of a stream, from `version` on: most streams are no longer, and a prepared
+    /// query takes half the time of the COPY that is better at long ones.
+    /// @return whether there was nothing more behind them
+    bool read_stream_begin(const StreamId& stream, std::uint64_t version, EventPage& page)
+    {
+        select_stream_.begin(stream.text(), version);
+        return receive_first(page);
+    }
+
+    /// The same of the log: what `filter` asks for, behind `position` and up to `end`, which must be readable.
+    bool read_log_begin(std::uint64_t position, std::uint64_t end, const EventFilter& filter, EventPage& page)
+    {
+        const std::string condition = condition_of(filter, schema_);
+        const auto select =
+            select_log_.try_emplace(condition, *connection_, log_query("$1", "$2", condition, first_page_size));
+        select.first->second.begin(position, end);
+        return receive_first(page);
     }
 
     /// A page of up to `at_most` events of a stream, from `version` on.
@@ -107,6 +144,7 @@ public:
     }
 
 private:
+    static constexpr std::size_t first_page_size = 64;
     static constexpr std::size_t max_page_bytes = 4 * 1024 * 1024;
 
     static GlobalPosition position(Statement& select)
@@ -114,7 +152,11 @@ private:
         auto rows = select.query();
         return GlobalPosition{rows.next() ? static_cast<std::uint64_t>(rows.integer(0)) : 0};
     }
+    bool receive_first(EventPage& page);
     bool receive_rows(EventPage& page);
+    template <class Take>
+    bool take_if_room(EventPage& page, bool is_whole, Take take);
+    void check_end(bool is_whole, Result end, std::string_view what);
     static bool is_cancelled(const PGresult* answer) noexcept
     {
         const char* const state = PQresultErrorField(answer, PG_DIAG_SQLSTATE);
@@ -129,26 +171,21 @@ private:
     Statement select_kind_;
     Statement select_snapshot_;
     Statement write_snapshot_;
+    Statement select_stream_;
+    std::unordered_map<std::string, Statement> select_log_; ///< by condition
 };
 
 inline PageRequest EventLogSession::stream_page(const StreamId& stream, std::uint64_t version,
                                                 std::size_t at_most) const
 {
-    return {"SELECT position, version, recorded_at, id, kind, metadata, payload FROM " + schema_ +
-                ".stream_events WHERE stream = (SELECT id FROM " + schema_ +
-                ".streams WHERE name = " + literal(stream.text()) + ") AND version >= " + std::to_string(version) +
-                " ORDER BY version LIMIT " + std::to_string(at_most),
-            7, at_most};
+    return {stream_query(literal(stream.text()), std::to_string(version), at_most), 7, at_most};
 }
 
 inline PageRequest EventLogSession::log_page(std::uint64_t position, std::uint64_t end, std::size_t at_most,
                                              const EventFilter& filter) const
 {
-    return {"SELECT e.position, e.version, e.recorded_at, e.id, e.kind, e.metadata, e.payload, s.name FROM " + schema_ +
-                ".events e JOIN " + schema_ + ".streams s ON s.id = e.stream WHERE e.position > " +
-                std::to_string(position) + " AND e.position <= " + std::to_string(end) + condition_of(filter, schema_) +
-                " ORDER BY e.position LIMIT " + std::to_string(at_most),
-            8, at_most};
+    return {log_query(std::to_string(position), std::to_string(end), condition_of(filter, schema_), at_most), 8,
+            at_most};
 }
 
 inline void EventLogSession::begin(const PageRequest& request)
@@ -164,13 +201,12 @@ inline bool EventLogSession::receive(const PageRequest& request, EventPage& page
     PGconn* const handle = connection_->handle();
     Result answer{PQgetResult(handle)};
     const bool is_begun = PQresultStatus(answer.get()) == PGRES_COPY_OUT;
-    const bool is_cut = is_begun && !receive_rows(page);
+    const bool is_whole = !is_begun || receive_rows(page);
     if (is_begun) answer.reset(PQgetResult(handle));
     while (const Result more{PQgetResult(handle)}) {}
-    if (!is_cut) connection_->check(answer.release(), request.query);
-    else if (!is_cancelled(answer.get())) connection_->close(); // the cancellation may still come, to another statement
+    check_end(is_whole, std::move(answer), request.query);
     page.parse(request.columns);
-    return !is_cut && page.size() < request.at_most;
+    return is_whole && page.size() < request.at_most;
 }
 
 /// @return false if the page has become too large before it was at its end
@@ -182,21 +218,57 @@ inline bool EventLogSession::receive_rows(EventPage& page)
     while ((size = PQgetCopyData(connection_->handle(), &data, 0)) >
            0) { // each time a row, or all that is left of the form
         const std::unique_ptr<char, decltype(&PQfreemem)> owned{data, &PQfreemem};
-        if (!is_whole) continue;
-        if (page.bytes() > max_page_bytes) {
-            is_whole = false;
-            page.cut();
-            connection_->cancel();
-            continue;
-        }
-        try {
-            page.append({data, static_cast<std::size_t>(size)});
-        } catch (...) {
-            connection_->close(); // in the midst of an answer
-            throw;
-        }
+        is_whole = take_if_room(page, is_whole, [&] { page.append({data, static_cast<std::size_t>(size)}); });
     }
     return is_whole;
+}
+
+/// Receives the answer of a query that was begun.
+inline bool EventLogSession::receive_first(EventPage& page)
+{
+    page.clear();
+    Result end;
+    bool is_whole = true;
+    int columns = 0;
+    while (Result answer{PQgetResult(connection_->handle())}) {
+        if (PQresultStatus(answer.get()) == PGRES_SINGLE_TUPLE) {
+            columns = PQnfields(answer.get());
+            is_whole = take_if_room(page, is_whole, [&] { page.append_row(answer.get()); });
+        } else {
+            end = std::move(answer);
+        }
+    }
+    if (is_whole && columns != 0) page.cut();
+    check_end(is_whole, std::move(end), "reading events");
+    if (columns != 0) page.parse(columns);
+    return is_whole && page.size() < first_page_size;
+}
+
+/// Takes one more row, unless the page is too large by now: then it ends here, and the query is cancelled.
+/// @param is_whole  what was returned the last time
+template <class Take>
+bool EventLogSession::take_if_room(EventPage& page, bool is_whole, Take take)
+{
+    if (!is_whole) return false;
+    if (page.bytes() > max_page_bytes) {
+        page.cut();
+        connection_->cancel();
+        return false;
+    }
+    try {
+        take();
+    } catch (...) {
+        connection_->close(); // in the midst of an answer
+        throw;
+    }
+    return true;
+}
+
+/// Looks at how an answer ended: if it was cut, by the cancellation.
+inline void EventLogSession::check_end(bool is_whole, Result end, std::string_view what)
+{
+    if (is_whole) connection_->check(end.release(), what);
+    else if (!is_cancelled(end.get())) connection_->close(); // the cancellation may still come, to another statement
 }
 
 inline std::optional<EventLocation> EventLogSession::locate(const EventId& id)

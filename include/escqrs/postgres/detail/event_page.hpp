@@ -45,6 +45,9 @@ public:
     }
     std::size_t bytes() const noexcept { return bytes_.size(); }
 
+    /// Takes a row of a query's answer in the binary format; the first one begins the page.
+    void append_row(const PGresult* row);
+
     /// Ends the bytes here, behind a whole row.
     void cut()
     {
@@ -99,17 +102,33 @@ private:
     Bytes take_field(Bytes& left, std::optional<std::size_t> expected_size = {}) const;
     [[noreturn]] void refuse(const char* expected, const Bytes& left) const;
 
+    static constexpr std::string_view signature_{"PGCOPY\n\377\r\n\0", 11};
+
     std::vector<std::byte> bytes_;
     std::vector<Row> rows_;
 };
 
+inline void EventPage::append_row(const PGresult* row)
+{
+    if (bytes_.empty()) {
+        append(signature_);
+        put_number<std::uint64_t>(bytes_, 0); // neither flags nor an extension
+    }
+    const int columns = PQnfields(row);
+    put_number(bytes_, static_cast<std::int16_t>(columns));
+    for (int column = 0; column < columns; ++column) {
+        const int size = PQgetlength(row, 0, column);
+        put_number(bytes_, static_cast<std::int32_t>(PQgetisnull(row, 0, column) != 0 ? -1 : size));
+        append({PQgetvalue(row, 0, column), static_cast<std::size_t>(size)});
+    }
+}
+
 inline void EventPage::parse(int columns)
 {
-    constexpr std::string_view signature{"PGCOPY\n\377\r\n\0", 11};
     rows_.clear();
     Bytes left{bytes_};
-    const Bytes found = take(left, signature.size());
-    if (std::memcmp(found.data(), signature.data(), signature.size()) != 0)
+    const Bytes found = take(left, signature_.size());
+    if (std::memcmp(found.data(), signature_.data(), signature_.size()) != 0)
         refuse("the signature of binary COPY", left);
     (void)take(left, 4); // flags
     const auto extension = number_from<std::uint32_t>(take(left, 4));
