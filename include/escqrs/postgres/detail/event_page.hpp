@@ -4,6 +4,8 @@
 #include <escqrs/event_store.hpp>
 #include <escqrs/postgres/detail/binary_format.hpp>
 
+#include <libpq-fe.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
