@@ -104,7 +104,7 @@ private:
     Bytes take_field(Bytes& left, std::optional<std::size_t> expected_size = {}) const;
     [[noreturn]] void refuse(const char* expected, const Bytes& left) const;
 
-    static constexpr std::string_view signature_{"PGCOPY\n\377\r\n\0", 11};
+    static constexpr std::string_view signature{"PGCOPY\n\377\r\n\0", 11};
 
     std::vector<std::byte> bytes_;
     std::vector<Row> rows_;
@@ -113,7 +113,7 @@ private:
 inline void EventPage::append_row(const PGresult* row)
 {
     if (bytes_.empty()) {
-        append(signature_);
+        append(signature);
         put_number<std::uint64_t>(bytes_, 0); // neither flags nor an extension
     }
     const int columns = PQnfields(row);
@@ -129,8 +129,8 @@ inline void EventPage::parse(int columns)
 {
     rows_.clear();
     Bytes left{bytes_};
-    const Bytes found = take(left, signature_.size());
-    if (std::memcmp(found.data(), signature_.data(), signature_.size()) != 0)
+    const Bytes found = take(left, signature.size());
+    if (std::memcmp(found.data(), signature.data(), signature.size()) != 0)
         refuse("the signature of binary COPY", left);
     (void)take(left, 4); // flags
     const auto extension = number_from<std::uint32_t>(take(left, 4));
