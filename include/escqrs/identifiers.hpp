@@ -59,7 +59,7 @@ private:
 template <class Tag>
 std::string to_string(const Id<Tag>& id)
 {
-    return to_string(id.value());
+    return escqrs::to_string(id.value()); // Boost has one too, which argument-dependent lookup may find
 }
 
 using EventId = Id<struct EventIdTag>;

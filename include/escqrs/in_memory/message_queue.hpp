@@ -52,7 +52,7 @@ public:
         while (at_most > 0 && !stop.stop_requested()) {
             const Timestamp now = options_.clock->now();
             state_.pass_time(now);
-            if (state_.can_take()) return state_.take(at_most, to_string(lock_tokens_()), now);
+            if (state_.can_take()) return state_.take(at_most, escqrs::to_string(lock_tokens_()), now);
             if (now >= deadline) break;
             const Duration next = detail::next_wait(now, std::min(deadline, state_.next_change()));
             options_.clock->wait_for(lock, wake_, next, stop, [&, seen = changes_] { return changes_ != seen; });

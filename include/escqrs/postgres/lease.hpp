@@ -32,7 +32,7 @@ inline std::string new_lease_holder()
 {
     char host[256] = "?"; // NOLINT(modernize-avoid-c-arrays): as gethostname wants it
     (void)gethostname(host, sizeof host - 1);
-    return std::string{host} + ':' + std::to_string(getpid()) + ':' + to_string(random_uuid()).substr(0, 8);
+    return std::string{host} + ':' + std::to_string(getpid()) + ':' + escqrs::to_string(random_uuid()).substr(0, 8);
 }
 
 struct LeaseOptions {

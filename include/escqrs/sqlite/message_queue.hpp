@@ -178,7 +178,7 @@ inline std::vector<ReceivedMessage> MessageQueue::receive(std::size_t at_most, D
 
 inline std::vector<ReceivedMessage> MessageQueue::take(std::size_t at_most)
 {
-    const std::string token = to_string(settings_.lock_tokens());
+    const std::string token = escqrs::to_string(settings_.lock_tokens());
     const bool sessions_first = takes_.fetch_add(1, std::memory_order_relaxed) % 2 == 0;
     return change_for_now([&](auto& tables, Timestamp now) {
         tables.pass_time(now);
