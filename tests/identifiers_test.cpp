@@ -3,11 +3,54 @@
 #include <escqrs/identifiers.hpp>
 #include <escqrs/testing/catch2.hpp>
 
+#include <array>
 #include <set>
 #include <string>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
 #include <unordered_set>
+#include <vector>
 
 using namespace escqrs;
+
+TEST_CASE("a forked process draws other UUIDs than its parent")
+{
+    (void)random_uuid(); // so that there are some drawn ahead
+    std::array<int, 2> ends{};
+    REQUIRE(::pipe(ends.data()) == 0);
+    const pid_t child = ::fork();
+    REQUIRE(child != -1);
+    if (child == 0) {
+        const Uuid drawn = random_uuid();
+        ::_exit(::write(ends[1], drawn.data, sizeof drawn.data) == sizeof drawn.data ? 0 : 1);
+    }
+    const Uuid mine = random_uuid();
+    Uuid its{};
+    CHECK(::read(ends[0], its.data, sizeof its.data) == sizeof its.data);
+    int status = 0;
+    CHECK(::waitpid(child, &status, 0) == child);
+    CHECK(status == 0);
+    CHECK(its != mine);
+    ::close(ends[0]);
+    ::close(ends[1]);
+}
+
+TEST_CASE("every thread draws other UUIDs")
+{
+    std::vector<std::vector<Uuid>> drawn(4);
+    {
+        std::vector<std::jthread> threads;
+        for (auto& mine : drawn) {
+            threads.emplace_back([&mine] {
+                for (int count = 0; count < 1000; ++count) mine.push_back(random_uuid());
+            });
+        }
+    }
+    std::set<Uuid> all;
+    for (const auto& mine : drawn) all.insert(mine.begin(), mine.end());
+    CHECK(all.size() == 4000);
+}
 
 TEST_CASE("a UUID survives its text form")
 {
