@@ -3,6 +3,7 @@
 
 #include <escqrs/event_bus.hpp>
 #include <escqrs/id_generator.hpp>
+#include <escqrs/snapshot_event_bus.hpp>
 #include <escqrs/testing/catch2.hpp>
 
 #include <atomic>
@@ -38,16 +39,19 @@ struct Counted {
 
 } // namespace
 
-TEST_CASE("an event reaches every subscriber of its type, in order of subscription, and nobody else")
+TEMPLATE_TEST_CASE("an event reaches every subscriber of its type, in order of subscription, and nobody else", "",
+                   EventBus, SnapshotEventBus)
 {
-    EventBus bus;
+    TestType bus;
     std::vector<std::string> seen;
     const auto first =
-        bus.subscribe<AccountOpened>([&](const AccountOpened& event) { seen.push_back("1 " + event.owner); });
-    const auto second = bus.subscribe<AccountOpened>([&](const AccountOpened& event, const EventContext& about) {
-        seen.push_back("2 " + event.owner + " v" + std::to_string(about.version.value()));
-    });
-    const auto other = bus.subscribe<MoneyDeposited>([&](const MoneyDeposited&) { seen.emplace_back("money"); });
+        bus.template subscribe<AccountOpened>([&](const AccountOpened& event) { seen.push_back("1 " + event.owner); });
+    const auto second =
+        bus.template subscribe<AccountOpened>([&](const AccountOpened& event, const EventContext& about) {
+            seen.push_back("2 " + event.owner + " v" + std::to_string(about.version.value()));
+        });
+    const auto other =
+        bus.template subscribe<MoneyDeposited>([&](const MoneyDeposited&) { seen.emplace_back("money"); });
     const auto all =
         bus.subscribe_to_all([&](const PublishedEvent& event) { seen.push_back("all " + std::string{event.name}); });
 
@@ -55,25 +59,25 @@ TEST_CASE("an event reaches every subscriber of its type, in order of subscripti
     CHECK(seen == std::vector<std::string>{"1 Ada", "2 Ada v4", "all AccountOpened"});
 }
 
-TEST_CASE("publishing without subscribers does nothing")
+TEMPLATE_TEST_CASE("publishing without subscribers does nothing", "", EventBus, SnapshotEventBus)
 {
-    EventBus bus;
+    TestType bus;
     CHECK_NOTHROW(bus.publish(AccountOpened{"Ada"}, context()));
 }
 
-TEST_CASE("a connection ends with its owner")
+TEMPLATE_TEST_CASE("a connection ends with its owner", "", EventBus, SnapshotEventBus)
 {
-    EventBus bus;
+    TestType bus;
     int calls = 0;
     {
-        const auto connection = bus.subscribe<AccountOpened>([&](const AccountOpened&) { ++calls; });
+        const auto connection = bus.template subscribe<AccountOpened>([&](const AccountOpened&) { ++calls; });
         bus.publish(AccountOpened{}, context());
     }
     bus.publish(AccountOpened{}, context());
     CHECK(calls == 1);
 
     auto owner = std::make_shared<int>(0);
-    bus.subscribe<AccountOpened>(owner, [&calls](const AccountOpened&) { ++calls; });
+    bus.template subscribe<AccountOpened>(owner, [&calls](const AccountOpened&) { ++calls; });
     bus.publish(AccountOpened{}, context());
     CHECK(calls == 2);
     owner.reset();
@@ -81,13 +85,16 @@ TEST_CASE("a connection ends with its owner")
     CHECK(calls == 2);
 }
 
-TEST_CASE("a failing subscriber keeps nobody from the event, and every failure is told")
+TEMPLATE_TEST_CASE("a failing subscriber keeps nobody from the event, and every failure is told", "", EventBus,
+                   SnapshotEventBus)
 {
-    EventBus bus;
+    TestType bus;
     int reached = 0;
-    const auto one = bus.subscribe<AccountOpened>([](const AccountOpened&) { throw std::runtime_error{"first"}; });
-    const auto two = bus.subscribe<AccountOpened>([&](const AccountOpened&) { ++reached; });
-    const auto three = bus.subscribe<AccountOpened>([](const AccountOpened&) { throw 42; }); // NOLINT: on purpose
+    const auto one =
+        bus.template subscribe<AccountOpened>([](const AccountOpened&) { throw std::runtime_error{"first"}; });
+    const auto two = bus.template subscribe<AccountOpened>([&](const AccountOpened&) { ++reached; });
+    const auto three =
+        bus.template subscribe<AccountOpened>([](const AccountOpened&) { throw 42; }); // NOLINT: on purpose
     const auto all = bus.subscribe_to_all([](const PublishedEvent&) { throw std::logic_error{"fourth"}; });
     try {
         bus.publish(AccountOpened{}, context());
@@ -102,19 +109,21 @@ TEST_CASE("a failing subscriber keeps nobody from the event, and every failure i
     CHECK(reached == 1);
 }
 
-TEST_CASE("a subscriber may publish, subscribe and disconnect from inside a call")
+TEMPLATE_TEST_CASE("a subscriber may publish, subscribe and disconnect from inside a call", "", EventBus,
+                   SnapshotEventBus)
 {
-    EventBus bus;
+    TestType bus;
     std::vector<std::string> seen;
-    std::optional<EventBus::Connection> late;
-    EventBus::Connection self;
-    self = bus.subscribe<AccountOpened>([&](const AccountOpened&) {
+    std::optional<typename TestType::Connection> late;
+    typename TestType::Connection self;
+    self = bus.template subscribe<AccountOpened>([&](const AccountOpened&) {
         seen.emplace_back("opened");
         self.disconnect();
-        late = bus.subscribe<AccountOpened>([&](const AccountOpened&) { seen.emplace_back("late"); });
+        late = bus.template subscribe<AccountOpened>([&](const AccountOpened&) { seen.emplace_back("late"); });
         bus.publish(MoneyDeposited{1, ""}, context());
     });
-    const auto money = bus.subscribe<MoneyDeposited>([&](const MoneyDeposited&) { seen.emplace_back("money"); });
+    const auto money =
+        bus.template subscribe<MoneyDeposited>([&](const MoneyDeposited&) { seen.emplace_back("money"); });
 
     bus.publish(AccountOpened{}, context());
     CHECK(seen == std::vector<std::string>{"opened", "money"});
@@ -122,19 +131,21 @@ TEST_CASE("a subscriber may publish, subscribe and disconnect from inside a call
     CHECK(seen == std::vector<std::string>{"opened", "money", "late"});
 }
 
-TEST_CASE("subscribers come by group, and within it in order of subscription, those of every type among the others")
+TEMPLATE_TEST_CASE(
+    "subscribers come by group, and within it in order of subscription, those of every type among the others", "",
+    EventBus, SnapshotEventBus)
 {
-    EventBus bus;
+    TestType bus;
     std::vector<std::string> seen;
     const auto see = [&](std::string name) { return [&seen, name](const auto&) { seen.push_back(name); }; };
-    std::vector<EventBus::Connection> connections;
+    std::vector<typename TestType::Connection> connections;
     connections.push_back(bus.subscribe_to_all(see("all 0")));
-    connections.push_back(bus.subscribe<AccountOpened>(SubscriberGroup{7}, see("typed 7")));
-    connections.push_back(bus.subscribe<AccountOpened>(see("typed 0")));
+    connections.push_back(bus.template subscribe<AccountOpened>(SubscriberGroup{7}, see("typed 7")));
+    connections.push_back(bus.template subscribe<AccountOpened>(see("typed 0")));
     connections.push_back(bus.subscribe_to_all(SubscriberGroup{-5}, see("all -5")));
-    connections.push_back(bus.subscribe<AccountOpened>(SubscriberGroup{-5}, see("typed -5")));
+    connections.push_back(bus.template subscribe<AccountOpened>(SubscriberGroup{-5}, see("typed -5")));
     const auto owner = std::make_shared<int>(0);
-    bus.subscribe<AccountOpened>(owner, SubscriberGroup{-6}, see("owned -6"));
+    bus.template subscribe<AccountOpened>(owner, SubscriberGroup{-6}, see("owned -6"));
     bus.subscribe_to_all(owner, SubscriberGroup{8}, see("owned all 8"));
     connections.push_back(bus.subscribe_to_all(see("all 0 again")));
     bus.publish(AccountOpened{}, context());
@@ -145,9 +156,9 @@ TEST_CASE("subscribers come by group, and within it in order of subscription, th
     CHECK(seen == std::vector<std::string>{"all -5", "all 0", "all 0 again", "owned all 8"});
 }
 
-TEST_CASE("a subscription to every type ends with its connection or its owner")
+TEMPLATE_TEST_CASE("a subscription to every type ends with its connection or its owner", "", EventBus, SnapshotEventBus)
 {
-    EventBus bus;
+    TestType bus;
     int calls = 0;
     auto connection = bus.subscribe_to_all([&](const PublishedEvent&) { ++calls; });
     auto owner = std::make_shared<int>(0);
@@ -164,12 +175,13 @@ TEST_CASE("a subscription to every type ends with its connection or its owner")
     CHECK(calls == 31);
 }
 
-TEST_CASE("a connection that is replaced or moved from ends, or goes on, as one would think")
+TEMPLATE_TEST_CASE("a connection that is replaced or moved from ends, or goes on, as one would think", "", EventBus,
+                   SnapshotEventBus)
 {
-    EventBus bus;
+    TestType bus;
     int first = 0;
     int second = 0;
-    auto connection = bus.subscribe<AccountOpened>([&](const AccountOpened&) { ++first; });
+    auto connection = bus.template subscribe<AccountOpened>([&](const AccountOpened&) { ++first; });
     auto moved = std::move(connection);
     bus.publish(AccountOpened{}, context());
     CHECK(first == 1);
@@ -177,38 +189,39 @@ TEST_CASE("a connection that is replaced or moved from ends, or goes on, as one 
     bus.publish(AccountOpened{}, context());
     CHECK(first == 1);
     CHECK(second == 1);
-    moved = EventBus::Connection{};
+    moved = typename TestType::Connection{};
     bus.publish(AccountOpened{}, context());
     CHECK(second == 1);
 }
 
-TEST_CASE("whoever is disconnected, or loses its owner, before its turn does not get the event")
+TEMPLATE_TEST_CASE("whoever is disconnected, or loses its owner, before its turn does not get the event", "", EventBus,
+                   SnapshotEventBus)
 {
-    EventBus bus;
+    TestType bus;
     std::vector<std::string> seen;
-    EventBus::Connection typed;
-    EventBus::Connection to_all;
+    typename TestType::Connection typed;
+    typename TestType::Connection to_all;
     auto owner = std::make_shared<int>(0);
-    const auto first = bus.subscribe<AccountOpened>(SubscriberGroup{-1}, [&](const AccountOpened&) {
+    const auto first = bus.template subscribe<AccountOpened>(SubscriberGroup{-1}, [&](const AccountOpened&) {
         seen.emplace_back("first");
         typed.disconnect();
         to_all.disconnect();
         owner.reset();
     });
-    typed = bus.subscribe<AccountOpened>([&](const AccountOpened&) { seen.emplace_back("typed"); });
+    typed = bus.template subscribe<AccountOpened>([&](const AccountOpened&) { seen.emplace_back("typed"); });
     to_all = bus.subscribe_to_all([&](const PublishedEvent&) { seen.emplace_back("to all"); });
-    bus.subscribe<AccountOpened>(owner, [&](const AccountOpened&) { seen.emplace_back("owned"); });
-    const auto last = bus.subscribe<AccountOpened>([&](const AccountOpened&) { seen.emplace_back("last"); });
+    bus.template subscribe<AccountOpened>(owner, [&](const AccountOpened&) { seen.emplace_back("owned"); });
+    const auto last = bus.template subscribe<AccountOpened>([&](const AccountOpened&) { seen.emplace_back("last"); });
     bus.publish(AccountOpened{}, context());
     CHECK(seen == std::vector<std::string>{"first", "last"});
 }
 
-TEST_CASE("a subscriber may end itself, and with it what it has captured")
+TEMPLATE_TEST_CASE("a subscriber may end itself, and with it what it has captured", "", EventBus, SnapshotEventBus)
 {
-    EventBus bus;
+    TestType bus;
     int calls = 0;
-    auto connection = std::make_shared<EventBus::Connection>();
-    *connection = bus.subscribe<AccountOpened>([&, text = std::string(100, 'x')](const AccountOpened&) {
+    auto connection = std::make_shared<typename TestType::Connection>();
+    *connection = bus.template subscribe<AccountOpened>([&, text = std::string(100, 'x')](const AccountOpened&) {
         connection.reset();
         if (text == std::string(100, 'x')) ++calls; // still there
     });
@@ -217,9 +230,28 @@ TEST_CASE("a subscriber may end itself, and with it what it has captured")
     CHECK(calls == 1);
 }
 
-TEST_CASE("an owner lives until its handler returns, and goes away right after if nobody else holds it")
+TEMPLATE_TEST_CASE("what a handler has captured goes with its connection, or when the event under way is over", "",
+                   EventBus, SnapshotEventBus)
 {
-    EventBus bus;
+    TestType bus;
+    auto captured = std::make_shared<int>(0);
+    const auto kept = bus.template subscribe<AccountOpened>([captured](const AccountOpened&) {});
+    auto connection = bus.template subscribe<AccountOpened>([captured](const AccountOpened&) {});
+    connection.disconnect();
+    CHECK(captured.use_count() == 2);
+
+    connection = bus.template subscribe<AccountOpened>([&, mine = captured](const AccountOpened&) {
+        connection.disconnect();
+        CHECK(mine.use_count() == 3);
+    });
+    bus.publish(AccountOpened{}, context());
+    CHECK(captured.use_count() == 2);
+}
+
+TEMPLATE_TEST_CASE("an owner lives until its handler returns, and goes away right after if nobody else holds it", "",
+                   EventBus, SnapshotEventBus)
+{
+    TestType bus;
     struct Owner {
         explicit Owner(bool& is_gone) : gone{&is_gone} {}
         Owner(const Owner&) = delete;
@@ -230,7 +262,7 @@ TEST_CASE("an owner lives until its handler returns, and goes away right after i
     bool gone = false;
     auto owner = std::make_shared<Owner>(gone);
     bool was_gone_inside = true;
-    bus.subscribe<AccountOpened>(owner, [&](const AccountOpened&) {
+    bus.template subscribe<AccountOpened>(owner, [&](const AccountOpened&) {
         owner.reset();
         was_gone_inside = gone;
     });
@@ -239,30 +271,32 @@ TEST_CASE("an owner lives until its handler returns, and goes away right after i
     CHECK(gone);
 }
 
-TEST_CASE("a nested publish is over before the outer one goes on, also of the same type")
+TEMPLATE_TEST_CASE("a nested publish is over before the outer one goes on, also of the same type", "", EventBus,
+                   SnapshotEventBus)
 {
-    EventBus bus;
+    TestType bus;
     std::vector<std::string> seen;
-    const auto first = bus.subscribe<MoneyDeposited>([&](const MoneyDeposited& event) {
+    const auto first = bus.template subscribe<MoneyDeposited>([&](const MoneyDeposited& event) {
         seen.push_back("first " + std::to_string(event.cents));
         if (event.cents > 1) bus.publish(MoneyDeposited{event.cents - 1, ""}, context());
     });
-    const auto second = bus.subscribe<MoneyDeposited>(
+    const auto second = bus.template subscribe<MoneyDeposited>(
         [&](const MoneyDeposited& event) { seen.push_back("second " + std::to_string(event.cents)); });
     bus.publish(MoneyDeposited{3, ""}, context());
     CHECK(seen == std::vector<std::string>{"first 3", "first 2", "first 1", "second 1", "second 2", "second 3"});
 }
 
-TEST_CASE("failures inside a nested publish are one failure of the subscriber that published")
+TEMPLATE_TEST_CASE("failures inside a nested publish are one failure of the subscriber that published", "", EventBus,
+                   SnapshotEventBus)
 {
-    EventBus bus;
+    TestType bus;
     int reached = 0;
-    const auto outer = bus.subscribe<AccountOpened>([&](const AccountOpened&) {
+    const auto outer = bus.template subscribe<AccountOpened>([&](const AccountOpened&) {
         bus.publish(MoneyDeposited{1, ""}, context());
     });
-    const auto after = bus.subscribe<AccountOpened>([&](const AccountOpened&) { ++reached; });
+    const auto after = bus.template subscribe<AccountOpened>([&](const AccountOpened&) { ++reached; });
     const auto inner =
-        bus.subscribe<MoneyDeposited>([](const MoneyDeposited&) { throw std::runtime_error{"no money"}; });
+        bus.template subscribe<MoneyDeposited>([](const MoneyDeposited&) { throw std::runtime_error{"no money"}; });
     try {
         bus.publish(AccountOpened{}, context());
         FAIL("publish was silent about a failure");
@@ -275,12 +309,13 @@ TEST_CASE("failures inside a nested publish are one failure of the subscriber th
     CHECK(reached == 1);
 }
 
-TEST_CASE("whoever subscribes to every type from inside a call gets the next event, of whatever type")
+TEMPLATE_TEST_CASE("whoever subscribes to every type from inside a call gets the next event, of whatever type", "",
+                   EventBus, SnapshotEventBus)
 {
-    EventBus bus;
+    TestType bus;
     std::vector<std::string> seen;
-    EventBus::Connection late;
-    const auto first = bus.subscribe<AccountOpened>([&](const AccountOpened&) {
+    typename TestType::Connection late;
+    const auto first = bus.template subscribe<AccountOpened>([&](const AccountOpened&) {
         late = bus.subscribe_to_all([&](const PublishedEvent& event) { seen.emplace_back(event.name); });
         bus.publish(MoneyDeposited{1, ""}, context());
     });
@@ -288,11 +323,11 @@ TEST_CASE("whoever subscribes to every type from inside a call gets the next eve
     CHECK(seen == std::vector<std::string>{"MoneyDeposited"});
 }
 
-TEST_CASE("an event on the bus is neither copied nor moved")
+TEMPLATE_TEST_CASE("an event on the bus is neither copied nor moved", "", EventBus, SnapshotEventBus)
 {
-    EventBus bus;
-    const auto one = bus.subscribe<Counted>([](const Counted&) {});
-    const auto two = bus.subscribe<Counted>([](const Counted&, const EventContext&) {});
+    TestType bus;
+    const auto one = bus.template subscribe<Counted>([](const Counted&) {});
+    const auto two = bus.template subscribe<Counted>([](const Counted&, const EventContext&) {});
     const auto all = bus.subscribe_to_all([](const PublishedEvent&) {});
     Counted::copies = 0;
     const Counted event;

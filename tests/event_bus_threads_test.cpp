@@ -5,6 +5,7 @@
 
 #include <escqrs/event_bus.hpp>
 #include <escqrs/id_generator.hpp>
+#include <escqrs/snapshot_event_bus.hpp>
 #include <escqrs/testing/catch2.hpp>
 
 #include <atomic>
@@ -50,11 +51,11 @@ private:
 
 } // namespace
 
-TEST_CASE("publishing, subscribing and disconnecting race without harm")
+TEMPLATE_TEST_CASE("publishing, subscribing and disconnecting race without harm", "", EventBus, SnapshotEventBus)
 {
-    EventBus bus;
+    TestType bus;
     std::atomic<int> steady{0};
-    const auto connection = bus.subscribe<MoneyDeposited>([&](const MoneyDeposited&) { ++steady; });
+    const auto connection = bus.template subscribe<MoneyDeposited>([&](const MoneyDeposited&) { ++steady; });
     {
         std::vector<std::jthread> threads;
         for (int thread = 0; thread < 2; ++thread) {
@@ -63,8 +64,8 @@ TEST_CASE("publishing, subscribing and disconnecting race without harm")
             });
             threads.emplace_back([&] {
                 for (int round = 0; round < rounds; ++round) {
-                    const auto passing = bus.subscribe<MoneyDeposited>([](const MoneyDeposited&) {});
-                    const auto other = bus.subscribe<AccountOpened>([](const AccountOpened&) {});
+                    const auto passing = bus.template subscribe<MoneyDeposited>([](const MoneyDeposited&) {});
+                    const auto other = bus.template subscribe<AccountOpened>([](const AccountOpened&) {});
                 }
             });
         }
@@ -72,9 +73,10 @@ TEST_CASE("publishing, subscribing and disconnecting race without harm")
     CHECK(steady == 2 * rounds);
 }
 
-TEST_CASE("no handler is called on a dead owner, whoever publishes while owners come and go")
+TEMPLATE_TEST_CASE("no handler is called on a dead owner, whoever publishes while owners come and go", "", EventBus,
+                   SnapshotEventBus)
 {
-    EventBus bus;
+    TestType bus;
     std::atomic<int> calls_on_the_dead{0};
     std::atomic<bool> is_over{false};
     std::vector<std::jthread> publishers;
@@ -92,7 +94,8 @@ TEST_CASE("no handler is called on a dead owner, whoever publishes while owners 
             owners.emplace_back([&] {
                 for (int round = 0; round < rounds; ++round) {
                     const auto typed = std::make_shared<Listener>(calls_on_the_dead);
-                    bus.subscribe<MoneyDeposited>(typed, [raw = typed.get()](const MoneyDeposited&) { raw->hear(); });
+                    bus.template subscribe<MoneyDeposited>(typed,
+                                                           [raw = typed.get()](const MoneyDeposited&) { raw->hear(); });
                     const auto to_all = std::make_shared<Listener>(calls_on_the_dead);
                     bus.subscribe_to_all(to_all, [raw = to_all.get()](const PublishedEvent&) { raw->hear(); });
                     std::this_thread::yield();
@@ -105,13 +108,14 @@ TEST_CASE("no handler is called on a dead owner, whoever publishes while owners 
     CHECK(calls_on_the_dead == 0);
 }
 
-TEST_CASE("after a connection has ended no call begins, while one that another thread has begun goes on")
+TEMPLATE_TEST_CASE("after a connection has ended no call begins, while one that another thread has begun goes on", "",
+                   EventBus, SnapshotEventBus)
 {
-    EventBus bus;
+    TestType bus;
     std::promise<void> has_begun;
     std::promise<void> may_end;
     std::atomic<int> ended{0};
-    auto connection = bus.subscribe<AccountOpened>([&](const AccountOpened&) {
+    auto connection = bus.template subscribe<AccountOpened>([&](const AccountOpened&) {
         has_begun.set_value(); // a second call would throw
         may_end.get_future().wait();
         ++ended;
@@ -126,15 +130,16 @@ TEST_CASE("after a connection has ended no call begins, while one that another t
     CHECK(ended == 1);
 }
 
-TEST_CASE("an owner that others let go while its handler runs is kept alive until the handler returns")
+TEMPLATE_TEST_CASE("an owner that others let go while its handler runs is kept alive until the handler returns", "",
+                   EventBus, SnapshotEventBus)
 {
-    EventBus bus;
+    TestType bus;
     std::atomic<int> calls_on_the_dead{0};
     auto owner = std::make_shared<Listener>(calls_on_the_dead);
     const std::weak_ptr<Listener> observer = owner;
     std::promise<void> has_begun;
     std::promise<void> may_end;
-    bus.subscribe<AccountOpened>(owner, [&, raw = owner.get()](const AccountOpened&) {
+    bus.template subscribe<AccountOpened>(owner, [&, raw = owner.get()](const AccountOpened&) {
         has_begun.set_value();
         may_end.get_future().wait();
         raw->hear();
@@ -149,10 +154,11 @@ TEST_CASE("an owner that others let go while its handler runs is kept alive unti
     CHECK(calls_on_the_dead == 0);
 }
 
-TEST_CASE("whoever has subscribed to every type misses no event, whatever types come up at the same time")
+TEMPLATE_TEST_CASE("whoever has subscribed to every type misses no event, whatever types come up at the same time", "",
+                   EventBus, SnapshotEventBus)
 {
     for (int round = 0; round < 200; ++round) {
-        EventBus bus;
+        TestType bus;
         std::atomic<int> heard{0};
         std::atomic<int> ready{0};
         const auto connection = bus.subscribe_to_all([&](const PublishedEvent&) { ++heard; });
@@ -172,7 +178,7 @@ TEST_CASE("whoever has subscribed to every type misses no event, whatever types 
             }};
             std::jthread third{[&] {
                 meet();
-                const auto typed = bus.subscribe<MoneyDeposited>([](const MoneyDeposited&) {});
+                const auto typed = bus.template subscribe<MoneyDeposited>([](const MoneyDeposited&) {});
                 const auto other = bus.subscribe_to_all([](const PublishedEvent&) {});
             }};
         }
@@ -180,16 +186,16 @@ TEST_CASE("whoever has subscribed to every type misses no event, whatever types 
     }
 }
 
-TEST_CASE("nested publishing on many threads ends, and every event is heard")
+TEMPLATE_TEST_CASE("nested publishing on many threads ends, and every event is heard", "", EventBus, SnapshotEventBus)
 {
-    EventBus bus;
+    TestType bus;
     std::atomic<int> heard{0};
-    const auto outer = bus.subscribe<AccountOpened>([&](const AccountOpened&) {
+    const auto outer = bus.template subscribe<AccountOpened>([&](const AccountOpened&) {
         bus.publish(MoneyDeposited{1, ""}, context());
-        const auto passing = bus.subscribe<MoneyDeposited>([&](const MoneyDeposited&) { ++heard; });
+        const auto passing = bus.template subscribe<MoneyDeposited>([&](const MoneyDeposited&) { ++heard; });
         bus.publish(MoneyDeposited{2, ""}, context());
     });
-    const auto inner = bus.subscribe<MoneyDeposited>([&](const MoneyDeposited&) { ++heard; });
+    const auto inner = bus.template subscribe<MoneyDeposited>([&](const MoneyDeposited&) { ++heard; });
     constexpr int threads = 4;
     {
         std::vector<std::jthread> publishers;

@@ -7,6 +7,7 @@
 #include <escqrs/aggregate_root.hpp>
 #include <escqrs/archive/binary.hpp>
 #include <escqrs/archive/json.hpp>
+#include <escqrs/basic_event_bus.hpp>
 #include <escqrs/clock.hpp>
 #include <escqrs/cloud_events.hpp>
 #include <escqrs/codec.hpp>
@@ -40,6 +41,7 @@
 #include <escqrs/repository.hpp>
 #include <escqrs/retry_policy.hpp>
 #include <escqrs/snapshot.hpp>
+#include <escqrs/snapshot_event_bus.hpp>
 #include <escqrs/subscription.hpp>
 #include <escqrs/timestamp.hpp>
 #include <escqrs/trace_context.hpp>

@@ -63,6 +63,7 @@ struct CommandContext;
 struct SendOptions;
 class NextHandler;
 class EventBus;
+class SnapshotEventBus;
 struct PublishedEvent;
 
 struct Message;
