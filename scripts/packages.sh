@@ -11,8 +11,9 @@ unit_test_packages=(catch2 libboost-serialization1.81-dev)
 test_packages=(
     "${unit_test_packages[@]}" clang-16 clang-tidy-16 clang-format-16 libclang-rt-16-dev
     python3 python3-selenium chromium chromium-driver fonts-dejavu-core procps curl wrk rabbitmq-server openssl
-    postgresql pgbouncer
+    postgresql pgbouncer libbenchmark-dev libcereal-dev nlohmann-json3-dev
 )
+benchmark_packages=(libbenchmark-dev libcereal-dev nlohmann-json3-dev postgresql valgrind gnuplot-nox python3)
 
 # Of npm nothing is needed but for the tests of the Service Bus adapter, whose emulator and whose judge run on Node.js.
 install_npm_packages() {

@@ -1,0 +1,196 @@
+# Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+"""What was measured, held against its yardsticks: results.json, the tables of docs/performance.md and its plots."""
+
+import json
+import os
+import re
+import subprocess
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+DOCS = os.path.join(HERE, "../docs")
+SIZES = [10**power for power in range(3, 8)]
+
+
+class Row:
+    """A measurement beside its yardstick. `goal` bounds their ratio; a yardstick that is a number is a limit of its own."""
+
+    def __init__(self, name, value, yardstick, goal, quantity="ns", unit="ns", better="lower", others=(), over=None, note=""):
+        self.name, self.value, self.yardstick, self.goal = name, value, yardstick, goal
+        self.quantity, self.unit, self.better, self.others, self.over, self.note = quantity, unit, better, others, over, note
+
+
+def rate(name, value, yardstick, goal, unit="events/s", **more):
+    return Row(name, value, yardstick, goal, quantity="items_per_second", unit=unit, better="higher", **more)
+
+
+def codec_rows():
+    others = ("by_hand", "cereal", "nlohmann_json", "escqrs_json")
+    for way in ("encode", "decode"):
+        yield Row(f"{way} an event", f"{way}/escqrs", f"{way}/zpp_bits", 1.2, others=[f"{way}/{other}" for other in others])
+        yield Row(f"{way}, Boost's binary archive", f"{way}/boost_binary", f"{way}/escqrs", 20, better="higher")
+        yield Row(f"{way}, Boost's text archive", f"{way}/boost_text", f"{way}/escqrs", 20, better="higher")
+    yield Row("bytes of an event", "encode/escqrs", "encode/zpp_bits", 1.1, "bytes", "bytes",
+              others=["encode/boost_binary", "encode/boost_text", "encode/nlohmann_json"])
+
+
+def append_rows():
+    for producers in (1, 8, 32):
+        yield rate(f"SQLite, durable appends, {producers} producers", f"sqlite_append/escqrs/{producers}",
+                   f"sqlite_append/grouped/{producers}", 0.95, "appends/s",
+                   others=[f"sqlite_append/{other}/{producers}" for other in ("single", "log", "emmett")])
+    yield rate("SQLite beside a raw log, 32 producers", "sqlite_append/escqrs/32", "sqlite_append/log/32", 0.4, "appends/s")
+    yield Row("SQLite, longest 1 % of appends, 32 producers", "sqlite_append/escqrs/32", 5, 1, "p99_ms", "ms")
+    yield rate("SQLite, replay of a stream of 10,000", "sqlite_replay/stream/escqrs", "sqlite_replay/stream/raw", 0.85,
+               others=["sqlite_replay/stream/emmett"])
+    yield rate("SQLite, replay of a log of 1,000,000", "sqlite_replay/log/escqrs", "sqlite_replay/log/raw", 0.85)
+    for producers, goal in ((1, 0.9), (8, 0.9), (32, 0.9), (64, 3)):
+        yield rate(f"PostgreSQL, appends, {producers} producers", f"postgres_append/escqrs/{producers}",
+                   f"postgres_append/naive/{producers}", goal, "appends/s",
+                   others=[f"postgres_append/{other}/{producers}" for other in ("apart", "emmett")])
+    for events in (10, 100):
+        yield rate(f"PostgreSQL, {events} events an append", f"postgres_batch/escqrs/{events}", f"postgres_batch/unnest/{events}",
+                   0.9)
+    yield rate("PostgreSQL, replay of the whole log", "postgres_replay/log/escqrs", "postgres_replay/log/copy", 0.7,
+               others=["postgres_replay/log/emmett"])
+    yield rate("PostgreSQL, replay of a stream of 10,000", "postgres_replay/stream/escqrs", "postgres_replay/stream/libpq", 0.85)
+
+
+ROWS = [
+    Row("fold an event into an aggregate", "fold/escqrs", "fold/by_hand", 1.1,
+        others=["fold/escqrs_decider", "fold/virtual", "fold/map_of_functions", "fold/dynamic_cast"]),
+    Row("replay a stored event into an aggregate", "replay/escqrs", "replay/by_hand", 1.2,
+        others=["replay/by_hand_fresh_objects", "replay/vector_first"]),
+    *codec_rows(),
+    Row("CommandBus::send, over a direct call", "send/escqrs", 6, 1, over="send/direct_call",
+        others=["send/direct_call", "send/map_of_functions", "send/emmett"]),
+    *(Row(f"EventBus::publish, {count} subscribers", f"publish/escqrs/{count}", f"publish/signals2/{count}", 1.15,
+          others=[f"publish/{other}/{count}" for other in ("loop_by_hand", "eventpp", "entt", "emmett")]) for count in (1, 4)),
+    *(Row(f"SnapshotEventBus::publish, {count} subscribers", f"publish/escqrs_snapshot/{count}", limit, 1)
+      for count, limit in ((1, 25), (4, 35))),
+    Row("a whole command in memory", "command/escqrs", "command/by_hand", 1.5, others=["command/emmett"]),
+    Row("a whole command in memory, at most 700 ns", "command/escqrs", 700, 1),
+    *append_rows(),
+]
+
+
+def evaluated(found):
+    """The rows of results.json; what was not measured is left out."""
+    for row in ROWS:
+        measured = found.get(row.value, {}).get(row.quantity)
+        is_limit = not isinstance(row.yardstick, str)
+        yardstick = row.yardstick if is_limit else found.get(row.yardstick, {}).get(row.quantity)
+        if measured is None or yardstick is None:
+            continue
+        if row.over:
+            measured -= found[row.over][row.quantity]
+        yield row, {
+            "name": row.name, "value": measured, "unit": row.unit,
+            "yardstick": f"{row.yardstick} {row.unit}" if is_limit else row.yardstick, "yardstick_value": yardstick,
+            "ratio": measured / yardstick, "goal": row.goal, "better": row.better, "note": note(row, found)}
+
+
+def note(row, found):
+    notes = []
+    others = [f"{other.split('/')[1 if 'replay' not in other else -1]} {short(found[other][row.quantity])}"
+              for other in row.others if row.quantity in found.get(other, {})]
+    if others:
+        notes.append(", ".join(others))
+    if row.quantity == "ns" and isinstance(row.yardstick, str):
+        counts = [found[name].get("instructions") for name in (row.value, row.yardstick)]
+        if None not in counts:
+            notes.append(f"{counts[0]:.0f} instructions, {counts[1]:.0f}")
+    if found[row.value].get("allocations", 1) == 0:
+        notes.append("no allocations")
+    return "; ".join(notes)
+
+
+def short(value):
+    """Three digits, so that nobody takes noise for a figure."""
+    for size, suffix in ((1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:.3g} {suffix}"
+    return f"{value:.3g}"
+
+
+def is_met(result):
+    return result["ratio"] <= result["goal"] if result["better"] == "lower" else result["ratio"] >= result["goal"]
+
+
+def table(results):
+    lines = ["| work | here | yardstick | ratio | goal | beside |", "|---|---|---|---|---|---|"]
+    for _, result in results:
+        bound = "≤" if result["better"] == "lower" else "≥"
+        yardstick = result["yardstick"].split("/")
+        contestant = yardstick[0] if len(yardstick) == 1 else yardstick[2 if "replay" in yardstick[0] and len(yardstick) > 2 else 1]
+        lines.append(f"| {result['name']} | {short(result['value'])} {result['unit']} | {contestant.replace('_', ' ')}"
+                     f"{'' if len(yardstick) == 1 else ' ' + short(result['yardstick_value'])} | "
+                     f"{result['ratio']:.2f}{'' if is_met(result) else ' **missed**'} | {bound} {result['goal']:g} | {result['note']} |")
+    return "\n".join(lines)
+
+
+def growth(found):
+    """A table for each store, of what everything costs by size and how it is to the same by hand; and its plot."""
+    parts = []
+    for store, title in (("memory", "In memory"), ("sqlite", "SQLite"), ("postgres", "PostgreSQL")):
+        names = {(work, contestant): f"growth/{store}/{work}/{contestant}" for work in ("append", "load", "page")
+                 for contestant in ("escqrs", "by_hand")}
+        sizes = [size for size in SIZES if all(f"{name}/{size}" in found for name in names.values())]
+        if not sizes:
+            continue
+        cost = {key: [found[f"{name}/{size}"]["ns"] / 1000 for size in sizes] for key, name in names.items()}
+        plot(store, sizes, cost)
+        lines = [f"### {title}", "", f"![{title}: cost by size](growth_{store}.svg)", "",
+                 "| events | append | by hand | ratio | load of 10 | by hand | ratio | page of 500 | by hand | ratio |",
+                 "|---|---|---|---|---|---|---|---|---|---|"]
+        for place, size in enumerate(sizes):
+            cells = []
+            for work in ("append", "load", "page"):
+                ours, theirs = cost[work, "escqrs"][place], cost[work, "by_hand"][place]
+                cells += [f"{short(ours)} us", f"{short(theirs)} us", f"{ours / theirs:.2f}"]
+            lines.append(f"| {size:,} | " + " | ".join(cells) + " |")
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def plot(store, sizes, cost):
+    """By gnuplot; without it the plot stays as it was."""
+    data = "\n".join(" ".join(str(column) for column in (size, *(values[place] for values in cost.values())))
+                     for place, size in enumerate(sizes))
+    curves = ", ".join(f"$data using 1:{index + 2} with linespoints dashtype {1 if contestant == 'escqrs' else 2} "
+                       f"linecolor {index // 2 + 1} title '{work}{'' if contestant == 'escqrs' else ' by hand'}'"
+                       for index, (work, contestant) in enumerate(cost))
+    script = f"""
+set terminal svg size 720,420 font 'sans-serif,13' background '#ffffff'
+set output '{os.path.join(DOCS, f"growth_{store}.svg")}'
+set logscale xy
+set format x '10^{{%L}}'
+set xlabel 'events in the log'
+set ylabel 'microseconds'
+set grid
+set key outside right
+$data << END
+{data}
+END
+plot {curves}
+"""
+    try:
+        subprocess.run(["gnuplot"], input=script, text=True, check=True)
+    except FileNotFoundError:
+        pass
+
+
+def write(found, machine):
+    results = list(evaluated(found))
+    with open(os.path.join(HERE, "results.json"), "w", encoding="utf-8") as file:
+        json.dump([{"name": "machine", "note": machine}, *(result for _, result in results)], file, indent=1, ensure_ascii=False)
+        file.write("\n")
+    page = os.path.join(DOCS, "performance.md")
+    with open(page, encoding="utf-8") as file:
+        text = file.read()
+    for name, content in (("machine", machine + "."), ("results", table(results)), ("growth", growth(found))):
+        text, count = re.subn(rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)", lambda found: found[1] + content + "\n" + found[2],
+                              text, flags=re.DOTALL)
+        if count != 1:
+            raise RuntimeError(f"{page}: expected one place for '{name}', found {count}")
+    with open(page, "w", encoding="utf-8") as file:
+        file.write(text)

@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+# Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+"""Runs the benchmarks of a release build, and writes results.json, the plots and the tables of docs/performance.md.
+
+    run.py BUILD [--only PROGRAM[,PROGRAM…]] [--quick] [--peers] [--minutes SOAK]
+
+What is measured has a name like `sqlite_append/escqrs/8`: work, contestant, size. goals.json tells what is held against what.
+With --only, or without --peers, the other measurements are kept as they were last.
+"""
+
+import argparse
+import json
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import report
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SIZES = [10**power for power in range(3, 8)]
+
+
+def progress(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def canonical(name):
+    """Google Benchmark's name without what it says about how it was run."""
+    name = re.sub(r"/(iterations:\d+|real_time|process_time|min_time:[\d.]+)", "", name)
+    return re.sub(r"/threads:(\d+)", r"/\1", name)
+
+
+def run_google_benchmark(program, arguments, environment):
+    with tempfile.NamedTemporaryFile(suffix=".json") as out:
+        subprocess.run([program, f"--benchmark_out={out.name}", "--benchmark_out_format=json", *arguments], check=True,
+                       env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return json.load(out)["benchmarks"]
+
+
+def medians(rows):
+    """What each benchmark measured: a time in ns, or items a second, and its counters; medians of the repetitions."""
+    repetitions = {}
+    for row in rows:
+        if row.get("error_occurred"):
+            raise RuntimeError(f"{row['name']}: {row['error_message']}")
+        if row["run_type"] == "iteration":
+            repetitions.setdefault(canonical(row["run_name"]), []).append(row)
+    known = {"items_per_second", "p50_ms", "p99_ms", "bytes", "allocations", "conflicts"}
+    found = {}
+    for name, runs in repetitions.items():
+        scale = {"ns": 1, "us": 1e3, "ms": 1e6}[runs[0]["time_unit"]]
+        found[name] = {"ns": statistics.median(run["real_time"] for run in runs) * scale}
+        for counter in known & runs[0].keys():
+            found[name][counter] = statistics.median(run[counter] for run in runs)
+        if "items_per_second" in found[name] and "calls" in runs[0]:
+            found[name]["ns"] = 1e9 / found[name]["items_per_second"]
+    return found
+
+
+def count_instructions(program, name):
+    """Instructions of one call, by callgrind."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = os.path.join(folder, "callgrind.out")
+        json_out = os.path.join(folder, "run.json")
+        subprocess.run(["valgrind", "--tool=callgrind", "--collect-atstart=no", f"--callgrind-out-file={out}", program,
+                        f"--benchmark_filter=^{name}(/iterations:[0-9]+)?$", "--benchmark_min_time=0.01",
+                        f"--benchmark_out={json_out}", "--benchmark_out_format=json"], check=True,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with open(out, encoding="utf-8") as file:
+            total = next(int(line.split()[1]) for line in file if line.startswith("totals:"))
+        with open(json_out, encoding="utf-8") as file:
+            run = json.load(file)["benchmarks"][0]
+        items = run["items_per_second"] * run["real_time"] / 1e9 if "items_per_second" in run else 1
+        return total / run["calls"] / max(1, round(items))
+
+
+class Bench:
+    def __init__(self, options):
+        self.options = options
+        self.folder = os.path.join(options.build, "benchmarks")
+        self.environment = dict(os.environ, ESCQRS_BENCHMARK_FOLDER=self.folder)
+        self.found = {}
+
+    def program(self, name):
+        path = os.path.join(self.folder, name)
+        return path if os.path.exists(path) else None
+
+    def google(self, name, repetitions, seconds, *arguments, instructions=False):
+        program = self.program(name)
+        if not program:
+            progress(f"{name} was not built: left out")
+            return
+        progress(f"{name} {' '.join(arguments)}")
+        quick = self.options.quick
+        rows = run_google_benchmark(
+            program, [f"--benchmark_repetitions={3 if quick else repetitions}", "--benchmark_enable_random_interleaving=true",
+                      f"--benchmark_min_time={seconds / 5 if quick else seconds}", *arguments], self.environment)
+        found = medians(rows)
+        if instructions and not quick:
+            for measured in found:
+                found[measured]["instructions"] = count_instructions(program, measured)
+        self.found.update(found)
+
+    def script(self, name, *arguments):
+        progress(f"{name} {' '.join(arguments)}")
+        done = subprocess.run([sys.executable, os.path.join(HERE, name), *arguments], check=True, cwd=self.folder,
+                              stdout=subprocess.PIPE, text=True)
+        self.take(json.loads(done.stdout))
+
+    def take(self, measurements):
+        for row in measurements:
+            self.found[row["name"]] = {row["unit"]: row["value"], **({"note": row["note"]} if "note" in row else {})}
+
+    def micro(self):
+        for name in ("fold", "codec", "buses"):
+            self.google(name, 15, 0.05, instructions=True)
+        self.google("command", 31, 0.05, instructions=True)
+
+    def sqlite(self):
+        self.google("sqlite", 5, 0.5)
+
+    def postgres(self):
+        self.google("postgres", 5, 0.5)
+
+    def growth(self):
+        for program in ("growth", "postgres_growth"):
+            for size in SIZES[:3] if self.options.quick else SIZES:
+                self.google(program, 5, 0.05, f"--benchmark_filter=/{size}(/|$)")
+
+
+def machine():
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        model = next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), platform.machine())
+    with open("/proc/meminfo", encoding="utf-8") as file:
+        memory = int(file.readline().split()[1]) / 2**20
+    return f"{os.cpu_count()} cores of {model}, {memory:.0f} GiB, Linux {platform.release().split('-')[0]}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("build")
+    parser.add_argument("--only", default="micro,sqlite,postgres,growth")
+    parser.add_argument("--quick", action="store_true", help="few repetitions, small logs: to see that all works")
+    options = parser.parse_args()
+    bench = Bench(options)
+    for part in options.only.split(","):
+        getattr(bench, part)()
+    measured = os.path.join(options.build, "measured.json")
+    before = {}
+    if os.path.exists(measured):
+        with open(measured, encoding="utf-8") as file:
+            before = json.load(file)
+    with open(measured, "w", encoding="utf-8") as file:
+        json.dump({**before, **bench.found}, file, indent=1, sort_keys=True)
+    report.write({**before, **bench.found}, f"{machine()}; {time.strftime('%Y-%m-%d')}")
+
+
+if __name__ == "__main__":
+    main()
