@@ -2,10 +2,10 @@
 # Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 """Runs the benchmarks of a release build, and writes results.json, the plots and the tables of docs/performance.md.
 
-    run.py BUILD [--only PROGRAM[,PROGRAM…]] [--quick] [--peers] [--minutes SOAK]
+    run.py BUILD [--only micro,sqlite,postgres,growth] [--quick] [--largest 10000000]
 
-What is measured has a name like `sqlite_append/escqrs/8`: work, contestant, size. goals.json tells what is held against what.
-With --only, or without --peers, the other measurements are kept as they were last.
+What is measured has a name like `sqlite_append/escqrs/8`: work, contestant, size; report.py tells what is held against what.
+With --only, the other measurements are kept as they were last.
 """
 
 import argparse
@@ -20,9 +20,9 @@ import tempfile
 import time
 
 import report
+from report import SIZES
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SIZES = [10**power for power in range(3, 8)]
 
 
 def progress(text):
@@ -84,7 +84,11 @@ class Bench:
         self.options = options
         self.folder = os.path.join(options.build, "benchmarks")
         self.environment = dict(os.environ, ESCQRS_BENCHMARK_FOLDER=self.folder)
+        self.measured = os.path.join(options.build, "measured.json")
         self.found = {}
+        if os.path.exists(self.measured):
+            with open(self.measured, encoding="utf-8") as file:
+                self.found = json.load(file)
 
     def program(self, name):
         path = os.path.join(self.folder, name)
@@ -104,17 +108,13 @@ class Bench:
         if instructions and not quick:
             for measured in found:
                 found[measured]["instructions"] = count_instructions(program, measured)
+        self.keep(found)
+
+    def keep(self, found):
+        """At once, so that what was measured is not lost if something later fails."""
         self.found.update(found)
-
-    def script(self, name, *arguments):
-        progress(f"{name} {' '.join(arguments)}")
-        done = subprocess.run([sys.executable, os.path.join(HERE, name), *arguments], check=True, cwd=self.folder,
-                              stdout=subprocess.PIPE, text=True)
-        self.take(json.loads(done.stdout))
-
-    def take(self, measurements):
-        for row in measurements:
-            self.found[row["name"]] = {row["unit"]: row["value"], **({"note": row["note"]} if "note" in row else {})}
+        with open(self.measured, "w", encoding="utf-8") as file:
+            json.dump(self.found, file, indent=1, sort_keys=True)
 
     def micro(self):
         for name in ("fold", "codec", "buses"):
@@ -129,7 +129,7 @@ class Bench:
 
     def growth(self):
         for program in ("growth", "postgres_growth"):
-            for size in SIZES[:3] if self.options.quick else SIZES:
+            for size in [size for size in SIZES if size <= (10**5 if self.options.quick else self.options.largest)]:
                 self.google(program, 5, 0.05, f"--benchmark_filter=/{size}(/|$)")
 
 
@@ -146,18 +146,12 @@ def main():
     parser.add_argument("build")
     parser.add_argument("--only", default="micro,sqlite,postgres,growth")
     parser.add_argument("--quick", action="store_true", help="few repetitions, small logs: to see that all works")
+    parser.add_argument("--largest", type=int, default=SIZES[-1], help="number of events up to which growth is measured")
     options = parser.parse_args()
     bench = Bench(options)
     for part in options.only.split(","):
         getattr(bench, part)()
-    measured = os.path.join(options.build, "measured.json")
-    before = {}
-    if os.path.exists(measured):
-        with open(measured, encoding="utf-8") as file:
-            before = json.load(file)
-    with open(measured, "w", encoding="utf-8") as file:
-        json.dump({**before, **bench.found}, file, indent=1, sort_keys=True)
-    report.write({**before, **bench.found}, f"{machine()}; {time.strftime('%Y-%m-%d')}")
+    report.write(bench.found, f"{machine()}; {time.strftime('%Y-%m-%d')}")
 
 
 if __name__ == "__main__":

@@ -73,8 +73,9 @@ std::string error_of(Work work)
 TEST_CASE("an append whose connection is lost on the way is stored once, and told once")
 {
     Place place;
-    auto store = place.open();
-    append_some(store, sample_stream(), 1);
+    auto other = place.open();
+    append_some(other, sample_stream(), 1);
+    auto store = place.open(); // which has to look where the stream ends, and meets the obstacle
     const std::vector<SampleEvent> events(2);
     std::future<escqrs::AppendResult> appended;
     {

@@ -134,7 +134,7 @@ inline AppendSession::AppendSession(Connection& connection, const std::string& s
       append_{connection, "SELECT is_met::int4[], bases, positions, array_replace(streams, NULL, 0) FROM " +
                               quoted(schema) + ".append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"},
       append_one_{connection, "SELECT " + quoted(schema) + ".append_one($1, $2, $3, $4::integer, $5, $6, $7)"},
-      append_behind_{connection, "SELECT " + quoted(schema) + ".append_behind($1, $2, $3, $4, $5, $6, $7)"},
+      append_behind_{connection, "SELECT " + quoted(schema) + ".append_behind($1, $2, $3, $4, $5, $6, $7, $8)"},
       insert_by_id_{connection,
                     insert_event(schema) + "$1, $2 + 1, $3, 0, $4::integer, $5, $6, $7 WHERE EXISTS (SELECT FROM " +
                         quoted(schema) + ".event_keys k WHERE k.stream = $1 AND k.version = $2)" + returning},
@@ -227,11 +227,11 @@ inline void AppendSession::send_alone(Timestamp now, PendingAppend& append)
     if (!insert_next(now, append)) append_one(now, append);
 }
 
-/// Where a single event belongs, if this connection has seen what it follows.
+/// Where an append belongs, if this connection has seen what it follows.
 inline std::optional<AppendSession::Behind> AppendSession::known_place(PendingAppend& append)
 {
     const auto end = ends_.find(*append.stream);
-    if (append.events.size() != 1 || end == ends_.end()) return std::nullopt;
+    if (end == ends_.end()) return std::nullopt;
     const bool is_any =
         append.expected == ExpectedVersion::any() || append.expected == ExpectedVersion::stream_exists();
     const bool is_met = is_any ? end->second.is_ours : append.expected.version() == end->second.version;
@@ -248,18 +248,22 @@ inline bool AppendSession::insert_all(Timestamp now)
     if (std::ranges::adjacent_find(places_, {}, &Behind::stream) != places_.end()) return false;
     clear();
     for (const Behind& place : places_) {
-        streams_.push(place.stream);
-        versions_.push(static_cast<std::int64_t>(place.last.value()));
+        for (std::size_t event = 1; event <= place.append->events.size(); ++event) {
+            streams_.push(place.stream);
+            versions_.push(static_cast<std::int64_t>(place.last.value() + event));
+        }
         add_events(*place.append);
     }
     try {
-        auto rows = append_behind_.query(streams_, versions_, ids_, event_kinds_, metadata_, payloads_, now);
+        auto rows = append_behind_.query(streams_, versions_, indexes_, ids_, event_kinds_, metadata_, payloads_, now);
         rows.next();
         const auto positions = rows.integers(0);
-        for (std::size_t index = 0; index < places_.size(); ++index) {
-            const auto& [append, stream, last] = places_[index];
+        std::size_t stored = 0;
+        for (const auto& [append, stream, last] : places_) {
+            stored += append->events.size();
             append->actual = last;
-            append->result = AppendResult{last.next(), GlobalPosition{static_cast<std::uint64_t>(positions.at(index))}};
+            append->result = AppendResult{StreamVersion{last.value() + append->events.size()},
+                                          GlobalPosition{static_cast<std::uint64_t>(positions.at(stored - 1))}};
             remember(*append, stream);
         }
         return true;

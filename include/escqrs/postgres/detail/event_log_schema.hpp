@@ -235,10 +235,10 @@ BEGIN
     RETURN ARRAY[coalesce(base, 0), coalesce(stored, 0), coalesce(stream, 0)];
 END $$;
 
--- Appends one event to each of several streams, behind the versions that a client knows to be stored last.
+-- Appends events to several streams, in order, behind the versions that a client knows to be stored last.
 -- @return their positions, in order
-CREATE FUNCTION {s}.append_behind(streams bigint[], versions bigint[], ids uuid[], event_kinds integer[],
-                                  metadata bytea[], payloads bytea[], now timestamptz) RETURNS bigint[]
+CREATE FUNCTION {s}.append_behind(streams bigint[], versions bigint[], indexes integer[], ids uuid[],
+                                  event_kinds integer[], metadata bytea[], payloads bytea[], now timestamptz) RETURNS bigint[]
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     tag CONSTANT bigint := ('{s}.positions'::regclass::oid::bigint & 65535) << 48;
@@ -247,9 +247,9 @@ BEGIN
     PERFORM pg_advisory_xact_lock_shared(tag | pg_sequence_last_value('{s}.positions'));
     WITH inserted AS (
         INSERT INTO {s}.events
-            SELECT nextval('{s}.positions'), e.stream, e.version + 1, now, 0, e.kind, e.id, e.metadata, e.payload
-            FROM unnest(streams, versions, ids, event_kinds, metadata, payloads)
-                AS e (stream, version, id, kind, metadata, payload)
+            SELECT nextval('{s}.positions'), e.stream, e.version, now, e.index, e.kind, e.id, e.metadata, e.payload
+            FROM unnest(streams, versions, indexes, ids, event_kinds, metadata, payloads)
+                AS e (stream, version, index, id, kind, metadata, payload)
             RETURNING position)
     SELECT array_agg(position) INTO positions FROM inserted;
     RETURN positions;
