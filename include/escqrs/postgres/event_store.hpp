@@ -2,6 +2,7 @@
 #pragma once
 
 #include <escqrs/clock.hpp>
+#include <escqrs/detail/spares.hpp>
 #include <escqrs/event_store.hpp>
 #include <escqrs/postgres/connection_pool.hpp>
 #include <escqrs/postgres/detail/doorbell.hpp>
@@ -79,6 +80,8 @@ public:
     bool wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop);
 
 private:
+    using PageLoan = escqrs::detail::Spares<detail::EventPage>::Loan;
+
     static constexpr std::size_t page_size = 2048;         ///< but for the first
     static constexpr std::uint64_t max_looked_at = 65'536; ///< in one filtered read
     static constexpr std::uint64_t max_number = 0x7FFF'FFFF'FFFF'FFFF;
@@ -101,6 +104,7 @@ private:
     EventStoreOptions options_;
     detail::EventLogWriter writer_;
     ConnectionPool<detail::EventLogSession> readers_;
+    escqrs::detail::Spares<detail::EventPage> pages_;
 
     std::mutex kinds_mutex_;
     std::unordered_map<std::int32_t, std::unique_ptr<const detail::EventKind>> kinds_; ///< kinds stay as they are
@@ -238,7 +242,8 @@ inline const detail::EventKind& EventStore::kind(std::int32_t id)
 inline void EventStore::read_stream(const StreamId& stream, StreamVersion from, EventSink sink)
 {
     detail::PageReader reader{readers_};
-    detail::EventPage page;
+    const PageLoan loan{pages_};
+    detail::EventPage& page = *loan;
     std::uint64_t version = from.value();
     if (version > max_number) return;
     const auto next_page = [&](auto& session) { return session.stream_page(stream, version, page_size); };
@@ -265,7 +270,8 @@ inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_
                                            EventSink sink)
 {
     detail::PageReader reader{readers_};
-    detail::EventPage page;
+    const PageLoan loan{pages_};
+    detail::EventPage& page = *loan;
     std::optional<StreamId> stream;
     std::uint64_t position = after.value();
     const std::uint64_t limit = filter.shows_everything() ? max_number : std::min(max_number, position) + max_looked_at;

@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+# Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+"""Commands a second over HTTP, by wrk on 64 and 1,000 kept connections: registrations with the store in memory and in durable
+SQLite, beside the same server's /healthz. Prints an array of measurements, in JSON.
+
+    conference_http.py CONFERENCE [--rounds N] [--seconds N]
+"""
+
+import argparse
+import json
+import os
+import re
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CONNECTIONS = (64, 1000)
+
+
+class Server:
+    """The web role, with what it keeps in a folder of its own."""
+
+    def __init__(self, executable, arguments):
+        self.folder = tempfile.TemporaryDirectory(dir=".")
+        self.process = subprocess.Popen([os.path.abspath(executable), *arguments, "--listen", "127.0.0.1:0"], cwd=self.folder.name,
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.url = None
+        while self.url is None:
+            line = self.process.stdout.readline()
+            if not line:
+                raise RuntimeError("the server ended")
+            found = re.search(r"http://127\.0\.0\.1:[1-9]\d*", line)
+            self.url = found and found[0]
+        threading.Thread(target=self.process.stdout.read, daemon=True).start()
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+        self.folder.cleanup()
+
+
+def milliseconds(text):
+    number, unit = re.fullmatch(r"([\d.]+)(us|ms|s|m)", text).groups()
+    return float(number) * {"us": 0.001, "ms": 1, "s": 1000, "m": 60_000}[unit]
+
+
+def load(url, connections, seconds, *script):
+    """One run of wrk, on one thread: requests a second, the 99th percentile in ms, and errors."""
+    out = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "--latency", *script[:2], url, *script[2:]],
+                         check=True, stdout=subprocess.PIPE, text=True).stdout
+    errors = sum(int(number) for number in re.findall(r"(?:connect|read|write|timeout) (\d+)", out))
+    errors += sum(int(number) for number in re.findall(r"Non-2xx or 3xx responses: (\d+)", out))
+    return (float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1]), milliseconds(re.search(r"99%\s+(\S+)", out)[1]), errors)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("conference")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=3)
+    options = parser.parse_args()
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    servers = {"in_memory": Server(options.conference, ["all", "--store", "memory:", "--queue", "memory:"]),
+               "sqlite": Server(options.conference, ["web"])}
+    runs = {}
+    try:
+        for count in range(options.rounds):
+            for connections in CONNECTIONS:
+                register = ["-s", os.path.join(HERE, "register.lua")]
+                for name, server in servers.items():
+                    healthz = load(server.url + "/healthz", connections, options.seconds)
+                    runs.setdefault(f"http/healthz_beside_{name}/{connections}", []).append(healthz)
+                    registered = load(server.url, connections, options.seconds, *register, "--", f"v{count}-{connections}-")
+                    runs.setdefault(f"http/{name}/{connections}", []).append(registered)
+                    print(f"{name}, {connections} connections: {registered}, /healthz {healthz}", file=sys.stderr, flush=True)
+    finally:
+        for server in servers.values():
+            server.stop()
+    json.dump({name: {"items_per_second": statistics.median(run[0] for run in found),
+                      "p99_ms": statistics.median(run[1] for run in found),
+                      "errors": sum(run[2] for run in found)} for name, found in runs.items()}, sys.stdout, indent=1)
+
+
+main()
