@@ -6,7 +6,7 @@ model in SQLite files or a PostgreSQL server.
     conference_lag.py CONFERENCE [--postgres] [--service-bus MAIN_MJS] [--count N] [--rate COMMANDS_PER_SECOND]
 
 Registers attendees at a steady rate and asks at once for each with its position, which is answered when the read model
-has reached it.
+has reached it. Prints what was measured, in JSON.
 """
 
 import argparse
@@ -86,8 +86,8 @@ def run(options, folder, processes, server):
     for thread in threads:
         thread.join()
     percentiles = statistics.quantiles(lags, n=100)
-    print(f"{len(lags)} commands at {options.rate}/s: p50 {percentiles[49]:.1f} ms, p99 {percentiles[98]:.1f} ms, "
-          f"longest {max(lags):.1f} ms")
+    name = "postgres" if server else "service_bus" if options.service_bus else "embedded"
+    json.dump({f"lag/{name}": {"p50_ms": percentiles[49], "p99_ms": percentiles[98], "longest_ms": max(lags)}}, sys.stdout)
 
 
 def main():

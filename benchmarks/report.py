@@ -55,6 +55,27 @@ def append_rows():
     yield rate("PostgreSQL, replay of a stream of 10,000", "postgres_replay/stream/escqrs", "postgres_replay/stream/libpq", 0.85)
 
 
+def conference_rows():
+    for connections in (64, 1000):
+        yield rate(f"HTTP commands, store in memory, {connections} connections", f"http/in_memory/{connections}",
+                   f"http/healthz_beside_in_memory/{connections}", 0.6, "requests/s")
+    yield rate("HTTP commands, durable SQLite, 64 connections, beside the store's own rate", "http/sqlite/64",
+               "sqlite_append/escqrs/64", 0.8, "requests/s")
+    for store, title in (("embedded", "SQLite"), ("postgres", "PostgreSQL")):
+        yield Row(f"from 202 to the read model, {title}, median", f"lag/{store}", 5, 1, "p50_ms", "ms")
+        yield Row(f"from 202 to the read model, {title}, 99 %", f"lag/{store}", 30, 1, "p99_ms", "ms")
+
+
+def compile_rows():
+    """Against the budget, in seconds of CPU and in preprocessed lines."""
+    for header, seconds, lines in (("fwd.hpp", 0.15, 12_000), ("a domain file", 0.5, 35_000),
+                                   ("escqrs.hpp", 1.1, 50_000), ("event_bus.hpp", 2, 105_000)):
+        yield Row(f"compiling {header}", f"compile/{header}", seconds, 1, "seconds", "s")
+        yield Row(f"lines of {header}", f"compile/{header}", lines, 1, "lines", "lines")
+    yield Row("code for each type of event, over by hand", "text_per_event/escqrs", 2000, 1, "bytes", "bytes",
+              over="text_per_event/by_hand")
+
+
 ROWS = [
     Row("fold an event into an aggregate", "fold/escqrs", "fold/by_hand", 1.1,
         others=["fold/escqrs_decider", "fold/virtual", "fold/map_of_functions", "fold/dynamic_cast"]),
@@ -70,6 +91,8 @@ ROWS = [
     Row("a whole command in memory", "command/escqrs", "command/by_hand", 1.5, others=["command/emmett"]),
     Row("a whole command in memory, at most 700 ns", "command/escqrs", 700, 1),
     *append_rows(),
+    *conference_rows(),
+    *compile_rows(),
 ]
 
 
@@ -101,6 +124,8 @@ def note(row, found):
             notes.append(f"{counts[0]:.0f} instructions, {counts[1]:.0f}")
     if found[row.value].get("allocations", 1) == 0:
         notes.append("no allocations")
+    if row.value.startswith("http/"):
+        notes.append(f"99 % within {short(found[row.value]['p99_ms'])} ms, {found[row.value]['errors']} errors")
     return "; ".join(notes)
 
 

@@ -2,7 +2,7 @@
 # Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 """Runs the benchmarks of a release build, and writes results.json, the plots and the tables of docs/performance.md.
 
-    run.py BUILD [--only micro,sqlite,postgres,growth] [--quick] [--largest 10000000]
+    run.py BUILD [--only micro,compiling,sqlite,postgres,conference,growth] [--quick] [--largest 10000000]
 
 What is measured has a name like `sqlite_append/escqrs/8`: work, contestant, size; report.py tells what is held against what.
 With --only, the other measurements are kept as they were last.
@@ -116,6 +116,13 @@ class Bench:
         with open(self.measured, "w", encoding="utf-8") as file:
             json.dump(self.found, file, indent=1, sort_keys=True)
 
+    def script(self, name, *arguments):
+        """A script prints its measurements as they are kept here."""
+        progress(f"{name} {' '.join(arguments)}")
+        done = subprocess.run([sys.executable, os.path.join(HERE, name), *arguments], check=True, cwd=self.folder,
+                              stdout=subprocess.PIPE, text=True)
+        self.keep(json.loads(done.stdout))
+
     def micro(self):
         for name in ("fold", "codec", "buses"):
             self.google(name, 15, 0.05, instructions=True)
@@ -132,6 +139,17 @@ class Bench:
             for size in [size for size in SIZES if size <= (10**5 if self.options.quick else self.options.largest)]:
                 self.google(program, 5, 0.05, f"--benchmark_filter=/{size}(/|$)")
 
+    def conference(self):
+        executable = os.path.abspath(os.path.join(self.options.build, "examples/conference/conference"))
+        quick = ["--rounds", "1", "--seconds", "1"] if self.options.quick else []
+        self.script("conference_http.py", executable, *quick)
+        few = ["--count", "200"] if self.options.quick else []
+        self.script("conference_lag.py", executable, *few)
+        self.script("conference_lag.py", executable, "--postgres", *few)
+
+    def compiling(self):
+        self.script("compile_cost.py", *(["--rounds", "1"] if self.options.quick else []))
+
 
 def machine():
     with open("/proc/cpuinfo", encoding="utf-8") as file:
@@ -144,7 +162,7 @@ def machine():
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("build")
-    parser.add_argument("--only", default="micro,sqlite,postgres,growth")
+    parser.add_argument("--only", default="micro,compiling,sqlite,postgres,conference,growth")
     parser.add_argument("--quick", action="store_true", help="few repetitions, small logs: to see that all works")
     parser.add_argument("--largest", type=int, default=SIZES[-1], help="number of events up to which growth is measured")
     options = parser.parse_args()

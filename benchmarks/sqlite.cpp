@@ -98,7 +98,7 @@ sqlite::EventStore& store()
 
 void by_producers(benchmark::internal::Benchmark* append)
 {
-    append->UseRealTime()->Threads(1)->Threads(8)->Threads(32);
+    append->UseRealTime()->Threads(1)->Threads(8)->Threads(32)->Threads(64);
 }
 
 void append_escqrs(benchmark::State& state)
