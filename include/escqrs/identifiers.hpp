@@ -158,7 +158,6 @@ public:
 private:
     explicit StreamId(std::string text);
 
-    static std::string join(std::string_view category, const Uuid& id);
     void check_category(std::string_view category) const;
 
     std::string text_;
@@ -167,16 +166,44 @@ private:
 
 inline const std::string& to_string(const StreamId& stream) noexcept { return stream.text(); }
 
+namespace detail {
+
+inline bool is_control(char character) noexcept
+{
+    return static_cast<unsigned char>(character) < 0x20 || character == 0x7F;
+}
+
+/// Writes the eight hexadecimal digits of four bytes, all at once: a digit's value stands in each byte of `digits`.
+inline void write_digits(const std::uint8_t* from, char* to) noexcept
+{
+    std::uint64_t digits =
+        from[0] | std::uint64_t{from[1]} << 16U | std::uint64_t{from[2]} << 32U | std::uint64_t{from[3]} << 48U;
+    digits = (digits >> 4U & 0x000F000F000F000FU) | (digits & 0x000F000F000F000FU) << 8U;
+    const std::uint64_t is_letter = (digits + 0x0606060606060606U) >> 4U & 0x0101010101010101U;
+    digits += 0x3030303030303030U + is_letter * ('a' - '0' - 10);
+    for (unsigned place = 0; place < 8; ++place) to[place] = static_cast<char>(digits >> 8 * place & 0xFFU);
+}
+
+/// Writes the 36 characters of the text form: 8-4-4-4-12 digits.
+inline void write_text(const Uuid& uuid, char* to) noexcept
+{
+    char digits[16]; // of bytes 4 to 11
+    write_digits(uuid.data, to);
+    write_digits(uuid.data + 4, digits);
+    write_digits(uuid.data + 8, digits + 8);
+    write_digits(uuid.data + 12, to + 28);
+    for (std::size_t group = 0; group < 4; ++group) {
+        to[8 + 5 * group] = '-';
+        std::memcpy(to + 9 + 5 * group, digits + 4 * group, 4);
+    }
+}
+
+} // namespace detail
+
 inline void append_text(const Uuid& uuid, std::string& out)
 {
-    constexpr char digits[] = "0123456789abcdef";
     char text[36];
-    char* at = text;
-    for (std::size_t byte = 0; byte < 16; ++byte) {
-        if (byte == 4 || byte == 6 || byte == 8 || byte == 10) *at++ = '-';
-        *at++ = digits[uuid.data[byte] >> 4U];
-        *at++ = digits[uuid.data[byte] & 0x0FU];
-    }
+    detail::write_text(uuid, text);
     out.append(text, sizeof text);
 }
 
@@ -231,18 +258,15 @@ inline StreamId::StreamId(std::string_view category, std::string_view id)
     check_category(category);
 }
 
-inline StreamId::StreamId(std::string_view category, const Uuid& id) : StreamId{join(category, id)}
+inline StreamId::StreamId(std::string_view category, const Uuid& id)
+    : text_(category.size() + 37, '-'), category_length_{category.size()}
 {
-    check_category(category);
-}
-
-inline std::string StreamId::join(std::string_view category, const Uuid& id)
-{
-    std::string text;
-    text.reserve(category.size() + 37);
-    text.append(category).append(1, '-');
-    append_text(id, text);
-    return text;
+    category.copy(text_.data(), category.size());
+    detail::write_text(id, text_.data() + category.size() + 1);
+    // The text of a UUID needs no check.
+    bool is_valid = !category.empty() && text_.size() <= max_length;
+    for (const char character : category) is_valid = is_valid && character != '-' && !detail::is_control(character);
+    if (!is_valid) parse(text_).check_category(category); // one of them says why
 }
 
 inline void StreamId::check_category(std::string_view category) const
@@ -265,7 +289,7 @@ inline StreamId::StreamId(std::string text) : text_{std::move(text)}, category_l
     }
     if (text_.size() > max_length) refuse("longer than 128 bytes");
     for (const char character : text_) {
-        if (static_cast<unsigned char>(character) < 0x20 || character == 0x7F) refuse("holds a control character");
+        if (detail::is_control(character)) refuse("holds a control character");
     }
 }
 
