@@ -1,15 +1,17 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <array>
+#include <atomic>
 #include <cstddef>
 #include <memory>
-#include <mutex>
 #include <utility>
-#include <vector>
 
 namespace escqrs::detail {
 
 /// Objects with memory of their own, kept for whoever needs one next. They come as they were left.
+///
+/// They are no part of the value of what has them: a copy begins without any.
 /// @par Thread safety  may be called from any thread; a loan belongs to one
 template <class T>
 class Spares {
@@ -28,32 +30,40 @@ public:
         std::unique_ptr<T> object_;
     };
 
-    Spares() { idle_.reserve(max_idle); }
+    Spares() = default;
+    Spares(const Spares& /*other*/) noexcept : Spares{} {}
+    Spares& operator=(const Spares& /*other*/) noexcept { return *this; } // NOLINT(bugprone-unhandled-self-assignment)
+    ~Spares()
+    {
+        for (auto& place : idle_) const std::unique_ptr<T> last{place.load(std::memory_order_acquire)};
+    }
 
 private:
     static constexpr std::size_t max_idle = 4;
 
     std::unique_ptr<T> take()
     {
-        {
-            const std::scoped_lock lock{mutex_};
-            if (!idle_.empty()) {
-                auto taken = std::move(idle_.back());
-                idle_.pop_back();
-                return taken;
-            }
+        for (auto& place : idle_) {
+            if (place.load(std::memory_order_relaxed) == nullptr) continue;
+            if (auto* const taken = place.exchange(nullptr, std::memory_order_acquire))
+                return std::unique_ptr<T>{taken};
         }
         return std::make_unique<T>();
     }
 
     void give_back(std::unique_ptr<T> object) noexcept
     {
-        const std::scoped_lock lock{mutex_};
-        if (idle_.size() < max_idle) idle_.push_back(std::move(object));
+        for (auto& place : idle_) {
+            T* none = nullptr;
+            if (!place.compare_exchange_strong(none, object.get(), std::memory_order_release,
+                                               std::memory_order_relaxed))
+                continue;
+            object.release(); // NOLINT(bugprone-unused-return-value): it is the place's now
+            return;
+        }
     }
 
-    std::mutex mutex_;
-    std::vector<std::unique_ptr<T>> idle_;
+    std::array<std::atomic<T*>, max_idle> idle_{};
 };
 
 } // namespace escqrs::detail
