@@ -21,6 +21,17 @@ using Accounts = Repository<Account, Store>;
 
 Account::Id new_id() { return Account::Id{random_uuid()}; }
 
+/// `MoneyDeposited` as it was before it had a note.
+struct MoneyDepositedBefore {
+    std::int64_t cents = 0;
+
+    template <class Archive>
+    void serialize(Archive& archive, unsigned /*version*/)
+    {
+        archive & escqrs::field("cents", cents);
+    }
+};
+
 /// Passes everything on, and loses the answer to the appends it is told to.
 class ForgetfulStore {
 public:
@@ -280,6 +291,38 @@ TEST_CASE("metadata travels with every event of a commit")
     CHECK(seen == 2);
 }
 
+TEST_CASE("what one call leaves to the next is not seen by it")
+{
+    Store store;
+    const Accounts accounts{store};
+    const Accounts copy{accounts}; // NOLINT(performance-unnecessary-copy-initialization): it is what is tested
+    auto big = Account::open(new_id(), std::string(100'000, 'B'));
+    big.deposit(1, std::string(200'000, 'n'));
+    accounts.save(big);
+    auto small = Account::open(new_id(), "Ada");
+    copy.save(small);
+    CHECK(accounts.get(big.id()).owner() == big.owner());
+    CHECK(accounts.get(small.id()).owner() == "Ada");
+
+    // A deposit of version 0 has no note; the repository's last one had.
+    std::vector<std::byte> bytes;
+    archive::BinaryOutput{bytes}.root(MoneyDepositedBefore{7}, 0);
+    const NewEvent old{EventId{random_uuid()}, "MoneyDeposited", 0, archive::Binary::content_type, bytes, {}};
+    store.append(Accounts::stream_of(small.id()), ExpectedVersion::any(), {&old, 1});
+    CHECK(accounts.get(big.id()).last_note() == std::string(200'000, 'n'));
+    CHECK(accounts.get(small.id()).last_note().empty());
+
+    // While one call is under way, another begins.
+    accounts.execute(small.id(), [&](Account& seen) {
+        CHECK(accounts.get(big.id()).owner() == big.owner());
+        accounts.execute(big.id(), [&](Account& other) { other.deposit(2); });
+        seen.deposit(2, "for Ada");
+    });
+    CHECK(accounts.get(small.id()).last_note() == "for Ada");
+    CHECK(accounts.get(small.id()).balance() == 9);
+    CHECK(accounts.get(big.id()).balance() == 3);
+}
+
 TEST_CASE("an event that cannot be decoded names stream, version and position")
 {
     Store store;
@@ -302,6 +345,9 @@ TEST_CASE("an event that cannot be decoded names stream, version and position")
         CHECK(error.position() == GlobalPosition{2});
         CHECK_THROWS_AS(std::rethrow_if_nested(error), CodecError);
     }
+    auto another = Account::open(new_id(), "Bob");
+    accounts.save(another);
+    CHECK(accounts.get(another.id()).owner() == "Bob");
 }
 
 TEST_CASE("a repository works on a store chosen at run time")

@@ -75,15 +75,21 @@ public:
 
     const std::string& owner() const noexcept { return owner_; }
     std::int64_t balance() const noexcept { return balance_; }
+    const std::string& last_note() const noexcept { return last_note_; }
 
 private:
     friend escqrs::Access;
 
     void apply(const AccountOpened& event) { owner_ = event.owner; }
-    void apply(const MoneyDeposited& event) { balance_ += event.cents; }
+    void apply(const MoneyDeposited& event)
+    {
+        balance_ += event.cents;
+        last_note_ = event.note;
+    }
 
     std::string owner_;
     std::int64_t balance_ = 0;
+    std::string last_note_;
 };
 
 } // namespace account
