@@ -37,7 +37,7 @@ def append_rows():
     for producers in (1, 8, 32):
         yield rate(f"SQLite, durable appends, {producers} producers", f"sqlite_append/escqrs/{producers}",
                    f"sqlite_append/grouped/{producers}", 0.95, "appends/s",
-                   others=[f"sqlite_append/{other}/{producers}" for other in ("single", "log", "emmett")])
+                   others=[f"sqlite_append/{other}/{producers}" for other in ("single", "log", "rocksdb", "emmett")])
     yield rate("SQLite beside a raw log, 32 producers", "sqlite_append/escqrs/32", "sqlite_append/log/32", 0.4, "appends/s")
     yield Row("SQLite, longest 1 % of appends, 32 producers", "sqlite_append/escqrs/32", 5, 1, "p99_ms", "ms")
     yield rate("SQLite, replay of a stream of 10,000", "sqlite_replay/stream/escqrs", "sqlite_replay/stream/raw", 0.85,

@@ -130,6 +130,7 @@ class Bench:
 
     def sqlite(self):
         self.google("sqlite", 5, 0.5)
+        self.google("rocksdb", 5, 0.5)
 
     def postgres(self):
         self.google("postgres", 5, 0.5)

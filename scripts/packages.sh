@@ -13,7 +13,7 @@ test_packages=(
     python3 python3-selenium chromium chromium-driver fonts-dejavu-core procps curl wrk rabbitmq-server openssl
     postgresql pgbouncer libbenchmark-dev libcereal-dev nlohmann-json3-dev
 )
-benchmark_packages=(libbenchmark-dev libcereal-dev nlohmann-json3-dev postgresql valgrind gnuplot-nox python3 wrk)
+benchmark_packages=(libbenchmark-dev libcereal-dev nlohmann-json3-dev postgresql valgrind gnuplot-nox python3 wrk librocksdb-dev)
 
 # Of npm nothing is needed but for the tests of the Service Bus adapter, whose emulator and whose judge run on Node.js.
 install_npm_packages() {
