@@ -52,7 +52,8 @@ def append_rows():
                    0.9)
     yield rate("PostgreSQL, replay of the whole log", "postgres_replay/log/escqrs", "postgres_replay/log/copy", 0.7,
                others=["postgres_replay/log/emmett"])
-    yield rate("PostgreSQL, replay of a stream of 10,000", "postgres_replay/stream/escqrs", "postgres_replay/stream/libpq", 0.85)
+    yield rate("PostgreSQL, replay of a stream of 10,000", "postgres_replay/stream/escqrs", "postgres_replay/stream/libpq", 0.85,
+               others=["postgres_replay/stream/emmett"])
 
 
 def conference_rows():
@@ -173,8 +174,21 @@ def growth(found):
                 ours, theirs = cost[work, "escqrs"][place], cost[work, "by_hand"][place]
                 cells += [f"{short(ours)} us", f"{short(theirs)} us", f"{ours / theirs:.2f}"]
             lines.append(f"| {size:,} | " + " | ".join(cells) + " |")
-        parts.append("\n".join(lines))
+        parts.append("\n".join(lines + growth_of_peers(found, store)))
     return "\n\n".join(parts)
+
+
+def growth_of_peers(found, store):
+    """A line of what an append costs a peer, by size, where that was measured."""
+    prefix = f"growth_peers/{store}/append/"
+    costs = {}
+    for name in found:
+        if name.startswith(prefix):
+            peer, size = name.removeprefix(prefix).split("/")
+            costs.setdefault(peer, {})[int(size)] = found[name]["ns"] / 1000
+    return [line for peer, by_size in sorted(costs.items()) for line in
+            ("", f"An append by {peer.capitalize()}: "
+             + ", ".join(f"{short(cost)} us at {size:,} events" for size, cost in sorted(by_size.items())) + ".")]
 
 
 def plot(store, sizes, cost):
