@@ -37,7 +37,7 @@ def append_rows():
     for producers in (1, 8, 32):
         yield rate(f"SQLite, durable appends, {producers} producers", f"sqlite_append/escqrs/{producers}",
                    f"sqlite_append/grouped/{producers}", 0.95, "appends/s",
-                   others=[f"sqlite_append/{other}/{producers}" for other in ("single", "log", "emmett")])
+                   others=[f"sqlite_append/{other}/{producers}" for other in ("single", "log", "rocksdb", "emmett")])
     yield rate("SQLite beside a raw log, 32 producers", "sqlite_append/escqrs/32", "sqlite_append/log/32", 0.4, "appends/s")
     yield Row("SQLite, longest 1 % of appends, 32 producers", "sqlite_append/escqrs/32", 5, 1, "p99_ms", "ms")
     yield rate("SQLite, replay of a stream of 10,000", "sqlite_replay/stream/escqrs", "sqlite_replay/stream/raw", 0.85,
@@ -52,7 +52,8 @@ def append_rows():
                    0.9)
     yield rate("PostgreSQL, replay of the whole log", "postgres_replay/log/escqrs", "postgres_replay/log/copy", 0.7,
                others=["postgres_replay/log/emmett"])
-    yield rate("PostgreSQL, replay of a stream of 10,000", "postgres_replay/stream/escqrs", "postgres_replay/stream/libpq", 0.85)
+    yield rate("PostgreSQL, replay of a stream of 10,000", "postgres_replay/stream/escqrs", "postgres_replay/stream/libpq", 0.85,
+               others=["postgres_replay/stream/emmett"])
 
 
 def conference_rows():
@@ -173,8 +174,21 @@ def growth(found):
                 ours, theirs = cost[work, "escqrs"][place], cost[work, "by_hand"][place]
                 cells += [f"{short(ours)} us", f"{short(theirs)} us", f"{ours / theirs:.2f}"]
             lines.append(f"| {size:,} | " + " | ".join(cells) + " |")
-        parts.append("\n".join(lines))
+        parts.append("\n".join(lines + growth_of_peers(found, store)))
     return "\n\n".join(parts)
+
+
+def growth_of_peers(found, store):
+    """A line of what an append costs a peer, by size, where that was measured."""
+    prefix = f"growth_peers/{store}/append/"
+    costs = {}
+    for name in found:
+        if name.startswith(prefix):
+            peer, size = name.removeprefix(prefix).split("/")
+            costs.setdefault(peer, {})[int(size)] = found[name]["ns"] / 1000
+    return [line for peer, by_size in sorted(costs.items()) for line in
+            ("", f"An append by {peer.capitalize()}: "
+             + ", ".join(f"{short(cost)} us at {size:,} events" for size, cost in sorted(by_size.items())) + ".")]
 
 
 def plot(store, sizes, cost):

@@ -2,10 +2,11 @@
 # Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 """Runs the benchmarks of a release build, and writes results.json, the plots and the tables of docs/performance.md.
 
-    run.py BUILD [--only micro,compiling,sqlite,postgres,conference,growth] [--quick] [--largest 10000000]
+    run.py BUILD [--quick] [--peers] [--only micro,compiling,sqlite,postgres,conference,growth,peers] [--largest 10000000]
 
 What is measured has a name like `sqlite_append/escqrs/8`: work, contestant, size; report.py tells what is held against what.
-With --only, the other measurements are kept as they were last.
+With --only, the other measurements are kept as they were last. The peers in other languages are measured only if asked for,
+by --peers or by name.
 """
 
 import argparse
@@ -23,6 +24,9 @@ import report
 from report import SIZES
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+PARTS = "micro,compiling,sqlite,postgres,conference,growth"
+sys.path.append(os.path.join(HERE, "../tests/conference"))
+from postgres_server import PostgresServer  # noqa: E402
 
 
 def progress(text):
@@ -116,10 +120,10 @@ class Bench:
         with open(self.measured, "w", encoding="utf-8") as file:
             json.dump(self.found, file, indent=1, sort_keys=True)
 
-    def script(self, name, *arguments):
+    def script(self, name, *arguments, interpreter=sys.executable):
         """A script prints its measurements as they are kept here."""
         progress(f"{name} {' '.join(arguments)}")
-        done = subprocess.run([sys.executable, os.path.join(HERE, name), *arguments], check=True, cwd=self.folder,
+        done = subprocess.run([interpreter, os.path.join(HERE, name), *arguments], check=True, cwd=self.folder,
                               stdout=subprocess.PIPE, text=True)
         self.keep(json.loads(done.stdout))
 
@@ -130,6 +134,7 @@ class Bench:
 
     def sqlite(self):
         self.google("sqlite", 5, 0.5)
+        self.google("rocksdb", 5, 0.5)
 
     def postgres(self):
         self.google("postgres", 5, 0.5)
@@ -150,6 +155,18 @@ class Bench:
     def compiling(self):
         self.script("compile_cost.py", *(["--rounds", "1"] if self.options.quick else []))
 
+    def peers(self):
+        """By Node.js; what it runs is installed by scripts/bench."""
+        quick = ["--quick"] if self.options.quick else []
+        for name in ("memory", "sqlite"):
+            self.script(f"peers/{name}.mjs", *quick, interpreter="node")
+        with tempfile.TemporaryDirectory() as folder:
+            server = PostgresServer(folder)
+            try:
+                self.script("peers/postgres.mjs", server.address, *quick, interpreter="node")
+            finally:
+                server.stop()
+
 
 def machine():
     with open("/proc/cpuinfo", encoding="utf-8") as file:
@@ -162,12 +179,14 @@ def machine():
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("build")
-    parser.add_argument("--only", default="micro,compiling,sqlite,postgres,conference,growth")
+    parser.add_argument("--only", default=PARTS)
+    parser.add_argument("--peers", action="store_true", help="the peers in other languages, too")
     parser.add_argument("--quick", action="store_true", help="few repetitions, small logs: to see that all works")
     parser.add_argument("--largest", type=int, default=SIZES[-1], help="number of events up to which growth is measured")
     options = parser.parse_args()
     bench = Bench(options)
-    for part in options.only.split(","):
+    parts = options.only.split(",")
+    for part in parts + (["peers"] if options.peers and "peers" not in parts else []):
         getattr(bench, part)()
     report.write(bench.found, f"{machine()}; {time.strftime('%Y-%m-%d')}")
 

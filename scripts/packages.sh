@@ -13,12 +13,14 @@ test_packages=(
     python3 python3-selenium chromium chromium-driver fonts-dejavu-core procps curl wrk rabbitmq-server openssl
     postgresql pgbouncer libbenchmark-dev libcereal-dev nlohmann-json3-dev
 )
-benchmark_packages=(libbenchmark-dev libcereal-dev nlohmann-json3-dev postgresql valgrind gnuplot-nox python3 wrk)
+benchmark_packages=(libbenchmark-dev libcereal-dev nlohmann-json3-dev postgresql valgrind gnuplot-nox python3 wrk librocksdb-dev)
 
-# Of npm nothing is needed but for the tests of the Service Bus adapter, whose emulator and whose judge run on Node.js.
+# Of npm nothing is needed but for the tests of the Service Bus adapter, whose emulator and whose judge run on Node.js, and for
+# what the benchmarks compare with on request.
+# install_npm_packages [<folder>]
 install_npm_packages() {
     command -v npm >/dev/null || install_missing nodejs npm
-    npm ci --prefix tests/service_bus --no-audit --no-fund --silent
+    npm ci --prefix "${1-tests/service_bus}" --no-audit --no-fund --silent
 }
 
 # install_missing <package>... installs those that are not installed; without the right to, it says which they are.
