@@ -15,32 +15,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
+
+from conference_roles import Role
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CONNECTIONS = (64, 1000)
-
-
-class Server:
-    """The web role, with what it keeps in a folder of its own."""
-
-    def __init__(self, executable, arguments):
-        self.folder = tempfile.TemporaryDirectory(dir=".")
-        self.process = subprocess.Popen([os.path.abspath(executable), *arguments, "--listen", "127.0.0.1:0"], cwd=self.folder.name,
-                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        self.url = None
-        while self.url is None:
-            line = self.process.stdout.readline()
-            if not line:
-                raise RuntimeError("the server ended")
-            found = re.search(r"http://127\.0\.0\.1:[1-9]\d*", line)
-            self.url = found and found[0]
-        threading.Thread(target=self.process.stdout.read, daemon=True).start()
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait()
-        self.folder.cleanup()
 
 
 def milliseconds(text):
@@ -65,8 +44,9 @@ def main():
     options = parser.parse_args()
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    servers = {"in_memory": Server(options.conference, ["all", "--store", "memory:", "--queue", "memory:"]),
-               "sqlite": Server(options.conference, ["web"])}
+    folders = [tempfile.TemporaryDirectory(dir=".") for _ in range(2)]
+    servers = {"in_memory": Role(options.conference, "all", folders[0].name, ["--store", "memory:", "--queue", "memory:"]),
+               "sqlite": Role(options.conference, "web", folders[1].name)}
     runs = {}
     try:
         for count in range(options.rounds):
@@ -81,6 +61,8 @@ def main():
     finally:
         for server in servers.values():
             server.stop()
+        for folder in folders:
+            folder.cleanup()
     json.dump({name: {"items_per_second": statistics.median(run[0] for run in found),
                       "p99_ms": statistics.median(run[1] for run in found),
                       "errors": sum(run[2] for run in found)} for name, found in runs.items()}, sys.stdout, indent=1)

@@ -10,10 +10,8 @@ has reached it. Prints what was measured, in JSON.
 """
 
 import argparse
-import http.client
 import json
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -21,19 +19,10 @@ import tempfile
 import threading
 import time
 
+from conference_roles import Client, Role
+
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests/conference"))
 from postgres_server import PostgresServer  # noqa: E402
-
-
-class Client:
-    def __init__(self, port):
-        self.connection = http.client.HTTPConnection("127.0.0.1", port)
-
-    def ask(self, method, path, body=None):
-        headers = {"Content-Type": "application/json"} if body else {}
-        self.connection.request(method, path, json.dumps(body) if body else None, headers)
-        answer = self.connection.getresponse()
-        return answer.status, json.loads(answer.read() or b"{}")
 
 
 def measure(port, count, rate, lags, lock):
@@ -65,18 +54,10 @@ def run(options, folder, processes, server):
     arguments = queue_arguments(options.service_bus, processes)
     if server:
         arguments += ["--store", server.address, "--read-model", server.address]
-    web = subprocess.Popen([options.conference, "web", "--listen", "127.0.0.1:0", *arguments], cwd=folder,
-                           stderr=subprocess.STDOUT, stdout=subprocess.PIPE, text=True)
-    processes.append(web)
-    port = None
-    while port is None:
-        line = web.stdout.readline()
-        assert line, "the web role ended"
-        found = re.search(r"http://127\.0\.0\.1:(\d+)", line)
-        port = int(found[1]) if found and found[1] != "0" else None
-    threading.Thread(target=web.stdout.read, daemon=True).start()
-    processes.append(subprocess.Popen([options.conference, "worker", *arguments], cwd=folder,
-                                      stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL))
+    web = Role(options.conference, "web", folder, arguments)
+    processes.append(web.process)
+    processes.append(Role(options.conference, "worker", folder, arguments).process)
+    port = web.port
     measure(port, 20, 20, [], threading.Lock())  # until all is connected
     lags, lock = [], threading.Lock()
     threads = [threading.Thread(target=measure, args=(port, options.count // 8, options.rate / 8, lags, lock))

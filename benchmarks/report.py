@@ -67,6 +67,15 @@ def conference_rows():
         yield Row(f"from 202 to the read model, {title}, 99 %", f"lag/{store}", 30, 1, "p99_ms", "ms")
 
 
+def memory_rows():
+    for role in ("web", "worker"):
+        yield Row(f"memory of the {role} role, last third of a soak", f"soak/last_third/{role}", f"soak/middle_third/{role}", 1.05,
+                  "rss_mb", "MB")
+    for events in (1, 10):
+        yield Row(f"memory of a million streams in memory, {events} events each", f"memory_per_million_streams/escqrs/{events}",
+                  f"memory_per_million_streams/by_hand/{events}", 1.1, "mb", "MB")
+
+
 def compile_rows():
     """Against the budget, in seconds of CPU and in preprocessed lines."""
     for header, seconds, lines in (("fwd.hpp", 0.15, 12_000), ("a domain file", 0.5, 35_000),
@@ -93,6 +102,7 @@ ROWS = [
     Row("a whole command in memory, at most 700 ns", "command/escqrs", 700, 1),
     *append_rows(),
     *conference_rows(),
+    *memory_rows(),
     *compile_rows(),
 ]
 
@@ -127,6 +137,12 @@ def note(row, found):
         notes.append("no allocations")
     if row.value.startswith("http/"):
         notes.append(f"99 % within {short(found[row.value]['p99_ms'])} ms, {found[row.value]['errors']} errors")
+    if row.value.startswith("soak/"):
+        soak = found[row.value]
+        notes.append(f"RSS in {soak['minutes']:g} minutes, growing {soak['mb_per_hour']:.2f} MB/h; "
+                     f"{short(soak['accepted'])} commands accepted, {short(soak['refused'])} requests refused, {soak['errors']} errors")
+    if row.value.startswith("memory_"):
+        notes.append(f"{300 * int(row.value.split('/')[-1]):,} MB of it are what was given")
     return "; ".join(notes)
 
 

@@ -2,7 +2,8 @@
 # Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 """Runs the benchmarks of a release build, and writes results.json, the plots and the tables of docs/performance.md.
 
-    run.py BUILD [--quick] [--peers] [--only micro,compiling,sqlite,postgres,conference,growth,peers] [--largest 10000000]
+    run.py BUILD [--quick] [--peers] [--only micro,compiling,sqlite,postgres,conference,soak,memory,growth,peers]
+           [--largest 10000000] [--minutes 10]
 
 What is measured has a name like `sqlite_append/escqrs/8`: work, contestant, size; report.py tells what is held against what.
 With --only, the other measurements are kept as they were last. The peers in other languages are measured only if asked for,
@@ -24,7 +25,7 @@ import report
 from report import SIZES
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PARTS = "micro,compiling,sqlite,postgres,conference,growth"
+PARTS = "micro,compiling,sqlite,postgres,conference,soak,memory,growth"
 sys.path.append(os.path.join(HERE, "../tests/conference"))
 from postgres_server import PostgresServer  # noqa: E402
 
@@ -144,13 +145,31 @@ class Bench:
             for size in [size for size in SIZES if size <= (10**5 if self.options.quick else self.options.largest)]:
                 self.google(program, 5, 0.05, f"--benchmark_filter=/{size}(/|$)")
 
+    def conference_executable(self):
+        return os.path.abspath(os.path.join(self.options.build, "examples/conference/conference"))
+
     def conference(self):
-        executable = os.path.abspath(os.path.join(self.options.build, "examples/conference/conference"))
+        executable = self.conference_executable()
         quick = ["--rounds", "1", "--seconds", "1"] if self.options.quick else []
         self.script("conference_http.py", executable, *quick)
         few = ["--count", "200"] if self.options.quick else []
         self.script("conference_lag.py", executable, *few)
         self.script("conference_lag.py", executable, "--postgres", *few)
+
+    def soak(self):
+        quick = ["--minutes", "0.34", "--warm-up", "2000"]
+        length = quick if self.options.quick else ["--minutes", str(self.options.minutes)]
+        self.script("conference_soak.py", self.conference_executable(), *length)
+
+    def memory(self):
+        """Each in a process of its own, whose memory is all its own."""
+        streams = 100_000 if self.options.quick else 1_000_000
+        for events in (1, 10):
+            for contestant in ("escqrs", "by_hand"):
+                progress(f"memory {contestant} {streams} {events}")
+                out = subprocess.run([self.program("memory"), contestant, str(streams), str(events)], check=True,
+                                     stdout=subprocess.PIPE, text=True).stdout
+                self.keep({f"memory_per_million_streams/{contestant}/{events}": {"mb": float(out)}})
 
     def compiling(self):
         self.script("compile_cost.py", *(["--rounds", "1"] if self.options.quick else []))
@@ -183,6 +202,7 @@ def main():
     parser.add_argument("--peers", action="store_true", help="the peers in other languages, too")
     parser.add_argument("--quick", action="store_true", help="few repetitions, small logs: to see that all works")
     parser.add_argument("--largest", type=int, default=SIZES[-1], help="number of events up to which growth is measured")
+    parser.add_argument("--minutes", type=float, default=10, help="of the soak")
     options = parser.parse_args()
     bench = Bench(options)
     parts = options.only.split(",")

@@ -5,8 +5,8 @@
 #include <atomic>
 #include <bit>
 #include <cstddef>
-#include <memory>
 #include <utility>
+#include <vector>
 
 namespace escqrs::detail {
 
@@ -25,15 +25,18 @@ public:
         return segments_[segment].load(std::memory_order_acquire)[offset];
     }
 
-    /// Stages elements behind the end; `publish` makes them visible, all at once.
+    /// Stages an element right behind the end, or behind those staged; `publish` makes them visible, all at once. What was
+    /// staged and not published may be staged again.
     void stage(std::size_t index, T&& value)
     {
         const auto [segment, offset] = place_of(index);
-        if (owned_[segment] == nullptr) {
-            owned_[segment] = std::make_unique<T[]>(first_segment << segment); // NOLINT(modernize-avoid-c-arrays)
-            segments_[segment].store(owned_[segment].get(), std::memory_order_release);
+        std::vector<T>& owned = owned_[segment];
+        if (owned.capacity() == 0) {
+            owned.reserve(first_segment << segment); // and no more: memory that is not in use yet is not touched either
+            segments_[segment].store(owned.data(), std::memory_order_release);
         }
-        owned_[segment][offset] = std::move(value);
+        if (offset < owned.size()) owned[offset] = std::move(value);
+        else owned.push_back(std::move(value));
     }
 
     void publish(std::size_t new_size) noexcept { size_.store(new_size, std::memory_order_release); }
@@ -52,7 +55,7 @@ private:
 
     std::atomic<std::size_t> size_{0};
     std::array<std::atomic<const T*>, segment_count> segments_{};
-    std::array<std::unique_ptr<T[]>, segment_count> owned_; // NOLINT(modernize-avoid-c-arrays)
+    std::array<std::vector<T>, segment_count> owned_;
 };
 
 } // namespace escqrs::detail

@@ -51,10 +51,7 @@ public:
 private:
     static constexpr std::size_t max_looked_at = 65'536; ///< in one filtered read
 
-    struct Stream {
-        const StreamId* id = nullptr;         ///< its key
-        std::vector<std::uint64_t> positions; ///< by version - 1
-    };
+    using Streams = std::unordered_map<StreamId, std::vector<std::uint64_t>>; ///< positions, by version - 1
 
     struct StoredSnapshot {
         StreamVersion version;
@@ -64,7 +61,7 @@ private:
     };
 
     struct Stored {
-        const Stream* stream = nullptr;
+        const StreamId* stream = nullptr; ///< in `streams_`, where it stays
         const std::string* type = nullptr;
         const std::string* content_type = nullptr;
         const std::byte* bytes = nullptr; ///< payload, then metadata
@@ -74,11 +71,11 @@ private:
         EventId id;
         Timestamp recorded_at{};
         unsigned schema_version = 0;
-        std::size_t index_in_append = 0;
+        std::uint32_t index_in_append = 0;
     };
 
     std::optional<AppendResult> find_repeat(const StreamId& stream, std::span<const NewEvent> events) const;
-    Stored store(const NewEvent& event, const Stream& stream, StreamVersion version, Timestamp now);
+    Stored store(const NewEvent& event, const StreamId& stream, StreamVersion version, Timestamp now);
     const std::string* intern(std::string_view text);
     RecordedEvent show(std::uint64_t position) const;
 
@@ -89,7 +86,7 @@ private:
 
     /// Held shared to look a stream or id up, exclusively to append.
     mutable std::shared_mutex index_mutex_;
-    std::unordered_map<StreamId, Stream> streams_;
+    Streams streams_;
     std::pmr::unordered_map<EventId, std::uint64_t> position_of_id_{&memory_};
     std::set<std::string, std::less<>> texts_; ///< wire names and content types: few, and long-lived
 
@@ -111,23 +108,21 @@ inline AppendResult EventStore::append(const StreamId& stream_id, ExpectedVersio
         if (const auto repeat = find_repeat(stream_id, events)) return *repeat;
 
         const auto known = streams_.find(stream_id);
-        const StreamVersion actual{known == streams_.end() ? 0 : known->second.positions.size()};
+        const StreamVersion actual{known == streams_.end() ? 0 : known->second.size()};
         if (!expected.is_met_by(actual)) throw ConcurrencyError{stream_id, expected, actual};
 
         // Whatever can fail comes first. A stream left without events is as good as none.
-        const auto place = known != streams_.end() ? known : streams_.try_emplace(stream_id).first;
-        Stream& stream = place->second;
-        stream.id = &place->first;
+        auto& [stream, positions] = known != streams_.end() ? *known : *streams_.try_emplace(stream_id).first;
         const std::size_t first = log_.size();
         const Timestamp now = clock_->now();
-        if (stream.positions.capacity() < stream.positions.size() + events.size()) {
-            stream.positions.reserve(std::max(stream.positions.size() + events.size(), 2 * stream.positions.size()));
+        if (positions.capacity() < positions.size() + events.size()) {
+            positions.reserve(std::max(positions.size() + events.size(), 2 * positions.size()));
         }
         std::size_t staged = 0;
         try {
             for (; staged < events.size(); ++staged) {
                 Stored stored = store(events[staged], stream, StreamVersion{actual.value() + staged + 1}, now);
-                stored.index_in_append = staged;
+                stored.index_in_append = static_cast<std::uint32_t>(staged);
                 log_.stage(first + staged, std::move(stored));
                 position_of_id_.emplace(events[staged].id, first + staged + 1);
             }
@@ -136,7 +131,7 @@ inline AppendResult EventStore::append(const StreamId& stream_id, ExpectedVersio
             throw;
         }
         // Nothing throws from here on.
-        for (std::size_t index = 0; index < events.size(); ++index) stream.positions.push_back(first + index + 1);
+        for (std::size_t index = 0; index < events.size(); ++index) positions.push_back(first + index + 1);
         log_.publish(first + events.size());
         result = {StreamVersion{actual.value() + events.size()}, GlobalPosition{first + events.size()}};
     }
@@ -171,7 +166,7 @@ inline std::optional<AppendResult> EventStore::find_repeat(const StreamId& strea
         const std::uint64_t position = position_of_id_.at(events[index].id);
         const Stored& stored = log_[position - 1];
         const bool in_place =
-            *stored.stream->id == stream && stored.index_in_append == index && (index == 0 || position == last + 1);
+            *stored.stream == stream && stored.index_in_append == index && (index == 0 || position == last + 1);
         if (!in_place) throw DuplicateEventId{stream, events[index].id};
         last = position;
     }
@@ -180,7 +175,7 @@ inline std::optional<AppendResult> EventStore::find_repeat(const StreamId& strea
     return AppendResult{log_[last - 1].version, GlobalPosition{last}};
 }
 
-inline EventStore::Stored EventStore::store(const NewEvent& event, const Stream& stream, StreamVersion version,
+inline EventStore::Stored EventStore::store(const NewEvent& event, const StreamId& stream, StreamVersion version,
                                             Timestamp now)
 {
     Stored stored;
@@ -209,7 +204,7 @@ inline RecordedEvent EventStore::show(std::uint64_t position) const
 {
     const Stored& stored = log_[position - 1];
     const Bytes bytes{stored.bytes, stored.payload_size + stored.metadata_size};
-    return {*stored.stream->id,
+    return {*stored.stream,
             stored.version,
             GlobalPosition{position},
             stored.recorded_at,
@@ -231,7 +226,7 @@ inline void EventStore::read_stream(const StreamId& stream_id, StreamVersion fro
             const std::shared_lock lock{index_mutex_};
             const auto known = streams_.find(stream_id);
             if (known == streams_.end()) return;
-            const auto& positions = known->second.positions;
+            const auto& positions = known->second;
             if (next < positions.size()) {
                 count = std::min(page.size(), positions.size() - next);
                 std::copy_n(positions.begin() + static_cast<std::ptrdiff_t>(next), count, page.begin());
@@ -263,7 +258,7 @@ inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_
     std::uint64_t position = after.value();
     for (std::size_t looked_at = 0; position < head && at_most > 0 && looked_at < max_looked_at; ++looked_at) {
         const Stored& stored = log_[position++];
-        if (!filter.shows(stored.stream->id->category(), *stored.type)) continue;
+        if (!filter.shows(stored.stream->category(), *stored.type)) continue;
         --at_most;
         if (!sink(show(position))) break;
     }
@@ -300,7 +295,7 @@ inline std::optional<EventLocation> EventStore::locate(EventId id)
     const auto found = position_of_id_.find(id);
     if (found == position_of_id_.end()) return std::nullopt;
     const Stored& stored = log_[found->second - 1];
-    return EventLocation{*stored.stream->id, stored.version, GlobalPosition{found->second}};
+    return EventLocation{*stored.stream, stored.version, GlobalPosition{found->second}};
 }
 
 inline bool EventStore::wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop)
