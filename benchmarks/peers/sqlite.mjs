@@ -5,10 +5,11 @@
 // sqlite_append/   from 1, 8 and 32 producers
 // sqlite_replay/   a stream of 10,000 events in a log of 1,000,000
 //
-// It runs as escqrs's own store does: in WAL mode, which Emmett sets, with synchronous = FULL, which is SQLite's default
-// and said here again. Its producers take turns with one connection. Emmett's own ways do not do: with a connection for
-// each call, its default, appends side by side fail because the database is locked; on a connection that all share they
-// become one transaction, and callers are told that their events are stored before it is committed.
+// It runs as escqrs's own store does: with synchronous = FULL, which is SQLite's default and said here again, and in WAL
+// mode, which Emmett asks for as well, but does not wait for, so that its first transaction may come first and leave the
+// database without. Its producers take turns with one connection. Emmett's own ways do not do: with a connection for each
+// call, its default, appends side by side fail because the database is locked; on a connection that all share they become
+// one transaction, and callers are told that their events are stored before it is committed.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -23,9 +24,9 @@ const logEvents = isQuick ? 50_000 : 1_000_000;
 
 async function open(path) {
     const connection = sqliteConnection({ fileName: path });
+    for (const setting of ["journal_mode = WAL", "synchronous = FULL"]) await connection.command(`PRAGMA ${setting}`);
     const store = getSQLiteEventStore({ fileName: path, connectionOptions: { singleton: true, connection } });
     await store.schema.migrate();
-    await connection.command("PRAGMA synchronous = FULL");
     const { journal_mode: mode } = await connection.querySingle("PRAGMA journal_mode");
     const { synchronous } = await connection.querySingle("PRAGMA synchronous");
     if (mode !== "wal" || synchronous !== 2) throw new Error(`expected WAL and FULL, not ${mode} and ${synchronous}`);
