@@ -25,9 +25,8 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tes
 from postgres_server import PostgresServer  # noqa: E402
 
 
-def measure(port, count, rate, lags, lock):
+def measure(port, count, rate, lags, lock, start):
     client = Client(port)
-    start = time.monotonic()
     for number in range(count):
         time.sleep(max(0.0, start + number / rate - time.monotonic()))
         status, stored = client.ask("POST", "/api/attendee/register", {"email": f"visitor{number}@example.org"})
@@ -58,10 +57,11 @@ def run(options, folder, processes, server):
     processes.append(web.process)
     processes.append(Role(options.conference, "worker", folder, arguments).process)
     port = web.port
-    measure(port, 20, 20, [], threading.Lock())  # until all is connected
-    lags, lock = [], threading.Lock()
-    threads = [threading.Thread(target=measure, args=(port, options.count // 8, options.rate / 8, lags, lock))
-               for _ in range(8)]
+    measure(port, 20, 20, [], threading.Lock(), time.monotonic())  # until all is connected
+    lags, lock, start = [], threading.Lock(), time.monotonic()
+    threads = [threading.Thread(target=measure,  # in turn, not all at once
+                                args=(port, options.count // 8, options.rate / 8, lags, lock, start + place / options.rate))
+               for place in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

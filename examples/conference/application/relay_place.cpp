@@ -1,8 +1,6 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "relay_place.hpp"
 
-#include "storage.hpp"
-
 #include <escqrs/postgres/checkpoint.hpp>
 #include <escqrs/postgres/connection.hpp>
 #include <escqrs/postgres/lease.hpp>
@@ -14,9 +12,10 @@
 namespace conference {
 namespace {
 
+/// Not forced to disk: what a power cut takes back of it is sent again, and the queue knows it by its message ids.
 class FilePlace : public RelayPlace {
 public:
-    explicit FilePlace(const Settings& settings) : database_{path(settings), {synchronous_of(settings)}} {}
+    explicit FilePlace(const Settings& settings) : database_{path(settings), {escqrs::sqlite::Synchronous::normal}} {}
 
 private:
     static std::string path(const Settings& settings)

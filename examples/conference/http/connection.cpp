@@ -27,6 +27,11 @@ namespace {
 
 constexpr auto as_tuple = asio::as_tuple(asio::use_awaitable);
 
+void append_fields(std::string& text, const Headers& headers)
+{
+    for (const auto& [name, value] : headers) text.append(name).append(": ").append(value).append("\r\n");
+}
+
 } // namespace
 
 Connection::Connection(tcp::socket socket, ConnectionShare& shared) : stream_{std::move(socket)}, shared_{&shared}
@@ -140,21 +145,18 @@ asio::awaitable<Outcome> Connection::handle(Request request)
         asio::use_awaitable, std::move(request));
 }
 
+/// By hand, and at once: Beast's serializer takes half as long as all the rest of a small request.
 asio::awaitable<bool> Connection::write(Response response, bool keep_alive, bool is_head)
 {
     keep_alive = keep_alive && !shared_->stopping;
-    beast::http::response<beast::http::string_body> message{static_cast<beast::http::status>(response.status), 11};
-    for (const auto& [name, value] : response.headers) message.set(name, value);
-    message.keep_alive(keep_alive);
-    message.body() = std::move(response.body);
-    message.prepare_payload();
+    std::string text = "HTTP/1.1 " + std::to_string(response.status) + " ";
+    text.append(beast::http::obsolete_reason(static_cast<beast::http::status>(response.status))).append("\r\n");
+    append_fields(text, response.headers);
+    if (!keep_alive) text.append("Connection: close\r\n");
+    text.append("Content-Length: ").append(std::to_string(response.body.size())).append("\r\n\r\n");
+    if (!is_head) text.append(response.body);
     stream_.expires_after(shared_->options.write_timeout);
-    if (is_head) {
-        beast::http::response_serializer<beast::http::string_body> serializer{message};
-        const auto [error, size] = co_await beast::http::async_write_header(stream_, serializer, as_tuple);
-        co_return keep_alive && !error;
-    }
-    const auto [error, size] = co_await beast::http::async_write(stream_, message, as_tuple);
+    const auto [error, size] = co_await asio::async_write(stream_, asio::buffer(text), as_tuple);
     co_return keep_alive && !error;
 }
 
@@ -186,7 +188,7 @@ asio::awaitable<void> Connection::stream_events(StreamStart start, bool is_head)
 {
     outbox_ = start.outbox;
     std::string text = "HTTP/1.1 200 OK\r\nConnection: close\r\n";
-    for (const auto& [name, value] : start.headers) text.append(name).append(": ").append(value).append("\r\n");
+    append_fields(text, start.headers);
     text.append("\r\n");
     asio::co_spawn(
         stream_.get_executor(),

@@ -49,8 +49,7 @@ void Metrics::Histogram::observe(std::chrono::nanoseconds duration) noexcept
 }
 
 template <class Metric>
-Metric& Metrics::member(std::map<std::string, Family<Metric>>& families, const std::string& name,
-                        const std::string& help, const Labels& labels)
+Metric& Metrics::member(Families<Metric>& families, std::string_view name, std::string_view help, const Labels& labels)
 {
     const std::string text = text_of(labels);
     {
@@ -62,17 +61,17 @@ Metric& Metrics::member(std::map<std::string, Family<Metric>>& families, const s
         }
     }
     const std::unique_lock lock{mutex_};
-    auto& family = families[name];
+    auto& family = families[std::string{name}];
     family.help = help;
     return family.members[text];
 }
 
-Metrics::Counter& Metrics::counter(const std::string& name, const std::string& help, const Labels& labels)
+Metrics::Counter& Metrics::counter(std::string_view name, std::string_view help, const Labels& labels)
 {
     return member(counters_, name, help, labels);
 }
 
-Metrics::Histogram& Metrics::histogram(const std::string& name, const std::string& help, const Labels& labels)
+Metrics::Histogram& Metrics::histogram(std::string_view name, std::string_view help, const Labels& labels)
 {
     return member(histograms_, name, help, labels);
 }

@@ -11,6 +11,8 @@
 #include <mutex>
 #include <shared_mutex>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace conference::http {
@@ -45,8 +47,8 @@ public:
     };
 
     /// The counter of that name and labels, made when first asked for. It lives as long as the metrics.
-    Counter& counter(const std::string& name, const std::string& help, const Labels& labels = {});
-    Histogram& histogram(const std::string& name, const std::string& help, const Labels& labels = {});
+    Counter& counter(std::string_view name, std::string_view help, const Labels& labels = {});
+    Histogram& histogram(std::string_view name, std::string_view help, const Labels& labels = {});
 
     /// A value that is asked for when the metrics are shown. One that throws is left out.
     void gauge(const std::string& name, const std::string& help, std::function<double()> value);
@@ -61,12 +63,14 @@ private:
     };
 
     template <class Metric>
-    Metric& member(std::map<std::string, Family<Metric>>& families, const std::string& name, const std::string& help,
-                   const Labels& labels);
+    using Families = std::map<std::string, Family<Metric>, std::less<>>; ///< by name
+
+    template <class Metric>
+    Metric& member(Families<Metric>& families, std::string_view name, std::string_view help, const Labels& labels);
 
     mutable std::shared_mutex mutex_;
-    std::map<std::string, Family<Counter>> counters_;
-    std::map<std::string, Family<Histogram>> histograms_;
+    Families<Counter> counters_;
+    Families<Histogram> histograms_;
     std::map<std::string, std::pair<std::string, std::function<double()>>> gauges_;
 };
 

@@ -47,7 +47,7 @@ private:
     void on(const AttendeeUnregistered& event, const Context& context);
 
     void touch(const std::string& id, const Context& context);
-    std::uint64_t next_revision(const Context& context);
+    void advance(const Context& context);
 
     read_model::Statement insert_;
     read_model::Statement request_email_;

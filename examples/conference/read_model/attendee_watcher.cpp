@@ -21,7 +21,8 @@
 namespace conference {
 namespace {
 
-constexpr std::chrono::milliseconds longest_delay_after_failure{1000};
+constexpr std::chrono::microseconds shortest_delay{1000};
+constexpr std::chrono::microseconds longest_delay_after_failure{1'000'000};
 
 /// Tells cheaply whether any other connection has written: for a file SQLite looks at shared memory, not at the file.
 class ChangeDetector {
@@ -82,6 +83,7 @@ public:
             const std::scoped_lock lock{mutex_};
             if (entries_.empty()) revision_ = std::max(revision_, revision); // nobody needs what was before
             entries_.emplace(id, std::move(entry));
+            ++begun_;
         }
         wake_.notify_all();
         return watch;
@@ -104,39 +106,43 @@ public:
     }
 
 private:
+    enum class Found { nothing, changes, failure };
+
     void run(const std::stop_token& stop)
     {
-        auto delay = poll_interval_;
+        auto delay = shortest_delay;
         std::unique_lock lock{mutex_};
         thread_id_ = std::this_thread::get_id();
         while (wake_.wait(lock, stop, [&] { return !entries_.empty(); }) && !stop.stop_requested()) {
             const std::uint64_t revision = revision_;
+            const std::uint64_t begun = begun_;
             lock.unlock();
-            const bool good = poll(revision);
-            delay = good ? poll_interval_ : std::min(2 * delay, longest_delay_after_failure);
+            const Found found = poll(revision);
             lock.lock();
-            wake_.wait_for(lock, stop, delay, [] { return false; });
+            if (found == Found::failure) delay = std::min(2 * delay, longest_delay_after_failure);
+            else if (found == Found::changes) delay = shortest_delay;
+            else delay = std::min(delay + delay / 32, poll_interval_);
+            if (wake_.wait_for(lock, stop, delay, [&] { return begun_ != begun; })) delay = shortest_delay;
         }
     }
 
-    /// @return false if the read model could not be read
-    bool poll(std::uint64_t revision) noexcept
+    Found poll(std::uint64_t revision) noexcept
     {
         std::vector<AttendeeView> changes;
         try {
             const std::int64_t version = detector_.version();
-            if (version == version_) return true;
+            if (version == version_) return Found::nothing;
             changes = queries_->changed_since(revision);
             version_ = version;
         } catch (const std::exception&) {
-            return false; // the revision stands, so the next poll finds these changes too
+            return Found::failure; // the revision stands, so the next poll finds these changes too
         }
         {
             const std::scoped_lock lock{mutex_};
             revision_ = std::max(revision_, revision);
         }
         for (const AttendeeView& view : changes) tell(view);
-        return true;
+        return Found::changes;
     }
 
     void tell(const AttendeeView& view)
@@ -165,7 +171,7 @@ private:
     AttendeeQueries* queries_;
     ChangeDetector detector_; ///< used by the thread only, like `version_`
     std::optional<std::int64_t> version_;
-    const std::chrono::milliseconds poll_interval_;
+    const std::chrono::microseconds poll_interval_;
 
     std::mutex mutex_;
     std::condition_variable_any wake_;
@@ -173,6 +179,7 @@ private:
     std::unordered_multimap<AttendeeId, EntryPointer> entries_;
     EntryPointer running_;       ///< whose callback runs
     std::uint64_t revision_ = 0; ///< changes up to this one have been told
+    std::uint64_t begun_ = 0;    ///< counts the watches
 
     std::thread::id thread_id_;
     std::jthread thread_; ///< last: it uses all of the above

@@ -10,7 +10,8 @@
 namespace conference {
 
 /// Tells of attendees as the read model changes, whichever process changes it. One thread polls the file, and only while
-/// somebody is watching. A file that can't be read is tried again, less and less often, and nothing is missed.
+/// somebody is watching: every millisecond after a change or when a watch has begun, then less and less often. A file that
+/// can't be read is tried again in the same way, and nothing is missed.
 /// @par Thread safety  every operation may be called from any thread; a callback may begin and end watches, also its own
 class AttendeeWatcher {
 public:
@@ -20,7 +21,8 @@ public:
     /// unless the callback itself is destroying the watch. May outlive the watcher.
     class Watch;
 
-    /// @param queries  must outlive the watcher
+    /// @param queries        must outlive the watcher
+    /// @param poll_interval  the longest, while the file can be read
     explicit AttendeeWatcher(AttendeeQueries& queries,
                              std::chrono::milliseconds poll_interval = std::chrono::milliseconds{5});
 

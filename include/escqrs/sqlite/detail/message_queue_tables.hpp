@@ -79,7 +79,8 @@ private:
     Database* database_;
     MessageQueueOptions options_;
 
-    Statement next_numbers_{*database_, queue_sql::next_numbers};
+    Statement count_on_{*database_, queue_sql::count_on};
+    Statement last_number_{*database_, queue_sql::last_number};
     Statement remember_id_{*database_, queue_sql::remember_id};
     Statement forget_ids_{*database_, queue_sql::forget_ids};
     Statement add_session_{*database_, queue_sql::add_session};
@@ -118,11 +119,10 @@ private:
 /// The last of `count` new numbers.
 inline std::int64_t MessageQueueTables::next_numbers(std::size_t count)
 {
-    auto rows = next_numbers_.query(count);
+    count_on_.run(count);
+    auto rows = last_number_.query();
     if (!rows.next()) throw_damaged("the counter is missing");
-    const std::int64_t last = rows.integer(0);
-    while (rows.next()) {}
-    return last;
+    return rows.integer(0);
 }
 
 /// The id of the session `name`; if it is new, it is `number`, which is its place in line as well.
