@@ -145,7 +145,7 @@ asio::awaitable<Outcome> Connection::handle(Request request)
         asio::use_awaitable, std::move(request));
 }
 
-/// By hand, and at once: Beast's serializer takes half as long as all the rest of a small request.
+/// By hand, in one piece: Beast's serializer took 20,000 of the 64,000 instructions of a small request.
 asio::awaitable<bool> Connection::write(Response response, bool keep_alive, bool is_head)
 {
     keep_alive = keep_alive && !shared_->stopping;
