@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
 # Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
-"""Whether the memory of the web and worker roles grows under a steady load that goes on: both on embedded defaults, with their
-files in a folder of their own. Prints what was measured, in JSON.
+"""Whether the memory of the web and worker roles grows under a steady load that goes on: both on embedded defaults, with
+their files in a folder of their own. Prints what was measured, in JSON.
 
     conference_soak.py CONFERENCE [--minutes N] [--rate REQUESTS_PER_SECOND] [--warm-up ATTENDEES]
 
-Visitors come one after the other on eight connections: they register, wait for the read model, change their address, look
-at themselves and their history, follow their stream, ask for what is refused, and some give their place back; the organiser
-lists them. First, as many attendees are registered as the store remembers streams (65,536), which also fills
+Visitors come one after the other on eight connections: they register, wait for the read model, change their address,
+look at themselves and their history, follow their stream, ask for what is refused, and some give their place back; the
+organiser lists them. First, as many attendees are registered as the store remembers streams (65,536), which also fills
 SQLite's page caches: that much is by design, and what grows afterwards is not.
 
-`last_third` and `middle_third` are medians of the resident memory (RSS) over these parts of the run; `mb_per_hour` is the
-slope of a line through its second half.
+`last_third` and `middle_third` are medians of the resident memory (RSS) over these parts of the run; `mb_per_hour` is
+the slope of a line through its second half.
 """
 
 import argparse
@@ -138,7 +138,8 @@ def slope(points):
 
 def lag(client):
     _, text = client.ask("GET", "/metrics")
-    return next(float(line.split()[1]) for line in text.splitlines() if line.startswith("conference_projection_lag_events "))
+    name = "conference_projection_lag_events "
+    return next(float(line.split()[1]) for line in text.splitlines() if line.startswith(name))
 
 
 def warm_up(web, attendees):
@@ -146,8 +147,8 @@ def warm_up(web, attendees):
     client = Client(web.port)
     position = 0
     while position < attendees:
-        subprocess.run(["wrk", "-t1", "-c64", "-d2s", "-s", os.path.join(HERE, "register.lua"), web.url, "--", f"at{position}-"],
-                       check=True, stdout=subprocess.DEVNULL)
+        register = ["-s", os.path.join(HERE, "register.lua"), web.url, "--", f"at{position}-"]
+        subprocess.run(["wrk", "-t1", "-c64", "-d2s", *register], check=True, stdout=subprocess.DEVNULL)
         _, registered = client.ask("POST", "/api/attendee/register", {"email": "last.of.them@example.org"})
         position = registered["position"]
     while lag(client) > 0:

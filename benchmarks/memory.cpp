@@ -1,6 +1,6 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
-// memory CONTESTANT STREAMS EVENTS   how much memory a process has more of when a store in memory holds so many streams of so
-//                                    many events each: `escqrs`, or `by_hand`. Prints megabytes for each million streams.
+// memory escqrs|by_hand STREAMS EVENTS   prints how much memory a process takes for a store in memory with so many streams
+//                                        of so many events each, in megabytes for each million streams
 // Events have 200 bytes with 100 bytes of metadata, and streams grow side by side.
 #include "support/memory_by_hand.hpp"
 #include "support/payload.hpp"

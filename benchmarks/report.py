@@ -69,10 +69,10 @@ def conference_rows():
 
 def memory_rows():
     for role in ("web", "worker"):
-        yield Row(f"memory of the {role} role, last third of a soak", f"soak/last_third/{role}", f"soak/middle_third/{role}", 1.05,
-                  "rss_mb", "MB")
-    for events in (1, 10):
-        yield Row(f"memory of a million streams in memory, {events} events each", f"memory_per_million_streams/escqrs/{events}",
+        yield Row(f"memory of the {role} role, last third of a soak", f"soak/last_third/{role}",
+                  f"soak/middle_third/{role}", 1.05, "rss_mb", "MB")
+    for events, each in ((1, "one event"), (10, "10 events")):
+        yield Row(f"a million streams in memory, {each} each", f"memory_per_million_streams/escqrs/{events}",
                   f"memory_per_million_streams/by_hand/{events}", 1.1, "mb", "MB")
 
 
@@ -139,8 +139,9 @@ def note(row, found):
         notes.append(f"99 % within {short(found[row.value]['p99_ms'])} ms, {found[row.value]['errors']} errors")
     if row.value.startswith("soak/"):
         soak = found[row.value]
-        notes.append(f"RSS in {soak['minutes']:g} minutes, growing {soak['mb_per_hour']:.2f} MB/h; "
-                     f"{short(soak['accepted'])} commands accepted, {short(soak['refused'])} requests refused, {soak['errors']} errors")
+        notes.append(f"RSS in {soak['minutes']:g} minutes, growing {soak['mb_per_hour']:.2f} MB/h")
+        notes.append(f"{short(soak['accepted'])} commands accepted, {short(soak['refused'])} requests refused, "
+                     f"{soak['errors']} errors")
     if row.value.startswith("memory_"):
         notes.append(f"{300 * int(row.value.split('/')[-1]):,} MB of it are what was given")
     return "; ".join(notes)
