@@ -7,8 +7,8 @@ their files in a folder of their own. Prints what was measured, in JSON.
 
 Visitors come one after the other on eight connections: they register, wait for the read model, change their address,
 look at themselves and their history, follow their stream, ask for what is refused, and some give their place back; the
-organiser lists them. First, as many attendees are registered as the store remembers streams (65,536), which also fills
-SQLite's page caches: that much is by design, and what grows afterwards is not.
+organiser lists them. First, three times as many attendees are registered as the store remembers streams (65,536), which
+also fills SQLite's page caches: that much is by design, and what grows afterwards is not.
 
 `last_third` and `middle_third` are medians of the resident memory (RSS) over these parts of the run; `mb_per_hour` is
 the slope of a line through its second half.
@@ -190,7 +190,7 @@ def main():
     parser.add_argument("conference")
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--rate", type=int, default=200)
-    parser.add_argument("--warm-up", type=int, default=70_000, metavar="ATTENDEES")
+    parser.add_argument("--warm-up", type=int, default=200_000, metavar="ATTENDEES")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=".") as folder:
         roles = []
