@@ -121,10 +121,7 @@ public:
     /// @return valid until the next call
     std::span<const NewEvent> encode(Aggregate& aggregate, const Metadata& metadata, const EventCodec& codec)
     {
-        if (bytes_.capacity() > max_kept) bytes_ = {};
-        bytes_.clear();
-        events_.clear();
-        ends_.clear();
+        clear();
         encode_metadata(metadata, bytes_);
         const std::size_t metadata_size = bytes_.size();
         const auto& ids = Access::uncommitted_ids(aggregate);
