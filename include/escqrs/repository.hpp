@@ -109,7 +109,9 @@ private:
     RepositoryOptions options_;
     [[no_unique_address]] EventCodec codec_;
 
-    // Memory that one call needs and the next can use again: a command takes a third of its allocations less.
+    // Memory that one call needs and the next can use again: a command takes a third of its allocations less. What has held
+    // more than `max_kept` bytes is not kept.
+    static constexpr std::size_t max_kept = 64 * 1024;
     mutable detail::Spares<typename EventCodec::Scratch> scratches_;
     mutable detail::Spares<EncodedBatch> batches_;
 };
@@ -121,7 +123,9 @@ public:
     /// @return valid until the next call
     std::span<const NewEvent> encode(Aggregate& aggregate, const Metadata& metadata, const EventCodec& codec)
     {
-        clear();
+        bytes_.clear();
+        events_.clear();
+        ends_.clear();
         encode_metadata(metadata, bytes_);
         const std::size_t metadata_size = bytes_.size();
         const auto& ids = Access::uncommitted_ids(aggregate);
@@ -139,9 +143,9 @@ public:
         return events_;
     }
 
-private:
-    static constexpr std::size_t max_kept = 64 * 1024; ///< bytes, from one call to the next
+    std::size_t memory() const noexcept { return bytes_.capacity() + events_.capacity() * sizeof(NewEvent); }
 
+private:
     template <class E>
     void add(const E& event, const EventId& id, const EventCodec& codec)
     {
@@ -204,7 +208,7 @@ template <class Aggregate, EventStore Store, class EventCodec>
 bool Repository<Aggregate, Store, EventCodec>::replay(const StreamId& stream, Aggregate& aggregate,
                                                       StreamVersion snapshot) const
 {
-    const typename detail::Spares<typename EventCodec::Scratch>::Loan scratch{scratches_};
+    typename detail::Spares<typename EventCodec::Scratch>::Loan scratch{scratches_};
     StreamVersion version;
     GlobalPosition position;
     detail::HistorySize size;
@@ -216,6 +220,7 @@ bool Repository<Aggregate, Store, EventCodec>::replay(const StreamId& stream, Ag
         if (version == snapshot) return true;
         ++size.events;
         size.bytes += recorded.payload.size();
+        if (recorded.payload.size() > max_kept) scratch.discard_afterwards();
         try {
             codec_.decode(encoded(recorded), *scratch, [&](const auto& event) { Access::replay(aggregate, event); });
         } catch (const std::exception& cause) {
@@ -271,8 +276,9 @@ CommitResult Repository<Aggregate, Store, EventCodec>::store(StreamId stream, Ag
 {
     if (!aggregate.uncommitted_events().empty()) {
         assign_ids(aggregate, metadata);
-        const typename detail::Spares<EncodedBatch>::Loan batch{batches_};
+        typename detail::Spares<EncodedBatch>::Loan batch{batches_};
         const auto events = (*batch).encode(aggregate, metadata, codec_);
+        if ((*batch).memory() > max_kept) batch.discard_afterwards();
         const auto result = store_->append(stream, ExpectedVersion::exactly(aggregate.version()), events);
         Access::mark_committed(aggregate, result.version, result.position);
         if constexpr (HasSnapshots<Aggregate>) {

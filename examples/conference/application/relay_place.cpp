@@ -12,7 +12,8 @@
 namespace conference {
 namespace {
 
-/// Not forced to disk: what a power cut takes back of it is sent again, and the queue knows it by its message ids.
+/// Not forced to disk: what a power cut takes back of it is sent again. The queue drops that by its message ids, within its
+/// window, and the worker by the versions it has seen.
 class FilePlace : public RelayPlace {
 public:
     explicit FilePlace(const Settings& settings) : database_{path(settings), {escqrs::sqlite::Synchronous::normal}} {}

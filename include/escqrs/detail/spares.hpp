@@ -21,13 +21,20 @@ public:
         explicit Loan(Spares& from) : from_{&from}, object_{from.take()} {}
         Loan(const Loan&) = delete;
         Loan& operator=(const Loan&) = delete;
-        ~Loan() { from_->give_back(std::move(object_)); }
+        ~Loan()
+        {
+            if (is_kept_) from_->give_back(std::move(object_));
+        }
 
         T& operator*() const noexcept { return *object_; }
+
+        /// Of an object that has grown too large to be kept: it ends with the loan.
+        void discard_afterwards() noexcept { is_kept_ = false; }
 
     private:
         Spares* from_;
         std::unique_ptr<T> object_;
+        bool is_kept_ = true;
     };
 
     Spares() = default;
