@@ -15,6 +15,7 @@ the slope of a line through its second half.
 """
 
 import argparse
+import http.client
 import json
 import os
 import statistics
@@ -28,6 +29,7 @@ from conference_roles import Client, Role
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CONNECTIONS = 8
+FAILURES = (OSError, http.client.HTTPException, ValueError)  # of a connection or an answer; counted as errors
 TOKEN = "organiser-of-the-soak"
 
 
@@ -70,7 +72,7 @@ class Visitor:
         self.load.turn()
         try:
             status, answer = self.client.ask(method, path, body, headers)
-        except OSError as error:
+        except FAILURES as error:
             status, answer = repr(error), {}
             self.client = Client(self.load.port)
         self.load.count(status, expected, f"{method} {path}")
@@ -103,10 +105,14 @@ class Visitor:
         """The stream of an attendee, until its first message."""
         self.load.turn()
         follower = Client(self.load.port)
-        follower.connection.request("GET", f"{me}/stream")
-        answer = follower.connection.getresponse()
-        answer.read(1)
-        self.load.count(answer.status, 200, f"GET {me}/stream")
+        try:
+            follower.connection.request("GET", f"{me}/stream")
+            answer = follower.connection.getresponse()
+            answer.read(1)
+            status = answer.status
+        except FAILURES as error:
+            status = repr(error)
+        self.load.count(status, 200, f"GET {me}/stream")
         follower.connection.close()
 
     def run(self, place):

@@ -6,7 +6,9 @@
 #include <escqrs/id_generator.hpp>
 #include <escqrs/testing/catch2.hpp>
 
+#include <cstddef>
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace escqrs;
@@ -28,6 +30,25 @@ EncodedEvent encode(const AnyCodec& codec, const E& event, std::vector<std::byte
 }
 
 } // namespace
+
+TEST_CASE("a name is told from every other, however little they differ")
+{
+    const auto check = []<std::size_t Size>() {
+        const std::string name(Size, 'n');
+        CHECK(detail::is_text<Size>(name, name));
+        CHECK_FALSE(detail::is_text<Size>(name + 'n', name));
+        for (std::size_t at = 0; at < Size; ++at) {
+            for (unsigned bit = 0; bit < 8; ++bit) {
+                std::string other = name;
+                other[at] = static_cast<char>(static_cast<unsigned char>(other[at]) ^ (1U << bit));
+                CHECK_FALSE(detail::is_text<Size>(other, name));
+            }
+        }
+    };
+    [&]<std::size_t... Size>(std::index_sequence<Size...>) {
+        (check.template operator()<Size>(), ...);
+    }(std::make_index_sequence<34>{});
+}
 
 TEMPLATE_TEST_CASE("an event survives encoding and decoding", "", BinaryCodec, JsonCodec)
 {

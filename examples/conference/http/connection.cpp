@@ -153,8 +153,11 @@ asio::awaitable<bool> Connection::write(Response response, bool keep_alive, bool
     text.append(beast::http::obsolete_reason(static_cast<beast::http::status>(response.status))).append("\r\n");
     append_fields(text, response.headers);
     if (!keep_alive) text.append("Connection: close\r\n");
-    text.append("Content-Length: ").append(std::to_string(response.body.size())).append("\r\n\r\n");
-    if (!is_head) text.append(response.body);
+    // Statuses that never have a body have no length either (RFC 9110, section 8.6).
+    const bool has_body = response.status >= 200 && response.status != 204 && response.status != 304;
+    if (has_body) text.append("Content-Length: ").append(std::to_string(response.body.size())).append("\r\n");
+    text.append("\r\n");
+    if (has_body && !is_head) text.append(response.body);
     stream_.expires_after(shared_->options.write_timeout);
     const auto [error, size] = co_await asio::async_write(stream_, asio::buffer(text), as_tuple);
     co_return keep_alive && !error;

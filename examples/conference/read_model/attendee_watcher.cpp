@@ -21,7 +21,8 @@
 namespace conference {
 namespace {
 
-constexpr std::chrono::microseconds shortest_delay{1000};
+constexpr std::chrono::microseconds shortest_delay_for_file{
+    1000}; // a look costs next to nothing, where a server's is a query
 constexpr std::chrono::microseconds longest_delay_after_failure{1'000'000};
 
 /// Tells cheaply whether any other connection has written: for a file SQLite looks at shared memory, not at the file.
@@ -59,6 +60,8 @@ public:
 
     Implementation(AttendeeQueries& queries, std::chrono::milliseconds poll_interval)
         : queries_{&queries}, detector_{queries.path()}, poll_interval_{poll_interval},
+          shortest_delay_{postgres::is_address(queries.path()) ? poll_interval_
+                                                               : std::min(shortest_delay_for_file, poll_interval_)},
           thread_{[this](const std::stop_token& stop) { run(stop); }}
     {
     }
@@ -110,7 +113,7 @@ private:
 
     void run(const std::stop_token& stop)
     {
-        auto delay = shortest_delay;
+        auto delay = shortest_delay_;
         std::unique_lock lock{mutex_};
         thread_id_ = std::this_thread::get_id();
         while (wake_.wait(lock, stop, [&] { return !entries_.empty(); }) && !stop.stop_requested()) {
@@ -120,9 +123,9 @@ private:
             const Found found = poll(revision);
             lock.lock();
             if (found == Found::failure) delay = std::min(2 * delay, longest_delay_after_failure);
-            else if (found == Found::changes) delay = shortest_delay;
+            else if (found == Found::changes) delay = shortest_delay_;
             else delay = std::min(delay + delay / 32, poll_interval_);
-            if (wake_.wait_for(lock, stop, delay, [&] { return begun_ != begun; })) delay = shortest_delay;
+            if (wake_.wait_for(lock, stop, delay, [&] { return begun_ != begun; })) delay = shortest_delay_;
         }
     }
 
@@ -172,6 +175,7 @@ private:
     ChangeDetector detector_; ///< used by the thread only, like `version_`
     std::optional<std::int64_t> version_;
     const std::chrono::microseconds poll_interval_;
+    const std::chrono::microseconds shortest_delay_;
 
     std::mutex mutex_;
     std::condition_variable_any wake_;

@@ -10,8 +10,8 @@
 namespace conference {
 
 /// Tells of attendees as the read model changes, whichever process changes it. One thread polls the file, and only while
-/// somebody is watching: every millisecond after a change or when a watch has begun, then less and less often. A file that
-/// can't be read is tried again in the same way, and nothing is missed.
+/// somebody is watching: every millisecond after a change or when a watch has begun, then less and less often; a server is
+/// asked at the longest interval always. What can't be read is tried again, and nothing is missed.
 /// @par Thread safety  every operation may be called from any thread; a callback may begin and end watches, also its own
 class AttendeeWatcher {
 public:

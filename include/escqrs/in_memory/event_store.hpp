@@ -81,7 +81,8 @@ private:
 
     Clock* clock_;
     detail::StableVector<Stored> log_; ///< by position - 1
-    /// Of what is never given back, the events' bytes and ids; that takes an eighth off a command.
+    /// Of what is never given back, the events' bytes and their ids' index (which leaves its outgrown buckets there, as many
+    /// again as it has); that takes an eighth off a command.
     std::pmr::monotonic_buffer_resource memory_;
 
     /// Held shared to look a stream or id up, exclusively to append.

@@ -28,8 +28,8 @@ namespace escqrs::sqlite {
 
 struct MessageQueueSettings {
     DatabaseOptions database;
-    /// How long a waiting receiver may take to notice what another process did. While there is much to do it looks more
-    /// often: after another 32nd of the time it has waited, but a millisecond. In the same object it notices at once.
+    /// How long a waiting receiver may take to notice what another process did. At first it looks about every millisecond,
+    /// then at intervals that grow by a 32nd, up to this one. In the same object it notices at once.
     Duration poll_interval = std::chrono::milliseconds{10};
     IdGenerator lock_tokens = random_uuid; ///< draws what nobody can guess: a lock is held by whoever knows its token
 };
