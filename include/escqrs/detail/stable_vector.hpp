@@ -27,7 +27,7 @@ public:
 
     /// Stages an element right behind the end, or behind those staged; `publish` makes them visible, all at once. What was
     /// staged and not published may be staged again.
-    void stage(std::size_t index, T&& value)
+    void stage(std::size_t index, const T& value)
     {
         const auto [segment, offset] = place_of(index);
         std::vector<T>& owned = owned_[segment];
@@ -35,8 +35,8 @@ public:
             owned.reserve(first_segment << segment); // and no more: memory that is not in use yet is not touched either
             segments_[segment].store(owned.data(), std::memory_order_release);
         }
-        if (offset < owned.size()) owned[offset] = std::move(value);
-        else owned.push_back(std::move(value));
+        if (offset < owned.size()) owned[offset] = value;
+        else owned.push_back(value);
     }
 
     void publish(std::size_t new_size) noexcept { size_.store(new_size, std::memory_order_release); }

@@ -124,7 +124,7 @@ inline AppendResult EventStore::append(const StreamId& stream_id, ExpectedVersio
             for (; staged < events.size(); ++staged) {
                 Stored stored = store(events[staged], stream, StreamVersion{actual.value() + staged + 1}, now);
                 stored.index_in_append = static_cast<std::uint32_t>(staged);
-                log_.stage(first + staged, std::move(stored));
+                log_.stage(first + staged, stored);
                 position_of_id_.emplace(events[staged].id, first + staged + 1);
             }
         } catch (...) {
