@@ -19,7 +19,7 @@ namespace {
 
 std::string golden(const std::string& name)
 {
-    const auto path = std::filesystem::path{__FILE__}.parent_path() / name;
+    const auto path = std::filesystem::path{GOLDEN_FOLDER} / name;
     std::ifstream file{path, std::ios::binary};
     REQUIRE(file);
     std::string text{std::istreambuf_iterator<char>{file}, {}};

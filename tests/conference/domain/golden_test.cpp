@@ -12,7 +12,7 @@ using namespace conference;
 // event, not the file; a new shape is a new version, with new files.
 TEST_CASE("every event that was ever released is written and read as it was then")
 {
-    const auto folder = std::filesystem::path{__FILE__}.parent_path() / "golden";
+    const auto folder = std::filesystem::path{GOLDEN_FOLDER};
     const auto id = ConfirmationId::parse("123e4567-e89b-12d3-a456-426614174000");
     const auto complaints = escqrs::testing::check_golden<AttendeeEvents>(
         folder, AttendeeRegistered{"zoë@example.org"}, EmailChangeRequested{"zoë@example.com", id},
