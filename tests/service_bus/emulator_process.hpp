@@ -64,6 +64,9 @@ struct EmulatorCounts {
     std::uint64_t scheduled = 0;
     std::uint64_t deferred = 0;
     std::uint64_t dead_lettered = 0;
+
+    /// Of one moment: of two looks, neither would see a message whose lock ends between them.
+    [[nodiscard]] std::uint64_t to_be_handled() const { return active + locked; }
 };
 
 /// The Service Bus emulator in a process of its own, on ports of its own, with its control port.

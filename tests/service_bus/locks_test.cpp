@@ -50,7 +50,7 @@ TEST_CASE("locks are renewed while the handler works, a message's as well as a s
     CHECK(place.counts().locked == 1);
     CHECK_FALSE(held[0].lock_lost.stop_requested());
     CHECK_NOTHROW(queue.settle(held[0], escqrs::Complete{}));
-    CHECK(place.counts().locked + place.counts().active == 0);
+    CHECK(place.counts().to_be_handled() == 0);
 }
 
 TEST_CASE("a lost lock: the handler is told, settling does not pretend, and the message comes again", "[faults]")
@@ -71,7 +71,7 @@ TEST_CASE("a lost lock: the handler is told, settling does not pretend, and the 
     REQUIRE(ids_of(again) == std::vector<std::string>{"late"});
     CHECK(again[0].delivery_count == 2);
     queue.settle(again[0], escqrs::Complete{});
-    CHECK(place.counts().locked + place.counts().active == 0);
+    CHECK(place.counts().to_be_handled() == 0);
 }
 
 TEST_CASE("a lock goes with the session's connection: the handler is told at once", "[faults]")
@@ -157,7 +157,7 @@ TEST_CASE("a lock that is over is renewed no more", "[faults]")
     const auto again = receive_all(queue, 1);
     REQUIRE(ids_of(again) == std::vector<std::string>{"held"});
     queue.settle(again[0], escqrs::Complete{});
-    CHECK(place.counts().locked + place.counts().active == 0);
+    CHECK(place.counts().to_be_handled() == 0);
 }
 
 TEST_CASE("the session of messages without one is renewed for as long as messages of it come", "[faults]")
@@ -282,7 +282,7 @@ TEST_CASE("prefetched messages whose connection is lost come again, none is lost
     }};
     std::set<std::string> handled;
     std::multiset<std::string> completed;
-    const auto is_empty = [&] { return place.counts().active + place.counts().locked == 0; };
+    const auto is_empty = [&] { return place.counts().to_be_handled() == 0; };
     for (int round = 0; round < 3000 && !(handled.size() == 1000 && is_empty()); ++round) {
         try {
             for (const auto& message : queue.receive(10, 100ms, {})) {
