@@ -11,16 +11,16 @@ namespace escqrs::detail {
 
 /// Has the work of many threads done in groups, each by one of them.
 ///
-/// A caller that finds nobody at work, or fewer than may be, does its own at once, with that of all who wait; then it hands
-/// over to one of those that came meanwhile. So there is no thread in between, a lone caller never waits, and under load the
-/// groups grow.
+/// A caller that finds nobody at work, or fewer than may be, does its own at once, with that of all who came before it. So there
+/// is no thread in between, a lone caller never waits, and under load the groups grow. When a group is done, the first of those
+/// who wait is woken to do theirs; whoever comes before it is awake does so in its place.
 /// `Caller` derives from `GroupQueue<Caller>::Entry`, and lives on its thread's stack.
 /// @par Thread safety  may be called from any thread
 template <class Caller>
 class GroupQueue {
 public:
     struct Entry {
-        enum class State : std::uint8_t { waits, leads, is_done };
+        enum class State : std::uint8_t { waits, is_in_group, is_done };
 
         Caller* next = nullptr; ///< of the same group
         State state = State::waits;
@@ -40,7 +40,12 @@ public:
     void take_part(Caller& self, Work work);
 
 private:
+    using State = typename Entry::State;
+
+    template <class Work>
+    void lead(std::unique_lock<std::mutex>& lock, Work& work);
     Caller* take_group() noexcept;
+    void wake_first() noexcept;
 
     std::size_t max_group_size_;
     std::size_t max_groups_;
@@ -54,27 +59,29 @@ template <class Caller>
 template <class Work>
 void GroupQueue<Caller>::take_part(Caller& self, Work work)
 {
-    using State = typename Entry::State;
     std::unique_lock lock{mutex_};
-    const bool is_alone = first_ == nullptr; // else somebody is about to take a group of those who wait
-    (is_alone ? first_ : last_->next) = &self;
+    (first_ == nullptr ? first_ : last_->next) = &self;
     last_ = &self;
-    if (is_alone && groups_ < max_groups_) ++groups_;
-    else self.woken.wait(lock, [&] { return self.state != State::waits; });
-    if (self.state == State::is_done) return;
-
-    Caller* const group = take_group(); // begins with self
-    lock.unlock();
-    work(group);
-    lock.lock();
-    if (first_ == nullptr || first_->state == State::leads) {
-        --groups_;
-    } else {
-        first_->state = State::leads;
-        first_->woken.notify_one();
+    while (self.state != State::is_done) {
+        if (self.state == State::waits && groups_ < max_groups_) lead(lock, work);
+        else self.woken.wait(lock);
     }
+}
+
+template <class Caller>
+template <class Work>
+void GroupQueue<Caller>::lead(std::unique_lock<std::mutex>& lock, Work& work)
+{
+    Caller* caller = take_group();
+    ++groups_;
+    if (groups_ < max_groups_) wake_first(); // who may have been woken for the place taken here
+    lock.unlock();
+    work(caller);
+    lock.lock();
+    --groups_;
+    wake_first();
     // Woken under the lock: once a caller can see that it is done, it is gone.
-    for (Caller* caller = self.next; caller != nullptr;) {
+    while (caller != nullptr) {
         Caller* const next = caller->next;
         caller->state = State::is_done;
         caller->woken.notify_one();
@@ -82,14 +89,25 @@ void GroupQueue<Caller>::take_part(Caller& self, Work work)
     }
 }
 
+/// Of those who wait, the first to come.
 template <class Caller>
 Caller* GroupQueue<Caller>::take_group() noexcept
 {
     Caller* const group = first_;
     Caller* end = group;
-    for (std::size_t size = 1; size < max_group_size_ && end->next != nullptr; ++size) end = end->next;
+    end->state = State::is_in_group;
+    for (std::size_t size = 1; size < max_group_size_ && end->next != nullptr; ++size) {
+        end = end->next;
+        end->state = State::is_in_group;
+    }
     first_ = std::exchange(end->next, nullptr);
     return group;
+}
+
+template <class Caller>
+void GroupQueue<Caller>::wake_first() noexcept
+{
+    if (first_ != nullptr) first_->woken.notify_one();
 }
 
 } // namespace escqrs::detail
