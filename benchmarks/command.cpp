@@ -33,7 +33,7 @@ std::vector<ChangeEmail> fill(Store& store)
     const Attendees attendees{store};
     std::vector<ChangeEmail> commands;
     for (std::int64_t stream = 0; stream <= streams; ++stream) { // one is for the first call, outside the loop
-        Attendee attendee{Attendee::Id{escqrs::random_uuid()}};
+        Attendee attendee{Attendee::Id{escqrs::time_ordered_uuid()}};
         attendee.register_as("Ada Lovelace, Countess", "ada@example.org");
         for (std::uint64_t event = 1; event < events_before; ++event)
             attendee.change_email("ada.lovelace@example.org", event);
@@ -93,7 +93,7 @@ void change_email_by_hand(Store& store, const ChangeEmail& command)
     attendee.apply(changed);
     std::vector<std::byte> payload;
     by_hand::encode(changed, payload);
-    const escqrs::NewEvent event{escqrs::EventId{escqrs::random_uuid()},
+    const escqrs::NewEvent event{escqrs::EventId{escqrs::time_ordered_uuid()},
                                  EmailChanged::event_name,
                                  0,
                                  escqrs::archive::Binary::content_type,

@@ -49,7 +49,7 @@ void fill_tables(const std::string& path, std::uint64_t streams)
             }
             if (first == 1) insert_stream.run(stream + 1, stream_id(stream).text());
             for (std::int64_t index = 0; index < events_per_part; ++index) {
-                const escqrs::Uuid id = escqrs::random_uuid();
+                const escqrs::Uuid id = escqrs::time_ordered_uuid();
                 insert_event.run(++position, stream + 1, first + index, index, std::as_bytes(std::span{id.data}),
                                  bytes(metadata), bytes(payload));
             }
@@ -98,7 +98,7 @@ public:
 private:
     void insert(std::uint64_t stream)
     {
-        const escqrs::Uuid id = escqrs::random_uuid();
+        const escqrs::Uuid id = escqrs::time_ordered_uuid();
         insert_event_.run(++position_, stream + 1, ++versions_[stream], 0, std::as_bytes(std::span{id.data}),
                           bytes(metadata), bytes(payload));
     }

@@ -92,7 +92,7 @@ public:
     void insert(std::size_t stream)
     {
         if (stream >= versions_.size()) versions_.resize(stream + 1);
-        const auto rows = insert_.query(stream, ++versions_[stream], escqrs::Timestamp{}, escqrs::random_uuid(),
+        const auto rows = insert_.query(stream, ++versions_[stream], escqrs::Timestamp{}, escqrs::time_ordered_uuid(),
                                         bytes(metadata), bytes(payload));
         if (rows.size() != 1) throw std::runtime_error{"no row was inserted"};
     }
@@ -160,7 +160,7 @@ void batch_unnest(benchmark::State& state)
         const std::uint64_t first = versions[stream] + 1;
         for (std::int64_t index = 0; index < state.range(0); ++index) {
             numbers.push(static_cast<std::int64_t>(++versions[stream]));
-            ids.push(escqrs::random_uuid());
+            ids.push(escqrs::time_ordered_uuid());
             metadata_array.push(bytes(metadata));
             payloads.push(bytes(payload));
         }

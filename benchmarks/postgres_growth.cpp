@@ -74,7 +74,7 @@ public:
     {
         return static_cast<std::int64_t>(insert_
                                              .query(stream + 1, ++versions_[stream], escqrs::Timestamp{},
-                                                    escqrs::random_uuid(), bytes(metadata), bytes(payload))
+                                                    escqrs::time_ordered_uuid(), bytes(metadata), bytes(payload))
                                              .size());
     }
     std::int64_t load(std::uint64_t stream) { return seen(select_stream_.query(stream_id(stream).text()), false); }

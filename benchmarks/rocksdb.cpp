@@ -38,7 +38,7 @@ public:
 
     void append(std::size_t stream)
     {
-        const escqrs::Uuid id = escqrs::random_uuid();
+        const escqrs::Uuid id = escqrs::time_ordered_uuid();
         const std::string value = std::string{id.begin(), id.end()} + metadata + payload;
         rocksdb::WriteOptions durable;
         durable.sync = true;

@@ -43,7 +43,7 @@ public:
     {
         if (stream >= versions_.size()) versions_.resize(stream + 1);
         if (versions_[stream] == 0) insert_stream_.run(stream + 1, "stream-" + std::to_string(stream));
-        const escqrs::Uuid id = escqrs::random_uuid();
+        const escqrs::Uuid id = escqrs::time_ordered_uuid();
         insert_event_.run(++position_, stream + 1, ++versions_[stream], 0, std::as_bytes(std::span{id.data}), 1, 0,
                           bytes(metadata), bytes(payload));
     }
@@ -139,7 +139,7 @@ void append_log(benchmark::State& state)
     static Grouper grouper{[](const std::vector<std::size_t>& group) {
         std::string data;
         for ([[maybe_unused]] const std::size_t stream : group) {
-            const escqrs::Uuid id = escqrs::random_uuid();
+            const escqrs::Uuid id = escqrs::time_ordered_uuid();
             data.append(reinterpret_cast<const char*>(id.data), sizeof id.data)
                 .append(metadata)
                 .append(payload); // NOLINT

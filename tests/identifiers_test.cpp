@@ -4,6 +4,10 @@
 #include <escqrs/testing/catch2.hpp>
 
 #include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
 #include <set>
 #include <string>
 #include <sys/wait.h>
@@ -83,6 +87,36 @@ TEST_CASE("random ids are version 4, of the RFC variant, and do not repeat")
         CHECK(uuid.variant() == Uuid::variant_rfc_4122);
         CHECK(seen.insert(EventId{uuid}).second);
     }
+}
+
+TEST_CASE(
+    "time-ordered ids come in the order they are drawn in, but for a fraction of a microsecond, and tell the time")
+{
+    using std::chrono::milliseconds;
+    const auto milliseconds_of = [](const Uuid& uuid) {
+        std::uint64_t count = 0;
+        for (std::size_t index = 0; index < 6; ++index) count = count << 8U | uuid.data[index];
+        return count;
+    };
+    const auto now = [] {
+        const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
+        return static_cast<std::uint64_t>(std::chrono::floor<milliseconds>(since_epoch).count());
+    };
+    const auto begin = now();
+    std::set<Uuid> seen;
+    Uuid last{};
+    for (int round = 0; round < 1000; ++round) {
+        const Uuid uuid = time_ordered_uuid();
+        CHECK(std::to_integer<int>(std::byte{uuid.data[6]} >> 4U) == 7);
+        CHECK(uuid.variant() == Uuid::variant_rfc_4122);
+        CHECK(milliseconds_of(uuid) >= begin);
+        CHECK(milliseconds_of(uuid) <= now());
+        CHECK(std::memcmp(uuid.data, last.data, 8) >= 0);
+        CHECK(seen.insert(uuid).second);
+        last = uuid;
+    }
+    std::this_thread::sleep_for(milliseconds{2});
+    CHECK(milliseconds_of(time_ordered_uuid()) > milliseconds_of(last));
 }
 
 TEST_CASE("a name-based id is the one of RFC 9562, appendix A.4")

@@ -34,7 +34,7 @@ public:
 
     std::int64_t append(std::uint64_t stream)
     {
-        const escqrs::Uuid id = escqrs::random_uuid();
+        const escqrs::Uuid id = escqrs::time_ordered_uuid();
         const std::scoped_lock lock{mutex_};
         if (!positions_.try_emplace(id, log_.size()).second) return 0;
         auto& positions = streams_["stream-" + std::to_string(stream)];

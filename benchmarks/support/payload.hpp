@@ -22,7 +22,7 @@ inline escqrs::Bytes bytes(const std::string& text) { return std::as_bytes(std::
 
 inline escqrs::NewEvent new_event()
 {
-    return {escqrs::EventId{escqrs::random_uuid()}, event_type, 1, content_type, bytes(payload), bytes(metadata)};
+    return {escqrs::EventId{escqrs::time_ordered_uuid()}, event_type, 1, content_type, bytes(payload), bytes(metadata)};
 }
 
 inline std::vector<escqrs::NewEvent> new_events(std::size_t count)

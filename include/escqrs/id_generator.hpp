@@ -7,10 +7,13 @@
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <functional>
 #include <pthread.h>
+#include <ratio>
 #include <string_view>
 #include <system_error>
 #include <unistd.h>
@@ -21,6 +24,14 @@ namespace escqrs {
 using IdGenerator = std::function<Uuid()>;
 
 namespace detail {
+
+/// Marks what is otherwise time or chance as a UUID of this version (RFC 9562, section 4).
+inline Uuid uuid_of_version(unsigned version, Uuid uuid)
+{
+    uuid.data[6] = static_cast<std::uint8_t>((uuid.data[6] & 0x0FU) | version << 4U);
+    uuid.data[8] = static_cast<std::uint8_t>((uuid.data[8] & 0x3FU) | 0x80U);
+    return uuid;
+}
 
 /// How often this process is the child of a fork: what its parent has drawn ahead is the parent's.
 inline std::atomic<unsigned>& fork_count()
@@ -56,18 +67,40 @@ private:
     unsigned forks_ = 0;
 };
 
+inline RandomBytes& random_bytes()
+{
+    thread_local RandomBytes random;
+    return random;
+}
+
 } // namespace detail
 
 /// A random UUID (version 4, RFC 9562) from the operating system's secure source; fit to be a secret.
 /// @throws std::system_error if the system has no randomness to give
 inline Uuid random_uuid()
 {
-    thread_local detail::RandomBytes random;
     Uuid uuid;
-    random.take(uuid.data, sizeof uuid.data);
-    uuid.data[6] = static_cast<std::uint8_t>((uuid.data[6] & 0x0FU) | 0x40U);
-    uuid.data[8] = static_cast<std::uint8_t>((uuid.data[8] & 0x3FU) | 0x80U);
-    return uuid;
+    detail::random_bytes().take(uuid.data, sizeof uuid.data);
+    return detail::uuid_of_version(4, uuid);
+}
+
+/// A UUID that begins with the time (version 7, RFC 9562): milliseconds, 4096ths of one, and 62 random bits.
+///
+/// Those drawn one after the other lie side by side in an index, where random ones are each on a page of their own: appends to
+/// a large file take half the time. It tells when it was drawn, so take `random_uuid` for what is secret.
+/// @throws std::system_error if the system has no randomness to give
+inline Uuid time_ordered_uuid()
+{
+    using Fractions = std::chrono::duration<std::uint64_t, std::ratio<1, 4'096'000>>;
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    const auto milliseconds = std::chrono::floor<std::chrono::milliseconds>(now);
+    const auto fractions = std::chrono::duration_cast<Fractions>(now - milliseconds);
+    const std::uint64_t time = static_cast<std::uint64_t>(milliseconds.count()) << 16U | fractions.count();
+    Uuid uuid;
+    for (std::size_t index = 0; index < 8; ++index)
+        uuid.data[index] = static_cast<std::uint8_t>(time >> (56U - 8U * index));
+    detail::random_bytes().take(uuid.data + 8, 8);
+    return detail::uuid_of_version(7, uuid);
 }
 
 /// The UUID of a name within a namespace (version 5): the same for the same name, everywhere and always.

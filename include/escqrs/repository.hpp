@@ -26,7 +26,7 @@ namespace escqrs {
 
 struct RepositoryOptions {
     RetryPolicy retry;
-    IdGenerator ids = random_uuid;
+    IdGenerator ids = time_ordered_uuid;
     Clock* clock = &system_clock();
     SnapshotPolicy snapshots = SnapshotPolicy::never();
     /// Told when a snapshot could not be read or written by the store; what was asked for is done all the same.

@@ -59,7 +59,7 @@ RequestMetadata::RequestMetadata(const http::Request& request)
 
 escqrs::Uuid RequestMetadata::new_id(std::string_view purpose) const
 {
-    return metadata.command_id.is_nil() ? escqrs::random_uuid()
+    return metadata.command_id.is_nil() ? escqrs::time_ordered_uuid()
                                         : escqrs::name_based_uuid(metadata.command_id.value(), purpose);
 }
 
