@@ -15,8 +15,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
-from conference_roles import Role
+from conference_roles import Client, Role
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CONNECTIONS = (64, 1000)
@@ -36,6 +37,18 @@ def load(url, connections, seconds, *script):
     return (float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1]), milliseconds(re.search(r"99%\s+(\S+)", out)[1]), errors)
 
 
+def catch_up(server, name):
+    """Waits until nothing is left to do for what was registered before: else /healthz would share the cores with it."""
+    gauges = ["conference_relay_lag_events"] + (["conference_projection_lag_events"] if name == "in_memory" else [])
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        status, metrics = Client(server.port).ask("GET", "/metrics")
+        if status == 200 and all(re.search(rf"^{gauge} 0$", metrics, re.MULTILINE) for gauge in gauges):
+            return
+        time.sleep(0.05)
+    raise RuntimeError(f"{name}: the relay or the read model does not catch up")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("conference")
@@ -53,6 +66,7 @@ def main():
             for connections in CONNECTIONS:
                 register = ["-s", os.path.join(HERE, "register.lua")]
                 for name, server in servers.items():
+                    catch_up(server, name)
                     healthz = load(server.url + "/healthz", connections, options.seconds)
                     runs.setdefault(f"http/healthz_beside_{name}/{connections}", []).append(healthz)
                     registered = load(server.url, connections, options.seconds, *register, "--", f"v{count}-{connections}-")

@@ -173,6 +173,8 @@ private:
         options.server.address = settings.listen.address;
         options.server.port = settings.listen.port;
         options.organiser_token = settings.organiser_token;
+        if (settings.store.scheme == "memory")
+            options.command_threads = std::max(2U, std::thread::hardware_concurrency());
         options.log = log;
         options.checks = std::move(checks);
         return options;

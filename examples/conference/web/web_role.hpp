@@ -22,7 +22,8 @@ namespace conference::web {
 struct WebRoleOptions {
     http::HttpServerOptions server;
     std::string organiser_token;
-    std::size_t command_threads = 64; ///< this many appends can share a commit
+    std::size_t command_threads =
+        64; ///< this many appends can share a commit; where none is waited for, the cores are enough
     std::size_t max_waiting = 10'000; ///< requests beyond this are told to come back
     std::chrono::milliseconds max_read_wait{5000};
     std::vector<http::ReadinessCheck> checks;
