@@ -52,7 +52,7 @@ struct Thing : escqrs::AggregateRoot<Thing, {list}> {{
 int main() {{
     escqrs::in_memory::EventStore store;
     escqrs::Repository<Thing, escqrs::in_memory::EventStore> things{{store}};
-    Thing thing{{Thing::Id{{escqrs::random_uuid()}}}};
+    Thing thing{{Thing::Id{{escqrs::time_ordered_uuid()}}}};
     {happen}
     things.save(thing);
     return static_cast<int>(things.get(thing.id()).size);
@@ -94,7 +94,7 @@ template <class E> void decode(escqrs::Bytes bytes, E& event) {{
 }}
 int main() {{
     escqrs::in_memory::EventStore store;
-    const escqrs::StreamId stream{{"thing", escqrs::random_uuid()}};
+    const escqrs::StreamId stream{{"thing", escqrs::time_ordered_uuid()}};
     std::vector<Event> raised;
     std::size_t size = 0;
     const auto apply = [&](const auto& event) {{ size += event.name.size() + event.email.size(); }};
@@ -104,7 +104,7 @@ int main() {{
     for (std::size_t index = 0; index < raised.size(); ++index) {{
         std::visit([&]<class E>(const E& event) {{
             encode(event, bytes[index]);
-            events.push_back({{escqrs::EventId{{escqrs::random_uuid()}}, E::event_name, 0, "bytes", bytes[index], {{}}}});
+            events.push_back({{escqrs::EventId{{escqrs::time_ordered_uuid()}}, E::event_name, 0, "bytes", bytes[index], {{}}}});
         }}, raised[index]);
     }}
     store.append(stream, escqrs::ExpectedVersion::any(), events);

@@ -131,7 +131,8 @@ inline void grant_event_store(Connection& owner, std::string_view schema, std::s
             "; GRANT INSERT (stream, version, recorded_at, index_in_append, kind, id, metadata, payload) ON "
             "{s}.events" +
             to + "; GRANT USAGE ON SEQUENCE {s}.positions" + to +
-            "; GRANT EXECUTE ON FUNCTION {s}.append, {s}.append_one, {s}.append_behind, {s}.make_partitions, "
+            "; GRANT EXECUTE ON FUNCTION {s}.append, {s}.append_one, {s}.append_behind, {s}.append_all_behind, "
+            "{s}.make_partitions, "
             "{s}.readable_until, {s}.kind, {s}.write_snapshot" +
             to,
         schema));

@@ -96,6 +96,8 @@ private:
     void add_events(const PendingAppend& append);
     void clear();
     bool insert_all(Timestamp now);
+    bool insert_all(Timestamp now, const Behind& place);
+    void is_stored(const Behind& place, std::int64_t last_position);
     std::optional<Behind> known_place(PendingAppend& append);
     bool insert_next(Timestamp now, PendingAppend& append);
     void append_one(Timestamp now, PendingAppend& append);
@@ -109,6 +111,7 @@ private:
     Statement append_;
     Statement append_one_;
     Statement append_behind_;
+    Statement append_all_behind_;
     Statement insert_by_id_;
     Statement insert_by_name_;
     Statement make_partitions_;
@@ -135,6 +138,7 @@ inline AppendSession::AppendSession(Connection& connection, const std::string& s
                               quoted(schema) + ".append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"},
       append_one_{connection, "SELECT " + quoted(schema) + ".append_one($1, $2, $3, $4::integer, $5, $6, $7)"},
       append_behind_{connection, "SELECT " + quoted(schema) + ".append_behind($1, $2, $3, $4, $5, $6, $7, $8)"},
+      append_all_behind_{connection, "SELECT " + quoted(schema) + ".append_all_behind($1, $2, $3, $4, $5, $6, $7)"},
       insert_by_id_{connection,
                     insert_event(schema) + "$1, $2 + 1, $3, 0, $4::integer, $5, $6, $7 WHERE EXISTS (SELECT FROM " +
                         quoted(schema) + ".event_keys k WHERE k.stream = $1 AND k.version = $2)" + returning},
@@ -192,7 +196,8 @@ void AppendSession::send(Timestamp now, std::span<Append* const> group)
         if (!place) break;
         places_.push_back(*place);
     }
-    if (places_.size() == group.size() && insert_all(now)) return;
+    if (places_.size() == group.size() && (group.size() == 1 ? insert_all(now, places_.front()) : insert_all(now)))
+        return;
 
     clear();
     for (const Append* const append : group) add(*append);
@@ -259,12 +264,9 @@ inline bool AppendSession::insert_all(Timestamp now)
         rows.next();
         const auto positions = rows.integers(0);
         std::size_t stored = 0;
-        for (const auto& [append, stream, last] : places_) {
-            stored += append->events.size();
-            append->actual = last;
-            append->result = AppendResult{StreamVersion{last.value() + append->events.size()},
-                                          GlobalPosition{static_cast<std::uint64_t>(positions.at(stored - 1))}};
-            remember(*append, stream);
+        for (const Behind& place : places_) {
+            stored += place.append->events.size();
+            is_stored(place, positions.at(stored - 1));
         }
         return true;
     } catch (const DatabaseError& error) {
@@ -272,6 +274,34 @@ inline bool AppendSession::insert_all(Timestamp now)
         for (const Behind& place : places_) ends_.at(*place.append->stream).is_ours = false;
         return false;
     }
+}
+
+/// All events of one append, whose stream's end is known.
+/// @return false if the end is not where it was
+inline bool AppendSession::insert_all(Timestamp now, const Behind& place)
+{
+    clear();
+    add_events(*place.append);
+    try {
+        auto rows =
+            append_all_behind_.query(place.stream, place.last.value(), ids_, event_kinds_, metadata_, payloads_, now);
+        rows.next();
+        is_stored(place, rows.integer(0));
+        return true;
+    } catch (const DatabaseError& error) {
+        if (error.state() != unique_violation) throw;
+        ends_.at(*place.append->stream).is_ours = false;
+        return false;
+    }
+}
+
+inline void AppendSession::is_stored(const Behind& place, std::int64_t last_position)
+{
+    PendingAppend& append = *place.append;
+    append.actual = place.last;
+    append.result = AppendResult{StreamVersion{place.last.value() + append.events.size()},
+                                 GlobalPosition{static_cast<std::uint64_t>(last_position)}};
+    remember(append, place.stream);
 }
 
 /// As the next event behind one whose version is known, or guessed: without the function, and so at little more cost than any

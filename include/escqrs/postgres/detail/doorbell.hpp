@@ -54,7 +54,7 @@ public:
 
 private:
     static constexpr int retry_milliseconds = 500;
-    static constexpr std::chrono::milliseconds least_interval{1};
+    static constexpr std::chrono::milliseconds least_interval{4};
 
     void wake() noexcept
     {
@@ -74,7 +74,7 @@ private:
                     on_ring_();
                 }
                 if (is_rung_) {
-                    // So that under load it costs the server little beside the appends.
+                    // So that under load it costs the server little beside the appends: with 1 ms, a tenth of them.
                     std::this_thread::sleep_until(last_ring + least_interval);
                     is_rung_ = false;
                     last_ring = std::chrono::steady_clock::now();
