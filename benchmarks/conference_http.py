@@ -37,8 +37,8 @@ def load(url, connections, seconds, *script):
     return (float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1]), milliseconds(re.search(r"99%\s+(\S+)", out)[1]), errors)
 
 
-def catch_up(server, name):
-    """Waits until nothing is left to do for what was registered before: else /healthz would share the cores with it."""
+def catch_up(name, server):
+    """Waits until nothing is left to do for what was registered before, with which the next would share the cores."""
     gauges = ["conference_relay_lag_events"] + (["conference_projection_lag_events"] if name == "in_memory" else [])
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
@@ -66,7 +66,8 @@ def main():
             for connections in CONNECTIONS:
                 register = ["-s", os.path.join(HERE, "register.lua")]
                 for name, server in servers.items():
-                    catch_up(server, name)
+                    for each in servers.items():
+                        catch_up(*each)
                     healthz = load(server.url + "/healthz", connections, options.seconds)
                     runs.setdefault(f"http/healthz_beside_{name}/{connections}", []).append(healthz)
                     registered = load(server.url, connections, options.seconds, *register, "--", f"v{count}-{connections}-")

@@ -4,7 +4,10 @@
 #include <escqrs/testing/catch2.hpp>
 
 #include <atomic>
+#include <barrier>
+#include <chrono>
 #include <cstddef>
+#include <latch>
 #include <thread>
 #include <vector>
 
@@ -58,4 +61,55 @@ TEST_CASE("whatever the size and number of groups, everybody's work is done exac
             }
         }
     }
+}
+
+TEST_CASE("as many groups are worked on at once as may be, however small they are")
+{
+    // Each waits within its work for all: with fewer groups at once, none would come through.
+    constexpr std::size_t at_once = 4;
+    escqrs::detail::GroupQueue<Caller> queue{1, at_once};
+    std::barrier all_work{static_cast<std::ptrdiff_t>(at_once)};
+    std::atomic<int> done{0};
+    {
+        std::vector<std::jthread> running;
+        for (std::size_t thread = 0; thread < 3 * at_once; ++thread) {
+            running.emplace_back([&] {
+                Caller self;
+                queue.take_part(self, [&](Caller*) {
+                    all_work.arrive_and_wait();
+                    ++done;
+                });
+            });
+        }
+    }
+    CHECK(done == static_cast<int>(3 * at_once));
+}
+
+TEST_CASE("those who come while a group is worked on are the next group")
+{
+    escqrs::detail::GroupQueue<Caller> queue{256};
+    std::latch first_works{1};
+    std::latch go_on{1};
+    std::vector<std::size_t> sizes;
+    const auto work = [&](Caller* caller) {
+        std::size_t size = 0;
+        for (; caller != nullptr; caller = caller->next) ++size;
+        sizes.push_back(size);
+        if (sizes.size() > 1) return;
+        first_works.count_down();
+        go_on.wait();
+    };
+    const auto take_part = [&] {
+        Caller self;
+        queue.take_part(self, work);
+    };
+    {
+        const std::jthread first{take_part};
+        first_works.wait();
+        std::vector<std::jthread> others;
+        for (int thread = 0; thread < 9; ++thread) others.emplace_back(take_part);
+        std::this_thread::sleep_for(std::chrono::milliseconds{200}); // by then they wait
+        go_on.count_down();
+    }
+    CHECK(sizes == std::vector<std::size_t>{1, 9});
 }

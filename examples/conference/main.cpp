@@ -173,8 +173,9 @@ private:
         options.server.address = settings.listen.address;
         options.server.port = settings.listen.port;
         options.organiser_token = settings.organiser_token;
-        if (settings.store.scheme == "memory")
-            options.command_threads = std::max(2U, std::thread::hardware_concurrency());
+        // Neither commands nor queries wait for a disk or a server then.
+        if (settings.store.scheme == "memory" && settings.read_model.scheme == "sqlite")
+            options.command_threads = std::max(4U, std::thread::hardware_concurrency());
         options.log = log;
         options.checks = std::move(checks);
         return options;

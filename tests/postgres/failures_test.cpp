@@ -142,9 +142,11 @@ TEST_CASE("a role that was granted the use of a store can use it, and nothing mo
     {
         auto store = place.open();
         append_some(store, sample_stream(), 3);
-        CHECK(read_stream(store, sample_stream()).size() == 3);
-        CHECK(read_log(store).size() == 3);
-        CHECK(store.head() == GlobalPosition{3});
+        append_some(store, sample_stream(), 3); // behind an end that is known
+        append_some(store, sample_stream(), 1);
+        CHECK(read_stream(store, sample_stream()).size() == 7);
+        CHECK(read_log(store).size() == 7);
+        CHECK(store.head() == GlobalPosition{7});
         store.write_snapshot(sample_stream(), {StreamVersion{3}, 1, "x", {}});
         CHECK(store.read_snapshot(sample_stream(), [](const escqrs::Snapshot&) {}));
         CHECK(store.wait_for_events({}, 1s, {}));
@@ -335,20 +337,24 @@ TEST_CASE("partitions are made as the log grows, by whoever comes to the end of 
 
 TEST_CASE("stores that append to one stream by turns know its end no better than the server does")
 {
+    const auto size = GENERATE(std::size_t{1}, std::size_t{3});
     Place place;
     auto one = place.open();
     auto two = place.open();
-    const auto append_at = [](EventStore& store, ExpectedVersion expected) {
-        return append(store, sample_stream(), expected, std::vector<SampleEvent>(1)).version;
+    const auto append_at = [size](EventStore& store, ExpectedVersion expected) {
+        return append(store, sample_stream(), expected, std::vector<SampleEvent>(size)).version;
     };
-    CHECK(append_at(one, ExpectedVersion::any()) == StreamVersion{1});
-    CHECK(append_at(two, ExpectedVersion::exactly(StreamVersion{1})) == StreamVersion{2});
-    CHECK(append_at(one, ExpectedVersion::any()) == StreamVersion{3});
-    CHECK(append_at(one, ExpectedVersion::stream_exists()) == StreamVersion{4});
-    CHECK_THROWS_AS(append_at(two, ExpectedVersion::exactly(StreamVersion{2})), escqrs::ConcurrencyError);
-    CHECK_THROWS_AS(append_at(two, ExpectedVersion::exactly(StreamVersion{9})), escqrs::ConcurrencyError);
-    CHECK(append_at(two, ExpectedVersion::exactly(StreamVersion{4})) == StreamVersion{5});
-    CHECK(append_at(one, ExpectedVersion::any()) == StreamVersion{6});
+    const auto after = [size](std::size_t appends) { return StreamVersion{appends * size}; };
+    CHECK(append_at(one, ExpectedVersion::any()) == after(1));
+    CHECK(append_at(two, ExpectedVersion::exactly(after(1))) == after(2));
+    CHECK(append_at(one, ExpectedVersion::any()) == after(3));
+    CHECK(append_at(one, ExpectedVersion::stream_exists()) == after(4));
+    CHECK_THROWS_AS(append_at(one, ExpectedVersion::exactly(after(3))), escqrs::ConcurrencyError);
+    CHECK_THROWS_AS(append_at(two, ExpectedVersion::exactly(after(2))), escqrs::ConcurrencyError);
+    CHECK_THROWS_AS(append_at(two, ExpectedVersion::exactly(after(9))), escqrs::ConcurrencyError);
+    CHECK(append_at(two, ExpectedVersion::exactly(after(4))) == after(5));
+    CHECK_THROWS_AS(append_at(one, ExpectedVersion::exactly(after(4))), escqrs::ConcurrencyError);
+    CHECK(append_at(one, ExpectedVersion::any()) == after(6));
     CHECK_THROWS_AS(append_at(one, ExpectedVersion::no_stream()), escqrs::ConcurrencyError);
 
     constexpr std::size_t each = 200;
@@ -360,7 +366,7 @@ TEST_CASE("stores that append to one stream by turns know its end no better than
             });
         }
     }
-    CHECK(read_stream(one, sample_stream()).size() == 6 + 4 * each);
+    CHECK(read_stream(one, sample_stream()).size() == (6 + 4 * each) * size);
     const auto log = read_log(two);
     CHECK(std::ranges::is_sorted(log, {}, [](const auto& event) { return event.version; }));
 }

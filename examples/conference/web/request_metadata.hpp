@@ -19,7 +19,7 @@ public:
 
     escqrs::Metadata metadata;
 
-    /// An id for something new: random, or for a request with an Idempotency-Key the same at every repeat.
+    /// An id for something new: beginning with the time, or for a request with an Idempotency-Key the same at every repeat.
     escqrs::Uuid new_id(std::string_view purpose) const;
 
     /// Whether `stored` came from a request with this one's method, path and body.

@@ -11,9 +11,10 @@ namespace escqrs::detail {
 
 /// Has the work of many threads done in groups, each by one of them.
 ///
-/// A caller that finds nobody at work, or fewer than may be, does its own at once, with that of all who came before it. So there
-/// is no thread in between, a lone caller never waits, and under load the groups grow. When a group is done, the first of those
-/// who wait is woken to do theirs; whoever comes before it is awake does so in its place.
+/// A caller that finds nobody at work, or fewer than may be, does its own at once, with that of those who came before it, if they
+/// are no more than a group holds. So there is no thread in between, a lone caller never waits, and under load the groups grow.
+/// When a group is done, the first of those who wait is woken to do theirs; whoever comes before it is awake does so in its
+/// place.
 /// `Caller` derives from `GroupQueue<Caller>::Entry`, and lives on its thread's stack.
 /// @par Thread safety  may be called from any thread
 template <class Caller>
@@ -52,6 +53,7 @@ private:
     std::mutex mutex_;
     Caller* first_ = nullptr;
     Caller* last_ = nullptr;
+    std::size_t waiting_ = 0;
     std::size_t groups_ = 0; ///< worked on
 };
 
@@ -62,8 +64,10 @@ void GroupQueue<Caller>::take_part(Caller& self, Work work)
     std::unique_lock lock{mutex_};
     (first_ == nullptr ? first_ : last_->next) = &self;
     last_ = &self;
+    const bool is_in_next_group = waiting_++ < max_group_size_;
     while (self.state != State::is_done) {
-        if (self.state == State::waits && groups_ < max_groups_) lead(lock, work);
+        const bool may_lead = self.state == State::waits && (is_in_next_group || first_ == &self);
+        if (may_lead && groups_ < max_groups_) lead(lock, work);
         else self.woken.wait(lock);
     }
 }
@@ -72,16 +76,16 @@ template <class Caller>
 template <class Work>
 void GroupQueue<Caller>::lead(std::unique_lock<std::mutex>& lock, Work& work)
 {
-    Caller* caller = take_group();
+    Caller* const group = take_group();
     ++groups_;
-    if (groups_ < max_groups_) wake_first(); // who may have been woken for the place taken here
+    if (groups_ < max_groups_) wake_first(); // whoever was woken for the place that is still free may be in this group
     lock.unlock();
-    work(caller);
+    work(group);
     lock.lock();
     --groups_;
     wake_first();
     // Woken under the lock: once a caller can see that it is done, it is gone.
-    while (caller != nullptr) {
+    for (Caller* caller = group; caller != nullptr;) {
         Caller* const next = caller->next;
         caller->state = State::is_done;
         caller->woken.notify_one();
@@ -94,13 +98,13 @@ template <class Caller>
 Caller* GroupQueue<Caller>::take_group() noexcept
 {
     Caller* const group = first_;
-    Caller* end = group;
-    end->state = State::is_in_group;
-    for (std::size_t size = 1; size < max_group_size_ && end->next != nullptr; ++size) {
-        end = end->next;
-        end->state = State::is_in_group;
+    Caller* last = nullptr;
+    for (std::size_t size = 0; size < max_group_size_ && first_ != nullptr; ++size) {
+        last = std::exchange(first_, first_->next);
+        last->state = State::is_in_group;
+        --waiting_;
     }
-    first_ = std::exchange(end->next, nullptr);
+    last->next = nullptr;
     return group;
 }
 

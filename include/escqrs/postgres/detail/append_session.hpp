@@ -96,8 +96,8 @@ private:
     void add_events(const PendingAppend& append);
     void clear();
     bool insert_all(Timestamp now);
-    bool insert_all(Timestamp now, const Behind& place);
-    void is_stored(const Behind& place, std::int64_t last_position);
+    bool insert_all_of(Timestamp now, const Behind& place);
+    void note_stored(const Behind& place, std::int64_t last_position);
     std::optional<Behind> known_place(PendingAppend& append);
     bool insert_next(Timestamp now, PendingAppend& append);
     void append_one(Timestamp now, PendingAppend& append);
@@ -196,7 +196,7 @@ void AppendSession::send(Timestamp now, std::span<Append* const> group)
         if (!place) break;
         places_.push_back(*place);
     }
-    if (places_.size() == group.size() && (group.size() == 1 ? insert_all(now, places_.front()) : insert_all(now)))
+    if (places_.size() == group.size() && (group.size() == 1 ? insert_all_of(now, places_.front()) : insert_all(now)))
         return;
 
     clear();
@@ -245,7 +245,7 @@ inline std::optional<AppendSession::Behind> AppendSession::known_place(PendingAp
 }
 
 /// Each to a stream of its own, whose end is known: nothing has to be looked up.
-/// @return false if two are to the same stream, or an end is not where it was
+/// @return false if two are to the same stream, or an end is not where it was, or an event is stored already
 inline bool AppendSession::insert_all(Timestamp now)
 {
     // In order, so that no two such groups wait for each other.
@@ -266,7 +266,7 @@ inline bool AppendSession::insert_all(Timestamp now)
         std::size_t stored = 0;
         for (const Behind& place : places_) {
             stored += place.append->events.size();
-            is_stored(place, positions.at(stored - 1));
+            note_stored(place, positions.at(stored - 1));
         }
         return true;
     } catch (const DatabaseError& error) {
@@ -277,8 +277,8 @@ inline bool AppendSession::insert_all(Timestamp now)
 }
 
 /// All events of one append, whose stream's end is known.
-/// @return false if the end is not where it was
-inline bool AppendSession::insert_all(Timestamp now, const Behind& place)
+/// @return false if the end is not where it was, or an event is stored already
+inline bool AppendSession::insert_all_of(Timestamp now, const Behind& place)
 {
     clear();
     add_events(*place.append);
@@ -286,7 +286,7 @@ inline bool AppendSession::insert_all(Timestamp now, const Behind& place)
         auto rows =
             append_all_behind_.query(place.stream, place.last.value(), ids_, event_kinds_, metadata_, payloads_, now);
         rows.next();
-        is_stored(place, rows.integer(0));
+        note_stored(place, rows.integer(0));
         return true;
     } catch (const DatabaseError& error) {
         if (error.state() != unique_violation) throw;
@@ -295,7 +295,7 @@ inline bool AppendSession::insert_all(Timestamp now, const Behind& place)
     }
 }
 
-inline void AppendSession::is_stored(const Behind& place, std::int64_t last_position)
+inline void AppendSession::note_stored(const Behind& place, std::int64_t last_position)
 {
     PendingAppend& append = *place.append;
     append.actual = place.last;

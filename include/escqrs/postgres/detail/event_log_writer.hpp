@@ -105,11 +105,13 @@ inline void EventLogWriter::append_group(Caller* first) noexcept
         while (first != nullptr) {
             part.clear();
             std::size_t bytes = 0;
-            for (; first != nullptr && bytes <= max_group_bytes; first = first->next) {
-                for (const NewEvent& event : first->events) bytes += event.payload.size() + event.metadata.size();
-                part.push_back(first);
+            Caller* next = first;
+            for (; next != nullptr && bytes <= max_group_bytes; next = next->next) {
+                for (const NewEvent& event : next->events) bytes += event.payload.size() + event.metadata.size();
+                part.push_back(next);
             }
             append_together(part);
+            first = next;
         }
     } catch (...) { // no memory
         for (; first != nullptr; first = first->next) first->failure = std::current_exception();
