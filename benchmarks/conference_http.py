@@ -34,7 +34,7 @@ def load(url, connections, seconds, *script):
                          check=True, stdout=subprocess.PIPE, text=True).stdout
     errors = sum(int(number) for number in re.findall(r"(?:connect|read|write|timeout) (\d+)", out))
     errors += sum(int(number) for number in re.findall(r"Non-2xx or 3xx responses: (\d+)", out))
-    return (float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1]), milliseconds(re.search(r"99%\s+(\S+)", out)[1]), errors)
+    return (float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1]), milliseconds(re.search(r"^\s+99%\s+(\S+)", out, re.MULTILINE)[1]), errors)
 
 
 def catch_up(name, server):

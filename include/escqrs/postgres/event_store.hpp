@@ -286,8 +286,11 @@ inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_
         }
         if (position >= end) break;
         const std::size_t wanted = std::min(page_size, at_most);
+        // Whoever wants no more than a page, and is not near the end of the log, gets it by one query.
+        const bool is_one_page = at_most <= page_size && std::min<std::uint64_t>(at_most, end - position) >
+                                                             detail::EventLogSession::first_page_size;
         const bool is_last =
-            std::exchange(is_first, false)
+            std::exchange(is_first, false) && !is_one_page
                 ? read([&](auto& session) { return session.read_log_begin(position, end, filter, page); })
                 : read_page(
                       reader, [&](auto& session) { return session.log_page(position, end, wanted, filter); }, page);

@@ -69,6 +69,12 @@ private:
     static constexpr std::size_t max_page_size = 512;
     static constexpr std::uint64_t max_looked_at = 65'536; ///< in one filtered read
 
+    /// Who wants no more than a page gets it by one query; whoever wants more may still end early.
+    static std::size_t first_page_of_log(std::size_t at_most) noexcept
+    {
+        return at_most <= max_page_size ? max_page_size : first_page_size;
+    }
+
     EventStoreOptions options_;
     Database database_;
     detail::EventLogWriter writer_{database_, *options_.clock};
@@ -124,7 +130,7 @@ inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_
     detail::EventPage& page = *loan;
     std::optional<StreamId> stream;
     std::uint64_t position = after.value();
-    for (std::size_t page_size = first_page_size; at_most > 0 && position <= detail::max_number;
+    for (std::size_t page_size = first_page_of_log(at_most); at_most > 0 && position <= detail::max_number;
          page_size = max_page_size) {
         readers_.with_one([&](auto& reader) { reader.read_log(position, std::min(page_size, at_most), page); });
         for (std::size_t index = 0; index < page.size(); ++index) {
@@ -151,7 +157,7 @@ inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_
     const std::uint64_t head_now = head().value();
     const std::uint64_t end =
         head_now - std::min(head_now, position) > max_looked_at ? position + max_looked_at : head_now;
-    for (std::size_t page_size = first_page_size; at_most > 0 && position < end; page_size = max_page_size) {
+    for (std::size_t page_size = first_page_of_log(at_most); at_most > 0 && position < end; page_size = max_page_size) {
         readers_.with_one(
             [&](auto& reader) { reader.read_log(position, end, std::min(page_size, at_most), filter, page); });
         for (std::size_t index = 0; index < page.size(); ++index) {

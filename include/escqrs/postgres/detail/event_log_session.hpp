@@ -61,6 +61,8 @@ inline std::string condition_of(const EventFilter& filter, const std::string& sc
 /// @par Thread safety  one thread at a time
 class EventLogSession {
 public:
+    static constexpr std::size_t first_page_size = 64;
+
     EventLogSession(Connection& connection, const std::string& schema)
         : connection_{&connection}, schema_{quoted(schema)},
           select_readable_{connection, "SELECT " + schema_ + ".readable_until()"},
@@ -144,7 +146,6 @@ public:
     }
 
 private:
-    static constexpr std::size_t first_page_size = 64;
     static constexpr std::size_t max_page_bytes = 4 * 1024 * 1024;
 
     static GlobalPosition position(Statement& select)
