@@ -40,9 +40,10 @@ def load(url, connections, seconds, *script):
 def catch_up(name, server):
     """Waits until nothing is left to do for what was registered before, with which the next would share the cores."""
     gauges = ["conference_relay_lag_events"] + (["conference_projection_lag_events"] if name == "in_memory" else [])
+    client = Client(server.port)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
-        status, metrics = Client(server.port).ask("GET", "/metrics")
+        status, metrics = client.ask("GET", "/metrics")
         if status == 200 and all(re.search(rf"^{gauge} 0$", metrics, re.MULTILINE) for gauge in gauges):
             return
         time.sleep(0.05)

@@ -96,7 +96,8 @@ private:
     void add_events(const PendingAppend& append);
     void clear();
     bool insert_all(Timestamp now);
-    bool insert_all_of(Timestamp now, const Behind& place);
+    void insert_append(Timestamp now, const Behind& place);
+    void insert_appends(Timestamp now);
     void note_stored(const Behind& place, std::int64_t last_position);
     std::optional<Behind> known_place(PendingAppend& append);
     bool insert_next(Timestamp now, PendingAppend& append);
@@ -196,8 +197,7 @@ void AppendSession::send(Timestamp now, std::span<Append* const> group)
         if (!place) break;
         places_.push_back(*place);
     }
-    if (places_.size() == group.size() && (group.size() == 1 ? insert_all_of(now, places_.front()) : insert_all(now)))
-        return;
+    if (places_.size() == group.size() && insert_all(now)) return;
 
     clear();
     for (const Append* const append : group) add(*append);
@@ -251,23 +251,9 @@ inline bool AppendSession::insert_all(Timestamp now)
     // In order, so that no two such groups wait for each other.
     std::ranges::sort(places_, {}, &Behind::stream);
     if (std::ranges::adjacent_find(places_, {}, &Behind::stream) != places_.end()) return false;
-    clear();
-    for (const Behind& place : places_) {
-        for (std::size_t event = 1; event <= place.append->events.size(); ++event) {
-            streams_.push(place.stream);
-            versions_.push(static_cast<std::int64_t>(place.last.value() + event));
-        }
-        add_events(*place.append);
-    }
     try {
-        auto rows = append_behind_.query(streams_, versions_, indexes_, ids_, event_kinds_, metadata_, payloads_, now);
-        rows.next();
-        const auto positions = rows.integers(0);
-        std::size_t stored = 0;
-        for (const Behind& place : places_) {
-            stored += place.append->events.size();
-            note_stored(place, positions.at(stored - 1));
-        }
+        if (places_.size() == 1) insert_append(now, places_.front());
+        else insert_appends(now);
         return true;
     } catch (const DatabaseError& error) {
         if (error.state() != unique_violation) throw;
@@ -276,22 +262,33 @@ inline bool AppendSession::insert_all(Timestamp now)
     }
 }
 
-/// All events of one append, whose stream's end is known.
-/// @return false if the end is not where it was, or an event is stored already
-inline bool AppendSession::insert_all_of(Timestamp now, const Behind& place)
+inline void AppendSession::insert_append(Timestamp now, const Behind& place)
 {
     clear();
     add_events(*place.append);
-    try {
-        auto rows =
-            append_all_behind_.query(place.stream, place.last.value(), ids_, event_kinds_, metadata_, payloads_, now);
-        rows.next();
-        note_stored(place, rows.integer(0));
-        return true;
-    } catch (const DatabaseError& error) {
-        if (error.state() != unique_violation) throw;
-        ends_.at(*place.append->stream).is_ours = false;
-        return false;
+    auto rows =
+        append_all_behind_.query(place.stream, place.last.value(), ids_, event_kinds_, metadata_, payloads_, now);
+    rows.next();
+    note_stored(place, rows.integer(0));
+}
+
+inline void AppendSession::insert_appends(Timestamp now)
+{
+    clear();
+    for (const Behind& place : places_) {
+        for (std::size_t event = 1; event <= place.append->events.size(); ++event) {
+            streams_.push(place.stream);
+            versions_.push(static_cast<std::int64_t>(place.last.value() + event));
+        }
+        add_events(*place.append);
+    }
+    auto rows = append_behind_.query(streams_, versions_, indexes_, ids_, event_kinds_, metadata_, payloads_, now);
+    rows.next();
+    const auto positions = rows.integers(0);
+    std::size_t stored = 0;
+    for (const Behind& place : places_) {
+        stored += place.append->events.size();
+        note_stored(place, positions.at(stored - 1));
     }
 }
 
