@@ -25,6 +25,8 @@
 
 namespace conference {
 
+class LockKeeper;
+
 /// What became of a batch; each message counts once, in one of the figures below `received`.
 struct BatchResult {
     std::size_t received = 0;
@@ -70,7 +72,7 @@ struct MessageWorkerOptions {
 class MessageWorker {
 public:
     /// @param read_model, bus  must outlive the worker, as what `receiver` refers to; subscribers write to `read_model`
-    ///        and to nothing else
+    ///        and to nothing else: when one fails, all the batch is undone, and published once more, message by message
     MessageWorker(MessageReceiverRef receiver, read_model::DatabaseRef read_model, escqrs::EventBus& bus,
                   MessageWorkerOptions options = {});
 
@@ -94,13 +96,18 @@ private:
         std::string description;
     };
 
-    std::vector<std::optional<Verdict>> handle(std::vector<escqrs::ReceivedMessage>& batch,
-                                               const std::stop_token& stop);
-    Verdict handle_one(const escqrs::ReceivedMessage& message);
+    using Verdicts = std::vector<std::optional<Verdict>>;
+
+    /// What can be undone when a message fails.
+    enum class Undo : std::uint8_t { all, each };
+
+    Verdicts handle(std::vector<escqrs::ReceivedMessage>& batch, const std::stop_token& stop);
+    std::optional<Verdicts> handle(const std::vector<escqrs::ReceivedMessage>& batch, LockKeeper& locks,
+                                   const std::stop_token& stop, Undo undo);
+    Verdict handle_one(const escqrs::ReceivedMessage& message, Undo undo);
     void apply(const escqrs::Message& message);
 
-    BatchResult settle(const std::vector<escqrs::ReceivedMessage>& batch,
-                       const std::vector<std::optional<Verdict>>& verdicts);
+    BatchResult settle(const std::vector<escqrs::ReceivedMessage>& batch, const Verdicts& verdicts);
     escqrs::Disposition disposition_of(const escqrs::ReceivedMessage& message, const Verdict& verdict);
     std::vector<escqrs::SettlementResult> settle(std::vector<escqrs::Settlement>& settlements);
     void give_back(const std::vector<escqrs::ReceivedMessage>& batch) noexcept;

@@ -118,11 +118,12 @@ public:
     /// applies it.
     Advance advance(const StreamId& stream, StreamVersion version)
     {
-        const StreamVersion last = version_of(stream);
-        if (version <= last) return Advance::duplicate;
-        if (version != last.next()) return Advance::gap;
-        upsert_.run(projection_, stream.text(), version.value());
-        return Advance::apply;
+        if (version == StreamVersion{}) return Advance::duplicate;
+        // What comes in its turn takes one statement.
+        const int changed = version == StreamVersion{1} ? insert_.run(projection_, stream.text())
+                                                        : update_.run(version.value(), projection_, stream.text());
+        if (changed == 1) return Advance::apply;
+        return version <= version_of(stream) ? Advance::duplicate : Advance::gap;
     }
 
     /// Version of the last event applied; 0 if there is none.
@@ -145,8 +146,9 @@ private:
     std::string projection_;
     Statement select_{with_table(*database_),
                       "SELECT version FROM escqrs_stream_checkpoints WHERE projection = ? AND stream = ?"};
-    Statement upsert_{*database_, "INSERT INTO escqrs_stream_checkpoints VALUES (?, ?, ?) "
-                                  "ON CONFLICT (projection, stream) DO UPDATE SET version = excluded.version"};
+    Statement insert_{*database_, "INSERT INTO escqrs_stream_checkpoints VALUES (?, ?, 1) ON CONFLICT DO NOTHING"};
+    Statement update_{*database_, "UPDATE escqrs_stream_checkpoints SET version = ?1 "
+                                  "WHERE projection = ?2 AND stream = ?3 AND version = ?1 - 1"};
 };
 
 } // namespace escqrs::sqlite
