@@ -21,11 +21,11 @@
 namespace conference {
 namespace {
 
-constexpr std::chrono::microseconds shortest_delay_for_file{
-    1000}; // a look costs next to nothing, where a server's is a query
+constexpr std::chrono::microseconds shortest_delay{1000};
 constexpr std::chrono::microseconds longest_delay_after_failure{1'000'000};
 
-/// Tells cheaply whether any other connection has written: for a file SQLite looks at shared memory, not at the file.
+/// Tells cheaply whether any other connection has written: for a file SQLite looks at shared memory, not at the file; a
+/// server reads one row.
 class ChangeDetector {
 public:
     explicit ChangeDetector(const std::string& path)
@@ -60,8 +60,7 @@ public:
 
     Implementation(AttendeeQueries& queries, std::chrono::milliseconds poll_interval)
         : queries_{&queries}, detector_{queries.path()}, poll_interval_{poll_interval},
-          shortest_delay_{postgres::is_address(queries.path()) ? poll_interval_
-                                                               : std::min(shortest_delay_for_file, poll_interval_)},
+          shortest_delay_{std::min(shortest_delay, poll_interval_)},
           thread_{[this](const std::stop_token& stop) { run(stop); }}
     {
     }
