@@ -22,8 +22,7 @@ using AccountEvents = CloudEvents<Account::EventTypes>;
 
 std::string property(const Message& message, const std::string& name)
 {
-    const auto found = std::ranges::find(message.properties, name, &std::pair<std::string, std::string>::first);
-    return found == message.properties.end() ? "(none)" : found->second;
+    return std::string{message.properties.find(name).value_or("(none)")};
 }
 
 struct Published {
@@ -113,8 +112,8 @@ TEST_CASE("a message that is not such a CloudEvent is refused with the attribute
     const auto nothing = [](const auto&, const EventContext&) {};
     const auto set = [&](const std::string& name, const std::string& value) {
         Message message = good;
-        std::erase_if(message.properties, [&](const auto& entry) { return entry.first == "cloudEvents:" + name; });
-        if (value != "(none)") message.properties.emplace_back("cloudEvents:" + name, value);
+        message.properties.erase("cloudEvents:" + name);
+        if (value != "(none)") message.properties.add("cloudEvents:" + name, value);
         return message;
     };
     const std::vector<std::pair<std::string, std::string>> bad{{"specversion", "(none)"},

@@ -203,8 +203,7 @@ struct RoomHandlers {
 
 std::string property(const Message& message, const std::string& name)
 {
-    const auto found = std::ranges::find(message.properties, name, &std::pair<std::string, std::string>::first);
-    return found == message.properties.end() ? "(none)" : found->second;
+    return std::string{message.properties.find(name).value_or("(none)")};
 }
 
 } // namespace

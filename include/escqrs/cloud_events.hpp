@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -61,31 +62,27 @@ public:
         if (required("specversion") != "1.0") refuse("specversion", "1.0", required("specversion"));
     }
 
-    const std::string& required(std::string_view name) const
+    std::string_view required(std::string_view name) const
     {
-        const std::string* const value = find(name);
-        if (value == nullptr) refuse(name, "a value", "none");
+        const auto value = find(name);
+        if (!value) refuse(name, "a value", "none");
         return *value;
     }
 
     std::uint64_t number(std::string_view name) const
     {
-        const std::string& text = required(name);
+        const std::string_view text = required(name);
         std::uint64_t value = 0;
         const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
         if (error != std::errc{} || end != text.data() + text.size()) refuse(name, "a whole number", text);
         return value;
     }
 
-    std::string text(std::string_view name) const
-    {
-        const std::string* const value = find(name);
-        return value != nullptr ? *value : std::string{};
-    }
+    std::string text(std::string_view name) const { return std::string{find(name).value_or(std::string_view{})}; }
 
     Timestamp time(std::string_view name) const
     {
-        const std::string& text = required(name);
+        const std::string_view text = required(name);
         const auto parsed = escqrs::parse_rfc3339(text);
         if (!parsed) refuse(name, "an RFC 3339 time in UTC", text);
         return *parsed;
@@ -94,8 +91,8 @@ public:
     template <class Identifier>
     Identifier id(std::string_view name) const
     {
-        const std::string* const value = find(name);
-        if (value == nullptr) return Identifier{};
+        const auto value = find(name);
+        if (!value) return Identifier{};
         try {
             return Identifier::parse(*value);
         } catch (const InvalidIdentifier&) {
@@ -106,13 +103,13 @@ public:
     static constexpr std::string_view prefix = "cloudEvents:";
 
 private:
-    const std::string* find(std::string_view name) const noexcept
+    std::optional<std::string_view> find(std::string_view name) const noexcept
     {
         for (const auto& [key, value] : message_->properties) {
             if (key.size() == prefix.size() + name.size() && key.starts_with(prefix) && key.ends_with(name))
-                return &value;
+                return value;
         }
-        return nullptr;
+        return std::nullopt;
     }
 
     [[noreturn]] void refuse(std::string_view name, std::string_view expected, std::string_view found) const
@@ -146,10 +143,13 @@ Message CloudEvents<List, StoredFormat, WireFormat>::operator()(const RecordedEv
         body = buffer_;
     });
     message.body.assign(reinterpret_cast<const char*>(body.data()), body.size()); // NOLINT: bytes as text
-    const auto put = [&](std::string_view name, std::string value) {
+    constexpr std::size_t usual_size = 1024;                                      // more than it takes without headers
+    message.properties.reserve(usual_size);
+    std::string attribute{detail::CloudEventAttributes::prefix};
+    const auto put = [&](std::string_view name, std::string_view value) {
         if (value.empty()) return;
-        message.properties.emplace_back(std::string{detail::CloudEventAttributes::prefix}.append(name),
-                                        std::move(value));
+        attribute.resize(detail::CloudEventAttributes::prefix.size());
+        message.properties.add(attribute.append(name), value);
     };
     put("specversion", "1.0");
     put("id", message.message_id);
@@ -160,7 +160,7 @@ Message CloudEvents<List, StoredFormat, WireFormat>::operator()(const RecordedEv
     put("streamversion", std::to_string(event.version.value()));
     put("position", std::to_string(event.position.value()));
     put("schemaversion", std::to_string(version));
-    Metadata metadata = decode_metadata(event.metadata);
+    const Metadata metadata = decode_metadata(event.metadata);
     const auto put_id = [&](std::string_view name, const auto& id) {
         if (!id.is_nil()) put(name, to_string(id));
     };
@@ -168,9 +168,9 @@ Message CloudEvents<List, StoredFormat, WireFormat>::operator()(const RecordedEv
     put_id("causationid", metadata.causation_id);
     put_id("commandid", metadata.command_id);
     if (!metadata.correlation_id.is_nil()) message.correlation_id = to_string(metadata.correlation_id);
-    put("actor", std::move(metadata.actor));
-    put("traceparent", std::move(metadata.traceparent));
-    for (auto& header : metadata.headers) message.properties.push_back(std::move(header));
+    put("actor", metadata.actor);
+    put("traceparent", metadata.traceparent);
+    for (const auto& [name, value] : metadata.headers) message.properties.add(name, value);
     return message;
 }
 
@@ -194,9 +194,8 @@ EventContext CloudEvents<List, StoredFormat, WireFormat>::decode(const Message& 
     context.metadata.command_id = attributes.id<CommandId>("commandid");
     context.metadata.actor = attributes.text("actor");
     context.metadata.traceparent = attributes.text("traceparent");
-    for (const auto& property : message.properties) {
-        if (!property.first.starts_with(detail::CloudEventAttributes::prefix))
-            context.metadata.headers.push_back(property);
+    for (const auto& [name, value] : message.properties) {
+        if (!name.starts_with(detail::CloudEventAttributes::prefix)) context.metadata.headers.emplace_back(name, value);
     }
     const std::uint64_t version = attributes.number("schemaversion");
     if (version > std::numeric_limits<unsigned>::max())

@@ -26,6 +26,7 @@
 #include <escqrs/identifiers.hpp>
 #include <escqrs/jitter.hpp>
 #include <escqrs/keyed_executor.hpp>
+#include <escqrs/message_properties.hpp>
 #include <escqrs/messaging.hpp>
 #include <escqrs/metadata.hpp>
 #include <escqrs/middleware/deduplication.hpp>

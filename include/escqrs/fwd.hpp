@@ -66,6 +66,7 @@ class EventBus;
 class SnapshotEventBus;
 struct PublishedEvent;
 
+class MessageProperties;
 struct Message;
 struct ReceivedMessage;
 struct DeadLetteredMessage;

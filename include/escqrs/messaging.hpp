@@ -3,6 +3,7 @@
 
 #include <escqrs/clock.hpp>
 #include <escqrs/error.hpp>
+#include <escqrs/message_properties.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -17,9 +18,6 @@
 #include <vector>
 
 namespace escqrs {
-
-/// Named texts that travel with a message.
-using MessageProperties = std::vector<std::pair<std::string, std::string>>;
 
 /// A message for a queue. Terms and meanings are those of an Azure Service Bus message.
 struct Message {

@@ -86,7 +86,7 @@ TEST_CASE("what we send, Microsoft's SDK receives: every field, in order")
         CHECK(text(message, "correlationId") == original.correlation_id);
         CHECK(text(message, "contentType") == original.content_type);
         for (const auto& [name, value] : original.properties)
-            CHECK(text(message.at("applicationProperties"), name.c_str()) == value);
+            CHECK(text(message.at("applicationProperties"), std::string{name}.c_str()) == value);
         by_session[sessions ? text(message, "sessionId") : ""].push_back(id);
     }
     CHECK(by_session == expected);

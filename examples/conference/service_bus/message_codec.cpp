@@ -122,7 +122,7 @@ std::vector<char> sections_up_to(std::uint64_t last, const std::vector<char>& by
     return {bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(end)};
 }
 
-void require_text(const escqrs::Message& message, const std::string& field, const std::string& text)
+void require_text(const escqrs::Message& message, const std::string& field, std::string_view text)
 {
     if (is_utf8(text)) return;
     throw escqrs::TransportError{"message '" + (is_utf8(message.message_id) ? message.message_id : "?") +
@@ -138,7 +138,7 @@ void require_texts(const escqrs::Message& message)
     require_text(message, "content_type", message.content_type);
     for (const auto& [name, value] : message.properties) {
         require_text(message, "name of a property", name);
-        require_text(message, "property '" + name + "'", value);
+        require_text(message, "property '" + std::string{name} + "'", value);
     }
 }
 
@@ -206,7 +206,7 @@ void sort_out_properties(const proton::message& message, DecodedMessage& decoded
         } else if (name == original_message_id) {
             decoded.received.message.message_id = std::move(text);
         } else {
-            decoded.received.message.properties.emplace_back(name, std::move(text));
+            decoded.received.message.properties.add(name, text);
         }
     }
 }
@@ -262,7 +262,7 @@ std::vector<char> encode_message(const escqrs::Message& message, const std::stri
         pn_data_exit(annotations);
     }
     escqrs::MessageProperties properties = message.properties;
-    if (wire_message_id != message.message_id) properties.emplace_back(original_message_id, message.message_id);
+    if (wire_message_id != message.message_id) properties.add(original_message_id, message.message_id);
     put_properties(pn_message_properties(amqp.get()), properties);
     return encoded(amqp.get(), message);
 }

@@ -9,9 +9,9 @@
 #include <escqrs/error.hpp>
 
 #include <charconv>
-#include <cmath>
 #include <cstddef>
 #include <cstring>
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
@@ -244,7 +244,9 @@ void JsonOutput::write_number(T value)
 {
     constexpr std::size_t longest = 32; // 24 for a double, 20 for an integer
     if constexpr (std::is_floating_point_v<T>) {
-        if (!std::isfinite(value)) fail("the number is not finite");
+        // std::isfinite would bring in all of <cmath>.
+        const bool is_finite = value >= std::numeric_limits<T>::lowest() && value <= std::numeric_limits<T>::max();
+        if (!is_finite) fail("the number is not finite");
     }
     char* const from = reinterpret_cast<char*>(sink_.room_for(longest)); // NOLINT: char may alias
     if constexpr (std::is_floating_point_v<T>) {

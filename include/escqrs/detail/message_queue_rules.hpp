@@ -44,10 +44,9 @@ inline void check_properties(const Message& message, const MessageQueueOptions& 
         refuse_message(message, "body, properties and texts have " + std::to_string(size) + " bytes, at most " +
                                     std::to_string(options.max_message_size) + " (max_message_size)");
     }
-    if (message.properties.size() < 2) return;
     std::vector<std::string_view> names;
     names.reserve(message.properties.size());
-    for (const auto& property : message.properties) names.emplace_back(property.first);
+    for (const auto& property : message.properties) names.push_back(property.first);
     std::sort(names.begin(), names.end());
     if (const auto twice = std::adjacent_find(names.begin(), names.end()); twice != names.end()) {
         refuse_message(message, "properties name '" + std::string{*twice} + "' more than once, at most 1");
@@ -75,18 +74,10 @@ inline void check_messages(std::span<const Message> messages, const MessageQueue
     for (const Message& message : messages) check_message(message, options);
 }
 
-/// Sets `added` in `properties`; one that is there already gets the new value.
-inline void add_properties(MessageProperties& properties, const MessageProperties& added)
+/// Sets `added` in `properties`; one that is there already gets the new text.
+inline void set_properties(MessageProperties& properties, const MessageProperties& added)
 {
-    for (const auto& [name, value] : added) {
-        const auto there = std::find_if(properties.begin(), properties.end(),
-                                        [&wanted = name](const auto& property) { return property.first == wanted; });
-        if (there == properties.end()) {
-            properties.emplace_back(name, value);
-        } else {
-            there->second = value;
-        }
-    }
+    for (const auto& [name, text] : added) properties.set(name, text);
 }
 
 /// @throws TransportError if an abandoned message would be larger than the queue takes
@@ -96,7 +87,7 @@ inline void check_disposition(const ReceivedMessage& received, const Disposition
     const auto* abandon = std::get_if<Abandon>(&disposition);
     if (abandon == nullptr || abandon->properties.empty()) return;
     Message changed = received.message;
-    add_properties(changed.properties, abandon->properties);
+    set_properties(changed.properties, abandon->properties);
     check_properties(changed, options);
 }
 

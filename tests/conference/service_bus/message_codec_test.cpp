@@ -77,8 +77,8 @@ TEST_CASE("what is no UTF-8, and what the dialect has no word for, is refused by
     refuses([](auto& message) { message.message_id = "\xFF"; }, "message_id");
     refuses([](auto& message) { message.session_id = "\xC0\x80"; }, "session_id");
     refuses([](auto& message) { message.subject = "\xED\xA0\x80"; }, "subject");
-    refuses([](auto& message) { message.properties[1].second = "\xE2\x82"; }, "property 'a'");
-    refuses([](auto& message) { message.properties[1].first = "\xF5"; }, "name of a property");
+    refuses([](auto& message) { message.properties.set("a", "\xE2\x82"); }, "property 'a'");
+    refuses([](auto& message) { message.properties.add("\xF5", ""); }, "name of a property");
     refuses([](auto&) {}, "scheduled enqueue time", Dialect::amqp10);
 }
 

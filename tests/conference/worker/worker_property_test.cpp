@@ -5,10 +5,12 @@
 #include <escqrs/testing/catch2.hpp>
 
 #include <algorithm>
+#include <iterator>
 #include <random>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 using namespace conference;
@@ -133,13 +135,15 @@ TEST_CASE("worker: hostile messages are put aside, and harm nobody")
                     if (!text.empty()) text[draw(chance, text.size())] = static_cast<char>(draw(chance, 256));
                 }
             };
-            for (auto& [name, value] : forged.properties) {
-                if (name == "cloudEvents:subject") value = stranger;
-                if (draw(chance, 6) == 0 && name != "cloudEvents:subject") spoil(value);
+            const auto properties = std::exchange(forged.properties, {});
+            for (const auto& [name, value] : properties) {
+                std::string text{name == "cloudEvents:subject" ? stranger : value};
+                if (draw(chance, 6) == 0 && name != "cloudEvents:subject") spoil(text);
+                forged.properties.add(name, text);
             }
             if (draw(chance, 4) == 0) {
                 const auto lost = static_cast<std::ptrdiff_t>(draw(chance, forged.properties.size()));
-                forged.properties.erase(forged.properties.begin() + lost);
+                forged.properties.erase((*std::next(forged.properties.begin(), lost)).first);
             }
             if (draw(chance, 3) == 0) spoil(forged.body);
             if (draw(chance, 8) == 0) spoil(forged.content_type);
@@ -168,9 +172,7 @@ TEST_CASE("worker: numbers at the edge of what they can be")
     const auto forged = [&](const std::string& attribute, const std::string& value) {
         auto message = good;
         message.message_id = attribute + value;
-        for (auto& property : message.properties) {
-            if (property.first == "cloudEvents:" + attribute) property.second = value;
-        }
+        message.properties.set("cloudEvents:" + attribute, value);
         message.session_id = message.message_id;
         return message;
     };
@@ -178,9 +180,7 @@ TEST_CASE("worker: numbers at the edge of what they can be")
     const std::string upper_case = "attendee-AAAAAAAA-AAAA-4AAA-8AAA-AAAAAAAAAAAA";
     const std::string lower_case = "attendee-aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa";
     auto far = forged("position", highest);
-    for (auto& [name, value] : far.properties) {
-        if (name == "cloudEvents:subject") value = "attendee-" + escqrs::to_string(escqrs::random_uuid());
-    }
+    far.properties.set("cloudEvents:subject", "attendee-" + escqrs::to_string(escqrs::random_uuid()));
     place.send({far, forged("streamversion", "0"), forged("streamversion", highest), forged("schemaversion", highest),
                 forged("subject", "speaker-1"), forged("subject", lower_case), forged("subject", upper_case), good});
     place.work();

@@ -34,7 +34,7 @@ inline std::int64_t as_number(std::uint64_t value) noexcept
 inline std::string encode_properties(const MessageProperties& properties)
 {
     std::string bytes;
-    const auto append = [&](const std::string& text) {
+    const auto append = [&](std::string_view text) {
         for (unsigned shift = 0; shift < 32; shift += 8) {
             bytes.push_back(static_cast<char>(text.size() >> shift & 0xFFU));
         }
@@ -57,14 +57,14 @@ inline MessageProperties decode_properties(std::span<const std::byte> bytes)
         for (std::size_t at = 0; at < 4; ++at) size |= std::to_integer<std::size_t>(bytes[at]) << (8 * at);
         bytes = bytes.subspan(4);
         if (bytes.size() < size) refuse();
-        std::string text{reinterpret_cast<const char*>(bytes.data()), size}; // NOLINT: char aliases
+        const std::string_view text{reinterpret_cast<const char*>(bytes.data()), size}; // NOLINT: char aliases
         bytes = bytes.subspan(size);
         return text;
     };
     MessageProperties properties;
     while (!bytes.empty()) {
-        std::string name = next();
-        properties.emplace_back(std::move(name), next());
+        const std::string_view name = next();
+        properties.add(name, next());
     }
     return properties;
 }

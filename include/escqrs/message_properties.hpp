@@ -1,0 +1,138 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+#include <initializer_list>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace escqrs {
+
+/// Named texts that travel with a message, in the order in which they were added.
+///
+/// They lie in one piece of memory: a message has a dozen of them, and is copied each time it changes hands.
+/// @par Complexity  linear in the number of bytes
+class MessageProperties {
+public:
+    using value_type = std::pair<std::string_view, std::string_view>; ///< name and text; valid until the next change
+
+    class const_iterator {
+    public:
+        using iterator_concept = std::forward_iterator_tag;
+        using iterator_category = std::input_iterator_tag; // what it refers to is made when it is asked for
+        using value_type = MessageProperties::value_type;
+        using difference_type = std::ptrdiff_t;
+        using reference = value_type;
+        using pointer = void;
+
+        const_iterator() = default;
+
+        value_type operator*() const noexcept
+        {
+            const Sizes sizes = sizes_at(at_);
+            const char* const name = at_ + sizeof sizes;
+            return {{name, sizes.name}, {name + sizes.name, sizes.text}};
+        }
+        const_iterator& operator++() noexcept
+        {
+            const Sizes sizes = sizes_at(at_);
+            at_ += sizeof sizes + sizes.name + sizes.text;
+            return *this;
+        }
+        const_iterator operator++(int) noexcept
+        {
+            const const_iterator before = *this;
+            ++*this;
+            return before;
+        }
+        friend bool operator==(const const_iterator&, const const_iterator&) = default;
+
+    private:
+        friend MessageProperties;
+        explicit const_iterator(const char* at) noexcept : at_{at} {}
+
+        const char* at_ = nullptr;
+    };
+
+    MessageProperties() = default;
+    MessageProperties(std::initializer_list<value_type> properties)
+    {
+        for (const auto& [name, text] : properties) add(name, text);
+    }
+
+    const_iterator begin() const noexcept { return const_iterator{bytes_.data()}; }
+    const_iterator end() const noexcept { return const_iterator{bytes_.data() + bytes_.size()}; }
+    std::size_t size() const noexcept { return static_cast<std::size_t>(std::distance(begin(), end())); }
+    bool empty() const noexcept { return bytes_.empty(); }
+
+    /// The text of the first property of that name; nothing if there is none.
+    std::optional<std::string_view> find(std::string_view name) const noexcept
+    {
+        for (const auto& [known, text] : *this) {
+            if (known == name) return text;
+        }
+        return std::nullopt;
+    }
+
+    /// Adds a property behind the others. A queue refuses messages in which a name comes twice.
+    /// @param name, text  not of these properties themselves
+    void add(std::string_view name, std::string_view text)
+    {
+        const Sizes sizes{name.size(), text.size()};
+        bytes_.append(reinterpret_cast<const char*>(&sizes), sizeof sizes)
+            .append(name)
+            .append(text); // NOLINT: as bytes
+    }
+
+    /// Gives a property another text, or adds it.
+    void set(std::string_view name, std::string_view text)
+    {
+        MessageProperties changed;
+        bool found = false;
+        for (const auto& [known, before] : *this) {
+            const bool is_it = known == name;
+            found = found || is_it;
+            changed.add(known, is_it ? text : before);
+        }
+        if (!found) changed.add(name, text);
+        *this = std::move(changed);
+    }
+
+    /// Removes all properties of that name.
+    void erase(std::string_view name)
+    {
+        MessageProperties kept;
+        for (const auto& [known, text] : *this) {
+            if (known != name) kept.add(known, text);
+        }
+        *this = std::move(kept);
+    }
+
+    void clear() noexcept { bytes_.clear(); }
+
+    /// Makes room for so many bytes: names, texts, and 16 for each property.
+    void reserve(std::size_t bytes) { bytes_.reserve(bytes); }
+
+    friend bool operator==(const MessageProperties&, const MessageProperties&) = default;
+
+private:
+    struct Sizes {
+        std::size_t name;
+        std::size_t text;
+    };
+
+    static Sizes sizes_at(const char* at) noexcept
+    {
+        Sizes sizes;
+        std::memcpy(&sizes, at, sizeof sizes);
+        return sizes;
+    }
+
+    std::string bytes_; ///< of each: the sizes of name and text, name, text
+};
+
+} // namespace escqrs
