@@ -23,7 +23,7 @@ HEADERS = {
     "event_bus.hpp": ["escqrs/event_bus.hpp"],
     "snapshot_event_bus.hpp": ["escqrs/snapshot_event_bus.hpp"],
     "escqrs.hpp, sqlite/event_store.hpp": ["escqrs/escqrs.hpp", "escqrs/sqlite/event_store.hpp"],
-    "boost/signals2/signal.hpp": ["boost/signals2/signal.hpp"],
+    "Signals2 alone": ["boost/signals2.hpp"],
 }
 
 EVENT = """

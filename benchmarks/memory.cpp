@@ -51,7 +51,7 @@ int main(int argc, char** argv)
     const std::uint64_t streams = std::strtoull(argv[2], nullptr, 10);
     const std::uint64_t events = std::strtoull(argv[3], nullptr, 10);
     escqrs::in_memory::EventStore store;
-    MemoryByHand by_hand{0};
+    MemoryByHand by_hand;
     std::cout << (contestant == "escqrs"
                       ? megabytes_for_each_million(streams, events, [&](auto stream) { append_to(store, stream); })
                       : megabytes_for_each_million(streams, events, [&](auto stream) { by_hand.append(stream); }))

@@ -1,14 +1,15 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
-// growth/postgres/   what an append, a load and a page of the log cost in PostgreSQL logs of 10^3 to 10^7 events, 10 to a stream,
-//                    beside libpq by hand over the same table; against a server of its own
+// growth/postgres/, growth_by_streams/postgres/   what an append, a load and a page of the log cost in PostgreSQL as a log has more
+//                                                events, and more streams, beside libpq by hand over the same tables
+//                                                (support/growth.hpp); against a server of its own
 #include "support/growing_store.hpp"
 
 #include <escqrs/postgres/event_store.hpp>
 
 #include "postgres/server.hpp"
 
-#include <atomic>
-#include <thread>
+#include <string>
+#include <vector>
 
 namespace {
 
@@ -21,53 +22,83 @@ const std::string& address()
     return server;
 }
 
-struct PostgresStore : GrowingStore<postgres::EventStore> {
-    explicit PostgresStore(std::uint64_t streams) : GrowingStore{make(streams)} {}
-
-    static std::unique_ptr<postgres::EventStore> make(std::uint64_t streams)
+/// Fills the tables of an empty event store, indexes last, as fast as the server can; then a copy of them in another schema.
+void fill_tables(postgres::Connection& connection, const Shape& shape)
+{
+    connection.execute("DROP SCHEMA IF EXISTS by_hand CASCADE; DROP SCHEMA IF EXISTS escqrs CASCADE");
     {
-        postgres::Connection connection{address()};
-        connection.execute("DROP SCHEMA IF EXISTS escqrs CASCADE");
-        auto store = std::make_unique<postgres::EventStore>(address());
-        for (std::int64_t part = 0; part < events_per_stream / events_per_part; ++part) {
-            std::atomic<std::uint64_t> next{0};
-            std::vector<std::jthread> threads; // many, for then appends go out together
-            while (threads.size() < 64) {
-                threads.emplace_back([&] {
-                    for (std::uint64_t stream = next++; stream < streams; stream = next++)
-                        append_to(*store, stream, events_per_part);
-                });
-            }
-        }
-        connection.execute("VACUUM ANALYZE escqrs.events");
-        connection.execute("VACUUM ANALYZE escqrs.streams");
-        return store;
+        const postgres::EventStore creates_the_tables{address()};
+    }
+    connection.execute("SET synchronous_commit = off; SET maintenance_work_mem = '1GB';"
+                       "DROP INDEX escqrs.events_by_stream, escqrs.events_by_id;"
+                       "ALTER TABLE escqrs.events DROP CONSTRAINT events_pkey");
+    const auto run = [&](const std::string& sql, const auto&... values) {
+        postgres::Statement{connection, sql}.run(values...);
+    };
+    run("INSERT INTO escqrs.event_kinds (type, schema_version, content_type) VALUES ($1, 1, $2)", event_type,
+        content_type);
+    run("INSERT INTO escqrs.streams (id, name) OVERRIDING SYSTEM VALUE SELECT id + 1, 'stream-' || id "
+        "FROM generate_series(0, $1::bigint - 1) AS id",
+        shape.streams);
+    run("SELECT setval(pg_get_serial_sequence('escqrs.streams', 'id'), $1)", shape.streams);
+    // As Shape has it: all streams' first five events, then their next five.
+    run("INSERT INTO escqrs.events (position, stream, version, recorded_at, index_in_append, kind, id, metadata, "
+        "payload) "
+        "SELECT row_number() OVER (), stream, version + index, now(), index, 1, gen_random_uuid(), $3, $4 "
+        "FROM generate_series(1, $2::bigint, 5) AS version, generate_series(1, $1::bigint) AS stream, "
+        "generate_series(0, least(4, $2::bigint - version)) AS index",
+        shape.streams, shape.events_per_stream, bytes(metadata), bytes(payload));
+    run("SELECT setval('escqrs.positions', $1)", shape.events());
+    const auto index = [&](const std::string& schema) {
+        connection.execute(("ALTER TABLE " + schema +
+                            ".events ADD CONSTRAINT events_pkey PRIMARY KEY (position);"
+                            "CREATE UNIQUE INDEX events_by_stream ON " +
+                            schema +
+                            ".events (stream, version);"
+                            "CREATE UNIQUE INDEX events_by_id ON " +
+                            schema + ".events (id)")
+                               .c_str());
+    };
+    index("escqrs");
+    connection.execute("CREATE SCHEMA by_hand;"
+                       "CREATE TABLE by_hand.events AS SELECT * FROM escqrs.events ORDER BY position;"
+                       "CREATE TABLE by_hand.streams (LIKE escqrs.streams INCLUDING INDEXES);"
+                       "INSERT INTO by_hand.streams SELECT * FROM escqrs.streams");
+    index("by_hand");
+    connection.execute(
+        ("ALTER TABLE by_hand.events ALTER position SET NOT NULL, ALTER position ADD GENERATED ALWAYS AS IDENTITY "
+         "(START " +
+         std::to_string(shape.events() + 1) + ")")
+            .c_str());
+    for (const char* const table : {"escqrs.events", "escqrs.streams", "by_hand.events", "by_hand.streams"})
+        connection.execute((std::string{"VACUUM ANALYZE "} + table).c_str());
+    connection.execute("CHECKPOINT"); // which would go on while others are measured
+}
+
+/// The server, with tables of this shape.
+const std::string& filled(const Shape& shape)
+{
+    static Shape kept{};
+    if (kept == shape) return address();
+    postgres::Connection connection{address()};
+    fill_tables(connection, shape);
+    kept = shape;
+    return address();
+}
+
+struct PostgresStore : GrowingStore<postgres::EventStore> {
+    explicit PostgresStore(const Shape& shape)
+        : GrowingStore{std::make_unique<postgres::EventStore>(filled(shape)), shape}
+    {
     }
 };
 
-/// The event store's tables with their indexes, filled and read without the event store.
+/// The event store's tables with their indexes, read without the event store.
 class PostgresByHand {
 public:
-    explicit PostgresByHand(std::uint64_t streams) : connection_{address()}
+    explicit PostgresByHand(const Shape& shape)
+        : connection_{filled(shape)}, versions_(shape.streams, shape.events_per_stream)
     {
-        const postgres::EventStore store{address()}; // whose tables are copied
-        connection_.execute("DROP SCHEMA IF EXISTS by_hand CASCADE; CREATE SCHEMA by_hand;"
-                            "CREATE TABLE by_hand.events (LIKE escqrs.events INCLUDING INDEXES);"
-                            "CREATE TABLE by_hand.streams (LIKE escqrs.streams INCLUDING INDEXES);"
-                            "ALTER TABLE by_hand.events ALTER position ADD GENERATED ALWAYS AS IDENTITY");
-        postgres::Statement{connection_, "INSERT INTO by_hand.streams (id, name) SELECT id + 1, 'stream-' || id "
-                                         "FROM generate_series(0, $1 - 1) AS id"}
-            .run(streams);
-        postgres::Statement fill{
-            connection_,
-            "INSERT INTO by_hand.events (stream, version, recorded_at, index_in_append, kind, id, metadata, payload) "
-            "SELECT stream, $2 + event, now(), event - 1, 1, gen_random_uuid(), $4, $5 "
-            "FROM generate_series(1, $1) AS stream, generate_series(1, $3) AS event ORDER BY stream, event"};
-        for (std::int64_t version = 0; version < events_per_stream; version += events_per_part)
-            fill.run(streams, version, events_per_part, bytes(metadata), bytes(payload));
-        versions_.assign(streams, events_per_stream);
-        connection_.execute("VACUUM ANALYZE by_hand.events");
-        connection_.execute("VACUUM ANALYZE by_hand.streams");
     }
 
     std::int64_t append(std::uint64_t stream)
@@ -77,7 +108,10 @@ public:
                                                     escqrs::time_ordered_uuid(), bytes(metadata), bytes(payload))
                                              .size());
     }
-    std::int64_t load(std::uint64_t stream) { return seen(select_stream_.query(stream_id(stream).text()), false); }
+    std::int64_t load(std::uint64_t stream)
+    {
+        return seen(select_stream_.query(stream_id(stream).text(), last_ten(versions_[stream])), false);
+    }
     std::int64_t read_page(std::uint64_t position) { return seen(select_page_.query(position, page_size), true); }
 
 private:
@@ -101,8 +135,9 @@ private:
                                 "INSERT INTO by_hand.events (stream, version, recorded_at, index_in_append, kind, "
                                 "id, metadata, payload) VALUES ($1, $2, $3, 0, 1, $4, $5, $6) RETURNING position"};
     postgres::Statement select_stream_{
-        connection_, "SELECT position, version, recorded_at, id, kind, metadata, payload FROM by_hand.events "
-                     "WHERE stream = (SELECT id FROM by_hand.streams WHERE name = $1) ORDER BY version"};
+        connection_,
+        "SELECT position, version, recorded_at, id, kind, metadata, payload FROM by_hand.events "
+        "WHERE stream = (SELECT id FROM by_hand.streams WHERE name = $1) AND version >= $2 ORDER BY version"};
     postgres::Statement select_page_{connection_,
                                      "SELECT position, version, recorded_at, e.id, kind, metadata, payload, name FROM "
                                      "by_hand.events e JOIN by_hand.streams s ON s.id = e.stream WHERE position > $1 "

@@ -22,7 +22,7 @@ import tempfile
 import time
 
 import report
-from report import SIZES
+from report import SIZES, STREAMS
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PARTS = "micro,compiling,sqlite,postgres,conference,soak,memory,growth"
@@ -141,9 +141,12 @@ class Bench:
         self.google("postgres", 5, 0.5)
 
     def growth(self):
+        largest = 10**5 if self.options.quick else self.options.largest
         for program in ("growth", "postgres_growth"):
-            for size in [size for size in SIZES if size <= (10**5 if self.options.quick else self.options.largest)]:
-                self.google(program, 5, 0.05, f"--benchmark_filter=/{size}(/|$)")
+            for size in [size for size in SIZES if size <= largest]:
+                self.google(program, 9, 0.05, f"--benchmark_filter=^growth/.*/{size}(/|$)")
+            for streams in STREAMS if largest >= 10**6 else []: # each log has that many events
+                self.google(program, 9, 0.05, f"--benchmark_filter=^growth_by_streams/.*/{streams}(/|$)")
 
     def conference_executable(self):
         return os.path.abspath(os.path.join(self.options.build, "examples/conference/conference"))

@@ -7,39 +7,35 @@
 #include <cstdint>
 #include <memory>
 #include <utility>
+#include <vector>
 
 namespace benchmarks {
-
-template <class Store>
-void fill(Store& store, std::uint64_t streams)
-{
-    for (std::int64_t part = 0; part < events_per_stream / events_per_part; ++part) {
-        for (std::uint64_t stream = 0; stream < streams; ++stream) append_to(store, stream, events_per_part);
-    }
-}
 
 /// An event store of this library in a growth benchmark.
 template <class Store>
 class GrowingStore {
 public:
-    explicit GrowingStore(std::unique_ptr<Store> store) : store_{std::move(store)} {}
+    GrowingStore(std::unique_ptr<Store> store, const Shape& shape)
+        : store_{std::move(store)}, versions_(shape.streams, shape.events_per_stream)
+    {
+    }
 
     std::int64_t append(std::uint64_t stream)
     {
         append_to(*store_, stream);
+        ++versions_[stream];
         return 1;
     }
 
     std::int64_t load(std::uint64_t stream)
     {
-        return count([&](auto show) { store_->read_stream(stream_id(stream), escqrs::StreamVersion{1}, show); });
+        const escqrs::StreamVersion from{last_ten(versions_[stream])};
+        return count([&](auto show) { store_->read_stream(stream_id(stream), from, show); });
     }
 
     std::int64_t read_page(std::uint64_t position)
     {
-        return count([&](auto show) {
-            store_->read_log(escqrs::GlobalPosition{position}, static_cast<std::size_t>(page_size), show);
-        });
+        return count([&](auto show) { store_->read_log(escqrs::GlobalPosition{position}, page_size, show); });
     }
 
 private:
@@ -55,6 +51,7 @@ private:
     }
 
     std::unique_ptr<Store> store_;
+    std::vector<std::uint64_t> versions_;
 };
 
 } // namespace benchmarks

@@ -23,13 +23,12 @@ namespace benchmarks {
 /// What a store in memory needs: each event in the log, its place among its stream's, and its id, lest it is stored twice.
 class MemoryByHand {
 public:
-    explicit MemoryByHand(std::uint64_t streams)
+    MemoryByHand() = default;
+    explicit MemoryByHand(const Shape& shape)
     {
-        for (std::int64_t part = 0; part < events_per_stream / events_per_part; ++part) {
-            for (std::uint64_t stream = 0; stream < streams; ++stream) {
-                for (std::int64_t event = 0; event < events_per_part; ++event) append(stream);
-            }
-        }
+        shape.for_each_part([this](std::uint64_t stream, std::uint64_t count) {
+            for (; count > 0; --count) append(stream);
+        });
     }
 
     std::int64_t append(std::uint64_t stream)
@@ -50,8 +49,9 @@ public:
     {
         const std::scoped_lock lock{mutex_};
         std::int64_t seen = 0;
-        for (const std::uint64_t position : streams_.find("stream-" + std::to_string(stream))->second)
-            seen += look_at(position);
+        const auto& positions = streams_.find("stream-" + std::to_string(stream))->second;
+        for (std::size_t index = last_ten(positions.size()) - 1; index < positions.size(); ++index)
+            seen += look_at(positions[index]);
         return seen;
     }
 
@@ -59,7 +59,7 @@ public:
     {
         const std::scoped_lock lock{mutex_};
         std::int64_t seen = 0;
-        for (std::int64_t event = 0; event < page_size && position < log_.size(); ++event) seen += look_at(position++);
+        for (std::uint64_t event = 0; event < page_size && position < log_.size(); ++event) seen += look_at(position++);
         return seen;
     }
 
