@@ -29,7 +29,7 @@ void fill_tables(postgres::Connection& connection, const Shape& shape)
     {
         const postgres::EventStore creates_the_tables{address()};
     }
-    connection.execute("SET synchronous_commit = off; SET maintenance_work_mem = '1GB';"
+    connection.execute("SET synchronous_commit = off; SET maintenance_work_mem = '1GB'; SET work_mem = '1GB';"
                        "DROP INDEX escqrs.events_by_stream, escqrs.events_by_id;"
                        "ALTER TABLE escqrs.events DROP CONSTRAINT events_pkey");
     const auto run = [&](const std::string& sql, const auto&... values) {
@@ -44,9 +44,11 @@ void fill_tables(postgres::Connection& connection, const Shape& shape)
     // As Shape has it: all streams' first five events, then their next five.
     run("INSERT INTO escqrs.events (position, stream, version, recorded_at, index_in_append, kind, id, metadata, "
         "payload) "
-        "SELECT row_number() OVER (), stream, version + index, now(), index, 1, gen_random_uuid(), $3, $4 "
+        "SELECT position, stream, version + index, now(), index, 1, (lpad(to_hex(position), 12, '0') || "
+        "right(replace(gen_random_uuid()::text, '-', ''), 20))::uuid, $3, $4 "
+        "FROM (SELECT row_number() OVER (ORDER BY version, stream, index) AS position, stream, version, index "
         "FROM generate_series(1, $2::bigint, 5) AS version, generate_series(1, $1::bigint) AS stream, "
-        "generate_series(0, least(4, $2::bigint - version)) AS index",
+        "generate_series(0, least(4, $2::bigint - version)) AS index) AS log",
         shape.streams, shape.events_per_stream, bytes(metadata), bytes(payload));
     run("SELECT setval('escqrs.positions', $1)", shape.events());
     const auto index = [&](const std::string& schema) {
@@ -61,12 +63,13 @@ void fill_tables(postgres::Connection& connection, const Shape& shape)
     };
     index("escqrs");
     connection.execute("CREATE SCHEMA by_hand;"
-                       "CREATE TABLE by_hand.events AS SELECT * FROM escqrs.events ORDER BY position;"
+                       "CREATE TABLE by_hand.events (LIKE escqrs.events);"
+                       "INSERT INTO by_hand.events SELECT * FROM escqrs.events ORDER BY position;"
                        "CREATE TABLE by_hand.streams (LIKE escqrs.streams INCLUDING INDEXES);"
                        "INSERT INTO by_hand.streams SELECT * FROM escqrs.streams");
     index("by_hand");
     connection.execute(
-        ("ALTER TABLE by_hand.events ALTER position SET NOT NULL, ALTER position ADD GENERATED ALWAYS AS IDENTITY "
+        ("ALTER TABLE by_hand.events ALTER position ADD GENERATED ALWAYS AS IDENTITY "
          "(START " +
          std::to_string(shape.events() + 1) + ")")
             .c_str());
@@ -75,7 +78,7 @@ void fill_tables(postgres::Connection& connection, const Shape& shape)
     connection.execute("CHECKPOINT"); // which would go on while others are measured
 }
 
-/// The server, with tables of this shape.
+/// The server, with tables of this shape; what was there before is gone, so all contestants of a shape have to run together.
 const std::string& filled(const Shape& shape)
 {
     static Shape kept{};

@@ -6,7 +6,6 @@
 #include <escqrs/repository.hpp>
 #include <escqrs/testing/catch2.hpp>
 
-#include <algorithm>
 #include <string>
 #include <variant>
 #include <vector>

@@ -3,7 +3,6 @@
 
 #include <catch2/catch.hpp>
 
-#include <algorithm>
 #include <iterator>
 #include <string>
 #include <utility>
@@ -32,13 +31,17 @@ TEST_CASE("properties are shown in the order in which they were added, whatever 
     CHECK(properties.size() == 4);
     CHECK_FALSE(properties.empty());
 
-    const MessageProperties copy = properties;
+    MessageProperties copy = properties;
+    const MessageProperties moved = std::move(copy);
+    copy = {};
+    copy.add("again", "");
+    CHECK(pairs(copy) == Pairs{{"again", ""}});
     properties.clear();
     CHECK(properties == MessageProperties{});
     CHECK(properties.empty());
     CHECK(properties.size() == 0); // NOLINT: it is the size that is tested
     CHECK(pairs(properties).empty());
-    CHECK(pairs(copy).size() == 4);
+    CHECK(pairs(moved).size() == 4);
 }
 
 TEST_CASE("a property is found by its whole name, the first of that name")
@@ -60,6 +63,9 @@ TEST_CASE("setting a property keeps its place, or adds it")
     CHECK(pairs(properties) == Pairs{{"first", "a longer text"}, {"second", "2"}, {"third", "3"}});
     properties.set("second", *properties.find("first")); // of the properties themselves
     CHECK(properties.find("second") == "a longer text");
+    properties.add("third", "once more");
+    properties.set("third", "both");
+    CHECK(pairs(properties) == Pairs{{"first", "a longer text"}, {"second", "a longer text"}, {"third", "both"}, {"third", "both"}});
 }
 
 TEST_CASE("erasing takes all properties of a name")

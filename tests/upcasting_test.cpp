@@ -9,7 +9,6 @@
 #include <escqrs/testing/catch2.hpp>
 #include <escqrs/upcasting.hpp>
 
-#include <algorithm>
 #include <optional>
 #include <string>
 #include <tuple>

@@ -18,9 +18,9 @@ namespace escqrs {
 /// @par Complexity  linear in the number of bytes
 class MessageProperties {
 public:
-    using value_type = std::pair<std::string_view, std::string_view>; ///< name and text; valid until the next change
+    using value_type = std::pair<std::string_view, std::string_view>; ///< name and text; valid until the next change or move
 
-    class const_iterator {
+    class Iterator {
     public:
         using iterator_concept = std::forward_iterator_tag;
         using iterator_category = std::input_iterator_tag; // what it refers to is made when it is asked for
@@ -29,7 +29,7 @@ public:
         using reference = value_type;
         using pointer = void;
 
-        const_iterator() = default;
+        Iterator() = default;
 
         value_type operator*() const noexcept
         {
@@ -37,26 +37,27 @@ public:
             const char* const name = at_ + sizeof sizes;
             return {{name, sizes.name}, {name + sizes.name, sizes.text}};
         }
-        const_iterator& operator++() noexcept
+        Iterator& operator++() noexcept
         {
             const Sizes sizes = sizes_at(at_);
             at_ += sizeof sizes + sizes.name + sizes.text;
             return *this;
         }
-        const_iterator operator++(int) noexcept
+        Iterator operator++(int) noexcept
         {
-            const const_iterator before = *this;
+            const Iterator before = *this;
             ++*this;
             return before;
         }
-        friend bool operator==(const const_iterator&, const const_iterator&) = default;
+        friend bool operator==(const Iterator&, const Iterator&) = default;
 
     private:
         friend MessageProperties;
-        explicit const_iterator(const char* at) noexcept : at_{at} {}
+        explicit Iterator(const char* at) noexcept : at_{at} {}
 
         const char* at_ = nullptr;
     };
+    using const_iterator = Iterator;
 
     MessageProperties() = default;
     MessageProperties(std::initializer_list<value_type> properties)
@@ -64,8 +65,8 @@ public:
         for (const auto& [name, text] : properties) add(name, text);
     }
 
-    const_iterator begin() const noexcept { return const_iterator{bytes_.data()}; }
-    const_iterator end() const noexcept { return const_iterator{bytes_.data() + bytes_.size()}; }
+    Iterator begin() const noexcept { return Iterator{bytes_.data()}; }
+    Iterator end() const noexcept { return Iterator{bytes_.data() + bytes_.size()}; }
     std::size_t size() const noexcept { return static_cast<std::size_t>(std::distance(begin(), end())); }
     bool empty() const noexcept { return bytes_.empty(); }
 
@@ -83,15 +84,19 @@ public:
     void add(std::string_view name, std::string_view text)
     {
         const Sizes sizes{name.size(), text.size()};
-        bytes_.append(reinterpret_cast<const char*>(&sizes), sizeof sizes)
-            .append(name)
-            .append(text); // NOLINT: as bytes
+        std::size_t at = bytes_.size();
+        bytes_.resize(at + sizeof sizes + name.size() + text.size());
+        std::memcpy(bytes_.data() + at, &sizes, sizeof sizes);
+        at += sizeof sizes;
+        at += name.copy(bytes_.data() + at, name.size());
+        text.copy(bytes_.data() + at, text.size());
     }
 
-    /// Gives a property another text, or adds it.
+    /// Gives the properties of that name another text; adds one if there is none.
     void set(std::string_view name, std::string_view text)
     {
         MessageProperties changed;
+        changed.reserve(bytes_.size() + sizeof(Sizes) + name.size() + text.size());
         bool found = false;
         for (const auto& [known, before] : *this) {
             const bool is_it = known == name;

@@ -7,6 +7,7 @@
 #include "read_model/attendee_watcher.hpp"
 #include "worker/mail_outbox.hpp"
 #include "worker/read_model_health.hpp"
+#include "worker/worker_fixture.hpp"
 
 #include <escqrs/event_bus.hpp>
 #include <escqrs/id_generator.hpp>
@@ -212,6 +213,29 @@ TEST_CASE("conference over PostgreSQL: streams advance by one version, and a fai
         CHECK(checkpoint.advance(stream, StreamVersion{2}) == Advance::apply);
     }
     CHECK(checkpoint.version_of(stream) == StreamVersion{1});
+}
+
+TEST_CASE("conference over PostgreSQL: a statement that is refused undoes its message only")
+{
+    const std::string address = emptied_database();
+    test::History history;
+    for (const char* const email : {"ada@example.org", "byron@example.org", "babbage@example.org"})
+        history.register_attendee(email);
+    escqrs::in_memory::MessageQueue queue;
+    queue.send(history.messages());
+    Publisher place{address};
+    MessageWorker worker{MessageReceiverRef{queue}, place.database, place.bus,
+                         test::Worker::options(escqrs::system_clock(), nullptr, 3)};
+    {
+        const auto connection = place.bus.subscribe<AttendeeRegistered>([&](const AttendeeRegistered& event) {
+            if (event.email == "byron@example.org") read_model::Statement{place.database, "SELECT 1 / 0"}.run();
+        });
+        CHECK(worker.work_once() == BatchResult{3, 2, 1, 0});
+    }
+    AttendeeQueries queries{address};
+    CHECK(queries.list(10, {}).attendees.size() == 2);
+    CHECK(worker.work_once() == BatchResult{1, 1, 0, 0});
+    CHECK(queries.list(10, {}).attendees.size() == 3);
 }
 
 TEST_CASE("conference over PostgreSQL: values that cannot be are no outage")

@@ -116,6 +116,13 @@ TEST_CASE("a stream checkpoint lets each event through once and in order")
     sqlite::StreamCheckpoint another_model{database, "other"};
     CHECK(another_model.advance(stream, StreamVersion{1}) == Advance::apply);
 
+    CHECK(another_model.advance(stream, StreamVersion{3}) == Advance::gap);
+
+    for (const StreamId& any : {stream, StreamId{"attendee", "3"}}) {
+        CHECK(checkpoint.advance(any, StreamVersion{0}) == Advance::duplicate);
+        CHECK(checkpoint.advance(any, StreamVersion{1ULL << 63U}) == Advance::gap);
+        CHECK(checkpoint.advance(any, StreamVersion{~0ULL}) == Advance::gap);
+    }
     {
         const sqlite::Transaction transaction{database};
         CHECK(checkpoint.advance(stream, StreamVersion{3}) == Advance::apply);

@@ -9,9 +9,9 @@
 
 namespace conference {
 
-/// Tells of attendees as the read model changes, whichever process changes it. One thread polls the file, and only while
-/// somebody is watching: every millisecond after a change or when a watch has begun, then less and less often; a server is
-/// asked at the longest interval always. What can't be read is tried again, and nothing is missed.
+/// Tells of attendees as the read model changes, whichever process changes it. One thread polls it, and only while somebody is
+/// watching: every millisecond after a change or when a watch has begun, then less and less often. What can't be read is tried
+/// again, and nothing is missed.
 /// @par Thread safety  every operation may be called from any thread; a callback may begin and end watches, also its own
 class AttendeeWatcher {
 public:
@@ -22,7 +22,7 @@ public:
     class Watch;
 
     /// @param queries        must outlive the watcher
-    /// @param poll_interval  the longest, while the file can be read
+    /// @param poll_interval  the longest, while the read model can be read
     explicit AttendeeWatcher(AttendeeQueries& queries,
                              std::chrono::milliseconds poll_interval = std::chrono::milliseconds{5});
 

@@ -147,8 +147,9 @@ std::optional<MessageWorker::Verdicts> MessageWorker::handle(const std::vector<R
         } else {
             verdicts[index] = handle_one(message, undo);
             const Outcome outcome = verdicts[index]->outcome;
-            if (outcome != Outcome::handled && undo == Undo::all) return std::nullopt;
-            if (outcome == Outcome::failed || outcome == Outcome::poison) failed_sessions.insert(session);
+            const bool failed = outcome == Outcome::failed || outcome == Outcome::poison; // early: nothing was written
+            if (failed && undo == Undo::all) return std::nullopt;
+            if (failed) failed_sessions.insert(session);
         }
     }
     transaction.commit();
@@ -164,6 +165,8 @@ MessageWorker::Verdict MessageWorker::handle_one(const ReceivedMessage& message,
         std::optional<read_model::Savepoint> part;
         if (undo == Undo::each) part.emplace(read_model_);
         apply(message.message);
+        // A subscriber may have swallowed the error after which SQLite rolled back everything.
+        if (!read_model_.in_transaction()) throw escqrs::StoreError{"the transaction was undone"};
         if (part) part->commit();
         return {Outcome::handled, {}, {}};
     } catch (const escqrs::UnknownEventType& error) {

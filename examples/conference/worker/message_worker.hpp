@@ -41,7 +41,7 @@ struct BatchResult {
 struct MessageWorkerOptions {
     std::size_t batch_size = 100;                        ///< messages handled in one transaction
     escqrs::Duration max_wait = std::chrono::seconds{1}; ///< for messages, before looking round again
-    std::uint32_t max_attempts = 8;                      ///< at a message; not more than the queue itself allows
+    std::uint32_t max_attempts = 8;                      ///< deliveries of a message; not more than the queue itself allows
     escqrs::Duration first_delay = std::chrono::milliseconds{50};
     escqrs::Duration longest_pause = std::chrono::seconds{1}; ///< after a batch in which a message had to be given back
     escqrs::Duration longest_outage_delay =
@@ -65,14 +65,15 @@ struct MessageWorkerOptions {
 ///   program;
 /// - the read model can't be written: everything is given back, and nothing is received until it can be again.
 ///
-/// What follows a failed message in its session and batch is given back unhandled; what follows one that came too early
+/// When a subscriber fails, the whole batch is undone and published once more, this time message by message. What follows a
+/// failed message in its session and batch is given back unhandled; what follows one that came too early
 /// is not, for it may be the missing one. Any number of workers, in any number
 /// of processes, may share queue and read model: SQLite lets one transaction write at a time.
 /// @par Thread safety  none but for `problem`; `run` it in a thread of its own
 class MessageWorker {
 public:
     /// @param read_model, bus  must outlive the worker, as what `receiver` refers to; subscribers write to `read_model`
-    ///        and to nothing else: when one fails, all the batch is undone, and published once more, message by message
+    ///        and to nothing else, for it may be undone and they be called again
     MessageWorker(MessageReceiverRef receiver, read_model::DatabaseRef read_model, escqrs::EventBus& bus,
                   MessageWorkerOptions options = {});
 

@@ -1,11 +1,6 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <cstddef>
-#include <span>
-#include <utility>
-#include <vector>
-
 namespace escqrs {
 
 /// Reaches what an aggregate keeps private: write `friend escqrs::Access;` to keep `apply` private.

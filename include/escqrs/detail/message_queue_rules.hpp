@@ -75,7 +75,7 @@ inline void check_messages(std::span<const Message> messages, const MessageQueue
 }
 
 /// Sets `added` in `properties`; one that is there already gets the new text.
-inline void set_properties(MessageProperties& properties, const MessageProperties& added)
+inline void merge_properties(MessageProperties& properties, const MessageProperties& added)
 {
     for (const auto& [name, text] : added) properties.set(name, text);
 }
@@ -87,7 +87,7 @@ inline void check_disposition(const ReceivedMessage& received, const Disposition
     const auto* abandon = std::get_if<Abandon>(&disposition);
     if (abandon == nullptr || abandon->properties.empty()) return;
     Message changed = received.message;
-    set_properties(changed.properties, abandon->properties);
+    merge_properties(changed.properties, abandon->properties);
     check_properties(changed, options);
 }
 

@@ -233,7 +233,7 @@ inline bool MessageQueueState::settle(const ReceivedMessage& message, const Disp
     Entry& entry = node.mapped();
     single_locks_.erase({entry.locked_until, entry.sequence_number});
     if (const auto* abandon = std::get_if<Abandon>(&disposition)) {
-        set_properties(entry.message.properties, abandon->properties);
+        merge_properties(entry.message.properties, abandon->properties);
         if (fail_delivery(entry, now)) single_.insert(std::move(node));
     } else if (const auto* dead = std::get_if<DeadLetter>(&disposition)) {
         ++entry.failed_deliveries;
@@ -250,7 +250,7 @@ inline void MessageQueueState::settle_in_session(const ReceivedMessage& message,
     Entries& entries = session.second.entries;
     const auto entry = entries.find(message.sequence_number);
     if (const auto* abandon = std::get_if<Abandon>(&disposition)) {
-        set_properties(entry->second.message.properties, abandon->properties);
+        merge_properties(entry->second.message.properties, abandon->properties);
         if (!fail_delivery(entry->second, now)) entries.erase(entry);
         session.second.held_up_to = message.sequence_number - 1;
     } else {

@@ -218,6 +218,46 @@ TEST_CASE("worker: what fails once is handled in the same delivery")
     CHECK(place.model.attendees() == place.history.fold());
 }
 
+TEST_CASE("worker: an outage in the middle of a batch leaves nothing of it, and gives all back")
+{
+    Workplace place;
+    for (int count = 0; count < 4; ++count) place.history.register_attendee();
+    place.send(place.history.messages());
+    int calls = 0;
+    const bool swallowed = GENERATE(false, true);
+    {
+        const auto connection = place.own.bus.subscribe<AttendeeRegistered>([&](const AttendeeRegistered&) {
+            if (++calls != 3) return;
+            place.own.database.execute("ROLLBACK"); // as SQLite does when the disk is full
+            if (!swallowed) throw escqrs::StoreError{"the disk is full"};
+        });
+        CHECK_THROWS_AS(place.work_once(), escqrs::StoreError);
+    }
+    CHECK(calls == 3);
+    CHECK(place.model.attendees().empty());
+    CHECK(place.queue.counts().active == 4);
+    place.work();
+    CHECK(place.model.attendees() == place.history.fold());
+}
+
+TEST_CASE("worker: a batch that fails while the worker is stopped is given back")
+{
+    Workplace place;
+    for (int count = 0; count < 3; ++count) place.history.register_attendee();
+    place.send(place.history.messages());
+    std::stop_source stop;
+    {
+        const auto connection = place.own.bus.subscribe<AttendeeRegistered>([&](const AttendeeRegistered&) {
+            stop.request_stop();
+            throw std::runtime_error{"not now"};
+        });
+        CHECK(place.own.worker.work_once(stop.get_token()) == BatchResult{3, 0, 3, 0});
+    }
+    CHECK(place.model.attendees().empty());
+    place.work();
+    CHECK(place.model.attendees() == place.history.fold());
+}
+
 TEST_CASE("worker: what follows a failed message in its session is not handled, whatever it is")
 {
     Workplace place;

@@ -331,7 +331,7 @@ inline void MessageQueueTables::fail(std::int64_t number, HeldMessage held, cons
     }
     const MessageProperties& added = std::get<Abandon>(disposition).properties;
     if (!added.empty()) {
-        rules::set_properties(held.properties, added);
+        rules::merge_properties(held.properties, added);
         const std::string properties = encode_properties(held.properties);
         set_properties_.run(number, std::as_bytes(std::span{properties}));
     }
