@@ -130,9 +130,10 @@ BENCHMARK(append_naive)->Name("postgres_append/naive")->Apply(by_producers);
 void batch_escqrs(benchmark::State& state)
 {
     static postgres::EventStore store{address()};
-    std::uint64_t stream = 2'000'000;
+    constexpr std::uint64_t own_streams = 2'000'000;
+    std::uint64_t count = 0;
     for ([[maybe_unused]] const auto _ : state)
-        append_to(store, stream++ % streams_per_producer, static_cast<std::size_t>(state.range(0)));
+        append_to(store, own_streams + count++ % streams_per_producer, static_cast<std::size_t>(state.range(0)));
     state.SetItemsProcessed(state.iterations() * state.range(0));
 }
 BENCHMARK(batch_escqrs)->Name("postgres_batch/escqrs")->Arg(10)->Arg(100)->UseRealTime();
