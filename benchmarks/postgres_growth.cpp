@@ -68,11 +68,10 @@ void fill_tables(postgres::Connection& connection, const Shape& shape)
                        "CREATE TABLE by_hand.streams (LIKE escqrs.streams INCLUDING INDEXES);"
                        "INSERT INTO by_hand.streams SELECT * FROM escqrs.streams");
     index("by_hand");
-    connection.execute(
-        ("ALTER TABLE by_hand.events ALTER position ADD GENERATED ALWAYS AS IDENTITY "
-         "(START " +
-         std::to_string(shape.events() + 1) + ")")
-            .c_str());
+    connection.execute(("ALTER TABLE by_hand.events ALTER position ADD GENERATED ALWAYS AS IDENTITY "
+                        "(START " +
+                        std::to_string(shape.events() + 1) + ")")
+                           .c_str());
     for (const char* const table : {"escqrs.events", "escqrs.streams", "by_hand.events", "by_hand.streams"})
         connection.execute((std::string{"VACUUM ANALYZE "} + table).c_str());
     connection.execute("CHECKPOINT"); // which would go on while others are measured

@@ -65,7 +65,8 @@ TEST_CASE("setting a property keeps its place, or adds it")
     CHECK(properties.find("second") == "a longer text");
     properties.add("third", "once more");
     properties.set("third", "both");
-    CHECK(pairs(properties) == Pairs{{"first", "a longer text"}, {"second", "a longer text"}, {"third", "both"}, {"third", "both"}});
+    CHECK(pairs(properties) ==
+          Pairs{{"first", "a longer text"}, {"second", "a longer text"}, {"third", "both"}, {"third", "both"}});
 }
 
 TEST_CASE("erasing takes all properties of a name")

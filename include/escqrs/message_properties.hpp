@@ -18,7 +18,8 @@ namespace escqrs {
 /// @par Complexity  linear in the number of bytes
 class MessageProperties {
 public:
-    using value_type = std::pair<std::string_view, std::string_view>; ///< name and text; valid until the next change or move
+    using value_type =
+        std::pair<std::string_view, std::string_view>; ///< name and text; valid until the next change or move
 
     class Iterator {
     public:

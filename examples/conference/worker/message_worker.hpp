@@ -41,7 +41,7 @@ struct BatchResult {
 struct MessageWorkerOptions {
     std::size_t batch_size = 100;                        ///< messages handled in one transaction
     escqrs::Duration max_wait = std::chrono::seconds{1}; ///< for messages, before looking round again
-    std::uint32_t max_attempts = 8;                      ///< deliveries of a message; not more than the queue itself allows
+    std::uint32_t max_attempts = 8; ///< deliveries of a message; not more than the queue itself allows
     escqrs::Duration first_delay = std::chrono::milliseconds{50};
     escqrs::Duration longest_pause = std::chrono::seconds{1}; ///< after a batch in which a message had to be given back
     escqrs::Duration longest_outage_delay =
