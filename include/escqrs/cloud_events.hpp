@@ -143,7 +143,8 @@ Message CloudEvents<List, StoredFormat, WireFormat>::operator()(const RecordedEv
         body = buffer_;
     });
     message.body.assign(reinterpret_cast<const char*>(body.data()), body.size()); // NOLINT: bytes as text
-    constexpr std::size_t usual_size = 1024;                                      // without headers
+
+    constexpr std::size_t usual_size = 1024; // of properties without headers
     message.properties.reserve(usual_size);
     std::string attribute{detail::CloudEventAttributes::prefix};
     const auto put = [&](std::string_view name, std::string_view value) {

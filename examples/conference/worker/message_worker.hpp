@@ -66,9 +66,9 @@ struct MessageWorkerOptions {
 /// - the read model can't be written: everything is given back, and nothing is received until it can be again.
 ///
 /// When a subscriber fails, the whole batch is undone and published once more, this time message by message. What follows a
-/// failed message in its session and batch is given back unhandled; what follows one that came too early
-/// is not, for it may be the missing one. Any number of workers, in any number
-/// of processes, may share queue and read model: SQLite lets one transaction write at a time.
+/// failed message in its session and batch is given back unhandled; what follows one that came too early is not, for it may
+/// be the missing one. Any number of workers, in any number of processes, may share queue and read model: SQLite lets one
+/// transaction write at a time.
 /// @par Thread safety  none but for `problem`; `run` it in a thread of its own
 class MessageWorker {
 public:
