@@ -9,7 +9,7 @@ build_packages=(
 )
 unit_test_packages=(catch2 libboost-serialization1.81-dev)
 test_packages=(
-    "${unit_test_packages[@]}" clang-16 clang-tidy-16 clang-format-16 libclang-rt-16-dev
+    "${unit_test_packages[@]}" clang-16 clang-tidy-16 clang-format-16 libclang-rt-16-dev llvm-16
     python3 python3-selenium chromium chromium-driver fonts-dejavu-core procps curl wrk rabbitmq-server openssl
     postgresql pgbouncer libbenchmark-dev libcereal-dev nlohmann-json3-dev
 )
