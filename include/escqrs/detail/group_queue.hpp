@@ -1,9 +1,11 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <condition_variable>
+#include <escqrs/detail/parker.hpp>
+
+#include <atomic>
 #include <cstddef>
-#include <cstdint>
+#include <memory>
 #include <mutex>
 #include <utility>
 
@@ -21,11 +23,10 @@ template <class Caller>
 class GroupQueue {
 public:
     struct Entry {
-        enum class State : std::uint8_t { waits, is_in_group, is_done };
-
         Caller* next = nullptr; ///< of the same group
-        State state = State::waits;
-        std::condition_variable woken;
+        bool is_in_group = false;
+        std::atomic<bool> is_done = false;
+        std::shared_ptr<Parker> parker = Parker::of_this_thread();
     };
 
     /// @param max_group_size  bounds the time a caller waits for others' work
@@ -41,12 +42,10 @@ public:
     void take_part(Caller& self, Work work);
 
 private:
-    using State = typename Entry::State;
-
     template <class Work>
-    void lead(std::unique_lock<std::mutex>& lock, Work& work);
+    void lead(std::unique_lock<std::mutex>& lock, const Caller& self, Work& work);
     Caller* take_group() noexcept;
-    void wake_first() noexcept;
+    static void dismiss(Caller* group, const Caller& leader);
 
     std::size_t max_group_size_;
     std::size_t max_groups_;
@@ -65,32 +64,33 @@ void GroupQueue<Caller>::take_part(Caller& self, Work work)
     (first_ == nullptr ? first_ : last_->next) = &self;
     last_ = &self;
     const bool is_in_next_group = waiting_++ < max_group_size_;
-    while (self.state != State::is_done) {
-        const bool may_lead = self.state == State::waits && (is_in_next_group || first_ == &self);
-        if (may_lead && groups_ < max_groups_) lead(lock, work);
-        else self.woken.wait(lock);
+    for (;;) {
+        const bool may_lead = !self.is_in_group && (is_in_next_group || first_ == &self);
+        if (may_lead && groups_ < max_groups_) return lead(lock, self, work);
+        lock.unlock();
+        self.parker->park();
+        if (self.is_done) return;
+        lock.lock();
     }
 }
 
 template <class Caller>
 template <class Work>
-void GroupQueue<Caller>::lead(std::unique_lock<std::mutex>& lock, Work& work)
+void GroupQueue<Caller>::lead(std::unique_lock<std::mutex>& lock, const Caller& self, Work& work)
 {
+    const auto first_parker = [this] { return first_ == nullptr ? nullptr : first_->parker; };
+    const auto wake = [&lock](const std::shared_ptr<Parker>& parker) {
+        lock.unlock();
+        if (parker) parker->unpark();
+    };
     Caller* const group = take_group();
     ++groups_;
-    if (groups_ < max_groups_) wake_first(); // whoever was woken for the place that is still free may be in this group
-    lock.unlock();
+    wake(groups_ < max_groups_ ? first_parker() : nullptr); // whoever was woken for the free place may be in this group
     work(group);
     lock.lock();
     --groups_;
-    wake_first();
-    // Woken under the lock: once a caller can see that it is done, it is gone.
-    for (Caller* caller = group; caller != nullptr;) {
-        Caller* const next = caller->next;
-        caller->state = State::is_done;
-        caller->woken.notify_one();
-        caller = next;
-    }
+    wake(first_parker());
+    dismiss(group, self);
 }
 
 /// Of those who wait, the first to come.
@@ -101,7 +101,7 @@ Caller* GroupQueue<Caller>::take_group() noexcept
     Caller* last = nullptr;
     for (std::size_t size = 0; size < max_group_size_ && first_ != nullptr; ++size) {
         last = std::exchange(first_, first_->next);
-        last->state = State::is_in_group;
+        last->is_in_group = true;
         --waiting_;
     }
     last->next = nullptr;
@@ -109,9 +109,15 @@ Caller* GroupQueue<Caller>::take_group() noexcept
 }
 
 template <class Caller>
-void GroupQueue<Caller>::wake_first() noexcept
+void GroupQueue<Caller>::dismiss(Caller* group, const Caller& leader)
 {
-    if (first_ != nullptr) first_->woken.notify_one();
+    while (group != nullptr) {
+        Caller* const caller = std::exchange(group, group->next);
+        if (caller == &leader) continue;
+        const std::shared_ptr<Parker> parker = caller->parker;
+        caller->is_done = true; // from here on it may be gone
+        parker->unpark();
+    }
 }
 
 } // namespace escqrs::detail
