@@ -113,3 +113,11 @@ TEST_CASE("those who come while a group is worked on are the next group")
     }
     CHECK(sizes == std::vector<std::size_t>{1, 9});
 }
+
+TEST_CASE("a size of groups or a number of them that is 0 counts as 1")
+{
+    escqrs::detail::GroupQueue<Caller> queue{0, 0};
+    Caller self;
+    queue.take_part(self, [](Caller* caller) { ++caller->times_done; });
+    CHECK(self.times_done == 1);
+}

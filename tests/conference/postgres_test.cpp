@@ -238,6 +238,47 @@ TEST_CASE("conference over PostgreSQL: a statement that is refused undoes its me
     CHECK(queries.list(10, {}).attendees.size() == 3);
 }
 
+TEST_CASE("conference over PostgreSQL: an error that is swallowed undoes its message only")
+{
+    const std::string address = emptied_database();
+    test::History history;
+    for (const char* const email : {"ada@example.org", "byron@example.org", "babbage@example.org"})
+        history.register_attendee(email);
+    escqrs::in_memory::MessageQueue queue;
+    queue.send(history.messages());
+    Publisher place{address};
+    MessageWorker worker{MessageReceiverRef{queue}, place.database, place.bus,
+                         test::Worker::options(escqrs::system_clock(), nullptr, 3)};
+    const std::string failing = GENERATE("ada@example.org", "byron@example.org", "babbage@example.org");
+    CAPTURE(failing);
+    {
+        const auto connection = place.bus.subscribe<AttendeeRegistered>([&](const AttendeeRegistered& event) {
+            if (event.email != failing) return;
+            CHECK_THROWS_AS((read_model::Statement{place.database, "SELECT 1 / 0"}.run()), escqrs::StoreError);
+        });
+        CHECK(worker.work_once() == BatchResult{3, 2, 1, 0});
+    }
+    AttendeeQueries queries{address};
+    CHECK(queries.list(10, {}).attendees.size() == 2);
+    CHECK(worker.work_once() == BatchResult{1, 1, 0, 0});
+}
+
+TEST_CASE("conference over PostgreSQL: of two subscribers that fail, the second one's failure is no outage")
+{
+    const std::string address = emptied_database();
+    test::History history;
+    history.register_attendee("ada@example.org");
+    escqrs::in_memory::MessageQueue queue;
+    queue.send(history.messages());
+    Publisher place{address};
+    MessageWorker worker{MessageReceiverRef{queue}, place.database, place.bus,
+                         test::Worker::options(escqrs::system_clock(), nullptr, 3)};
+    const auto divide = [&](const AttendeeRegistered&) { read_model::Statement{place.database, "SELECT 1 / 0"}.run(); };
+    const auto first = place.bus.subscribe<AttendeeRegistered>(divide);
+    const auto second = place.bus.subscribe<AttendeeRegistered>(divide);
+    CHECK(worker.work_once() == BatchResult{1, 0, 1, 0});
+}
+
 TEST_CASE("conference over PostgreSQL: values that cannot be are no outage")
 {
     const std::string address = emptied_database();

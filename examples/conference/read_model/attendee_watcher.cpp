@@ -104,7 +104,6 @@ public:
             done_.wait(lock, [&] { return running_ != entry; });
         }
         unused.swap(entry->changed);
-        lock.unlock();
     }
 
 private:
@@ -159,14 +158,16 @@ private:
             running_ = entry;
             lock.unlock();
             entry->changed(view);
-            Callback unused;
             lock.lock();
+            if (entry->ended) { // by its own callback, or another thread waits in `end`
+                Callback unused;
+                unused.swap(entry->changed);
+                lock.unlock();
+                unused = nullptr;
+                lock.lock();
+            }
             running_.reset();
-            if (entry->ended) unused.swap(entry->changed); // by its own callback
-            lock.unlock();
             done_.notify_all();
-            unused = nullptr;
-            lock.lock();
         }
     }
 

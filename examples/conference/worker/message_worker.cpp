@@ -152,7 +152,13 @@ std::optional<MessageWorker::Verdicts> MessageWorker::handle(const std::vector<R
             if (failed) failed_sessions.insert(session);
         }
     }
-    transaction.commit();
+    try {
+        transaction.commit();
+    } catch (const escqrs::StoreError& error) {
+        // A subscriber may have swallowed the error after which PostgreSQL refuses everything.
+        if (undo == Undo::all && read_model::is_refusal(error)) return std::nullopt;
+        throw;
+    }
     return verdicts;
 }
 

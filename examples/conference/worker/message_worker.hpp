@@ -57,7 +57,8 @@ struct MessageWorkerOptions {
 /// Takes events off a queue and publishes each once on a bus, whose subscribers write the read model.
 ///
 /// One transaction covers what the subscribers wrote for a batch and how far each stream has come; messages are settled
-/// only after it was committed. So a crash at any moment brings messages again as duplicates, which change nothing:
+/// only after it was committed. So a crash at any moment brings messages again as duplicates, which change nothing.
+/// What becomes of a message:
 /// - handled, or a duplicate: complete;
 /// - a subscriber failed, or an earlier event of the stream is missing: what was written for the message is undone and
 ///   it is abandoned with the error as property "lastError"; at the last attempt it is dead-lettered;
@@ -67,8 +68,8 @@ struct MessageWorkerOptions {
 ///
 /// When a subscriber fails, the whole batch is undone and published once more, this time message by message. What follows a
 /// failed message in its session and batch is given back unhandled; what follows one that came too early is not, for it may
-/// be the missing one. Any number of workers, in any number of processes, may share queue and read model: SQLite lets one
-/// transaction write at a time.
+/// be the missing one. Any number of workers, in any number of processes, may share queue and read model: of all
+/// `read_model::Transaction`s one is open at a time.
 /// @par Thread safety  none but for `problem`; `run` it in a thread of its own
 class MessageWorker {
 public:

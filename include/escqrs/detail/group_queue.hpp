@@ -29,10 +29,10 @@ public:
         std::shared_ptr<Parker> parker = Parker::of_this_thread();
     };
 
-    /// @param max_group_size  bounds the time a caller waits for others' work
-    /// @param max_groups      that may be worked on at once
+    /// @param max_group_size  bounds the time a caller waits for others' work; 0 counts as 1
+    /// @param max_groups      that may be worked on at once; 0 counts as 1
     explicit GroupQueue(std::size_t max_group_size, std::size_t max_groups = 1) noexcept
-        : max_group_size_{max_group_size}, max_groups_{max_groups}
+        : max_group_size_{max_group_size == 0 ? 1 : max_group_size}, max_groups_{max_groups == 0 ? 1 : max_groups}
     {
     }
 

@@ -263,13 +263,14 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 DECLARE
     tag CONSTANT bigint := ('{s}.positions'::regclass::oid::bigint & 65535) << 48;
 BEGIN
+    -- As in `append_one`: a condition takes no query.
     IF pg_advisory_xact_lock_shared(tag | pg_sequence_last_value('{s}.positions')) IS NULL THEN RETURN NULL; END IF;
     INSERT INTO {s}.events
         SELECT nextval('{s}.positions'), append_all_behind.stream, append_all_behind.version + e.number, now, e.number - 1,
                e.kind, e.id, e.metadata, e.payload
         FROM unnest(ids, event_kinds, append_all_behind.metadata, payloads) WITH ORDINALITY
             AS e (id, kind, metadata, payload, number);
-    RETURN currval('{s}.positions');
+    RETURN currval('{s}.positions'); -- drawn in order, by this session
 END $$;
 
 -- The position up to which nothing will turn up any more; that of an event, or 0. Three steps, of which each sees what was
