@@ -106,8 +106,8 @@ TEST_CASE("chaos: connections drop, links are detached, and of 100k messages non
         });
     }
 
-    const conference::test::TemporaryFolder folder;
-    const std::string path = folder / "read-model.db";
+    const TemporaryFolder folder;
+    const std::string path = folder.file("read-model.db");
     conference::test::SeenModel model{path};
     MessageQueue queue{place.settings()};
     Witness witness{queue};

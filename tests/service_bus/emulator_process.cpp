@@ -138,17 +138,13 @@ bool ShiftedClock::wait_for(std::unique_lock<std::mutex>& lock, std::condition_v
 
 Emulator::Emulator()
 {
-    char folder[] = "/tmp/service-bus-XXXXXX";
-    if (mkdtemp(folder) == nullptr) throw std::runtime_error{"no temporary folder"};
-    folder_ = folder;
-    certificate_ = folder_ + "/certificate.pem";
-    const std::string private_key = folder_ + "/key.pem";
+    const std::string private_key = folder_.file("key.pem");
     ChildProcess openssl{{"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
                           "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
-                          "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", private_key, "-out", certificate_}};
+                          "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", private_key, "-out", certificate()}};
     (void)openssl.wait();
     process_ = std::make_unique<ChildProcess>(std::vector<std::string>{"node", ESCQRS_EMULATOR, "--key-name", key_name,
-                                                                       "--key", key, "--certificate", certificate_,
+                                                                       "--key", key, "--certificate", certificate(),
                                                                        "--private-key", private_key});
     const std::string line = process_->read_line();
     if (line.empty()) throw std::runtime_error{"the emulator did not start"};

@@ -1,6 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include "support/temporary_folder.hpp"
+
 #include <escqrs/clock.hpp>
 
 #include <boost/json/value.hpp>
@@ -82,7 +84,7 @@ public:
     /// The same with a key that has only the rights given, such as `["Send"]`.
     std::string connection_string_with(const std::string& queue, const std::string& rights);
 
-    std::string certificate() const { return certificate_; }
+    std::string certificate() const { return folder_.file("certificate.pem"); }
     std::string rest_endpoint() const;
     std::uint16_t amqp_port() const noexcept { return amqp_port_; }
 
@@ -103,8 +105,7 @@ public:
                                const boost::json::value& body = nullptr) const;
 
 private:
-    std::string folder_;
-    std::string certificate_;
+    TemporaryFolder folder_;
     std::unique_ptr<ChildProcess> process_;
     std::uint16_t amqp_port_ = 0;
     std::uint16_t amqps_port_ = 0;

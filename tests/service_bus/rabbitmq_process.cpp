@@ -28,22 +28,15 @@ RabbitMq::RabbitMq()
     : amqp_port_{free_port()}, management_port_{free_port()}, name_server_port_{free_port()},
       distribution_port_{free_port()}
 {
-    char folder[] = "/tmp/rabbitmq-XXXXXX";
-    if (mkdtemp(folder) == nullptr) throw std::runtime_error{"no temporary folder"};
-    folder_ = folder;
-    std::ofstream{folder_ + "/enabled_plugins"} << "[rabbitmq_amqp1_0,rabbitmq_management].";
-    std::ofstream{folder_ + "/rabbitmq.conf"}
+    std::ofstream{folder_.file("enabled_plugins")} << "[rabbitmq_amqp1_0,rabbitmq_management].";
+    std::ofstream{folder_.file("rabbitmq.conf")}
         << "listeners.tcp.1 = 127.0.0.1:" << amqp_port_
         << "\nmanagement.tcp.ip = 127.0.0.1\nmanagement.tcp.port = " << management_port_
         << "\namqp1_0.default_user = guest\nlog.console = true\nlog.file = false\n";
     start();
 }
 
-RabbitMq::~RabbitMq()
-{
-    stop(SIGTERM);
-    (void)std::system(("rm -rf '" + folder_ + "'").c_str()); // NOLINT: a folder of our own
-}
+RabbitMq::~RabbitMq() { stop(SIGTERM); }
 
 RabbitMq& RabbitMq::shared()
 {
@@ -55,13 +48,13 @@ void RabbitMq::start()
 {
     const auto number = [](std::uint16_t port) { return std::to_string(port); };
     const std::vector<std::string> environment{
-        "HOME=" + folder_,
+        "HOME=" + folder_.path(),
         "RABBITMQ_NODENAME=escqrs" + number(amqp_port_) + "@localhost",
-        "RABBITMQ_CONFIG_FILE=" + folder_ + "/rabbitmq",
-        "RABBITMQ_ENABLED_PLUGINS_FILE=" + folder_ + "/enabled_plugins",
-        "RABBITMQ_MNESIA_BASE=" + folder_ + "/mnesia",
-        "RABBITMQ_LOG_BASE=" + folder_ + "/log",
-        "RABBITMQ_PID_FILE=" + folder_ + "/rabbit.pid",
+        "RABBITMQ_CONFIG_FILE=" + folder_.file("rabbitmq"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE=" + folder_.file("enabled_plugins"),
+        "RABBITMQ_MNESIA_BASE=" + folder_.file("mnesia"),
+        "RABBITMQ_LOG_BASE=" + folder_.file("log"),
+        "RABBITMQ_PID_FILE=" + folder_.file("rabbit.pid"),
         "ERL_EPMD_ADDRESS=127.0.0.1",
         "ERL_EPMD_PORT=" + number(name_server_port_),
         "RABBITMQ_DIST_PORT=" + number(distribution_port_),
@@ -69,7 +62,7 @@ void RabbitMq::start()
     std::vector<std::string> command{"env"};
     command.insert(command.end(), environment.begin(), environment.end());
     command.insert(command.end(),
-                   {"setsid", "-w", "sh", "-c", "exec \"$0\" >>\"$1\" 2>&1", server, folder_ + "/output"});
+                   {"setsid", "-w", "sh", "-c", "exec \"$0\" >>\"$1\" 2>&1", server, folder_.file("output")});
     process_ = std::make_unique<ChildProcess>(command);
     const auto deadline = std::chrono::steady_clock::now() + patience;
     for (;;) {
@@ -79,7 +72,7 @@ void RabbitMq::start()
         } catch (const std::runtime_error& failure) {
             if (std::chrono::steady_clock::now() > deadline) {
                 std::stringstream output;
-                output << failure.what() << "; the broker said:\n" << std::ifstream{folder_ + "/output"}.rdbuf();
+                output << failure.what() << "; the broker said:\n" << std::ifstream{folder_.file("output")}.rdbuf();
                 throw std::runtime_error{output.str()};
             }
             std::this_thread::sleep_for(std::chrono::milliseconds{100});
@@ -90,7 +83,7 @@ void RabbitMq::start()
 void RabbitMq::stop(int signal)
 {
     pid_t broker = 0;
-    std::ifstream{folder_ + "/rabbit.pid"} >> broker;
+    std::ifstream{folder_.file("rabbit.pid")} >> broker;
     if (broker > 0) ::kill(broker, signal);
     (void)process_->wait();
     process_.reset();

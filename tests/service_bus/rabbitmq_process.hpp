@@ -34,7 +34,7 @@ private:
     void stop(int signal);
     std::string management(const std::string& method, const std::string& path, const std::string& body = {}) const;
 
-    std::string folder_;
+    TemporaryFolder folder_;
     std::uint16_t amqp_port_ = 0;
     std::uint16_t management_port_ = 0;
     std::uint16_t name_server_port_ = 0;

@@ -10,9 +10,10 @@ namespace conference::http {
 namespace {
 
 /// `name="value",name="value"`, values escaped as the format wants it.
-std::string text_of(const Metrics::Labels& labels)
+std::string text_of(Metrics::Labels labels)
 {
     std::string text;
+    text.reserve(96);
     for (const auto& [name, value] : labels) {
         if (!text.empty()) text.push_back(',');
         text.append(name).append("=\"");
@@ -49,7 +50,7 @@ void Metrics::Histogram::observe(std::chrono::nanoseconds duration) noexcept
 }
 
 template <class Metric>
-Metric& Metrics::member(Families<Metric>& families, std::string_view name, std::string_view help, const Labels& labels)
+Metric& Metrics::member(Families<Metric>& families, std::string_view name, std::string_view help, Labels labels)
 {
     const std::string text = text_of(labels);
     {
@@ -66,12 +67,12 @@ Metric& Metrics::member(Families<Metric>& families, std::string_view name, std::
     return family.members[text];
 }
 
-Metrics::Counter& Metrics::counter(std::string_view name, std::string_view help, const Labels& labels)
+Metrics::Counter& Metrics::counter(std::string_view name, std::string_view help, Labels labels)
 {
     return member(counters_, name, help, labels);
 }
 
-Metrics::Histogram& Metrics::histogram(std::string_view name, std::string_view help, const Labels& labels)
+Metrics::Histogram& Metrics::histogram(std::string_view name, std::string_view help, Labels labels)
 {
     return member(histograms_, name, help, labels);
 }

@@ -5,15 +5,14 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <deque>
 #include <functional>
+#include <initializer_list>
 #include <map>
 #include <mutex>
 #include <shared_mutex>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 namespace conference::http {
 
@@ -21,7 +20,7 @@ namespace conference::http {
 /// @par Thread safety  any thread; counting takes no lock once a counter exists
 class Metrics {
 public:
-    using Labels = std::vector<std::pair<std::string, std::string>>;
+    using Labels = std::initializer_list<std::pair<std::string_view, std::string_view>>;
 
     class Counter {
     public:
@@ -47,8 +46,8 @@ public:
     };
 
     /// The counter of that name and labels, made when first asked for. It lives as long as the metrics.
-    Counter& counter(std::string_view name, std::string_view help, const Labels& labels = {});
-    Histogram& histogram(std::string_view name, std::string_view help, const Labels& labels = {});
+    Counter& counter(std::string_view name, std::string_view help, Labels labels = {});
+    Histogram& histogram(std::string_view name, std::string_view help, Labels labels = {});
 
     /// A value that is asked for when the metrics are shown. One that throws is left out.
     void gauge(const std::string& name, const std::string& help, std::function<double()> value);
@@ -66,7 +65,7 @@ private:
     using Families = std::map<std::string, Family<Metric>, std::less<>>; ///< by name
 
     template <class Metric>
-    Metric& member(Families<Metric>& families, std::string_view name, std::string_view help, const Labels& labels);
+    Metric& member(Families<Metric>& families, std::string_view name, std::string_view help, Labels labels);
 
     mutable std::shared_mutex mutex_;
     Families<Counter> counters_;

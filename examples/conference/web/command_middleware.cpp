@@ -8,13 +8,13 @@
 #include <escqrs/middleware/timing.hpp>
 
 #include <exception>
-#include <string>
+#include <string_view>
 
 namespace conference::web {
 namespace {
 
 /// What became of a command, in the words of its answer.
-std::string outcome_of(const std::exception_ptr& failure)
+std::string_view outcome_of(const std::exception_ptr& failure)
 {
     if (!failure) return "accepted";
     try {
@@ -30,9 +30,10 @@ escqrs::CommandMiddleware measure_commands(http::Metrics& metrics)
 {
     return escqrs::timing([&metrics](const escqrs::CommandTiming& timing) {
         const auto full_name = timing.command.name;
-        const std::string name{full_name.substr(full_name.rfind(':') + 1)};
-        const std::string outcome = outcome_of(timing.error);
-        metrics.counter("conference_commands_total", "Commands by outcome.", {{"command", name}, {"outcome", outcome}})
+        const auto name = full_name.substr(full_name.rfind(':') + 1);
+        metrics
+            .counter("conference_commands_total", "Commands by outcome.",
+                     {{"command", name}, {"outcome", outcome_of(timing.error)}})
             .add();
         if (timing.error) return;
         metrics.histogram("conference_command_seconds", "Time to handle an accepted command.", {{"command", name}})

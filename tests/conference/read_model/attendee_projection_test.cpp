@@ -12,8 +12,8 @@ namespace {
 
 struct Model {
     TemporaryFolder folder;
-    Publisher publisher{folder / "read-model.db"};
-    AttendeeQueries queries{folder / "read-model.db"};
+    Publisher publisher{folder.file("read-model.db")};
+    AttendeeQueries queries{folder.file("read-model.db")};
     AttendeeId id = new_attendee_id();
 
     std::int64_t mails() { return publisher.database.query_integer("SELECT count(*) FROM outgoing_mail"); }

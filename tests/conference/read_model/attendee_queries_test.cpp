@@ -17,7 +17,7 @@ namespace {
 
 struct Model {
     TemporaryFolder folder;
-    std::string path = folder / "read-model.db";
+    std::string path = folder.file("read-model.db");
     Publisher publisher{path};
     AttendeeQueries queries{path};
 
@@ -44,7 +44,7 @@ std::vector<AttendeeId> ids_of(const std::vector<AttendeeView>& views)
 TEST_CASE("queries: the file is made by whoever comes first, and kept by the next")
 {
     const TemporaryFolder folder;
-    const std::string path = folder / "read-model.db";
+    const std::string path = folder.file("read-model.db");
     AttendeeQueries first{path};
     CHECK(first.position() == escqrs::GlobalPosition{});
     CHECK(first.revision() == 0);
@@ -60,7 +60,7 @@ TEST_CASE("queries: the file is made by whoever comes first, and kept by the nex
 TEST_CASE("queries: a file of another kind or version is refused and left alone")
 {
     const TemporaryFolder folder;
-    const std::string path = folder / "other.db";
+    const std::string path = folder.file("other.db");
     SECTION("another program's")
     {
         escqrs::sqlite::Database other{path};

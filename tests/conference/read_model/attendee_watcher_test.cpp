@@ -20,7 +20,7 @@ namespace {
 
 struct Model {
     TemporaryFolder folder;
-    std::string path = folder / "read-model.db";
+    std::string path = folder.file("read-model.db");
     Publisher publisher{path};
     AttendeeQueries queries{path};
     AttendeeWatcher watcher{queries, std::chrono::milliseconds{1}};

@@ -4,37 +4,16 @@
 #include "read_model/attendee_projection.hpp"
 #include "read_model/attendee_queries.hpp"
 #include "read_model/read_model_file.hpp"
+#include "support/temporary_folder.hpp"
 
 #include <escqrs/event_bus.hpp>
 #include <escqrs/id_generator.hpp>
 #include <escqrs/sqlite/database.hpp>
 
 #include <cstdint>
-#include <filesystem>
-#include <stdexcept>
-#include <stdlib.h> // NOLINT(modernize-deprecated-headers): mkdtemp is POSIX
 #include <string>
 
 namespace conference::test {
-
-/// A folder that goes away with the test.
-class TemporaryFolder {
-public:
-    TemporaryFolder()
-    {
-        std::string pattern = (std::filesystem::temp_directory_path() / "conference-XXXXXX").string();
-        if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error{"cannot make a temporary folder"};
-        path_ = pattern;
-    }
-    TemporaryFolder(const TemporaryFolder&) = delete;
-    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-    ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-
-    std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-
-private:
-    std::filesystem::path path_;
-};
 
 inline AttendeeId new_attendee_id() { return AttendeeId{escqrs::random_uuid()}; }
 

@@ -44,7 +44,7 @@ struct TestTransport final : MailTransport {
 /// A read model that owes mails, on a clock that stands still.
 struct Office {
     TemporaryFolder folder;
-    std::string path = folder / "read-model.db";
+    std::string path = folder.file("read-model.db");
     escqrs::testing::ManualClock clock{moment(1000)};
     Publisher publisher{path};
     escqrs::sqlite::Database database{path, read_model_schema, {.busy_timeout = 10s}};
@@ -258,7 +258,7 @@ TEST_CASE("mailer: several racing for the same mails send each once")
 TEST_CASE("mail folder: one whole file for each mail, readable by its owner only")
 {
     Office office;
-    const std::string path = office.folder / "new/mail";
+    const std::string path = office.folder.file("new/mail");
     MailFolder folder{path};
     const std::string event = office.owe("ada@example.org");
     auto mailer = office.mailer(folder);
@@ -275,7 +275,7 @@ TEST_CASE("mail folder: one whole file for each mail, readable by its owner only
 TEST_CASE("mail folder: dying between writing and marking hands the mail out once")
 {
     Office office;
-    const std::string path = office.folder / "mail";
+    const std::string path = office.folder.file("mail");
     MailFolder folder{path};
     const std::string event = office.owe("ada@example.org");
     MailOutbox dead{office.database};
@@ -296,7 +296,7 @@ TEST_CASE("mail folder: dying between writing and marking hands the mail out onc
 TEST_CASE("mail folder: what dead attempts left half-written is cleared away")
 {
     Office office;
-    const std::string path = office.folder / "mail";
+    const std::string path = office.folder.file("mail");
     MailFolder folder{path};
     const std::string event = office.owe("ada@example.org");
     MailOutbox dead{office.database};
@@ -315,7 +315,7 @@ TEST_CASE("mail folder: what dead attempts left half-written is cleared away")
 TEST_CASE("mail folder: a folder that went away is an error of the mail, and it is sent when it is back")
 {
     Office office;
-    const std::string path = office.folder / "mail";
+    const std::string path = office.folder.file("mail");
     MailFolder folder{path};
     office.owe("ada@example.org");
     std::filesystem::remove_all(path);
@@ -330,7 +330,7 @@ TEST_CASE("mail folder: a folder that went away is an error of the mail, and it 
 TEST_CASE("mail transport: what it can be told")
 {
     const TemporaryFolder folder;
-    CHECK_NOTHROW(open_mail_transport("dir:" + (folder / "mail")));
+    CHECK_NOTHROW(open_mail_transport("dir:" + folder.file("mail")));
     CHECK_NOTHROW(open_mail_transport("smtp://mail.example.org"));
     CHECK_NOTHROW(open_mail_transport("smtps://user:p%40ss@mail.example.org:465"));
     CHECK(open_mail_transport("smtp://mail.example.org:25?from=hello@example.org")->from() == "hello@example.org");

@@ -249,7 +249,7 @@ struct Receiver {
 /// A queue, a worker and a read model, on a clock that stands still.
 struct Workplace {
     TemporaryFolder folder;
-    std::string path = folder / "read-model.db";
+    std::string path = folder.file("read-model.db");
     escqrs::testing::ManualClock clock;
     escqrs::in_memory::MessageQueue queue{queue_options(clock)};
     History history;

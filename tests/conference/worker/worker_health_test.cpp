@@ -58,14 +58,14 @@ struct UnreliableReceiver {
 /// A worker role as `conference worker` runs it: with a server of its own.
 struct Installation {
     TemporaryFolder folder;
-    std::string path = folder / "read-model.db";
+    std::string path = folder.file("read-model.db");
     UnreliableReceiver receiver;
     History history;
     http::Metrics metrics;
     std::mutex mutex;
     std::vector<std::string> log;
     WorkerRole role{
-        {.read_model = path, .mail = "dir:" + (folder / "mail"), .public_url = "https://conference.example"},
+        {.read_model = path, .mail = "dir:" + folder.file("mail"), .public_url = "https://conference.example"},
         MessageReceiverRef{receiver},
         metrics,
         [this](std::string_view line) { note(line); }};

@@ -85,7 +85,7 @@ TEST_CASE("worker: the read model is the fold of the store, whatever happens to 
     disturb(messages, chance);
     queue.send(messages);
 
-    const std::string path = folder / "read-model.db";
+    const std::string path = folder.file("read-model.db");
     SeenModel model{path};
     for (int life = 0; queue.counts() != escqrs::MessageQueueCounts{}; ++life) {
         REQUIRE(life < 5'000);
@@ -200,7 +200,7 @@ TEST_CASE("worker: several on one queue and one read model", "[integration]")
 {
     std::mt19937 chance{7};
     TemporaryFolder folder;
-    const std::string path = folder / "read-model.db";
+    const std::string path = folder.file("read-model.db");
     escqrs::MessageQueueOptions options;
     options.lock_duration = 200ms; // some run out
     options.duplicate_detection_window = 0us;
@@ -209,13 +209,13 @@ TEST_CASE("worker: several on one queue and one read model", "[integration]")
     settings.database.synchronous = escqrs::sqlite::Synchronous::normal;
     History history;
     for (int step = 0; step < 1500; ++step) history.happen(chance);
-    escqrs::sqlite::MessageQueue queue{folder / "queue.db", options, settings};
+    escqrs::sqlite::MessageQueue queue{folder.file("queue.db"), options, settings};
 
     std::vector<std::jthread> threads;
     for (unsigned index = 0; index < 4; ++index) {
         threads.emplace_back([&, index](std::stop_token stop) {
             std::mt19937 luck{index};
-            escqrs::sqlite::MessageQueue own{folder / "queue.db", options, settings};
+            escqrs::sqlite::MessageQueue own{folder.file("queue.db"), options, settings};
             Worker worker{path, MessageReceiverRef{own}, escqrs::system_clock(), nullptr, 1'000'000, 30s};
             const auto slow = worker.bus.subscribe_to_all([&](const escqrs::PublishedEvent&) {
                 if (draw(luck, 500) == 0) std::this_thread::sleep_for(300ms);

@@ -31,7 +31,7 @@ bool eventually(Condition condition)
 
 struct Installation {
     TemporaryFolder folder;
-    std::string path = folder / "read-model.db";
+    std::string path = folder.file("read-model.db");
     escqrs::in_memory::MessageQueue queue;
     http::Metrics metrics;
     History history;
@@ -58,7 +58,7 @@ TEST_CASE("worker role: from the queue to read model and mail, and a clean stop"
     const auto id = place.history.register_attendee();
     place.history.request_email(id, "lovelace@example.net");
     place.queue.send(place.history.messages());
-    const std::string mails = place.folder / "mail";
+    const std::string mails = place.folder.file("mail");
     auto role = place.role("dir:" + mails);
     SeenModel model{place.path};
     CHECK(model.attendees().empty()); // not started yet
@@ -75,7 +75,7 @@ TEST_CASE("worker role: from the queue to read model and mail, and a clean stop"
 TEST_CASE("worker role: may be started again after a stop")
 {
     Installation place;
-    auto role = place.role("dir:" + (place.folder / "mail"));
+    auto role = place.role("dir:" + place.folder.file("mail"));
     SeenModel model{place.path};
     for (std::size_t count = 1; count <= 2; ++count) {
         role.start();
@@ -115,5 +115,5 @@ TEST_CASE("worker role: what cannot work is said before anything begins")
     Installation place;
     CHECK_THROWS_AS(place.role("pigeon:"), MailError);
     place.path = "/nowhere/read-model.db";
-    CHECK_THROWS_AS(place.role("dir:" + (place.folder / "mail")), escqrs::StoreError);
+    CHECK_THROWS_AS(place.role("dir:" + place.folder.file("mail")), escqrs::StoreError);
 }
