@@ -63,7 +63,7 @@ void AttendeeProjection::subscribe(escqrs::EventBus& bus)
 }
 
 /// Begins the next revision, which what follows is part of. (RETURNING would cost SQLite more than all the rest: it makes a
-/// table for what is returned. That the one row is named saves a sixth: SQLite prepares to undo what may change many.)
+/// table for what is returned. That the one row is named saves a third: SQLite prepares to undo what may change many.)
 void AttendeeProjection::advance(const Context& context)
 {
     constexpr auto highest = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
