@@ -16,6 +16,7 @@
 #include <chrono>
 #include <cstdint>
 #include <future>
+#include <initializer_list>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -63,6 +64,22 @@ struct Publisher {
     escqrs::EventBus bus;
     AttendeeProjection projection{bus, database};
     std::uint64_t position = 0;
+};
+
+/// Registrations on a queue, and a worker that brings them to the server.
+struct Registrations {
+    explicit Registrations(std::initializer_list<const char*> emails)
+    {
+        test::History history;
+        for (const char* const email : emails) history.register_attendee(email);
+        queue.send(history.messages());
+    }
+
+    std::string address = emptied_database();
+    escqrs::in_memory::MessageQueue queue;
+    Publisher place{address};
+    MessageWorker worker{MessageReceiverRef{queue}, place.database, place.bus,
+                         test::Worker::options(escqrs::system_clock(), nullptr, 3)};
 };
 
 Settings with_store(const std::string& address)
@@ -217,66 +234,45 @@ TEST_CASE("conference over PostgreSQL: streams advance by one version, and a fai
 
 TEST_CASE("conference over PostgreSQL: a statement that is refused undoes its message only")
 {
-    const std::string address = emptied_database();
-    test::History history;
-    for (const char* const email : {"ada@example.org", "byron@example.org", "babbage@example.org"})
-        history.register_attendee(email);
-    escqrs::in_memory::MessageQueue queue;
-    queue.send(history.messages());
-    Publisher place{address};
-    MessageWorker worker{MessageReceiverRef{queue}, place.database, place.bus,
-                         test::Worker::options(escqrs::system_clock(), nullptr, 3)};
+    Registrations given{"ada@example.org", "byron@example.org", "babbage@example.org"};
     {
-        const auto connection = place.bus.subscribe<AttendeeRegistered>([&](const AttendeeRegistered& event) {
-            if (event.email == "byron@example.org") read_model::Statement{place.database, "SELECT 1 / 0"}.run();
+        const auto connection = given.place.bus.subscribe<AttendeeRegistered>([&](const AttendeeRegistered& event) {
+            if (event.email == "byron@example.org") read_model::Statement{given.place.database, "SELECT 1 / 0"}.run();
         });
-        CHECK(worker.work_once() == BatchResult{3, 2, 1, 0});
+        CHECK(given.worker.work_once() == BatchResult{3, 2, 1, 0});
     }
-    AttendeeQueries queries{address};
+    AttendeeQueries queries{given.address};
     CHECK(queries.list(10, {}).attendees.size() == 2);
-    CHECK(worker.work_once() == BatchResult{1, 1, 0, 0});
+    CHECK(given.worker.work_once() == BatchResult{1, 1, 0, 0});
     CHECK(queries.list(10, {}).attendees.size() == 3);
 }
 
 TEST_CASE("conference over PostgreSQL: an error that is swallowed undoes its message only")
 {
-    const std::string address = emptied_database();
-    test::History history;
-    for (const char* const email : {"ada@example.org", "byron@example.org", "babbage@example.org"})
-        history.register_attendee(email);
-    escqrs::in_memory::MessageQueue queue;
-    queue.send(history.messages());
-    Publisher place{address};
-    MessageWorker worker{MessageReceiverRef{queue}, place.database, place.bus,
-                         test::Worker::options(escqrs::system_clock(), nullptr, 3)};
+    Registrations given{"ada@example.org", "byron@example.org", "babbage@example.org"};
     const std::string failing = GENERATE("ada@example.org", "byron@example.org", "babbage@example.org");
     CAPTURE(failing);
     {
-        const auto connection = place.bus.subscribe<AttendeeRegistered>([&](const AttendeeRegistered& event) {
+        const auto connection = given.place.bus.subscribe<AttendeeRegistered>([&](const AttendeeRegistered& event) {
             if (event.email != failing) return;
-            CHECK_THROWS_AS((read_model::Statement{place.database, "SELECT 1 / 0"}.run()), escqrs::StoreError);
+            CHECK_THROWS_AS((read_model::Statement{given.place.database, "SELECT 1 / 0"}.run()), escqrs::StoreError);
         });
-        CHECK(worker.work_once() == BatchResult{3, 2, 1, 0});
+        CHECK(given.worker.work_once() == BatchResult{3, 2, 1, 0});
     }
-    AttendeeQueries queries{address};
+    AttendeeQueries queries{given.address};
     CHECK(queries.list(10, {}).attendees.size() == 2);
-    CHECK(worker.work_once() == BatchResult{1, 1, 0, 0});
+    CHECK(given.worker.work_once() == BatchResult{1, 1, 0, 0});
 }
 
 TEST_CASE("conference over PostgreSQL: of two subscribers that fail, the second one's failure is no outage")
 {
-    const std::string address = emptied_database();
-    test::History history;
-    history.register_attendee("ada@example.org");
-    escqrs::in_memory::MessageQueue queue;
-    queue.send(history.messages());
-    Publisher place{address};
-    MessageWorker worker{MessageReceiverRef{queue}, place.database, place.bus,
-                         test::Worker::options(escqrs::system_clock(), nullptr, 3)};
-    const auto divide = [&](const AttendeeRegistered&) { read_model::Statement{place.database, "SELECT 1 / 0"}.run(); };
-    const auto first = place.bus.subscribe<AttendeeRegistered>(divide);
-    const auto second = place.bus.subscribe<AttendeeRegistered>(divide);
-    CHECK(worker.work_once() == BatchResult{1, 0, 1, 0});
+    Registrations given{"ada@example.org"};
+    const auto divide = [&](const AttendeeRegistered&) {
+        read_model::Statement{given.place.database, "SELECT 1 / 0"}.run();
+    };
+    const auto first = given.place.bus.subscribe<AttendeeRegistered>(divide);
+    const auto second = given.place.bus.subscribe<AttendeeRegistered>(divide);
+    CHECK(given.worker.work_once() == BatchResult{1, 0, 1, 0});
 }
 
 TEST_CASE("conference over PostgreSQL: values that cannot be are no outage")
