@@ -27,8 +27,6 @@ namespace {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 
-constexpr auto as_tuple = asio::as_tuple(asio::use_awaitable);
-
 bool same_name(std::string_view left, std::string_view right) noexcept
 {
     const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
@@ -109,11 +107,12 @@ private:
     asio::awaitable<void> accept()
     {
         while (!shared_.stopping) {
-            auto [error, socket] = co_await acceptor_.async_accept(asio::make_strand(context_), as_tuple);
+            auto [error, socket] =
+                co_await acceptor_.async_accept(asio::make_strand(context_), asio::as_tuple(asio::use_awaitable));
             if (error == asio::error::operation_aborted || shared_.stopping) co_return;
             if (error) { // out of descriptors, say: let some connections end first
                 asio::steady_timer pause{context_, std::chrono::milliseconds{50}};
-                co_await pause.async_wait(as_tuple);
+                co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
                 continue;
             }
             if (*shared_.open >= shared_.options.max_connections) continue; // closes it

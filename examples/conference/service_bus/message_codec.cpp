@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "message_codec.hpp"
 
+#include "proton_bytes.hpp"
 #include "wire_time.hpp"
 
 #include <escqrs/error.hpp>
@@ -43,13 +44,11 @@ struct MessageDeleter {
     void operator()(pn_message_t* message) const noexcept { pn_message_free(message); }
 };
 
-pn_bytes_t bytes_of(std::string_view text) { return pn_bytes(text.size(), text.data()); }
-
 pn_atom_t text_atom(std::string_view text)
 {
     pn_atom_t atom{};
     atom.type = PN_STRING;
-    atom.u.as_bytes = bytes_of(text);
+    atom.u.as_bytes = proton_bytes(text);
     return atom;
 }
 
@@ -65,8 +64,8 @@ void put_properties(pn_data_t* map, const escqrs::MessageProperties& properties)
     pn_data_put_map(map);
     pn_data_enter(map);
     for (const auto& [name, value] : properties) {
-        pn_data_put_string(map, bytes_of(name));
-        pn_data_put_string(map, bytes_of(value));
+        pn_data_put_string(map, proton_bytes(name));
+        pn_data_put_string(map, proton_bytes(value));
     }
     pn_data_exit(map);
 }
@@ -159,7 +158,7 @@ std::string text_of(const proton::value& value)
 
 std::string text_of(const proton::message_id& id) { return id.empty() ? std::string{} : text_of(proton::value{id}); }
 
-std::string body_of(const proton::message& message)
+std::string text_of_body(const proton::message& message)
 {
     const proton::value& body = message.body();
     switch (body.type()) {
@@ -249,7 +248,7 @@ std::vector<char> encode_message(const escqrs::Message& message, const std::stri
     if (!message.subject.empty()) pn_message_set_subject(amqp.get(), message.subject.c_str());
     if (!message.correlation_id.empty()) pn_message_set_correlation_id(amqp.get(), text_atom(message.correlation_id));
     if (!message.content_type.empty()) pn_message_set_content_type(amqp.get(), message.content_type.c_str());
-    pn_data_put_binary(pn_message_body(amqp.get()), bytes_of(message.body));
+    pn_data_put_binary(pn_message_body(amqp.get()), proton_bytes(message.body));
     if (message.scheduled_enqueue_time) {
         if (dialect == Dialect::amqp10)
             throw escqrs::TransportError{"message '" + message.message_id +
@@ -257,7 +256,7 @@ std::vector<char> encode_message(const escqrs::Message& message, const std::stri
         pn_data_t* const annotations = pn_message_annotations(amqp.get());
         pn_data_put_map(annotations);
         pn_data_enter(annotations);
-        pn_data_put_symbol(annotations, bytes_of(scheduled_enqueue_time));
+        pn_data_put_symbol(annotations, proton_bytes(scheduled_enqueue_time));
         pn_data_put_timestamp(annotations, milliseconds_of(*message.scheduled_enqueue_time));
         pn_data_exit(annotations);
     }
@@ -308,7 +307,7 @@ DecodedMessage decode_message(const std::vector<char>& bytes, const std::string&
         received.message.subject = amqp.subject();
         received.message.correlation_id = text_of(amqp.correlation_id());
         received.message.content_type = amqp.content_type();
-        received.message.body = body_of(amqp);
+        received.message.body = text_of_body(amqp);
         received.message.scheduled_enqueue_time = time_annotation(amqp, scheduled_enqueue_time);
         received.sequence_number =
             static_cast<std::uint64_t>(annotation<std::int64_t>(amqp, sequence_number).value_or(0));

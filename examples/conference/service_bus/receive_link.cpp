@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "receive_link.hpp"
 
+#include "proton_bytes.hpp"
 #include "request_link.hpp"
 #include "wire_time.hpp"
 
@@ -21,7 +22,6 @@ constexpr std::string_view session_filter = "com.microsoft:session-filter";
 constexpr std::string_view attach_timeout = "com.microsoft:timeout";
 constexpr std::string_view session_locked_until = "com.microsoft:locked-until-utc";
 
-pn_bytes_t bytes(std::string_view text) { return pn_bytes(text.size(), text.data()); }
 std::string text(pn_bytes_t found) { return {found.start, found.size}; }
 
 void under_lock(pn_link_t* link, Dialect dialect)
@@ -37,7 +37,7 @@ void of_next_session(pn_link_t* link, escqrs::Duration wait)
     pn_data_t* const filter = pn_terminus_filter(pn_link_source(link));
     pn_data_put_map(filter);
     pn_data_enter(filter);
-    pn_data_put_symbol(filter, bytes(session_filter));
+    pn_data_put_symbol(filter, proton_bytes(session_filter));
     pn_data_put_null(filter); // any
     pn_data_exit(filter);
     const auto milliseconds = std::clamp<std::int64_t>(std::chrono::ceil<std::chrono::milliseconds>(wait).count(), 1,
@@ -45,7 +45,7 @@ void of_next_session(pn_link_t* link, escqrs::Duration wait)
     pn_data_t* const properties = pn_link_properties(link);
     pn_data_put_map(properties);
     pn_data_enter(properties);
-    pn_data_put_symbol(properties, bytes(attach_timeout));
+    pn_data_put_symbol(properties, proton_bytes(attach_timeout));
     pn_data_put_uint(properties, static_cast<std::uint32_t>(milliseconds));
     pn_data_exit(properties);
 }

@@ -36,7 +36,7 @@ std::string percent_encoded(std::string_view text)
     return encoded;
 }
 
-const unsigned char* bytes_of(std::string_view text)
+const unsigned char* octets_of(std::string_view text)
 {
     return reinterpret_cast<const unsigned char*>(text.data()); // NOLINT: OpenSSL's bytes
 }
@@ -54,7 +54,7 @@ std::string signature(std::string_view text, std::string_view key)
 {
     std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
     unsigned length = 0;
-    if (HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), bytes_of(text), text.size(), digest.data(),
+    if (HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), octets_of(text), text.size(), digest.data(),
              &length) == nullptr)
         throw escqrs::TransportError{"cannot sign a token"};
     return base64(std::span{digest}.first(length));

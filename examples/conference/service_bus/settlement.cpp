@@ -1,6 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "settlement.hpp"
 
+#include "proton_bytes.hpp"
+
 #include <escqrs/detail/message_queue_rules.hpp>
 #include <escqrs/timestamp.hpp>
 
@@ -17,12 +19,10 @@ namespace {
 
 constexpr const char* dead_letter_condition = "com.microsoft:dead-letter";
 
-pn_bytes_t bytes(std::string_view text) { return pn_bytes(text.size(), text.data()); }
-
 void put_entry(pn_data_t* map, std::string_view name, std::string_view value)
 {
-    pn_data_put_symbol(map, bytes(name));
-    pn_data_put_string(map, bytes(value));
+    pn_data_put_symbol(map, proton_bytes(name));
+    pn_data_put_string(map, proton_bytes(value));
 }
 
 void write_abandon(pn_delivery_t* delivery, const escqrs::Abandon& abandon)

@@ -9,11 +9,6 @@
 #include <utility>
 
 namespace conference {
-namespace {
-
-constexpr std::size_t max_error_length = 500;
-
-} // namespace
 
 Mailer::Mailer(read_model::DatabaseRef read_model, MailTransport& transport, ConfirmationMailWriter writer,
                MailerOptions options)

@@ -20,7 +20,6 @@ using escqrs::ReceivedMessage;
 using escqrs::Settlement;
 
 /// What a message may carry away of an error: the queue limits its size.
-constexpr std::size_t max_error_length = 500;
 constexpr std::size_t max_description_length = 4000;
 
 /// An earlier event of the stream has not been handled yet.

@@ -23,7 +23,7 @@ constexpr long connect_timeout_seconds = 10;
 constexpr long total_timeout_seconds = 60;
 
 /// What a server says goes into logs; it is no reason to fill them.
-constexpr std::size_t max_error_length = 300;
+constexpr std::size_t max_answer_length = 300;
 
 struct CurlCleanup {
     void operator()(CURL* handle) const noexcept { curl_easy_cleanup(handle); }
@@ -148,7 +148,7 @@ private:
         long answer = 0;
         curl_easy_getinfo(handle_.get(), CURLINFO_RESPONSE_CODE, &answer);
         std::string text = "mail: " + server_ + ": ";
-        text += readable(error_.front() != '\0' ? error_.data() : curl_easy_strerror(code), max_error_length);
+        text += readable(error_.front() != '\0' ? error_.data() : curl_easy_strerror(code), max_answer_length);
         // 421: "service not available, closing transmission channel" (RFC 5321, section 4.2.3).
         const bool refused = code == CURLE_SEND_ERROR || code == CURLE_WEIRD_SERVER_REPLY;
         if (refused && answer >= 400 && answer < 600 && answer != 421) {
