@@ -15,7 +15,20 @@ function(escqrs_add_component name)
     add_library(escqrs::${exported} ALIAS ${target})
     set_target_properties(${target} PROPERTIES EXPORT_NAME ${exported})
     target_compile_features(${target} INTERFACE cxx_std_20)
+    # What is in detail/ is a set of its own: only public headers must compile alone.
+    set(details ${headers})
+    list(FILTER details INCLUDE REGEX "/detail/")
+    list(FILTER headers EXCLUDE REGEX "/detail/")
     target_sources(${target} INTERFACE
-        FILE_SET HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}/include" FILES ${headers})
+        FILE_SET HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}/include" FILES ${headers}
+        FILE_SET details TYPE HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}/include" FILES ${details})
+    set_target_properties(${target} PROPERTIES INTERFACE_HEADER_SETS_TO_VERIFY HEADERS)
     set_property(GLOBAL APPEND PROPERTY escqrs_components ${name})
+endfunction()
+
+# escqrs_headers_of(<component's target> <variable>) sets the variable to all its headers, public or not.
+function(escqrs_headers_of target variable)
+    get_target_property(public ${target} HEADER_SET)
+    get_target_property(details ${target} HEADER_SET_details)
+    set(${variable} ${public} ${details} PARENT_SCOPE)
 endfunction()

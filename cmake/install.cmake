@@ -5,7 +5,8 @@ include(CMakePackageConfigHelpers)
 set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/escqrs")
 get_property(components GLOBAL PROPERTY escqrs_components)
 foreach(name IN LISTS components)
-    install(TARGETS escqrs_${name} EXPORT escqrs_${name} FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+    install(TARGETS escqrs_${name} EXPORT escqrs_${name} FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
+        FILE_SET details DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
     install(EXPORT escqrs_${name} NAMESPACE escqrs:: DESTINATION "${package_dir}" FILE escqrs_${name}.cmake)
 endforeach()
 

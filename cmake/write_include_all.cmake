@@ -4,7 +4,7 @@
 function(escqrs_write_include_all file)
     set(lines "")
     foreach(target IN LISTS ARGN)
-        get_target_property(headers ${target} HEADER_SET)
+        escqrs_headers_of(${target} headers)
         list(FILTER headers EXCLUDE REGEX "/fwd\\.hpp$")
         foreach(header IN LISTS headers)
             cmake_path(RELATIVE_PATH header BASE_DIRECTORY "${PROJECT_SOURCE_DIR}/include")
