@@ -10,7 +10,7 @@ using namespace escqrs;
 
 namespace {
 
-struct Rename {
+struct RenameThing {
     std::string name;
 };
 
@@ -26,12 +26,12 @@ struct Forget {
 
 TEST_CASE("a middleware sees the command with its type")
 {
-    const Rename rename{"Ada"};
+    const RenameThing rename{"Ada"};
     const CommandInfo info{rename};
-    REQUIRE(info.as<Rename>() != nullptr);
-    CHECK(info.as<Rename>()->name == "Ada");
+    REQUIRE(info.as<RenameThing>() != nullptr);
+    CHECK(info.as<RenameThing>()->name == "Ada");
     CHECK(info.as<Count>() == nullptr);
-    CHECK_THAT(std::string{info.name}, Catch::EndsWith("Rename"));
+    CHECK_THAT(std::string{info.name}, Catch::EndsWith("RenameThing"));
 }
 
 TEST_CASE("a middleware sees where the result goes, with its type")

@@ -92,7 +92,9 @@ Settings with_store(const std::string& address)
 void end_sessions(const std::string& address, const std::string& condition)
 {
     escqrs::postgres::Connection{address}.execute(
-        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND " + condition);
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND "
+        "datname = current_database() AND " +
+        condition);
 }
 
 } // namespace

@@ -81,7 +81,8 @@ TEST_CASE("an error tells the server's words, its code and where, but no passwor
         CHECK(error.state() == "22012");
         const std::string text = error.what();
         CHECK(text.find("division by zero") != std::string::npos);
-        CHECK(text.find("127.0.0.1:" + std::to_string(Server::shared().port()) + "/postgres") != std::string::npos);
+        CHECK(text.find("127.0.0.1:" + std::to_string(Server::shared().port()) + "/" + Server::shared().database()) !=
+              std::string::npos);
         CHECK(text.find("secret") == std::string::npos);
     }
     CHECK_THROWS_AS(Connection{"postgresql://127.0.0.1:1/nothing?connect_timeout=2"}, ConnectionLost);
@@ -90,7 +91,8 @@ TEST_CASE("an error tells the server's words, its code and where, but no passwor
 
 TEST_CASE("TLS and passwords are libpq's, by the connection string")
 {
-    const std::string server = "127.0.0.1:" + std::to_string(Server::shared().port()) + "/postgres";
+    const std::string server =
+        "127.0.0.1:" + std::to_string(Server::shared().port()) + "/" + Server::shared().database();
     const std::string trusted = "?sslmode=verify-full&sslrootcert=" + Server::shared().certificate();
     Connection owner{Server::shared().address()};
     owner.execute("DROP ROLE IF EXISTS with_password; CREATE ROLE with_password LOGIN PASSWORD 'right'");
@@ -194,7 +196,8 @@ TEST_CASE("a pool lends no more connections than it may open, and replaces those
     }
     CHECK(most == 2);
     Connection other{Server::shared().address()};
-    const char* const open = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pool'";
+    const char* const open = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pool' AND "
+                             "datname = current_database()";
     CHECK(number(other, open) == 2);
     for (int lost = 0; lost < 4; ++lost) {
         CHECK_THROWS_AS(pool.with_one([](Session& session) {

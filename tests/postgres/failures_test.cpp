@@ -44,7 +44,10 @@ std::string text(Connection& connection, const std::string& sql)
 }
 
 struct Place {
-    explicit Place(const std::string& user = "postgres") : address{Server::shared().address(user)} {}
+    explicit Place(Server& chosen = Server::shared(), const std::string& user = "postgres")
+        : server{chosen}, address{server.address(user)}
+    {
+    }
 
     EventStore open(EventStoreOptions options = {}) const
     {
@@ -52,9 +55,10 @@ struct Place {
         return EventStore{address, options};
     }
 
-    std::string schema = Server::shared().new_schema();
+    Server& server;
+    std::string schema = server.new_schema();
     std::string address;
-    Connection owner{Server::shared().address()};
+    Connection owner{server.address()};
 };
 
 template <class Work>
@@ -93,7 +97,8 @@ TEST_CASE("an append whose connection is lost on the way is stored once, and tol
         while (lost < 3) { // and again, each time it has come back
             Statement end{killer,
                           "SELECT count(pg_terminate_backend(pid)) FROM pg_locks WHERE locktype = 'advisory' AND "
-                          "NOT granted"};
+                          "NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = "
+                          "current_database())"};
             auto rows = end.query();
             REQUIRE(rows.next());
             if (rows.integer(0) > 0) ++lost;
@@ -109,7 +114,8 @@ TEST_CASE("an append whose connection is lost on the way is stored once, and tol
 
 TEST_CASE("a server that is killed and comes back loses nothing that was acknowledged, and nobody has to be told")
 {
-    Place place;
+    Server own;
+    Place place{own};
     auto store = place.open({.reconnect_timeout = 60s});
     std::atomic<bool> writing{true};
     std::size_t acknowledged = 0;
@@ -121,7 +127,7 @@ TEST_CASE("a server that is killed and comes back loses nothing that was acknowl
     }};
     for (int round = 0; round < 3; ++round) {
         std::this_thread::sleep_for(300ms);
-        Server::shared().restart(round != 1);
+        own.restart(round != 1);
     }
     std::this_thread::sleep_for(200ms);
     writing = false;
@@ -419,7 +425,8 @@ TEST_CASE("appends that go out together are each stored once, in their stream's 
 
 TEST_CASE("an append in a prepared transaction holds the log back until it is committed")
 {
-    Place place;
+    Server own;
+    Place place{own};
     auto store = place.open();
     append_some(store, sample_stream("before"), 1);
     Connection hand{place.address};
@@ -433,7 +440,7 @@ TEST_CASE("an append in a prepared transaction holds the log back until it is co
     prepare("lost");
     append_some(store, sample_stream("behind"), 1);
     CHECK(count_events(store) == 1);
-    Server::shared().restart(true); // it is kept over that, with its lock
+    own.restart(true); // it is kept over that, with its lock
     CHECK(count_events(store) == 1);
     Connection other{place.address};
     other.execute("ROLLBACK PREPARED '" + place.schema + "lost'");

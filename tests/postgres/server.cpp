@@ -2,17 +2,20 @@
 #include "postgres/server.hpp"
 
 #include "support/free_port.hpp"
+#include "support/server_fixture.hpp"
 
 #include <libpq-fe.h>
 
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <memory>
 #include <sstream>
 #include <stdexcept>
 #include <sys/wait.h>
@@ -25,6 +28,9 @@ namespace postgres_test {
 namespace {
 
 constexpr std::chrono::seconds patience{60};
+
+/// For names that no other process takes.
+std::string random_digits() { return escqrs::to_string(escqrs::random_uuid()).substr(24); }
 
 /// PostgreSQL does not run as root. The server gets SIGQUIT when the test dies.
 std::vector<std::string> as_server(std::vector<std::string> command)
@@ -95,7 +101,7 @@ pid_t start_until_it_answers(const std::function<pid_t()>& start, const std::str
 
 } // namespace
 
-Server::Server() : data_{folder_.file("data")}, port_{free_port()}
+Server::Server() : data_{folder_.file("data")}, certificate_{folder_.file("server.crt")}, port_{free_port()}
 {
     open_to_server(folder_);
     run({ESCQRS_POSTGRES_PROGRAMS "/initdb", "-D", data_, "-U", "postgres", "-A", "trust", "-E", "UTF8",
@@ -112,7 +118,7 @@ Server::Server() : data_{folder_.file("data")}, port_{free_port()}
     start();
 }
 
-Server::Server(StandbyOf of) : data_{folder_.file("data")}, port_{free_port()}
+Server::Server(StandbyOf of) : data_{folder_.file("data")}, certificate_{folder_.file("server.crt")}, port_{free_port()}
 {
     open_to_server(folder_);
     run({ESCQRS_POSTGRES_PROGRAMS "/pg_basebackup", "-D", data_, "-R", "-c", "fast", "--no-sync", "-d",
@@ -122,24 +128,51 @@ Server::Server(StandbyOf of) : data_{folder_.file("data")}, port_{free_port()}
     start();
 }
 
+Server::Server(const Running& server)
+    : certificate_{server.certificate}, database_{"test_" + random_digits()}, port_{server.port}
+{
+    run_in_database_postgres("CREATE DATABASE " + database_);
+}
+
 Server::~Server()
 {
     if (process_ > 0) stop(false);
+    if (!data_.empty()) return;
+    try {
+        run_in_database_postgres("DROP DATABASE " + database_ + " WITH (FORCE)");
+    } catch (const std::exception& error) { // it goes with the server
+        std::fprintf(stderr, "%s\n", error.what());
+    }
 }
 
 Server& Server::shared()
 {
-    static Server server;
+    static Server server = [] {
+        std::istringstream running{server_fixture_text("ESCQRS_TEST_POSTGRES")};
+        Running place{};
+        if (running >> place.port && std::getline(running >> std::ws, place.certificate)) return Server{place};
+        return Server{};
+    }();
     return server;
 }
 
 std::string Server::address(const std::string& user) const
 {
-    return "postgresql://" + user + "@127.0.0.1:" + std::to_string(port_) + "/postgres";
+    return "postgresql://" + user + "@127.0.0.1:" + std::to_string(port_) + "/" + database_;
+}
+
+void Server::run_in_database_postgres(const std::string& sql) const
+{
+    const std::string address = "postgresql://postgres@127.0.0.1:" + std::to_string(port_) + "/postgres";
+    const std::unique_ptr<PGconn, decltype(&PQfinish)> connection{PQconnectdb(address.c_str()), PQfinish};
+    const std::unique_ptr<PGresult, decltype(&PQclear)> result{PQexec(connection.get(), sql.c_str()), PQclear};
+    if (PQresultStatus(result.get()) != PGRES_COMMAND_OK)
+        throw std::runtime_error{sql + ": " + PQerrorMessage(connection.get())};
 }
 
 void Server::start()
 {
+    if (data_.empty()) throw std::logic_error{"expected a server of the test's own, not the shared one"};
     // It ends with the thread that started it.
     if (gettid() != getpid()) throw std::logic_error{"expected the server to be started by the test's first thread"};
     const std::vector<std::string> command =
@@ -152,6 +185,7 @@ void Server::start()
 
 void Server::stop(bool by_force)
 {
+    if (process_ < 0) throw std::logic_error{"expected a server of the test's own, not the shared one"};
     const std::string list = "/proc/" + std::to_string(process_) + "/task/" + std::to_string(process_) + "/children";
     std::istringstream children{by_force ? text_of(list) : std::string{}};
     kill(process_, by_force ? SIGKILL : SIGINT);
@@ -168,7 +202,7 @@ void Server::restart(bool by_force)
 Bouncer::Bouncer() : port_{free_port()}
 {
     const std::string settings = folder_.file("pgbouncer.ini");
-    std::ofstream{settings} << "[databases]\npostgres = host=127.0.0.1 port=" << Server::shared().port()
+    std::ofstream{settings} << "[databases]\n* = host=127.0.0.1 port=" << Server::shared().port()
                             << " user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = " << port_
                             << "\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\ndefault_pool_size = 4\n";
     std::ofstream{folder_.file("output")} << "";
@@ -188,9 +222,9 @@ Bouncer::~Bouncer()
 
 std::string Bouncer::address() const
 {
-    return "postgresql://postgres@127.0.0.1:" + std::to_string(port_) + "/postgres";
+    return "postgresql://postgres@127.0.0.1:" + std::to_string(port_) + "/" + Server::shared().database();
 }
 
-std::string Server::new_schema() { return "schema_" + std::to_string(++next_schema_); }
+std::string Server::new_schema() { return "schema_" + random_digits() + "_" + std::to_string(++next_schema_); }
 
 } // namespace postgres_test

@@ -9,8 +9,8 @@
 
 namespace postgres_test {
 
-/// A PostgreSQL server of its own, with a folder and a port of its own, that ends with the test. It speaks TLS to who wants it,
-/// and trusts everybody but the role `with_password`.
+/// A PostgreSQL server with its own folder and port, which ends with the test. It offers TLS, and trusts every role but
+/// `with_password`.
 class Server {
 public:
     Server();
@@ -23,34 +23,48 @@ public:
     };
     explicit Server(StandbyOf of);
 
-    /// One for all tests of this program.
+    /// One for all tests: the one that ctest has started, where it has, in a database that only this process uses. A test
+    /// that stops, freezes or reconfigures the server needs a `Server` of its own.
     static Server& shared();
 
     /// What proves who it is; signed by itself, so also the authority to trust.
-    std::string certificate() const { return folder_.file("server.crt"); }
+    const std::string& certificate() const noexcept { return certificate_; }
 
-    /// As the superuser `postgres`, in the database `postgres`.
+    /// As the superuser `postgres`, in the database `database()`.
     std::string address() const { return address("postgres"); }
     std::string address(const std::string& user) const;
     std::uint16_t port() const noexcept { return port_; }
+    const std::string& database() const noexcept { return database_; }
 
     /// Ends it, in good order or by SIGKILL of all its processes at once, and starts it again.
     void restart(bool by_force);
     void stop(bool by_force);
     void start();
 
-    /// A schema that no other test has.
+    /// What `shared()` of another process must know of this one.
+    std::string description() const { return std::to_string(port_) + "\n" + certificate_ + "\n"; }
+
+    /// A schema that no other test has; roles whose names begin with it belong to this test alone, too.
     std::string new_schema();
 
 private:
+    struct Running {
+        std::uint16_t port;
+        std::string certificate;
+    };
+    explicit Server(const Running& server);
+    void run_in_database_postgres(const std::string& sql) const;
+
     TemporaryFolder folder_;
     std::string data_;
+    std::string certificate_;
+    std::string database_ = "postgres";
     std::uint16_t port_;
-    pid_t process_ = -1;
+    pid_t process_ = -1; ///< -1: not started by this process
     int next_schema_ = 0;
 };
 
-/// A PgBouncer in front of the shared server, which lends each transaction one of a few connections.
+/// A PgBouncer before the shared server, which lends each transaction one of a few connections.
 class Bouncer {
 public:
     Bouncer();

@@ -22,10 +22,10 @@ using conference::service_bus::MessageQueue;
 using conference::service_bus::QueueSettings;
 using service_bus_test::RabbitMq;
 
-QueueSettings settings_for(const std::string& queue)
+QueueSettings settings_for(const std::string& queue, const RabbitMq& broker = RabbitMq::shared())
 {
     QueueSettings settings;
-    settings.connection.broker = conference::service_bus::parse_broker(RabbitMq::shared().address(queue));
+    settings.connection.broker = conference::service_bus::parse_broker(broker.address(queue));
     settings.connection.reconnect_delay = 100ms;
     settings.connection.longest_reconnect_delay = 1s;
     settings.sender.timeout = 60s;
@@ -135,12 +135,13 @@ TEST_CASE("plain AMQP 1.0: a wrong password and an address that is none are told
 
 TEST_CASE("plain AMQP 1.0: nothing is lost while the broker is restarted and killed")
 {
-    const std::string name = RabbitMq::shared().create_queue();
+    RabbitMq broker;
+    const std::string name = broker.create_queue();
     constexpr std::size_t count = 20'000;
     std::set<std::string> seen;
     {
-        MessageQueue sender{settings_for(name)};
-        MessageQueue receiver{settings_for(name)};
+        MessageQueue sender{settings_for(name, broker)};
+        MessageQueue receiver{settings_for(name, broker)};
         auto sending = std::async(std::launch::async, [&] {
             for (std::size_t at = 0; at < count;) {
                 std::vector<escqrs::Message> batch;
@@ -149,11 +150,11 @@ TEST_CASE("plain AMQP 1.0: nothing is lost while the broker is restarted and kil
                 sender.send(batch);
             }
         });
-        auto breaking = std::async(std::launch::async, [] {
+        auto breaking = std::async(std::launch::async, [&] {
             std::this_thread::sleep_for(500ms);
-            RabbitMq::shared().restart(false);
+            broker.restart(false);
             std::this_thread::sleep_for(300ms);
-            RabbitMq::shared().restart(true);
+            broker.restart(true);
         });
         const auto deadline = std::chrono::steady_clock::now() + 180s;
         while (seen.size() < count && std::chrono::steady_clock::now() < deadline) {

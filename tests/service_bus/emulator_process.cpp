@@ -1,6 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "emulator_process.hpp"
 
+#include "support/server_fixture.hpp"
+
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
@@ -135,7 +137,7 @@ bool ShiftedClock::wait_for(std::unique_lock<std::mutex>& lock, std::condition_v
     return ready();
 }
 
-Emulator::Emulator()
+Emulator::Emulator() : certificate_{folder_.file("certificate.pem")}
 {
     const std::string private_key = folder_.file("key.pem");
     ChildProcess openssl{{"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
@@ -147,17 +149,41 @@ Emulator::Emulator()
                                                                        "--private-key", private_key});
     const std::string line = process_->read_line();
     if (line.empty()) throw std::runtime_error{"the emulator did not start"};
-    const auto ports = json::parse(line);
-    amqp_port_ = port_of(ports, "amqp");
-    amqps_port_ = port_of(ports, "amqps");
-    control_port_ = port_of(ports, "control");
-    rest_port_ = port_of(ports, "rest");
+    take_ports(json::parse(line));
+}
+
+Emulator::Emulator(const json::value& running) : certificate_{running.at("certificate").as_string()}
+{
+    take_ports(running);
+    control("POST", "/faults/none");
+    const std::chrono::milliseconds now{control("GET", "/clock").at("now").to_number<std::int64_t>()};
+    clock_.shift(escqrs::Timestamp{now} - clock_.now());
+}
+
+void Emulator::take_ports(const json::value& description)
+{
+    amqp_port_ = port_of(description, "amqp");
+    amqps_port_ = port_of(description, "amqps");
+    control_port_ = port_of(description, "control");
+    rest_port_ = port_of(description, "rest");
 }
 
 Emulator& Emulator::shared()
 {
-    static Emulator emulator;
+    static Emulator emulator = [] {
+        const std::string running = server_fixture_text("ESCQRS_TEST_EMULATOR");
+        return running.empty() ? Emulator{} : Emulator{json::parse(running)};
+    }();
     return emulator;
+}
+
+std::string Emulator::description() const
+{
+    return json::serialize(json::value{{"amqp", amqp_port_},
+                                       {"amqps", amqps_port_},
+                                       {"control", control_port_},
+                                       {"rest", rest_port_},
+                                       {"certificate", certificate_}});
 }
 
 std::string Emulator::connection_string(const std::string& queue, bool tls) const

@@ -71,20 +71,23 @@ struct EmulatorCounts {
     [[nodiscard]] std::uint64_t to_be_handled() const { return active + locked; }
 };
 
-/// The Service Bus emulator in a process of its own, on ports of its own, with its control port.
+/// The Service Bus emulator as a process with its own ports, one of them to control it.
 class Emulator {
 public:
     Emulator();
 
-    /// One for all tests of this program; its clock goes on from test to test.
+    /// One for all tests: the one that ctest has started, where it has, without the faults of earlier tests. Its clock goes on
+    /// from test to test, so tests that use it exclude each other.
     static Emulator& shared();
+    /// What `shared()` of another process must know of this one.
+    std::string description() const;
 
     /// `Endpoint=…` with the key that may do everything.
     std::string connection_string(const std::string& queue, bool tls = false) const;
     /// The same with a key that has only the rights given, such as `["Send"]`.
     std::string connection_string_with(const std::string& queue, const std::string& rights);
 
-    std::string certificate() const { return folder_.file("certificate.pem"); }
+    const std::string& certificate() const noexcept { return certificate_; }
     std::string rest_endpoint() const;
     std::uint16_t amqp_port() const noexcept { return amqp_port_; }
 
@@ -105,8 +108,12 @@ public:
                                const boost::json::value& body = nullptr) const;
 
 private:
+    explicit Emulator(const boost::json::value& running);
+    void take_ports(const boost::json::value& description);
+
     TemporaryFolder folder_;
-    std::unique_ptr<ChildProcess> process_;
+    std::string certificate_;
+    std::unique_ptr<ChildProcess> process_; ///< nothing: not started by this process
     std::uint16_t amqp_port_ = 0;
     std::uint16_t amqps_port_ = 0;
     std::uint16_t control_port_ = 0;

@@ -2,6 +2,7 @@
 #include "rabbitmq_process.hpp"
 
 #include "support/free_port.hpp"
+#include "support/server_fixture.hpp"
 
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
@@ -14,6 +15,7 @@
 #include <sstream>
 #include <stdexcept>
 #include <thread>
+#include <unistd.h>
 #include <vector>
 
 namespace service_bus_test {
@@ -36,12 +38,26 @@ RabbitMq::RabbitMq()
     start();
 }
 
-RabbitMq::~RabbitMq() { stop(SIGTERM); }
+RabbitMq::RabbitMq(const Running& broker) : amqp_port_{broker.amqp_port}, management_port_{broker.management_port} {}
+
+RabbitMq::~RabbitMq()
+{
+    if (process_) stop(SIGTERM);
+}
 
 RabbitMq& RabbitMq::shared()
 {
-    static RabbitMq rabbit;
+    static RabbitMq rabbit = [] {
+        std::istringstream running{server_fixture_text("ESCQRS_TEST_RABBITMQ")};
+        Running broker{};
+        return running >> broker.amqp_port >> broker.management_port ? RabbitMq{broker} : RabbitMq{};
+    }();
     return rabbit;
+}
+
+std::string RabbitMq::description() const
+{
+    return std::to_string(amqp_port_) + " " + std::to_string(management_port_) + "\n";
 }
 
 void RabbitMq::start()
@@ -96,13 +112,14 @@ void RabbitMq::stop(int signal)
 
 void RabbitMq::restart(bool by_force)
 {
+    if (!process_) throw std::logic_error{"expected a broker of the test's own, not the shared one"};
     stop(by_force ? SIGKILL : SIGTERM);
     start();
 }
 
 std::string RabbitMq::create_queue()
 {
-    const std::string name = "queue-" + std::to_string(++next_queue_);
+    const std::string name = "queue-" + std::to_string(getpid()) + "-" + std::to_string(++next_queue_);
     const std::string dead = name + "-dead";
     management("PUT", "/api/queues/%2F/" + dead, R"({"durable":true})");
     management("PUT", "/api/queues/%2F/" + name,

@@ -54,6 +54,10 @@ function routesOf({ namespace, amqp, faults, stats }) {
             return { now: clock.now() };
         }],
         ["GET", /^\/clock$/, () => ({ now: clock.now() })],
+        ["POST", /^\/faults\/none$/, () => {
+            amqp.setSilent(false);
+            faults.clear();
+        }],
         ["POST", /^\/faults\/drop$/, () => amqp.drop()],
         ["POST", /^\/faults\/random$/, (_, body) => faults.setRandom(body)],
         ["POST", /^\/faults\/detach$/, (_, { entity, condition }) => amqp.detachAll(entity, condition)],

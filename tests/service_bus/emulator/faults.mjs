@@ -10,6 +10,14 @@ export class Faults {
     #random = { dropProbability: 0, detachProbability: 0 };
     #seed = 1;
 
+    /** Nothing goes wrong any more. */
+    clear() {
+        Object.assign(this, { slowMs: 0, silent: false, refuse: false });
+        this.setBusy(0);
+        this.setLostOutcomes(0);
+        this.setRandom({});
+    }
+
     setBusy(count) {
         this.#busy = count;
     }
