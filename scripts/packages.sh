@@ -7,9 +7,9 @@ build_packages=(
     libboost1.81-dev libboost-json1.81-dev libboost-program-options1.81-dev libboost-url1.81-dev
     libsqlite3-dev libpq-dev libcurl4-openssl-dev libssl-dev libqpid-proton-cpp12-dev ca-certificates
 )
-unit_test_packages=(catch2 libboost-serialization1.81-dev)
+unit_test_packages=(catch2 libboost-serialization1.81-dev clang-16 ccache)
 test_packages=(
-    "${unit_test_packages[@]}" clang-16 clang-tidy-16 clang-format-16 libclang-rt-16-dev llvm-16
+    "${unit_test_packages[@]}" clang-tidy-16 clang-format-16 libclang-rt-16-dev llvm-16
     python3 python3-selenium chromium chromium-driver fonts-dejavu-core procps curl wrk rabbitmq-server openssl
     postgresql pgbouncer libbenchmark-dev libcereal-dev nlohmann-json3-dev
 )
