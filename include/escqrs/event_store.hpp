@@ -62,8 +62,15 @@ using EventSink = FunctionRef<bool(const RecordedEvent&)>;
 struct AppendResult {
     StreamVersion version;
     GlobalPosition position;
+    /// The event ids were stored already, so this call wrote nothing: by an earlier call, perhaps with other contents, or by
+    /// this one before the store lost its connection and sent the append again.
+    bool repeated = false;
 
-    friend bool operator==(const AppendResult&, const AppendResult&) = default;
+    /// Equal if both ended at the same place, whether or not one was a repeat.
+    friend bool operator==(const AppendResult& left, const AppendResult& right) noexcept
+    {
+        return left.version == right.version && left.position == right.position;
+    }
 };
 
 /// Where a stored event is.
@@ -80,8 +87,8 @@ struct EventLocation {
 /// - `append(stream, expected, events)` stores all events or none; once it has returned they are durable. At least one
 ///   event. Throws `ConcurrencyError` if the stream is not at `expected`, and writes nothing; of several appends at one
 ///   version exactly one wins. `ExpectedVersion::any()` never conflicts. An append whose event ids are stored already, as
-///   one append to the same stream, returns the first result whatever `expected` says, and writes nothing; ids that are
-///   stored otherwise, or twice in one call, throw `DuplicateEventId`.
+///   one append to the same stream, returns the first result, marked as `repeated`, whatever `expected` says, and writes
+///   nothing; ids that are stored otherwise, or twice in one call, throw `DuplicateEventId`.
 /// - `read_stream(stream, from, sink)` shows the stream's events from version `from` on, in order, to `sink`; nothing if
 ///   there is no such stream. The stream is read page by page and never held as a whole.
 /// - `read_log(after, at_most, sink)` shows at most `at_most` events behind position `after`, in order, and returns the

@@ -173,7 +173,7 @@ inline std::optional<AppendResult> EventStore::find_repeat(const StreamId& strea
     }
     const bool goes_on = last < log_.size() && log_[last].index_in_append != 0;
     if (goes_on) throw DuplicateEventId{stream, events.front().id};
-    return AppendResult{log_[last - 1].version, GlobalPosition{last}};
+    return AppendResult{log_[last - 1].version, GlobalPosition{last}, true};
 }
 
 inline EventStore::Stored EventStore::store(const NewEvent& event, const StreamId& stream, StreamVersion version,

@@ -50,11 +50,14 @@ void check_durability(Fixture& fixture)
         CHECK(store->head() == head);
         REQUIRE(read_stream(*store, stream).size() == 3);
         CHECK(read_stream(*store, stream)[2].content.id == events[2].id);
-        CHECK(append(*store, stream, ExpectedVersion::no_stream(), events) == first);
+        const auto repeat = append(*store, stream, ExpectedVersion::no_stream(), events);
+        CHECK(repeat == first);
+        CHECK(repeat.repeated);
         CHECK_THROWS_AS(append(*store, stream, ExpectedVersion::no_stream(), std::vector<SampleEvent>(1)),
                         ConcurrencyError);
         const auto next =
             append(*store, stream, ExpectedVersion::exactly(StreamVersion{3}), std::vector<SampleEvent>(1));
+        CHECK_FALSE(next.repeated);
         CHECK(next.version == StreamVersion{4});
         CHECK(next.position > head);
     }
@@ -73,7 +76,10 @@ void check_durability(Fixture& fixture)
             CHECK(result.position > last);
             last = result.position;
             CHECK_THROWS_AS(append(*loser, stream, expected, std::vector<SampleEvent>(1)), ConcurrencyError);
-            CHECK(append(*loser, stream, ExpectedVersion::any(), events) == result);
+            CHECK_FALSE(result.repeated);
+            const auto repeat = append(*loser, stream, ExpectedVersion::any(), events);
+            CHECK(repeat == result);
+            CHECK(repeat.repeated);
             REQUIRE(read_log(*loser).size() == round + 1);
             CHECK(read_log(*loser).back().content.type == events[0].type);
         }

@@ -402,7 +402,7 @@ inline std::optional<AppendResult> AppendSession::find_repeat(const PendingAppen
         const bool goes_on = !rows.is_null(4) && rows.integer(4) != 0;
         if (is_last && goes_on) throw DuplicateEventId{*append.stream, append.events.front().id};
         end = AppendResult{StreamVersion{static_cast<std::uint64_t>(rows.integer(1))},
-                           GlobalPosition{static_cast<std::uint64_t>(rows.integer(2))}};
+                           GlobalPosition{static_cast<std::uint64_t>(rows.integer(2))}, true};
     }
     if (!end && given_twice) throw DuplicateEventId{*append.stream, *given_twice};
     return end;

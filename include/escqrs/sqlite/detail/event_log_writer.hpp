@@ -199,7 +199,7 @@ inline std::optional<AppendResult> EventLogWriter::find_repeat(const StreamId& n
     }
     if (last) {
         if (is_inside_append({last->stream, last->version + 1, 0, 0})) throw DuplicateEventId{name, events.front().id};
-        return AppendResult{StreamVersion{last->version}, GlobalPosition{last->position}};
+        return AppendResult{StreamVersion{last->version}, GlobalPosition{last->position}, true};
     }
 
     std::unordered_set<EventId> ids;

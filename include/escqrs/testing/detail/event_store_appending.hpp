@@ -39,6 +39,8 @@ void check_appending(Fixture& fixture)
             append(*store, stream, ExpectedVersion::exactly(StreamVersion{1}), std::vector<SampleEvent>(3));
         const auto other =
             append(*store, sample_stream("two"), ExpectedVersion::no_stream(), std::vector<SampleEvent>(1));
+        CHECK_FALSE(first.repeated);
+        CHECK_FALSE(second.repeated);
         CHECK(first.version == StreamVersion{1});
         CHECK(second.version == StreamVersion{4});
         CHECK(other.version == StreamVersion{1});
@@ -212,6 +214,24 @@ void check_event_ids(Fixture& fixture)
             }
             CHECK(count_events(*store) == static_cast<std::size_t>(4 + round));
             append_some(*store, stream, 1); // and so it does when the stream has gone on
+        }
+    }
+
+    SECTION("a repeated append says that it is one, and the first and the next one do not")
+    {
+        CHECK_FALSE(first.repeated);
+        const std::vector<SampleEvent> single(1);
+        CHECK_FALSE(append(*store, stream, ExpectedVersion::any(), single).repeated);
+        for (const auto& repeated : {events, single}) {
+            for (const auto expected :
+                 {ExpectedVersion::exactly(StreamVersion{1}), ExpectedVersion::exactly(StreamVersion{4}),
+                  ExpectedVersion::exactly(StreamVersion{5}), ExpectedVersion::any(), ExpectedVersion::no_stream(),
+                  ExpectedVersion::stream_exists()}) {
+                CHECK(append(*store, stream, expected, repeated).repeated);
+            }
+        }
+        for (const auto expected : {ExpectedVersion::exactly(StreamVersion{5}), ExpectedVersion::any()}) {
+            CHECK_FALSE(append(*store, stream, expected, std::vector<SampleEvent>(1)).repeated);
         }
     }
 

@@ -4,6 +4,7 @@
 #include <escqrs/testing/catch2.hpp>
 #include <escqrs/testing/detail/sample_events.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <barrier>
 #include <limits>
@@ -106,7 +107,8 @@ void check_races(Stores& stores)
             consecutive = consecutive && event.version.value() == ++version;
             const auto known = acknowledged.find(event.content.id);
             if (known == acknowledged.end()) continue;
-            if (known->second == AppendResult{event.version, event.position}) ++found;
+            const bool is_there = known->second == AppendResult{event.version, event.position};
+            if (is_there && !known->second.repeated) ++found;
         }
         CHECK(consecutive);
         CHECK(found == threads * rounds);
@@ -124,9 +126,31 @@ void check_races(Stores& stores)
             });
             CHECK(failures.empty());
             for (const auto& result : results) CHECK(result == results.front());
+            CHECK(std::ranges::count(results, false, &AppendResult::repeated) == 1);
             CHECK(results.front().version == StreamVersion{2 * round + 2});
         }
         CHECK(count_events(*store) == 40);
+    }
+
+    SECTION("repeats among other appends say that they are repeats, and no other does")
+    {
+        constexpr std::size_t rounds = 40;
+        const std::vector<SampleEvent> stored(2);
+        const auto first = append(*store, stream, ExpectedVersion::no_stream(), stored);
+        std::atomic<std::size_t> mistaken{0};
+        const auto failures = in_threads(threads, [&](std::size_t thread) {
+            const StreamId own = sample_stream(std::to_string(thread));
+            for (std::size_t round = 0; round < rounds; ++round) {
+                const auto result = append(store_of(thread), stream, ExpectedVersion::any(), stored);
+                if (result != first || !result.repeated) ++mistaken;
+                const std::vector<SampleEvent> events(1 + round % 2);
+                if (append(store_of(thread), own, ExpectedVersion::any(), events).repeated) ++mistaken;
+                if (!append(store_of(thread + 1), own, ExpectedVersion::any(), events).repeated) ++mistaken;
+            }
+        });
+        CHECK(failures.empty());
+        CHECK(mistaken == 0);
+        CHECK(count_events(*store) == 2 + threads * (rounds + rounds / 2));
     }
 
     SECTION("appends that fail, also halfway, take no other with them")
