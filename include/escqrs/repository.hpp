@@ -4,6 +4,7 @@
 #include <escqrs/aggregate_root.hpp>
 #include <escqrs/codec.hpp>
 #include <escqrs/commit_result.hpp>
+#include <escqrs/detail/encoded_batch.hpp>
 #include <escqrs/detail/spares.hpp>
 #include <escqrs/error.hpp>
 #include <escqrs/event_store.hpp>
@@ -91,8 +92,6 @@ public:
     std::optional<CommitResult> find_commit(const CommandId& command) const;
 
 private:
-    class EncodedBatch;
-
     std::optional<Aggregate> load(const StreamId& stream, const Id& id) const;
     std::optional<Aggregate> load_with_snapshot(const StreamId& stream, const Id& id) const;
     bool replay(const StreamId& stream, Aggregate& aggregate, StreamVersion snapshot) const;
@@ -113,50 +112,7 @@ private:
     // more than `max_kept` bytes is not kept.
     static constexpr std::size_t max_kept = 64 * 1024;
     mutable detail::Spares<typename EventCodec::Scratch> scratches_;
-    mutable detail::Spares<EncodedBatch> batches_;
-};
-
-/// Uncommitted events in one buffer, and the views the store takes.
-template <class Aggregate, EventStore Store, class EventCodec>
-class Repository<Aggregate, Store, EventCodec>::EncodedBatch {
-public:
-    /// @return valid until the next call
-    std::span<const NewEvent> encode(Aggregate& aggregate, const Metadata& metadata, const EventCodec& codec)
-    {
-        bytes_.clear();
-        events_.clear();
-        ends_.clear();
-        encode_metadata(metadata, bytes_);
-        const std::size_t metadata_size = bytes_.size();
-        const auto& ids = Access::uncommitted_ids(aggregate);
-        for (const auto& event : aggregate.uncommitted_events()) {
-            std::visit([&](const auto& typed) { add(typed, ids[events_.size()], codec); }, event);
-        }
-        // The buffer stands still from here on, so the views can be taken.
-        const Bytes all{bytes_};
-        std::size_t begin = metadata_size;
-        for (std::size_t index = 0; index < events_.size(); ++index) {
-            events_[index].payload = all.subspan(begin, ends_[index] - begin);
-            events_[index].metadata = all.first(metadata_size);
-            begin = ends_[index];
-        }
-        return events_;
-    }
-
-    std::size_t memory() const noexcept { return bytes_.capacity() + events_.capacity() * sizeof(NewEvent); }
-
-private:
-    template <class E>
-    void add(const E& event, const EventId& id, const EventCodec& codec)
-    {
-        events_.push_back({id, event_name<E>(), schema_version<E>(), EventCodec::content_type, {}, {}});
-        codec.encode(event, bytes_);
-        ends_.push_back(bytes_.size());
-    }
-
-    std::vector<std::byte> bytes_;
-    std::vector<NewEvent> events_;
-    std::vector<std::size_t> ends_;
+    mutable detail::Spares<detail::EncodedBatch> batches_;
 };
 
 template <class Aggregate, EventStore Store, class EventCodec>
@@ -276,7 +232,7 @@ CommitResult Repository<Aggregate, Store, EventCodec>::store(StreamId stream, Ag
 {
     if (!aggregate.uncommitted_events().empty()) {
         assign_ids(aggregate, metadata);
-        typename detail::Spares<EncodedBatch>::Loan batch{batches_};
+        typename detail::Spares<detail::EncodedBatch>::Loan batch{batches_};
         const auto events = (*batch).encode(aggregate, metadata, codec_);
         if ((*batch).memory() > max_kept) batch.discard_afterwards();
         const auto result = store_->append(stream, ExpectedVersion::exactly(aggregate.version()), events);
