@@ -104,6 +104,7 @@ private:
     Id id_;
     StreamVersion version_;
     GlobalPosition position_;
+    StreamVersion loaded_; ///< what came after it, up to `version_`, was stored by this object
     std::vector<Event> uncommitted_;
     std::vector<EventId> uncommitted_ids_;
     detail::HistorySize since_snapshot_;

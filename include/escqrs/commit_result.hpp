@@ -10,8 +10,13 @@ struct CommitResult {
     StreamId stream;
     StreamVersion version;
     GlobalPosition position;
+    bool repeated = false; ///< the command was carried out before, and this is what it stored then
 
-    friend bool operator==(const CommitResult&, const CommitResult&) = default;
+    /// Equal if both name the same commit, whether or not one was a repeat.
+    friend bool operator==(const CommitResult& left, const CommitResult& right) noexcept
+    {
+        return left.stream == right.stream && left.version == right.version && left.position == right.position;
+    }
 };
 
 } // namespace escqrs

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <exception>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -46,6 +47,37 @@ public:
 
 private:
     EventId id_;
+};
+
+/// A change was not stored, because its command id belongs to another change: one command id is one append to one stream.
+class CommandIdRefused : public Error {
+public:
+    /// The id is that of an append that ended at version `stored_at` of stream `stored_in`.
+    CommandIdRefused(const CommandId& command, StreamId stream, StreamId stored_in, StreamVersion stored_at)
+        : Error{"command " + to_string(command) + " refused for stream '" + stream.text() +
+                "': this id is stored already, up to version " + std::to_string(stored_at.value()) + " of stream '" +
+                stored_in.text() + "'; one command id is one append to one stream"},
+          command_{command}, stream_{std::move(stream)}, stored_in_{std::move(stored_in)}
+    {
+    }
+
+    /// The change holds events that an earlier save, which failed, has given to another command.
+    CommandIdRefused(const CommandId& command, StreamId stream)
+        : Error{"command " + to_string(command) + " refused for stream '" + stream.text() +
+                "': the aggregate still holds events of a save that failed under another command id; save them under "
+                "that one, or load the aggregate again"},
+          command_{command}, stream_{std::move(stream)}
+    {
+    }
+
+    const CommandId& command() const noexcept { return command_; }
+    const StreamId& stream() const noexcept { return stream_; }                      ///< of the refused change
+    const std::optional<StreamId>& stored_in() const noexcept { return stored_in_; } ///< may be the same stream
+
+private:
+    CommandId command_;
+    StreamId stream_;
+    std::optional<StreamId> stored_in_;
 };
 
 /// An aggregate was asked for that has no events.

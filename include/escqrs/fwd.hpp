@@ -75,6 +75,7 @@ class Error;
 class InvalidIdentifier;
 class ConcurrencyError;
 class DuplicateEventId;
+class CommandIdRefused;
 class AggregateNotFound;
 class CodecError;
 class UnknownEventType;

@@ -4,6 +4,7 @@
 #include <escqrs/aggregate_root.hpp>
 #include <escqrs/codec.hpp>
 #include <escqrs/commit_result.hpp>
+#include <escqrs/detail/command_commit.hpp>
 #include <escqrs/detail/encoded_batch.hpp>
 #include <escqrs/detail/spares.hpp>
 #include <escqrs/error.hpp>
@@ -19,7 +20,7 @@
 #include <functional>
 #include <optional>
 #include <span>
-#include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -36,8 +37,9 @@ struct RepositoryOptions {
 
 /// Loads aggregates from their events and saves what they raised.
 ///
-/// A command id in the metadata makes a change recognisable: event ids are derived from it, so a repeated save writes
-/// nothing and returns the first result, and `find_commit` tells what became of the command.
+/// A command id in the metadata makes a change recognisable: event ids are derived from it, so a repeat writes nothing and
+/// returns the first result, and `find_commit` tells what became of the command. One command id is one append to one stream:
+/// anything else that is saved under it throws `CommandIdRefused`.
 ///
 /// With a snapshot policy, loading begins at the aggregate's last snapshot (see `HasSnapshots`). A snapshot that cannot be
 /// used, because it is damaged or of another version, costs a full replay and is written anew; it is never an error. One that
@@ -70,11 +72,21 @@ public:
     ///
     /// If it throws, the aggregate still holds them with the ids they were given: saving it again is safe, even if the
     /// first attempt did reach the store.
-    /// @throws ConcurrencyError if somebody else has stored events since the aggregate was loaded
+    ///
+    /// If the command has stored its events before, by an aggregate that had not seen them either, or has stored the same
+    /// ones, nothing is written: the result is the first one, `repeated`, and the aggregate becomes what the log holds of it.
+    /// An aggregate that cannot be assigned to keeps its events instead.
+    /// @throws ConcurrencyError if another save has stored events since the aggregate was loaded
+    /// @throws CommandIdRefused if the command id has stored other events: in another stream, or among those that the
+    ///         aggregate has seen
     CommitResult save(Aggregate& aggregate, const Metadata& metadata = no_metadata) const;
 
     /// Loads the aggregate, lets `decide(aggregate)` change it, and saves it; does all three again after a conflict.
+    ///
+    /// If the command has stored its events in this stream before, `decide` is not called. A repeat that meets the first try
+    /// gets the first result too, whatever `decide` makes of it.
     /// @throws AggregateNotFound; ConcurrencyError when the retry policy is exhausted; what `decide` throws
+    /// @throws CommandIdRefused if the command id has stored events in another stream
     template <class Decide>
     CommitResult execute(const Id& id, Decide&& decide, const Metadata& metadata = no_metadata) const
     {
@@ -88,10 +100,22 @@ public:
         return execute_at(stream_of(id), id, decide, true, metadata);
     }
 
-    /// What the command with this id has stored before, if anything.
-    std::optional<CommitResult> find_commit(const CommandId& command) const;
+    /// What the command with this id has stored before, if anything, in whatever stream.
+    std::optional<CommitResult> find_commit(const CommandId& command) const
+    {
+        return detail::find_commit(*store_, command);
+    }
+
+    /// What the command with this id has stored in this aggregate's stream, if anything.
+    /// @throws CommandIdRefused if it has stored events in another stream
+    std::optional<CommitResult> find_commit(const Id& id, const CommandId& command) const
+    {
+        return find_commit_in(stream_of(id), command);
+    }
 
 private:
+    enum class Caller : bool { save, execute };
+
     std::optional<Aggregate> load(const StreamId& stream, const Id& id) const;
     std::optional<Aggregate> load_with_snapshot(const StreamId& stream, const Id& id) const;
     bool replay(const StreamId& stream, Aggregate& aggregate, StreamVersion snapshot) const;
@@ -100,9 +124,13 @@ private:
     template <class Decide>
     CommitResult execute_at(StreamId stream, const Id& id, Decide& decide, bool may_begin,
                             const Metadata& metadata) const;
-    CommitResult store(StreamId stream, Aggregate& aggregate, const Metadata& metadata) const;
-    void assign_ids(Aggregate& aggregate, const Metadata& metadata) const;
-    static EventId event_id_of(const CommandId& command, std::size_t index);
+    std::optional<CommitResult> find_commit_in(const StreamId& stream, const CommandId& command) const;
+    CommitResult store(StreamId stream, Aggregate& aggregate, const Metadata& metadata, Caller caller) const;
+    CommitResult stored(StreamId stream, Aggregate& aggregate, const AppendResult& result,
+                        std::span<const NewEvent> events) const;
+    CommitResult repeated(CommitResult first, Aggregate& aggregate, const CommandId& command,
+                          std::span<const NewEvent> events, bool may_be_repeat, Caller caller) const;
+    bool assign_ids(const StreamId& stream, Aggregate& aggregate, const CommandId& command) const;
 
     Store* store_;
     RepositoryOptions options_;
@@ -186,6 +214,7 @@ bool Repository<Aggregate, Store, EventCodec>::replay(const StreamId& stream, Ag
     });
     if (version == StreamVersion{}) return false;
     Access::mark_committed(aggregate, version, position);
+    Access::loaded(aggregate) = version;
     Access::since_snapshot(aggregate) = size;
     return true;
 }
@@ -223,28 +252,77 @@ Aggregate Repository<Aggregate, Store, EventCodec>::get(const Id& id) const
 template <class Aggregate, EventStore Store, class EventCodec>
 CommitResult Repository<Aggregate, Store, EventCodec>::save(Aggregate& aggregate, const Metadata& metadata) const
 {
-    return store(stream_of(aggregate.id()), aggregate, metadata);
+    return store(stream_of(aggregate.id()), aggregate, metadata, Caller::save);
 }
 
 template <class Aggregate, EventStore Store, class EventCodec>
 CommitResult Repository<Aggregate, Store, EventCodec>::store(StreamId stream, Aggregate& aggregate,
-                                                             const Metadata& metadata) const
+                                                             const Metadata& metadata, Caller caller) const
 {
-    if (!aggregate.uncommitted_events().empty()) {
-        assign_ids(aggregate, metadata);
-        typename detail::Spares<detail::EncodedBatch>::Loan batch{batches_};
-        const auto events = (*batch).encode(aggregate, metadata, codec_);
-        if ((*batch).memory() > max_kept) batch.discard_afterwards();
-        const auto result = store_->append(stream, ExpectedVersion::exactly(aggregate.version()), events);
-        Access::mark_committed(aggregate, result.version, result.position);
-        if constexpr (HasSnapshots<Aggregate>) {
-            detail::HistorySize& size = Access::since_snapshot(aggregate);
-            size.events += events.size();
-            for (const NewEvent& event : events) size.bytes += event.payload.size();
-            if (options_.snapshots.is_due(size.events, size.bytes)) keep_snapshot(stream, aggregate);
-        }
+    if (aggregate.uncommitted_events().empty()) return {std::move(stream), aggregate.version(), aggregate.position()};
+    const CommandId& command = metadata.command_id;
+    const bool may_be_repeat = assign_ids(stream, aggregate, command);
+    typename detail::Spares<detail::EncodedBatch>::Loan batch{batches_};
+    const auto events = (*batch).encode(aggregate, metadata, codec_);
+    if ((*batch).memory() > max_kept) batch.discard_afterwards();
+    AppendResult result;
+    try {
+        result = store_->append(stream, ExpectedVersion::exactly(aggregate.version()), events);
+    } catch (const DuplicateEventId&) {
+        auto first = find_commit(command);
+        if (!first) throw;
+        return repeated(*std::move(first), aggregate, command, {}, may_be_repeat, caller);
     }
-    return {std::move(stream), aggregate.version(), aggregate.position()};
+    if (!result.repeated) return stored(std::move(stream), aggregate, result, events);
+    return repeated({std::move(stream), result.version, result.position, true}, aggregate, command, events,
+                    may_be_repeat, caller);
+}
+
+/// To be called when the log holds what the aggregate is.
+template <class Aggregate, EventStore Store, class EventCodec>
+CommitResult Repository<Aggregate, Store, EventCodec>::stored(StreamId stream, Aggregate& aggregate,
+                                                              const AppendResult& result,
+                                                              std::span<const NewEvent> events) const
+{
+    Access::mark_committed(aggregate, result.version, result.position);
+    if constexpr (HasSnapshots<Aggregate>) {
+        detail::HistorySize& size = Access::since_snapshot(aggregate);
+        size.events += events.size();
+        for (const NewEvent& event : events) size.bytes += event.payload.size();
+        if (options_.snapshots.is_due(size.events, size.bytes)) keep_snapshot(stream, aggregate);
+    }
+    return {std::move(stream), result.version, result.position, result.repeated};
+}
+
+/// Answers a save whose command, or whose very events, the log held already.
+/// @param events  the aggregate's, if the log has as many with the same ids
+template <class Aggregate, EventStore Store, class EventCodec>
+CommitResult Repository<Aggregate, Store, EventCodec>::repeated(CommitResult first, Aggregate& aggregate,
+                                                                const CommandId& command,
+                                                                std::span<const NewEvent> events, bool may_be_repeat,
+                                                                Caller caller) const
+{
+    StreamId stream = stream_of(aggregate.id());
+    const bool has_seen_it = first.version <= aggregate.version();
+    const bool has_stored_it = has_seen_it && first.version > Access::loaded(aggregate);
+    const bool is_same = !events.empty() && detail::is_stored_as(*store_, first, events);
+    if (command.is_nil()) {
+        if (has_seen_it || !is_same) throw DuplicateEventId{stream, events.front().id};
+    } else if (first.stream != stream || !may_be_repeat || has_stored_it ||
+               (caller == Caller::save && has_seen_it && !is_same)) {
+        Access::uncommitted_ids(aggregate).clear(); // so that they can be saved under another command id
+        throw CommandIdRefused{command, std::move(stream), std::move(first.stream), first.version};
+    }
+    if (caller == Caller::execute) return first; // and lets go of the aggregate
+
+    if (is_same && aggregate.version().value() + events.size() == first.version.value()) {
+        return stored(std::move(first.stream), aggregate, {first.version, first.position, true}, events);
+    }
+    if constexpr (std::is_move_assignable_v<Aggregate>) {
+        aggregate = load(first.stream, aggregate.id()).value();
+        Access::loaded(aggregate) = {}; // what it has been answered for counts as stored by it
+    }
+    return first;
 }
 
 template <class Aggregate, EventStore Store, class EventCodec>
@@ -252,24 +330,29 @@ template <class Decide>
 CommitResult Repository<Aggregate, Store, EventCodec>::execute_at(StreamId stream, const Id& id, Decide& decide,
                                                                   bool may_begin, const Metadata& metadata) const
 {
+    const CommandId& command = metadata.command_id;
+    // A repeated command must not be decided again: its own first effect may forbid it.
+    if (auto first = find_commit_in(stream, command)) return *std::move(first);
     Duration delay{};
     for (unsigned attempt = 1;; ++attempt) {
-        // A repeated command must not be decided again: its own first effect may forbid it.
-        if (auto before = find_commit(metadata.command_id)) return *std::move(before);
         auto aggregate = load(stream, id);
         if (!aggregate) {
             if (!may_begin) throw AggregateNotFound{std::move(stream)};
             aggregate.emplace(id);
         }
+        // The same command may have been carried out elsewhere since it was looked for. A decision that stores something
+        // learns that from the store; one that does not may be due to the command's own effect.
         try {
             decide(*aggregate);
         } catch (...) {
-            // The same command may have been carried out elsewhere in the meantime, and forbid itself by that.
-            if (auto meanwhile = find_commit(metadata.command_id)) return *std::move(meanwhile);
+            if (auto first = find_commit_in(stream, command)) return *std::move(first);
             throw;
         }
+        if (aggregate->uncommitted_events().empty()) {
+            if (auto first = find_commit_in(stream, command)) return *std::move(first);
+        }
         try {
-            return store(stream, *aggregate, metadata);
+            return store(stream, *aggregate, metadata, Caller::execute);
         } catch (const ConcurrencyError&) {
             if (attempt >= options_.retry.attempts) throw;
         }
@@ -279,33 +362,30 @@ CommitResult Repository<Aggregate, Store, EventCodec>::execute_at(StreamId strea
 }
 
 template <class Aggregate, EventStore Store, class EventCodec>
-std::optional<CommitResult> Repository<Aggregate, Store, EventCodec>::find_commit(const CommandId& command) const
+std::optional<CommitResult> Repository<Aggregate, Store, EventCodec>::find_commit_in(const StreamId& stream,
+                                                                                     const CommandId& command) const
 {
-    std::optional<CommitResult> found;
-    if (command.is_nil()) return found;
-    for (std::size_t index = 0;; ++index) {
-        auto location = store_->locate(event_id_of(command, index));
-        if (!location) return found;
-        found = CommitResult{std::move(location->stream), location->version, location->position};
-    }
+    auto found = detail::find_commit(*store_, command);
+    if (found && found->stream != stream)
+        throw CommandIdRefused{command, stream, std::move(found->stream), found->version};
+    return found;
 }
 
+/// @return false if it cannot be a repeat: events were raised after a save of those before them had failed
 template <class Aggregate, EventStore Store, class EventCodec>
-void Repository<Aggregate, Store, EventCodec>::assign_ids(Aggregate& aggregate, const Metadata& metadata) const
+bool Repository<Aggregate, Store, EventCodec>::assign_ids(const StreamId& stream, Aggregate& aggregate,
+                                                          const CommandId& command) const
 {
     auto& ids = Access::uncommitted_ids(aggregate);
     const std::size_t count = aggregate.uncommitted_events().size();
+    const bool may_be_repeat = ids.empty() || ids.size() == count;
+    const bool is_others = !ids.empty() && !command.is_nil() && ids.front() != detail::event_id_of(command, 0);
+    if (is_others) throw CommandIdRefused{command, stream};
     ids.reserve(count);
     while (ids.size() < count) {
-        ids.push_back(metadata.command_id.is_nil() ? EventId{options_.ids()}
-                                                   : event_id_of(metadata.command_id, ids.size()));
+        ids.push_back(command.is_nil() ? EventId{options_.ids()} : detail::event_id_of(command, ids.size()));
     }
-}
-
-template <class Aggregate, EventStore Store, class EventCodec>
-EventId Repository<Aggregate, Store, EventCodec>::event_id_of(const CommandId& command, std::size_t index)
-{
-    return EventId{name_based_uuid(command.value(), std::to_string(index))};
+    return may_be_repeat;
 }
 
 } // namespace escqrs

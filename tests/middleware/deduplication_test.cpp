@@ -292,7 +292,7 @@ TEST_CASE("duplicates that meet in two processes have their effect once")
         here.handle<OpenAccount>([&](const OpenAccount& command, const Metadata& with) {
             return open(bank.accounts, Account::Id{random_uuid()}, with, [&] { send_to_other(command); });
         });
-        CHECK_THROWS_AS(here.send(OpenAccount{"Ada"}, metadata), DuplicateEventId);
+        CHECK_THROWS_AS(here.send(OpenAccount{"Ada"}, metadata), CommandIdRefused);
         CHECK(store.head() == GlobalPosition{1});
         CHECK(here.send(OpenAccount{"Ada"}, metadata) == others);
     }

@@ -24,7 +24,7 @@ http::Problem problem_of(const std::exception& error)
     if (dynamic_cast<const escqrs::ConcurrencyError*>(&error) != nullptr) {
         return {409, "conflict", "Others changed this registration at the same time. Please try again.", {}, {}};
     }
-    if (dynamic_cast<const escqrs::DuplicateEventId*>(&error) != nullptr) {
+    if (dynamic_cast<const escqrs::CommandIdRefused*>(&error) != nullptr) {
         return {422, "idempotency-key-reused", "This Idempotency-Key was used for another request.", {}, {}};
     }
     if (dynamic_cast<const http::BadTarget*>(&error) != nullptr) return {400, {}, error.what(), {}, {}};

@@ -48,6 +48,13 @@ public:
         return aggregate.since_snapshot_;
     }
 
+    /// The version at which the aggregate was loaded.
+    template <class Aggregate>
+    static auto& loaded(Aggregate& aggregate) noexcept
+    {
+        return aggregate.loaded_;
+    }
+
     /// Ids of the uncommitted events, kept with them so that a repeated save repeats the same ids.
     template <class Aggregate>
     static auto& uncommitted_ids(Aggregate& aggregate) noexcept
