@@ -1,6 +1,10 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "support/tally.hpp"
 
+#include <escqrs/command_bus.hpp>
+#include <escqrs/command_dispatcher.hpp>
+#include <escqrs/middleware/deduplication.hpp>
+#include <escqrs/middleware/retry_on_conflict.hpp>
 #include <escqrs/repository.hpp>
 #include <escqrs/testing/catch2.hpp>
 
@@ -355,4 +359,76 @@ TEST_CASE("an aggregate that cannot be assigned to keeps what a repeat has not s
     CHECK(second.uncommitted_events().size() == 1);
     CHECK_THROWS_AS(fixed.save(second, with_command()), CommandIdRefused);
     CHECK(fixed.get(id).sum == 1);
+}
+
+namespace {
+
+struct Add {
+    Tally::Id tally;
+    Amounts amounts;
+};
+
+} // namespace
+
+TEST_CASE("whether a command has been carried out is asked once")
+{
+    Books books;
+    const auto id = books.filled({5});
+    const auto metadata = with_command();
+    const auto add = [](Tally& tally) { tally.add({1, 2}); };
+    const auto asked = [&](const auto& work) {
+        books.store.located = 0;
+        work();
+        return books.store.located;
+    };
+
+    SECTION("by a repository alone")
+    {
+        CHECK(asked([&] { books.tallies.execute(id, add); }) == 0);
+        CHECK(asked([&] { books.tallies.execute(id, add, metadata); }) == 1);
+        CHECK(asked([&] { books.tallies.execute(id, add, metadata); }) == 1);
+        auto tally = books.tallies.get(id);
+        tally.add(1);
+        CHECK(asked([&] { books.tallies.save(tally, with_command()); }) == 0);
+    }
+    SECTION("by a repository that meets a conflict")
+    {
+        int decisions = 0;
+        const auto contested = [&](Tally& tally) {
+            if (++decisions < 3) books.plain.execute(id, add);
+            tally.add(1);
+        };
+        CHECK(asked([&] { books.tallies.execute(id, contested, metadata); }) == 1);
+        CHECK(decisions == 3);
+    }
+    SECTION("behind a command bus that recognises repeats")
+    {
+        RepositoryOptions one_attempt;
+        one_attempt.retry.attempts = 1;
+        const Tallies tallies{books.store, one_attempt};
+        int conflicts = GENERATE(0, 2);
+        CommandBus bus;
+        bus.use(deduplication(tallies));
+        bus.use(retry_on_conflict({10, Duration{1}, Duration{1}}));
+        bus.handle<Add>([&](const Add& command, const Metadata& with) {
+            return tallies.execute(
+                command.tally,
+                [&](Tally& tally) {
+                    if (conflicts > 0) {
+                        --conflicts;
+                        books.plain.execute(id, add);
+                    }
+                    tally.add(command.amounts);
+                },
+                with);
+        });
+        const CommandDispatcher dispatcher{bus, [](const std::function<void()>& task) { task(); }};
+        CommitResult first{StreamId{"a", "1"}, {}, {}};
+        CHECK(asked([&] { first = bus.send(Add{id, {3}}, metadata); }) == 1);
+        CHECK_FALSE(first.repeated);
+        CHECK(asked([&] { CHECK(bus.send(Add{id, {3}}, metadata) == first); }) == 1);
+        CHECK(asked([&] { CHECK(dispatcher.send(Add{id, {3}}, metadata).get().repeated); }) == 1);
+        CHECK(asked([&] { dispatcher.send(Add{id, {4}}, with_command()).get(); }) == 1);
+        CHECK(asked([&] { bus.send(Add{id, {5}}); }) == 0);
+    }
 }

@@ -7,6 +7,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,6 +28,38 @@ template <class Command, class Handler>
 CommandHandler<Command, std::decay_t<Handler>> on(Handler&& handler)
 {
     return {std::forward<Handler>(handler)};
+}
+
+namespace detail {
+
+template <class Handler, class StreamOf>
+struct TargetedHandler {
+    template <class Command, class... Context>
+        requires std::invocable<Handler&, const Command&, const Context&...>
+    auto operator()(const Command& command, const Context&... context)
+    {
+        return handler(command, context...);
+    }
+
+    template <class Command>
+    StreamId stream_of(const Command& command) const
+    {
+        return std::invoke(names_stream, command);
+    }
+
+    Handler handler;
+    StreamOf names_stream;
+};
+
+} // namespace detail
+
+/// A handler that also names the stream that a command changes: `stream_of(command)`. Deduplication then refuses a command id
+/// that has changed another stream, where it would take the command for a repeat.
+template <class Command, class Handler, class StreamOf>
+auto on(Handler&& handler, StreamOf&& stream_of)
+{
+    using Targeted = detail::TargetedHandler<std::decay_t<Handler>, std::decay_t<StreamOf>>;
+    return CommandHandler<Command, Targeted>{{std::forward<Handler>(handler), std::forward<StreamOf>(stream_of)}};
 }
 
 /// Brings each command to its one handler.
@@ -72,6 +105,7 @@ private:
     struct Entry {
         std::shared_ptr<void> handler;
         AnyFunction call = nullptr; ///< really a Call<Command>
+        detail::TargetStream target{};
     };
 
     template <class Command>
@@ -144,8 +178,17 @@ void CommandBus::add(Handler handler)
                 return function(command, CommandContext{metadata, options.stop, options.deadline});
             else return function(command);
         };
-        entries_[index] = {std::make_shared<Handler>(std::move(handler)),
-                           reinterpret_cast<AnyFunction>(call)}; // NOLINT: cast back to Call<Command> by send
+        Entry& entry = entries_[index];
+        entry.handler = std::make_shared<Handler>(std::move(handler));
+        entry.call = reinterpret_cast<AnyFunction>(call); // NOLINT: cast back to Call<Command> by send
+        if constexpr (requires(const Handler& named, const Command& command) {
+                          { named.stream_of(command) } -> std::same_as<StreamId>;
+                      }) {
+            entry.target = {entry.handler.get(), [](const void* object, const void* command) {
+                                return static_cast<const Handler*>(object)->stream_of(
+                                    *static_cast<const Command*>(command));
+                            }};
+        }
     }
 }
 
@@ -186,7 +229,7 @@ CommandResult<Command> CommandBus::send_through(const Entry& entry, const Comman
     using Result = CommandResult<Command>;
     const auto call = reinterpret_cast<Call<Command>>(entry.call); // NOLINT: stored by add<Command>
     std::optional<detail::ResultValue<Result>> result;
-    const CommandInfo info{command, metadata, options, &result};
+    const CommandInfo info{command, metadata, options, &result, entry.target};
     run_middleware(0, info, [&](const CommandInfo& arrived) {
         check_may_begin(arrived.name, options);
         if constexpr (std::is_void_v<Result>) {

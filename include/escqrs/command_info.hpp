@@ -4,6 +4,7 @@
 #include <escqrs/commit_result.hpp>
 #include <escqrs/detail/function_ref.hpp>
 #include <escqrs/detail/type_index.hpp>
+#include <escqrs/identifiers.hpp>
 #include <escqrs/metadata.hpp>
 
 #include <cstddef>
@@ -55,6 +56,13 @@ using CommandResult = typename detail::ResultOf<Command>::Type;
 
 namespace detail {
 
+/// A handler's function that names the stream of a command; null if it has none.
+struct TargetStream {
+    const void* handler = nullptr;
+    StreamId (*of)(const void* handler, const void* command) = nullptr;
+};
+inline const TargetStream no_target_stream{};
+
 /// `void` is no value; a handler that returns nothing leaves a `std::monostate`.
 template <class Result>
 using ResultValue = std::conditional_t<std::is_void_v<Result>, std::monostate, Result>;
@@ -68,10 +76,12 @@ public:
     template <class Command>
     explicit CommandInfo(const Command& command, const Metadata& with = no_metadata,
                          const SendOptions& options = no_send_options,
-                         std::optional<detail::ResultValue<CommandResult<Command>>>* result = nullptr) noexcept
+                         std::optional<detail::ResultValue<CommandResult<Command>>>* result = nullptr,
+                         const detail::TargetStream& target = detail::no_target_stream) noexcept
         : name{detail::type_name<Command>()}, metadata{with}, stop{options.stop}, deadline{options.deadline},
           command_{&command}, command_type_{detail::type_index<detail::CommandFamily, Command>()}, result_{result},
-          result_type_{detail::type_index<detail::ResultFamily, detail::ResultValue<CommandResult<Command>>>()}
+          result_type_{detail::type_index<detail::ResultFamily, detail::ResultValue<CommandResult<Command>>>()},
+          target_{&target}
     {
     }
 
@@ -97,13 +107,21 @@ public:
         return is_it ? static_cast<std::optional<Result>*>(result_) : nullptr;
     }
 
+    /// The stream that the command changes, if its handler names it (see `on` and `decided_by`).
+    std::optional<StreamId> stream() const
+    {
+        if (target_->of == nullptr) return std::nullopt;
+        return target_->of(target_->handler, command_);
+    }
+
     /// The same command with other metadata.
     CommandInfo with(const Metadata& other) const noexcept { return CommandInfo{*this, other}; }
 
 private:
     CommandInfo(const CommandInfo& info, const Metadata& other) noexcept
         : name{info.name}, metadata{other}, stop{info.stop}, deadline{info.deadline}, command_{info.command_},
-          command_type_{info.command_type_}, result_{info.result_}, result_type_{info.result_type_}
+          command_type_{info.command_type_}, result_{info.result_}, result_type_{info.result_type_},
+          target_{info.target_}
     {
     }
 
@@ -111,6 +129,7 @@ private:
     std::size_t command_type_;
     void* result_; ///< a std::optional of what result_type_ says
     std::size_t result_type_;
+    const detail::TargetStream* target_;
 };
 
 /// The rest of a command's way: the middlewares further in, and the handler.

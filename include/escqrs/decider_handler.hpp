@@ -30,6 +30,25 @@ Id decider_id(const Given& given)
     return Id{given.value()};
 }
 
+template <class Command, class Deciders, class IdOf>
+struct DecidingHandler {
+    CommitResult operator()(const Command& command, const Metadata& metadata) const
+    {
+        return deciders->execute_or_begin(
+            id(command), [&](auto& decided) { decided.decide(command); }, metadata);
+    }
+
+    StreamId stream_of(const Command& command) const { return Deciders::stream_of(id(command)); }
+
+    typename Deciders::Id id(const Command& command) const
+    {
+        return decider_id<typename Deciders::Id>(std::invoke(id_of, command));
+    }
+
+    const Deciders* deciders;
+    IdOf id_of;
+};
+
 } // namespace detail
 
 /// The handler of a command that a decider decides, for `CommandBus::handle`: loads, decides and saves, again after a
@@ -42,11 +61,7 @@ Id decider_id(const Given& given)
 template <class Command, class Deciders, class IdOf>
 auto decided_by(const Deciders& deciders, IdOf id)
 {
-    return on<Command>([&deciders, id = std::move(id)](const Command& command, const Metadata& metadata) {
-        return deciders.execute_or_begin(
-            detail::decider_id<typename Deciders::Id>(std::invoke(id, command)),
-            [&](auto& decided) { decided.decide(command); }, metadata);
-    });
+    return on<Command>(detail::DecidingHandler<Command, Deciders, IdOf>{&deciders, std::move(id)});
 }
 
 /// Likewise, where the member tells the command, too: `bus.handle(decided_by(lendings, &LendBook::book_id));`

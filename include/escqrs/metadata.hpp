@@ -18,6 +18,9 @@ struct Metadata {
     std::string actor;            ///< who asked
     std::string traceparent;      ///< W3C Trace Context, carried along
     std::vector<std::pair<std::string, std::string>> headers;
+    /// Equals `command_id` if that was looked for in the log before the handler began, and nothing found: a repository does
+    /// not look again. Never stored.
+    CommandId new_command{};
 
     friend bool operator==(const Metadata&, const Metadata&) = default;
 };

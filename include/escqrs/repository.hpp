@@ -331,8 +331,10 @@ CommitResult Repository<Aggregate, Store, EventCodec>::execute_at(StreamId strea
                                                                   bool may_begin, const Metadata& metadata) const
 {
     const CommandId& command = metadata.command_id;
-    // A repeated command must not be decided again: its own first effect may forbid it.
-    if (auto first = find_commit_in(stream, command)) return *std::move(first);
+    if (metadata.new_command != command) {
+        // A repeated command must not be decided again: its own first effect may forbid it.
+        if (auto first = find_commit_in(stream, command)) return *std::move(first);
+    }
     Duration delay{};
     for (unsigned attempt = 1;; ++attempt) {
         auto aggregate = load(stream, id);

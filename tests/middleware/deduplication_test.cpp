@@ -1,7 +1,9 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "support/account.hpp"
+#include "support/tally.hpp"
 
 #include <escqrs/command_bus.hpp>
+#include <escqrs/decider_handler.hpp>
 #include <escqrs/in_memory/event_store.hpp>
 #include <escqrs/middleware/deduplication.hpp>
 #include <escqrs/repository.hpp>
@@ -296,6 +298,48 @@ TEST_CASE("duplicates that meet in two processes have their effect once")
         CHECK(store.head() == GlobalPosition{1});
         CHECK(here.send(OpenAccount{"Ada"}, metadata) == others);
     }
+}
+
+TEST_CASE("a command id that has changed another stream is refused, if the handler names the stream it changes")
+{
+    in_memory::EventStore store;
+    const Repository<Decided<tally::Sum>, Store> sums{store};
+    const Accounts accounts{store};
+    CommandBus bus;
+    bus.use(deduplication(accounts));
+    int decided = 0;
+    bus.handle(decided_by(sums, &tally::Sum::Add::sum),
+               on<Deposit>(
+                   [&](const Deposit& command, const Metadata& metadata) {
+                       ++decided;
+                       return accounts.execute_or_begin(
+                           command.account_id, [&](Account& account) { account.deposit(command.cents); }, metadata);
+                   },
+                   [](const Deposit& command) { return Accounts::stream_of(command.account_id); }));
+    const DeciderId<tally::Sum> sum{random_uuid()};
+    const Account::Id account{sum.value()};
+    const auto by_decider = with_id();
+    const auto by_handler = with_id();
+    const auto added = bus.send(tally::Sum::Add{sum, {1, 2}}, by_decider);
+    const auto deposited = bus.send(Deposit{account, 5}, by_handler);
+    CHECK(bus.send(tally::Sum::Add{sum, {1, 2}}, by_decider) == added);
+    CHECK(bus.send(Deposit{account, 5}, by_handler) == deposited);
+
+    const Account::Id other{random_uuid()};
+    CHECK_THROWS_AS(bus.send(tally::Sum::Add{DeciderId<tally::Sum>{random_uuid()}, {1, 2}}, by_decider),
+                    CommandIdRefused);
+    CHECK_THROWS_AS(bus.send(tally::Sum::Add{sum, {1, 2}}, by_handler), CommandIdRefused);
+    CHECK_THROWS_AS(bus.send(Deposit{account, 5}, by_decider), CommandIdRefused);
+    try {
+        bus.send(Deposit{other, 5}, by_handler);
+        FAIL("it was taken for a repeat");
+    } catch (const CommandIdRefused& refused) {
+        CHECK(refused.command() == by_handler.command_id);
+        CHECK(refused.stream() == Accounts::stream_of(other));
+        CHECK(refused.stored_in() == deposited.stream);
+    }
+    CHECK(decided == 1);
+    CHECK(store.head() == GlobalPosition{3});
 }
 
 TEST_CASE("what a handler sends on with the same id is not taken for a repeat of it")

@@ -118,7 +118,7 @@ public:
     {
         const escqrs::SendOptions options{{}, escqrs::system_clock().now() + parts.max_command_wait};
         const auto result = parts.bus.send(command, about.metadata, options);
-        if (!about.metadata.command_id.is_nil()) check_same_request(about, result);
+        if (result.repeated && !about.metadata.command_id.is_nil()) check_same_request(about, result);
         http::Response response = json_response(202, to_json(command.attendee_id, result));
         response.headers.emplace_back("Location", "/api/attendee/" + to_string(command.attendee_id) +
                                                       "?position=" + std::to_string(result.position.value()));

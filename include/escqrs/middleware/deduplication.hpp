@@ -98,10 +98,15 @@ inline bool CommandsUnderWay::Place::take(const CommandInfo& command, Clock& clo
 /// is not a repeat's answer: the handler is called again.
 ///
 /// Concerns commands with a command id whose result is `CommitResult`; others pass. What a handler sends on with the same
-/// command id, from the same thread, passes too.
+/// command id, from the same thread, passes too. The log is asked once for each command: in the metadata that reaches the
+/// handler, `new_command` tells the repository that it need not ask again.
+///
+/// A repeat is known by its command id. If its handler names the stream that the command changes, as `decided_by` does, and
+/// the id has changed another one, the command is refused.
 /// @param commits  the handlers' repository, or another on the same store; must outlive the bus
 /// @param clock    waits for a command under way; must outlive the bus
 /// @throws CommandCancelled, CommandDeadlineExceeded  from `send`, if that ends the wait for a command under way
+/// @throws CommandIdRefused  from `send`, if the command id has changed another stream
 template <CommitFinder Commits>
 CommandMiddleware deduplication(const Commits& commits, Clock& clock = system_clock())
 {
@@ -111,9 +116,16 @@ CommandMiddleware deduplication(const Commits& commits, Clock& clock = system_cl
         if (result == nullptr || command.metadata.command_id.is_nil()) return next();
         detail::CommandsUnderWay::Place place{*under_way};
         if (!place.take(command, clock)) return next();
-        std::optional<CommitResult> before = commits.find_commit(command.metadata.command_id);
-        if (before) *result = std::move(before);
-        else next();
+        const CommandId& id = command.metadata.command_id;
+        if (std::optional<CommitResult> first = commits.find_commit(id)) {
+            if (auto stream = command.stream(); stream && *stream != first->stream)
+                throw CommandIdRefused{id, *std::move(stream), std::move(first->stream), first->version};
+            *result = std::move(first);
+            return;
+        }
+        Metadata metadata = command.metadata;
+        metadata.new_command = id;
+        next(metadata);
     };
 }
 

@@ -32,7 +32,7 @@ using namespace conference;
 using test::Client;
 using test::Reply;
 
-/// Refuses to append while told to.
+/// Refuses to append while told to, and counts what is read.
 class FailingStore {
 public:
     escqrs::AppendResult append(const escqrs::StreamId& stream, escqrs::ExpectedVersion expected,
@@ -43,6 +43,7 @@ public:
     }
     void read_stream(const escqrs::StreamId& stream, escqrs::StreamVersion from, escqrs::EventSink sink)
     {
+        ++streams_read;
         store.read_stream(stream, from, sink);
     }
     escqrs::GlobalPosition read_log(escqrs::GlobalPosition after, std::size_t at_most, escqrs::EventSink sink)
@@ -63,7 +64,11 @@ public:
         store.write_snapshot(stream, snapshot);
     }
     escqrs::GlobalPosition head() { return store.head(); }
-    std::optional<escqrs::EventLocation> locate(escqrs::EventId id) { return store.locate(id); }
+    std::optional<escqrs::EventLocation> locate(escqrs::EventId id)
+    {
+        ++events_located;
+        return store.locate(id);
+    }
     bool wait_for_events(escqrs::GlobalPosition after, escqrs::Duration at_most, std::stop_token stop)
     {
         return store.wait_for_events(after, at_most, std::move(stop));
@@ -71,6 +76,8 @@ public:
 
     escqrs::in_memory::EventStore store;
     std::atomic<bool> fails{false};
+    std::atomic<int> streams_read{0};
+    std::atomic<int> events_located{0};
 };
 
 /// The whole conference in one process, in memory but for the read model.
@@ -251,6 +258,26 @@ TEST_CASE("a repeated command returns the first answer, and its key serves no ot
     CHECK(gone.status == 202);
     CHECK(client.request("DELETE", "/api/attendee/" + id, R"({"reason":"ill"})", other).body == gone.body);
     CHECK(conference.failing_store->head() == escqrs::GlobalPosition{2});
+}
+
+TEST_CASE("whether a command with a key has been carried out is asked once")
+{
+    Installation conference;
+    auto client = conference.client();
+    auto& store = *conference.failing_store;
+    const auto id = register_attendee(client);
+    const std::map<std::string, std::string> key{{"Idempotency-Key", "one"}};
+    const auto change = [&] {
+        store.streams_read = 0;
+        store.events_located = 0;
+        return client.request("POST", "/api/attendee/" + id + "/email", R"({"email":"b@example.org"})", key).status;
+    };
+    CHECK(change() == 202);
+    CHECK(store.events_located == 1);
+    CHECK(store.streams_read == 1); // the attendee's, to decide
+    CHECK(change() == 202);
+    CHECK(store.events_located == 1);
+    CHECK(store.head() == escqrs::GlobalPosition{2});
 }
 
 TEST_CASE("the organiser's routes need the token")
