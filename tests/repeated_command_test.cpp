@@ -1,20 +1,22 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "support/tally.hpp"
 
-#include <escqrs/command_bus.hpp>
-#include <escqrs/command_dispatcher.hpp>
-#include <escqrs/middleware/deduplication.hpp>
-#include <escqrs/middleware/retry_on_conflict.hpp>
+#include <escqrs/in_memory/event_store.hpp>
 #include <escqrs/repository.hpp>
 #include <escqrs/testing/catch2.hpp>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <latch>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 using namespace escqrs;
 using tally::Amounts;
@@ -160,6 +162,38 @@ TEST_CASE("a duplicate that meets its first try gets the first result, whatever 
         CHECK(books.stored(id) == after);
     }
     CHECK_FALSE(first->repeated);
+}
+
+TEST_CASE("many duplicates on many threads that decide differently store one's events and get one result")
+{
+    in_memory::EventStore store;
+    auto options = with_snapshots();
+    options.retry.attempts = 1000;
+    const Repository<Tally, in_memory::EventStore> tallies{store, options};
+    const Repository<Tally, in_memory::EventStore> plain{store};
+    const auto id = Books::new_id();
+    constexpr std::size_t threads_count = 6;
+    for (int round = 0; round < 30; ++round) {
+        const auto metadata = with_command();
+        const auto before = store.head().value();
+        std::vector<std::optional<CommitResult>> results(threads_count);
+        {
+            std::latch start{threads_count};
+            std::vector<std::jthread> threads;
+            for (std::size_t thread = 0; thread < threads_count; ++thread) {
+                threads.emplace_back([&, thread] {
+                    start.arrive_and_wait();
+                    results[thread] = tallies.execute_or_begin(
+                        id, [&](Tally& tally) { tally.add(Amounts(1 + thread % 3, 1)); }, metadata);
+                });
+            }
+        }
+        for (const auto& result : results) CHECK(result == results.front());
+        CHECK(std::ranges::count(results, false, [](const auto& result) { return result->repeated; }) == 1);
+        CHECK(results.front()->position == store.head());
+        CHECK(store.head().value() <= before + 3);
+    }
+    CHECK(tallies.get(id).amounts() == plain.get(id).amounts());
 }
 
 TEST_CASE("a second change saved under one command id is refused, and can be saved under another")
@@ -359,76 +393,4 @@ TEST_CASE("an aggregate that cannot be assigned to keeps what a repeat has not s
     CHECK(second.uncommitted_events().size() == 1);
     CHECK_THROWS_AS(fixed.save(second, with_command()), CommandIdRefused);
     CHECK(fixed.get(id).sum == 1);
-}
-
-namespace {
-
-struct Add {
-    Tally::Id tally;
-    Amounts amounts;
-};
-
-} // namespace
-
-TEST_CASE("whether a command has been carried out is asked once")
-{
-    Books books;
-    const auto id = books.filled({5});
-    const auto metadata = with_command();
-    const auto add = [](Tally& tally) { tally.add({1, 2}); };
-    const auto asked = [&](const auto& work) {
-        books.store.located = 0;
-        work();
-        return books.store.located;
-    };
-
-    SECTION("by a repository alone")
-    {
-        CHECK(asked([&] { books.tallies.execute(id, add); }) == 0);
-        CHECK(asked([&] { books.tallies.execute(id, add, metadata); }) == 1);
-        CHECK(asked([&] { books.tallies.execute(id, add, metadata); }) == 1);
-        auto tally = books.tallies.get(id);
-        tally.add(1);
-        CHECK(asked([&] { books.tallies.save(tally, with_command()); }) == 0);
-    }
-    SECTION("by a repository that meets a conflict")
-    {
-        int decisions = 0;
-        const auto contested = [&](Tally& tally) {
-            if (++decisions < 3) books.plain.execute(id, add);
-            tally.add(1);
-        };
-        CHECK(asked([&] { books.tallies.execute(id, contested, metadata); }) == 1);
-        CHECK(decisions == 3);
-    }
-    SECTION("behind a command bus that recognises repeats")
-    {
-        RepositoryOptions one_attempt;
-        one_attempt.retry.attempts = 1;
-        const Tallies tallies{books.store, one_attempt};
-        int conflicts = GENERATE(0, 2);
-        CommandBus bus;
-        bus.use(deduplication(tallies));
-        bus.use(retry_on_conflict({10, Duration{1}, Duration{1}}));
-        bus.handle<Add>([&](const Add& command, const Metadata& with) {
-            return tallies.execute(
-                command.tally,
-                [&](Tally& tally) {
-                    if (conflicts > 0) {
-                        --conflicts;
-                        books.plain.execute(id, add);
-                    }
-                    tally.add(command.amounts);
-                },
-                with);
-        });
-        const CommandDispatcher dispatcher{bus, [](const std::function<void()>& task) { task(); }};
-        CommitResult first{StreamId{"a", "1"}, {}, {}};
-        CHECK(asked([&] { first = bus.send(Add{id, {3}}, metadata); }) == 1);
-        CHECK_FALSE(first.repeated);
-        CHECK(asked([&] { CHECK(bus.send(Add{id, {3}}, metadata) == first); }) == 1);
-        CHECK(asked([&] { CHECK(dispatcher.send(Add{id, {3}}, metadata).get().repeated); }) == 1);
-        CHECK(asked([&] { dispatcher.send(Add{id, {4}}, with_command()).get(); }) == 1);
-        CHECK(asked([&] { bus.send(Add{id, {5}}); }) == 0);
-    }
 }
