@@ -73,12 +73,12 @@ public:
     /// If it throws, the aggregate still holds them with the ids they were given: saving it again is safe, even if the
     /// first attempt did reach the store.
     ///
-    /// If the command has stored its events before, by an aggregate that had not seen them either, or has stored the same
-    /// ones, nothing is written: the result is the first one, `repeated`, and the aggregate becomes what the log holds of it.
-    /// An aggregate that cannot be assigned to keeps its events instead.
+    /// If the command was carried out before, nothing is written: the result is the first one, `repeated`, and the aggregate
+    /// becomes what the log holds of it (an aggregate without move assignment keeps its events instead). It is a repeat if
+    /// the aggregate has not seen the command's events, or was loaded with them and holds the same ones once more.
     /// @throws ConcurrencyError if another save has stored events since the aggregate was loaded
-    /// @throws CommandIdRefused if the command id has stored other events: in another stream, or among those that the
-    ///         aggregate has seen
+    /// @throws CommandIdRefused if the command id has stored events, and this is no repeat: in another stream, or of a change
+    ///         that the aggregate has seen
     CommitResult save(Aggregate& aggregate, const Metadata& metadata = no_metadata) const;
 
     /// Loads the aggregate, lets `decide(aggregate)` change it, and saves it; does all three again after a conflict.
@@ -278,7 +278,7 @@ CommitResult Repository<Aggregate, Store, EventCodec>::store(StreamId stream, Ag
                     may_be_repeat, caller);
 }
 
-/// To be called when the log holds what the aggregate is.
+/// Marks the events as committed, and keeps a snapshot if one is due. The log must hold what the aggregate is.
 template <class Aggregate, EventStore Store, class EventCodec>
 CommitResult Repository<Aggregate, Store, EventCodec>::stored(StreamId stream, Aggregate& aggregate,
                                                               const AppendResult& result,
@@ -294,8 +294,9 @@ CommitResult Repository<Aggregate, Store, EventCodec>::stored(StreamId stream, A
     return {std::move(stream), result.version, result.position, result.repeated};
 }
 
-/// Answers a save whose command, or whose very events, the log held already.
-/// @param events  the aggregate's, if the log has as many with the same ids
+/// Answers a save whose command id, or whose event ids, the log held already.
+/// @param events  the aggregate's, if the log holds one append with exactly their ids; else none
+/// @param may_be_repeat  what `assign_ids` returned
 template <class Aggregate, EventStore Store, class EventCodec>
 CommitResult Repository<Aggregate, Store, EventCodec>::repeated(CommitResult first, Aggregate& aggregate,
                                                                 const CommandId& command,
