@@ -58,6 +58,7 @@ public:
     }
     bool read_snapshot(const StreamId& stream, SnapshotSink sink) { return store.read_snapshot(stream, sink); }
     void write_snapshot(const StreamId& stream, const Snapshot& snapshot) { store.write_snapshot(stream, snapshot); }
+    LogId log_id() { return store.log_id(); }
     GlobalPosition head() { return store.head(); }
     std::optional<EventLocation> locate(EventId id) { return store.locate(id); }
     bool wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop)

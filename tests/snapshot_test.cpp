@@ -98,6 +98,7 @@ public:
         ++written;
         store.write_snapshot(stream, snapshot);
     }
+    LogId log_id() { return store.log_id(); }
     GlobalPosition head() { return store.head(); }
     std::optional<EventLocation> locate(EventId id) { return store.locate(id); }
     bool wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop)

@@ -3,9 +3,10 @@
 //
 //   sqlite_to_postgres events.db postgresql://owner@host/database [schema]
 //
-// Streams, versions, positions, ids and times stay as they are, so that checkpoints of readers stay valid, and an append
-// whose answer was lost can still be repeated. Snapshots are left behind; they are made again. All is copied in one
-// transaction, during which nobody can write to the SQLite file. Then both logs are read, and their digests compared.
+// Streams, versions, positions, ids (that of the log too) and times stay as they are, so that checkpoints of readers stay
+// valid, and an append whose answer was lost can still be repeated. Snapshots are not copied: they are made again. All is
+// copied in one transaction, during which nobody can write to the SQLite file. Then both logs are read, and their digests
+// compared.
 #include <escqrs/event_log_digest.hpp>
 #include <escqrs/postgres/detail/binary_format.hpp>
 #include <escqrs/postgres/event_store.hpp>
@@ -132,6 +133,15 @@ void copy_events(sqlite::Database& from, postgres::Connection& to, const std::st
     events.end();
 }
 
+void copy_log_id(sqlite::Database& from, postgres::Connection& to, const std::string& schema)
+{
+    sqlite::Statement select{from, "SELECT id FROM log"};
+    auto rows = select.query();
+    if (!rows.next()) throw StoreError{"sqlite '" + from.path() + "': expected the log's id, found none"};
+    postgres::Statement update{to, postgres::with_schema("UPDATE {s}.log SET id = $1", schema)};
+    update.run(escqrs::parse_uuid(rows.text(0)));
+}
+
 void copy_log(const std::string& path, postgres::Connection& to, const std::string& schema)
 {
     sqlite::Database from{path, sqlite::detail::event_log_schema};
@@ -143,6 +153,7 @@ void copy_log(const std::string& path, postgres::Connection& to, const std::stri
         throw StoreError{"postgres '" + to.where() + "': expected an empty event store in schema '" + schema +
                          "', found streams"};
     }
+    copy_log_id(from, to, schema);
     copy_streams(from, to, schema);
     copy_kinds(from, to, schema);
     copy_events(from, to, schema);

@@ -99,6 +99,8 @@ struct EventLocation {
 /// - `write_snapshot(stream, snapshot)` keeps a snapshot in place of the one before, for a stream that has events; snapshots
 ///   may be lost, and their loss costs nothing but time. `read_snapshot(stream, sink)` shows it and returns true; false if
 ///   there is none.
+/// - `log_id()` identifies the log. It is drawn when the log is created and stays the same for as long as the log exists, in
+///   every copy and backup of it: a reader tells by it whether its checkpoint was made from this log. Never nil.
 /// - `head()` is the position of the last event; 0 for an empty log.
 /// - `locate(event_id)` tells where an event is.
 /// - `wait_for_events(after, at_most, stop)` returns true as soon as there is an event behind `after`, appended by whatever
@@ -116,6 +118,7 @@ concept EventStore = requires(Store& store, const StreamId& stream, ExpectedVers
     { store.read_log(after, at_most, filter, sink) } -> std::same_as<GlobalPosition>;
     { store.read_snapshot(stream, snapshot_sink) } -> std::same_as<bool>;
     { store.write_snapshot(stream, snapshot) } -> std::same_as<void>;
+    { store.log_id() } -> std::same_as<LogId>;
     { store.head() } -> std::same_as<GlobalPosition>;
     { store.locate(id) } -> std::same_as<std::optional<EventLocation>>;
     { store.wait_for_events(after, wait, stop) } -> std::same_as<bool>;
@@ -149,6 +152,7 @@ public:
     }
     bool read_snapshot(const StreamId& stream, SnapshotSink sink) { return store_->read_snapshot(stream, sink); }
     void write_snapshot(const StreamId& stream, const Snapshot& snapshot) { store_->write_snapshot(stream, snapshot); }
+    LogId log_id() { return store_->log_id(); }
     GlobalPosition head() { return store_->head(); }
     std::optional<EventLocation> locate(EventId id) { return store_->locate(id); }
     bool wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop)
@@ -165,6 +169,7 @@ private:
         virtual GlobalPosition read_log(GlobalPosition, std::size_t, const EventFilter&, EventSink) = 0;
         virtual bool read_snapshot(const StreamId&, SnapshotSink) = 0;
         virtual void write_snapshot(const StreamId&, const Snapshot&) = 0;
+        virtual LogId log_id() = 0;
         virtual GlobalPosition head() = 0;
         virtual std::optional<EventLocation> locate(EventId) = 0;
         virtual bool wait_for_events(GlobalPosition, Duration, std::stop_token) = 0;
@@ -199,6 +204,7 @@ private:
         {
             store->write_snapshot(stream, snapshot);
         }
+        LogId log_id() override { return store->log_id(); }
         GlobalPosition head() override { return store->head(); }
         std::optional<EventLocation> locate(EventId id) override { return store->locate(id); }
         bool wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop) override

@@ -11,6 +11,7 @@ using EventId = Id<struct EventIdTag>;
 using CommandId = Id<struct CommandIdTag>;
 using CorrelationId = Id<struct CorrelationIdTag>;
 using CausationId = Id<struct CausationIdTag>;
+using LogId = Id<struct LogIdTag>;
 
 class StreamId;
 class StreamVersion;

@@ -66,6 +66,7 @@ using EventId = Id<struct EventIdTag>;
 using CommandId = Id<struct CommandIdTag>;
 using CorrelationId = Id<struct CorrelationIdTag>;
 using CausationId = Id<struct CausationIdTag>;
+using LogId = Id<struct LogIdTag>; ///< of a whole log of events
 
 /// Number of events in a stream up to and including one of them: the first event is version 1, "no stream" is 0.
 class StreamVersion {

@@ -51,3 +51,25 @@ TEST_CASE("a PostgreSQL schema with a partitioned log is an event store")
     fixture.options.partition_size = 10'000;
     escqrs::testing::event_store_conformance(fixture);
 }
+
+TEST_CASE("a PostgreSQL schema from before logs had an id gets one, which all roles can read")
+{
+    Fixture fixture;
+    const auto open = [&] { return postgres::EventStore{fixture.address, fixture.options}.log_id(); };
+    (void)open();
+    postgres::Connection owner{fixture.address};
+    owner.execute(postgres::with_schema("DROP TABLE {s}.log; UPDATE {s}.schema_versions SET version = 1",
+                                        fixture.options.schema));
+    const escqrs::LogId id = open();
+    CHECK(open() == id);
+    owner.execute("DROP ROLE IF EXISTS reader; CREATE ROLE reader");
+    owner.execute(
+        postgres::with_schema("GRANT USAGE ON SCHEMA {s} TO reader; SET ROLE reader", fixture.options.schema));
+    postgres::Statement select{owner, postgres::with_schema("SELECT id FROM {s}.log", fixture.options.schema)};
+    auto rows = select.query();
+    REQUIRE(rows.next());
+    CHECK(escqrs::LogId{rows.uuid(0)} == id);
+    owner.execute("RESET ROLE");
+    owner.execute(
+        postgres::with_schema("REVOKE ALL ON SCHEMA {s} FROM reader; DROP ROLE reader", fixture.options.schema));
+}

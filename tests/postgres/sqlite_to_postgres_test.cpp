@@ -37,6 +37,7 @@ TEST_CASE("a SQLite store goes over to PostgreSQL with positions, ids and what r
     const std::vector<SampleEvent> three(3);
     escqrs::AppendResult first{};
     escqrs::EventLogDigest expected;
+    escqrs::LogId log;
     {
         escqrs::sqlite::EventStore from{file};
         first = append(from, sample_stream(), ExpectedVersion::any(), three);
@@ -44,11 +45,13 @@ TEST_CASE("a SQLite store goes over to PostgreSQL with positions, ids and what r
             append_some(from, sample_stream(std::to_string(round % 7)), 1 + static_cast<std::size_t>(round) % 4);
         }
         expected = escqrs::digest_of(from);
+        log = from.log_id();
     }
     REQUIRE(copy(file, schema) == 0);
 
     escqrs::postgres::EventStore store{Server::shared().address(), {.schema = schema}};
     CHECK(escqrs::digest_of(store) == expected);
+    CHECK(store.log_id() == log);
     CHECK(append(store, sample_stream(), ExpectedVersion::any(), three) == first);
     const auto next =
         append(store, sample_stream(), ExpectedVersion::exactly(StreamVersion{3}), std::vector<SampleEvent>(1));

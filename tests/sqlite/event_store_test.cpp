@@ -94,9 +94,9 @@ TEST_CASE("an event store opens nothing but event stores")
         {
             const sqlite::EventStore store{path};
         }
-        sqlite::Database{path}.execute("PRAGMA user_version = 3");
+        sqlite::Database{path}.execute("PRAGMA user_version = 4");
         const auto before = read_file(path);
-        CHECK_THROWS_WITH(sqlite::EventStore{path}, Catch::Contains("expected version 2, found 3"));
+        CHECK_THROWS_WITH(sqlite::EventStore{path}, Catch::Contains("expected version 3, found 4"));
         CHECK((read_file(path) == before));
     }
 
@@ -118,13 +118,25 @@ TEST_CASE("an event store of the first schema is upgraded, and keeps what it hol
         sqlite::EventStore store{path};
         append_some(store, stream, 3);
     }
-    sqlite::Database{path}.execute("DROP TABLE snapshots; PRAGMA user_version = 1"); // as the first schema was
+    sqlite::Database{path}.execute(
+        "DROP TABLE snapshots; DROP TABLE log; PRAGMA user_version = 1"); // as the first schema was
     sqlite::EventStore store{path};
     CHECK(read_stream(store, stream).size() == 3);
     const SampleSnapshot snapshot{StreamVersion{3}, 1, "text/plain", bytes("state")};
     write_snapshot(store, stream, snapshot);
     CHECK(read_snapshot(store, stream) == snapshot);
-    CHECK(sqlite::Database{path}.query_integer("PRAGMA user_version") == 2);
+    CHECK(sqlite::Database{path}.query_integer("PRAGMA user_version") == 3);
+    CHECK_FALSE(store.log_id().is_nil());
+}
+
+TEST_CASE("a file's log has an id of its own, which a copy of the file keeps")
+{
+    const TemporaryFolder folder;
+    const escqrs::LogId id = sqlite::EventStore{folder.file("one.db")}.log_id();
+    CHECK(sqlite::EventStore{folder.file("other.db")}.log_id() != id);
+    std::filesystem::copy_file(folder.file("one.db"), folder.file("copy.db"));
+    CHECK(sqlite::EventStore{folder.file("copy.db")}.log_id() == id);
+    CHECK(to_string(id)[14] == '4'); // a random UUID, RFC 9562
 }
 
 TEST_CASE("an acknowledged append has been forced to disk, unless that was not asked for")

@@ -135,6 +135,7 @@ public:
     {
         store.write_snapshot(stream, snapshot);
     }
+    escqrs::LogId log_id() { return store.log_id(); }
     escqrs::GlobalPosition head() { return store.head(); }
     std::optional<escqrs::EventLocation> locate(escqrs::EventId id)
     {

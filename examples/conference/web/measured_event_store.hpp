@@ -49,6 +49,7 @@ public:
     {
         store_.write_snapshot(stream, snapshot);
     }
+    escqrs::LogId log_id() { return store_.log_id(); }
     escqrs::GlobalPosition head() { return store_.head(); }
     std::optional<escqrs::EventLocation> locate(escqrs::EventId id) { return store_.locate(id); }
     bool wait_for_events(escqrs::GlobalPosition after, escqrs::Duration at_most, std::stop_token stop)

@@ -3,6 +3,7 @@
 
 #include <escqrs/detail/stable_vector.hpp>
 #include <escqrs/event_store.hpp>
+#include <escqrs/id_generator.hpp>
 
 #include <algorithm>
 #include <array>
@@ -25,6 +26,7 @@ namespace escqrs::in_memory {
 
 struct EventStoreOptions {
     Clock* clock = &system_clock();
+    LogId log_id{}; ///< nil: a new one; that of another store: a copy of its log, to test what follows a restore
 };
 
 /// An event store that lives as long as the program: for tests, and for state that may be lost.
@@ -34,7 +36,10 @@ struct EventStoreOptions {
 /// @par Thread safety  every operation may be called from any thread
 class EventStore {
 public:
-    explicit EventStore(EventStoreOptions options = {}) : clock_{options.clock} {}
+    explicit EventStore(EventStoreOptions options = {})
+        : clock_{options.clock}, log_id_{options.log_id.is_nil() ? LogId{random_uuid()} : options.log_id}
+    {
+    }
     EventStore(const EventStore&) = delete;
     EventStore& operator=(const EventStore&) = delete;
 
@@ -44,6 +49,7 @@ public:
     GlobalPosition read_log(GlobalPosition after, std::size_t at_most, const EventFilter& filter, EventSink sink);
     bool read_snapshot(const StreamId& stream, SnapshotSink sink);
     void write_snapshot(const StreamId& stream, const Snapshot& snapshot);
+    LogId log_id() const noexcept { return log_id_; }
     GlobalPosition head() { return GlobalPosition{log_.size()}; }
     std::optional<EventLocation> locate(EventId id);
     bool wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop);
@@ -80,6 +86,7 @@ private:
     RecordedEvent show(std::uint64_t position) const;
 
     Clock* clock_;
+    LogId log_id_;
     detail::StableVector<Stored> log_; ///< by position - 1
     /// Of what is never given back, the events' bytes and their ids' index (which leaves its outgrown buckets there, as many
     /// again as it has); that takes an eighth off a command.

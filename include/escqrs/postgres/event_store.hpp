@@ -76,6 +76,7 @@ public:
     /// positions; then this waits for the earlier ones, so that none turns up behind it. Reading the log does not wait.
     /// @throws StoreError if it would have to wait for longer than `head_timeout`
     GlobalPosition head();
+    LogId log_id();
     std::optional<EventLocation> locate(EventId id);
     bool wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop);
 
@@ -162,7 +163,7 @@ inline EventStoreOptions EventStore::prepared(const std::string& address, EventS
                          std::to_string(options.partition_size)};
     }
     const std::string create = detail::create_event_log(options.partition_size);
-    const std::array steps{create.c_str()};
+    const std::array steps{create.c_str(), detail::add_log_id};
     migrate(connection, options.schema, {"event store", steps});
     return options;
 }
@@ -359,6 +360,11 @@ inline GlobalPosition EventStore::head()
         sleep_for(system_clock(), std::chrono::milliseconds{1}, {});
     }
     return last;
+}
+
+inline LogId EventStore::log_id()
+{
+    return read([](auto& session) { return session.log_id(); });
 }
 
 inline std::optional<EventLocation> EventStore::locate(EventId id)

@@ -58,6 +58,7 @@ public:
     GlobalPosition read_log(GlobalPosition after, std::size_t at_most, const EventFilter& filter, EventSink sink);
     bool read_snapshot(const StreamId& stream, SnapshotSink sink);
     void write_snapshot(const StreamId& stream, const Snapshot& snapshot);
+    LogId log_id();
     GlobalPosition head();
     std::optional<EventLocation> locate(EventId id);
     bool wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop);
@@ -184,6 +185,11 @@ inline bool EventStore::read_snapshot(const StreamId& stream, SnapshotSink sink)
 inline void EventStore::write_snapshot(const StreamId& stream, const Snapshot& snapshot)
 {
     commits_.commit_without_sync([&](Database&) { writer_.write_snapshot(stream, snapshot); });
+}
+
+inline LogId EventStore::log_id()
+{
+    return readers_.with_one([](auto& reader) { return reader.log_id(); });
 }
 
 inline GlobalPosition EventStore::head()

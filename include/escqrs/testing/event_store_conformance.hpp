@@ -44,10 +44,12 @@ void check_durability(Fixture& fixture)
         const auto first = append(*store, stream, ExpectedVersion::no_stream(), events);
         append_some(*store, sample_stream("two"), 2);
         const auto head = store->head();
+        const LogId log = store->log_id();
         store.reset();
         store = fixture.open(clock);
 
         CHECK(store->head() == head);
+        CHECK(store->log_id() == log);
         REQUIRE(read_stream(*store, stream).size() == 3);
         CHECK(read_stream(*store, stream)[2].content.id == events[2].id);
         const auto repeat = append(*store, stream, ExpectedVersion::no_stream(), events);

@@ -323,6 +323,13 @@ END $$;
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA {s} FROM PUBLIC;
 )";
 
+/// The next step. The id is no secret, and roles that were granted the use of the store before it had one need it.
+inline constexpr const char* add_log_id = R"(
+CREATE TABLE {s}.log (id uuid NOT NULL);
+INSERT INTO {s}.log VALUES (gen_random_uuid());
+GRANT SELECT ON {s}.log TO PUBLIC;
+)";
+
 /// @param partition_size  0: not partitioned
 inline std::string create_event_log(std::uint64_t partition_size)
 {

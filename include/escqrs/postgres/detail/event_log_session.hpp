@@ -67,6 +67,7 @@ public:
         : connection_{&connection}, schema_{quoted(schema)},
           select_readable_{connection, "SELECT " + schema_ + ".readable_until()"},
           select_last_{connection, "SELECT max(position) FROM " + schema_ + ".events"},
+          select_log_id_{connection, "SELECT id FROM " + schema_ + ".log"},
           select_place_{connection, "SELECT name, version, position FROM " + schema_ + ".event_keys k JOIN " + schema_ +
                                         ".streams s ON s.id = k.stream WHERE k.id = $1"},
           select_kind_{connection,
@@ -133,6 +134,8 @@ public:
     /// The position of the last event up to which nothing will turn up any more.
     GlobalPosition readable_until() { return position(select_readable_); }
 
+    LogId log_id();
+
     /// The position of the last event that is stored.
     GlobalPosition last() { return position(select_last_); }
 
@@ -168,6 +171,7 @@ private:
     std::string schema_;
     Statement select_readable_;
     Statement select_last_;
+    Statement select_log_id_;
     Statement select_place_;
     Statement select_kind_;
     Statement select_snapshot_;
@@ -270,6 +274,16 @@ inline void EventLogSession::check_end(bool is_whole, Result end, std::string_vi
 {
     if (is_whole) connection_->check(end.release(), what);
     else if (!is_cancelled(end.get())) connection_->close(); // the cancellation may still come, to another statement
+}
+
+inline LogId EventLogSession::log_id()
+{
+    auto rows = select_log_id_.query();
+    if (!rows.next()) {
+        throw StoreError{"postgres '" + connection_->where() + "': expected the log's id in schema " + schema_ +
+                         ", found none"};
+    }
+    return LogId{rows.uuid(0)};
 }
 
 inline std::optional<EventLocation> EventLogSession::locate(const EventId& id)

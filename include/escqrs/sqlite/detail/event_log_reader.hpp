@@ -132,6 +132,7 @@ public:
                   EventPage& page);
     std::optional<SnapshotCopy> read_snapshot(const StreamId& stream);
 
+    LogId log_id();
     GlobalPosition head();
     std::optional<EventLocation> locate(const EventId& id);
 
@@ -153,6 +154,7 @@ private:
                           "JOIN streams ON streams.id = events.stream WHERE position > ? ORDER BY position LIMIT ?"};
     Statement select_snapshot_{database_, "SELECT version, schema_version, content_type, payload FROM snapshots "
                                           "WHERE stream = (SELECT id FROM streams WHERE name = ?)"};
+    Statement select_log_id_{database_, "SELECT id FROM log"};
     Statement select_head_{database_, "SELECT max(position) FROM events"};
     Statement select_place_{database_, "SELECT name, version, position FROM events "
                                        "JOIN streams ON streams.id = events.stream WHERE events.id = ?"};
@@ -314,6 +316,13 @@ inline GlobalPosition EventLogReader::head()
 {
     auto rows = select_head_.query();
     return GlobalPosition{rows.next() ? static_cast<std::uint64_t>(rows.integer(0)) : 0};
+}
+
+inline LogId EventLogReader::log_id()
+{
+    auto rows = select_log_id_.query();
+    if (!rows.next()) throw StoreError{"sqlite '" + database_.path() + "': expected the log's id, found none"};
+    return LogId::parse(rows.text(0));
 }
 
 inline std::optional<EventLocation> EventLogReader::locate(const EventId& id)

@@ -22,11 +22,18 @@ CREATE TABLE snapshots (
     payload        BLOB NOT NULL
 );
 )";
-inline constexpr const char* event_log_upgrades[] = {add_snapshots}; // NOLINT(modernize-avoid-c-arrays)
+/// A random UUID (RFC 9562, section 5.4).
+inline constexpr const char* add_log_id = R"(
+CREATE TABLE log (id TEXT NOT NULL);
+INSERT INTO log SELECT lower(hex(substr(bytes, 1, 4)) || '-' || hex(substr(bytes, 5, 2)) || '-4' ||
+    substr(hex(substr(bytes, 7, 2)), 2) || '-a' || substr(hex(substr(bytes, 9, 2)), 2) || '-' || hex(substr(bytes, 11)))
+    FROM (SELECT randomblob(16) AS bytes);
+)";
+inline constexpr const char* event_log_upgrades[] = {add_snapshots, add_log_id}; // NOLINT(modernize-avoid-c-arrays)
 
 inline constexpr Schema event_log_schema{"event store",
                                          0x45534356, // "ESCV"
-                                         2,
+                                         3,
                                          R"(
 CREATE TABLE streams (
     id   INTEGER PRIMARY KEY,

@@ -30,6 +30,15 @@ void check_reading(Fixture& fixture)
         CHECK(store->read_log(GlobalPosition{5}, 10, [](const RecordedEvent&) { return true; }) == GlobalPosition{5});
     }
 
+    SECTION("the log's id, which stays the same")
+    {
+        const LogId id = store->log_id();
+        CHECK_FALSE(id.is_nil());
+        append_some(*store, stream, 2);
+        CHECK(store->log_id() == id);
+        CHECK((fixture.open(clock)->log_id() == id) == Fixture::is_durable);
+    }
+
     SECTION("a stream from any version on")
     {
         append_some(*store, sample_stream("before"), 2);
