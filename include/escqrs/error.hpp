@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/bookmark.hpp>
 #include <escqrs/detail/error_base.hpp>
 #include <escqrs/identifiers.hpp>
 
@@ -226,6 +227,25 @@ private:
 class ReadModelSuperseded : public Error {
 public:
     using Error::Error;
+};
+
+/// A checkpoint was not made from the log that is read, or that log does not hold any more what was read: it is older, a
+/// restored backup for instance. To read on would pass over events. Running on is of no use.
+class LogMismatch : public Error {
+public:
+    LogMismatch(const std::string& text, const Bookmark& checkpoint, LogId log, GlobalPosition head)
+        : Error{text}, checkpoint_{checkpoint}, log_{log}, head_{head}
+    {
+    }
+
+    const Bookmark& checkpoint() const noexcept { return checkpoint_; } ///< how far which log was read
+    LogId log() const noexcept { return log_; }                         ///< the one found
+    GlobalPosition head() const noexcept { return head_; }              ///< where that one ends
+
+private:
+    Bookmark checkpoint_;
+    LogId log_;
+    GlobalPosition head_;
 };
 
 /// A store could not do its work: file missing, foreign or newer, disk full, database gone.

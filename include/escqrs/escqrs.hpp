@@ -8,6 +8,7 @@
 #include <escqrs/archive/binary.hpp>
 #include <escqrs/archive/json.hpp>
 #include <escqrs/basic_event_bus.hpp>
+#include <escqrs/bookmark.hpp>
 #include <escqrs/clock.hpp>
 #include <escqrs/cloud_events.hpp>
 #include <escqrs/codec.hpp>

@@ -54,6 +54,7 @@ template <class List, class StoredFormat, class WireFormat>
 class CloudEvents;
 struct EncodedEvent;
 
+struct Bookmark;
 struct SubscriptionOptions;
 struct ParkedStream;
 
@@ -89,6 +90,7 @@ class CommandCancelled;
 class InvalidCommand;
 class EventDispatchError;
 class ReadModelSuperseded;
+class LogMismatch;
 class StoreError;
 class TransportError;
 class MessageLockLost;

@@ -1,6 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/bookmark.hpp>
+#include <escqrs/detail/log_guard.hpp>
 #include <escqrs/detail/shards.hpp>
 #include <escqrs/event_store.hpp>
 #include <escqrs/subscription.hpp>
@@ -30,7 +32,8 @@ public:
     /// @param store, place  must outlive the subscription
     /// @param threads       that handle events, at least one
     ParallelSubscription(Store& store, Place& place, std::size_t threads, SubscriptionOptions options = {})
-        : store_{&store}, place_{&place}, threads_{threads}, options_{std::move(options)}
+        : store_{&store}, place_{&place}, threads_{threads}, options_{std::move(options)},
+          guard_{store, detail::description_of(place)}
     {
         if (!options_.on_failure) return;
         options_.on_failure = [tell = std::move(options_.on_failure),
@@ -40,30 +43,32 @@ public:
         };
     }
 
-    /// Handles what lies behind the checkpoint, until the end of the log or a stop request.
+    /// Handles the events after the checkpoint, until the end of the log or a stop request.
     /// @param handle  called as `handle(const RecordedEvent&)`, by several threads at once
     /// @return the position up to which all was handled
+    /// @throws LogMismatch if the checkpoint was made from another log, or is beyond what this one holds
     /// @throws what store and checkpoint throw, and the first failure of `handle`, after which no event is begun
     template <class Handle>
     GlobalPosition catch_up(Handle&& handle, std::stop_token stop = {})
     {
-        Reading reading{place_->load()};
-        detail::Shards shards{threads_, options_, false, reading.position, std::ref(handle)};
+        Reading reading{begin()};
+        detail::Shards shards{threads_, options_, false, reading.mark, std::ref(handle)};
         read(reading, shards, stop);
         shards.stop();
         save(reading, shards);
         shards.rethrow_failure();
-        return reading.saved;
+        return reading.saved.position;
     }
 
-    /// Catches up, then goes on with whatever is appended, until stopped: then each thread ends the event it is at. A failure
-    /// is told to `on_failure`, and what failed is tried again after a delay.
+    /// Catches up, then goes on with what is appended, until stopped: then each thread ends the event it is at. Calls
+    /// `on_failure` after a failure, and tries again after a delay what failed.
+    /// @throws LogMismatch, after a call of `on_failure`: to try again is of no use
     template <class Handle>
     void run(std::stop_token stop, Handle&& handle)
     {
-        Reading reading{load(stop)};
+        Reading reading{begin(stop)};
         if (stop.stop_requested()) return;
-        detail::Shards shards{threads_, options_, true, reading.position, std::ref(handle)};
+        detail::Shards shards{threads_, options_, true, reading.mark, std::ref(handle)};
         detail::follow_log(*store_, options_, stop, [&] { return read(reading, shards, stop); });
         shards.stop();
         try {
@@ -77,20 +82,21 @@ private:
     static constexpr Duration look_again = std::chrono::milliseconds{10}; ///< while threads are busy
 
     struct Reading {
-        explicit Reading(GlobalPosition start) : position{start}, saved{start} {}
+        explicit Reading(const Bookmark& start) : mark{start}, saved{start} {}
 
-        GlobalPosition position; ///< up to which events were handed over
-        GlobalPosition saved;
+        Bookmark mark; ///< up to which events were handed over
+        Bookmark saved;
     };
 
-    GlobalPosition load(const std::stop_token& stop);
+    Bookmark begin();
+    Bookmark begin(const std::stop_token& stop);
     GlobalPosition read(Reading& reading, detail::Shards& shards, const std::stop_token& stop);
 
     void save(Reading& reading, const detail::Shards& shards)
     {
-        const GlobalPosition handled = shards.handled();
-        if (handled == reading.saved) return;
-        place_->save(handled);
+        const Bookmark handled = shards.handled();
+        if (handled.position == reading.saved.position) return;
+        detail::save(*place_, handled);
         reading.saved = handled;
     }
 
@@ -98,16 +104,30 @@ private:
     Place* place_;
     std::size_t threads_;
     SubscriptionOptions options_;
+    detail::LogGuard<Store> guard_;
 };
 
-/// Where to begin; tried again until that is known.
+/// Where to begin.
 template <EventStore Store, Checkpoint Place>
-GlobalPosition ParallelSubscription<Store, Place>::load(const std::stop_token& stop)
+Bookmark ParallelSubscription<Store, Place>::begin()
+{
+    const Bookmark saved = guard_.load(*place_);
+    const Bookmark mark = guard_.begin(saved);
+    detail::adopt(*place_, saved, mark);
+    return mark;
+}
+
+/// The same, tried again until that is known.
+template <EventStore Store, Checkpoint Place>
+Bookmark ParallelSubscription<Store, Place>::begin(const std::stop_token& stop)
 {
     for (Duration delay = options_.first_retry_delay; !stop.stop_requested();
          delay = std::min(2 * delay, options_.max_retry_delay)) {
         try {
-            return place_->load();
+            return begin();
+        } catch (const LogMismatch&) {
+            if (options_.on_failure) options_.on_failure(std::current_exception(), Duration::zero());
+            throw;
         } catch (const std::exception&) {
             if (options_.on_failure) options_.on_failure(std::current_exception(), delay);
             sleep_for(*options_.clock, delay, stop);
@@ -116,30 +136,35 @@ GlobalPosition ParallelSubscription<Store, Place>::load(const std::stop_token& s
     return {};
 }
 
-/// Hands over what is behind `reading`, until the end of the log is reached and everything up to it has been handled.
+/// Hands over what comes after `reading`, until the end of the log is reached and everything up to it has been handled.
 template <EventStore Store, Checkpoint Place>
 GlobalPosition ParallelSubscription<Store, Place>::read(Reading& reading, detail::Shards& shards,
                                                         const std::stop_token& stop)
 {
-    while (!stop.stop_requested()) {
+    (void)guard_.begin(reading.mark);
+    for (bool is_first = true; !stop.stop_requested(); is_first = false) {
         bool is_taken = true;
-        const GlobalPosition before = reading.position;
+        const Bookmark before = reading.mark;
         const auto hand_over = [&](const RecordedEvent& event) {
-            is_taken = !detail::is_wanted(options_, event) || shards.push(event, stop);
-            if (is_taken) reading.position = event.position;
-            return is_taken;
+            guard_.note(event);
+            is_taken = !detail::is_wanted(options_, event) || shards.push(event, before.log, stop);
+            if (!is_taken) return false;
+            reading.mark = {event.position, before.log, event.id};
+            return true;
         };
-        const GlobalPosition reached = store_->read_log(before, options_.page_size, options_.filter, hand_over);
+        const auto reached = store_->read_log(before.position, options_.page_size, options_.filter, hand_over);
         if (!is_taken) break;
-        reading.position = reached;
-        shards.set_read(reached);
+        if (reached != before.position) reading.mark = guard_.advance(reached);
+        else if (is_first) guard_.check(before);
+        shards.set_read(reading.mark);
         const bool was_idle = shards.is_idle(); // before saving: what is done later is saved later
         save(reading, shards);
-        if (reached != before) continue;
+        if (reached != before.position) continue;
         if (was_idle || shards.has_failed()) break;
         shards.wait_until_idle(look_again, stop);
     }
-    return reading.position;
+    guard_.settle();
+    return reading.mark.position;
 }
 
 } // namespace escqrs

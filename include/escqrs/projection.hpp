@@ -1,8 +1,10 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/bookmark.hpp>
 #include <escqrs/codec.hpp>
 #include <escqrs/detail/known_events.hpp>
+#include <escqrs/detail/log_guard.hpp>
 #include <escqrs/detail/progress.hpp>
 #include <escqrs/event_store.hpp>
 #include <escqrs/parking_lot.hpp>
@@ -26,8 +28,13 @@ namespace escqrs {
 /// - `commit(position)` makes what was written, and the position, durable together;
 /// - `commit_restart()` sets the position to 0 and `replay_until()` to the furthest ever reached.
 ///
+/// To remember in which log, for readers in later processes, it also has
+/// - `bookmark()` the position with that, and `commit_bookmark(const Bookmark&)`;
+/// - `commit_restart(handled_limit)` as `commit_restart()`, with a `replay_until()` of `handled_limit` at most.
+///
 /// A read model that is built beside a running one also has
-/// - `limit()` the position beyond which it must not go yet; once it is there, `commit(limit())` ends the waiting.
+/// - `limit()` the position beyond which it must not go yet; once it is there, `commit(limit())` ends the waiting;
+/// - `live()` the bookmark of the running one.
 template <class Place>
 concept TransactionalCheckpoint =
     requires(Place& place, decltype(place.begin())& transaction, GlobalPosition position) {
@@ -75,19 +82,21 @@ public:
     {
     }
 
-    /// Handles what lies behind the checkpoint, until the end of the log or a stop request.
+    /// Handles the events after the checkpoint, until the end of the log or a stop request.
     /// @return the position reached
     /// @throws HydrationError if an event cannot be decoded, or was written by newer code; what handlers and store throw;
-    ///         ReadModelSuperseded; the page is rolled back
+    ///         ReadModelSuperseded; LogMismatch if the read model was made from another log, or is beyond what this one holds;
+    ///         the page is rolled back
     GlobalPosition catch_up(std::stop_token stop = {})
     {
         GlobalPosition reached;
-        while (apply_page(reached, stop) && !stop.stop_requested()) {}
+        for (bool is_first = true; apply_page(reached, is_first, stop) && !stop.stop_requested(); is_first = false) {}
         return reached;
     }
 
-    /// Catches up, then goes on with whatever is appended, until stopped; backs off after a failure.
+    /// Catches up, then goes on with what is appended, until stopped; backs off after a failure.
     /// @throws ReadModelSuperseded when a newer version of the read model has taken this one's place
+    /// @throws LogMismatch, after a call of `on_failure`: to try again is of no use
     void run(std::stop_token stop)
     {
         detail::follow_log(*store_, options_, stop, [&] { return catch_up(stop); });
@@ -95,6 +104,9 @@ public:
 
     /// Empties the read model and starts again from the beginning of the log; handlers see `is_replay` for events that
     /// were handled before. Parked streams are tried again with the others.
+    ///
+    /// So a read model can be made from another log than before, or from one that has lost its end: no event of another log
+    /// counts as handled before, and none that comes after the end of this one.
     void restart();
 
     /// The streams that are parked, in order of their names.
@@ -124,7 +136,8 @@ private:
     using Handled = typename Handlers::Events;
 
     Projection(Store& store, Place& place, Lot* lot, Handlers& handlers, SubscriptionOptions options)
-        : store_{&store}, place_{&place}, lot_{lot}, handlers_{&handlers}, options_{std::move(options)}
+        : store_{&store}, place_{&place}, lot_{lot}, handlers_{&handlers}, options_{std::move(options)},
+          guard_{store, detail::description_of(place)}
     {
         if (options_.filter.types.empty()) options_.filter.types = detail::types_to_read<EventCodec, Handlers>();
     }
@@ -136,7 +149,7 @@ private:
         else return no_limit;
     }
 
-    bool apply_page(GlobalPosition& reached, const std::stop_token& stop);
+    bool apply_page(GlobalPosition& reached, bool is_first, const std::stop_token& stop);
     void show(const RecordedEvent& event, bool was_handled);
     void park(const RecordedEvent& event, bool is_replay, std::optional<ParkedStream> parked, const char* error);
     void apply(const RecordedEvent& event, bool is_replay);
@@ -155,6 +168,7 @@ private:
     bool some_are_parked_ = false; ///< as of the open transaction, as is the next
     bool is_beside_ = false;       ///< a read model that runs
     detail::Progress progress_;
+    detail::LogGuard<Store> guard_;
 };
 
 template <class Store, class Place, class Handlers>
@@ -181,27 +195,39 @@ bool wait_for(const Projection<Store, Place, Handlers, EventCodec, Lot>& project
 }
 
 template <EventStore Store, TransactionalCheckpoint Place, class Handlers, class EventCodec, class Lot>
-bool Projection<Store, Place, Handlers, EventCodec, Lot>::apply_page(GlobalPosition& reached,
+bool Projection<Store, Place, Handlers, EventCodec, Lot>::apply_page(GlobalPosition& reached, bool is_first,
                                                                      const std::stop_token& stop)
 {
     auto transaction = place_->begin();
     const GlobalPosition from = transaction.position();
+    const Bookmark saved = guard_.load(transaction);
+    const Bookmark mark = guard_.begin(saved);
     const GlobalPosition replay_until = transaction.replay_until();
     const GlobalPosition limit = limit_of(transaction);
     is_beside_ = limit != no_limit;
+    if constexpr (requires { transaction.live(); }) {
+        if (is_beside_ && is_first) guard_.check_live(transaction.live());
+    }
     if constexpr (parks) some_are_parked_ = !lot_->is_empty();
     progress_.set(from);
 
     bool is_page_full = false;
     reached = store_->read_log(from, options_.page_size, options_.filter, [&](const RecordedEvent& event) {
         if (event.position > limit) return false;
+        guard_.note(event);
         if (detail::is_wanted(options_, event)) show(event, event.position <= replay_until);
         is_page_full = stop.stop_requested();
         return !is_page_full;
     });
     reached = std::max(from, std::min(reached, limit));
-    if (reached == from && from != limit) return false;
-    transaction.commit(reached);
+    if (reached == from && from != limit) {
+        if (is_first) guard_.check(mark);
+        if (saved.log.is_nil() && from != GlobalPosition{}) detail::commit(transaction, mark);
+        guard_.settle();
+        return false;
+    }
+    detail::commit(transaction, reached == from ? mark : guard_.advance(reached));
+    guard_.settle();
     progress_.set(reached);
     return true;
 }
@@ -313,7 +339,9 @@ void Projection<Store, Place, Handlers, EventCodec, Lot>::restart()
             lot_->put(parked);
         }
     }
-    transaction.commit_restart();
+    const auto limit = guard_.handled_limit(guard_.load(transaction));
+    if constexpr (requires { transaction.commit_restart(limit); }) transaction.commit_restart(limit);
+    else transaction.commit_restart();
     progress_.set(GlobalPosition{});
 }
 
@@ -374,7 +402,7 @@ bool Projection<Store, Place, Handlers, EventCodec, Lot>::replay_page(const Stre
     const bool is_remembered = parked->unhandled_from != StreamVersion{} && transaction.position() < replay_until;
     if (is_free && !is_remembered) lot_->remove(stream);
     else lot_->put(*parked);
-    transaction.commit(transaction.position());
+    detail::commit(transaction, guard_.load(transaction));
     return is_page_full;
 }
 

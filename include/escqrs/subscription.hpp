@@ -1,7 +1,9 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/bookmark.hpp>
 #include <escqrs/clock.hpp>
+#include <escqrs/detail/log_guard.hpp>
 #include <escqrs/error.hpp>
 #include <escqrs/event_filter.hpp>
 #include <escqrs/event_store.hpp>
@@ -19,6 +21,9 @@
 namespace escqrs {
 
 /// Remembers how far a reader of the log has come.
+///
+/// One that also has `bookmark()` and `save_bookmark(const Bookmark&)` remembers in which log, for readers in later processes.
+/// `save(position)` sets it anew: the next reader takes its own log for the one that is meant.
 template <class Place>
 concept Checkpoint = requires(Place& place, GlobalPosition position) {
     { place.load() } -> std::same_as<GlobalPosition>;
@@ -92,6 +97,9 @@ void follow_log(Store& store, const SubscriptionOptions& options, std::stop_toke
             store.wait_for_events(reached, options.max_wait, stop);
         } catch (const ReadModelSuperseded&) {
             throw; // for good
+        } catch (const LogMismatch&) {
+            if (options.on_failure) options.on_failure(std::current_exception(), Duration::zero());
+            throw;
         } catch (const std::exception&) {
             if (options.on_failure) options.on_failure(std::current_exception(), delay);
             sleep_for(*options.clock, delay, stop);
@@ -111,33 +119,41 @@ class Subscription {
 public:
     /// @param store, place  must outlive the subscription
     Subscription(Store& store, Place& place, SubscriptionOptions options = {})
-        : store_{&store}, place_{&place}, options_{std::move(options)}
+        : store_{&store}, place_{&place}, options_{std::move(options)}, guard_{store, detail::description_of(place)}
     {
     }
 
-    /// Handles what lies behind the checkpoint, until the end of the log or a stop request.
+    /// Handles the events after the checkpoint, until the end of the log or a stop request.
     /// @param handle  called as `handle(const RecordedEvent&)`
     /// @param flush   called before each checkpoint is saved, with its position if it takes one: what was handled must be
     ///                safe then
     /// @return the position reached
+    /// @throws LogMismatch if the checkpoint was made from another log, or is beyond what this one holds
     /// @throws what `handle`, `flush`, store and checkpoint throw; the page is shown again next time
     template <class Handle, class Flush>
     GlobalPosition catch_up(Handle&& handle, Flush&& flush, std::stop_token stop = {})
     {
-        GlobalPosition position = place_->load();
-        while (!stop.stop_requested()) {
+        const Bookmark saved = guard_.load(*place_);
+        Bookmark mark = guard_.begin(saved);
+        detail::adopt(*place_, saved, mark);
+        for (bool is_first = true; !stop.stop_requested(); is_first = false) {
             const auto show = [&](const RecordedEvent& event) {
+                guard_.note(event);
                 if (detail::is_wanted(options_, event)) handle(event);
                 return !stop.stop_requested();
             };
-            const auto reached = store_->read_log(position, options_.page_size, options_.filter, show);
-            if (reached == position) break;
+            const auto reached = store_->read_log(mark.position, options_.page_size, options_.filter, show);
+            if (reached == mark.position) {
+                if (is_first) guard_.check(mark);
+                break;
+            }
+            mark = guard_.advance(reached);
             if constexpr (std::invocable<Flush&, GlobalPosition>) flush(reached);
             else flush();
-            place_->save(reached);
-            position = reached;
+            detail::save(*place_, mark);
         }
-        return position;
+        guard_.settle();
+        return mark.position;
     }
 
     template <class Handle>
@@ -146,8 +162,9 @@ public:
         return catch_up(handle, [] {});
     }
 
-    /// Catches up, then goes on with whatever is appended, until stopped. A failure is told to `on_failure`, and the page
-    /// is tried again after a delay.
+    /// Catches up, then goes on with what is appended, until stopped. Calls `on_failure` after a failure, and tries the page
+    /// again after a delay.
+    /// @throws LogMismatch, after a call of `on_failure`: to try again is of no use
     template <class Handle, class Flush>
     void run(std::stop_token stop, Handle&& handle, Flush&& flush)
     {
@@ -164,6 +181,7 @@ private:
     Store* store_;
     Place* place_;
     SubscriptionOptions options_;
+    detail::LogGuard<Store> guard_;
 };
 
 } // namespace escqrs

@@ -108,6 +108,45 @@ TEST_CASE("a checkpoint changes with the read model or not at all")
     CHECK(postgres::Checkpoint{model.connection, "other", model.schema}.load() == GlobalPosition{8});
 }
 
+TEST_CASE("a checkpoint in PostgreSQL remembers in which log it was, and at which event")
+{
+    Model model;
+    postgres::Checkpoint one{model.connection, "one", model.schema};
+    const Bookmark mark{GlobalPosition{7}, LogId{random_uuid()}, EventId{random_uuid()}};
+    one.save_bookmark(mark);
+    CHECK(one.bookmark() == mark);
+    one.begin().commit_bookmark(mark);
+    CHECK(one.begin().bookmark() == mark);
+    // As a program of an earlier version does.
+    model.connection.execute(postgres::with_schema("UPDATE {s}.checkpoints SET position = 9", model.schema));
+    CHECK(one.bookmark() == Bookmark{GlobalPosition{9}, mark.log});
+    one.save(GlobalPosition{9});
+    CHECK(one.bookmark() == Bookmark{GlobalPosition{9}});
+    one.begin().commit_restart(GlobalPosition{5});
+    CHECK(one.begin().replay_until() == GlobalPosition{5});
+}
+
+TEST_CASE("tables of checkpoints from before they knew their log are upgraded")
+{
+    Model model;
+    postgres::Checkpoint{model.connection, "one", model.schema}.save(GlobalPosition{2});
+    model.connection.execute(postgres::with_schema(
+        "ALTER TABLE {s}.checkpoints DROP COLUMN log, DROP COLUMN event, DROP COLUMN event_position; "
+        "UPDATE {s}.schema_versions SET version = 2 WHERE part = 'read models'",
+        model.schema));
+    postgres::Connection connection{model.address};
+    postgres::Checkpoint one{connection, "one", model.schema};
+    CHECK(one.bookmark() == Bookmark{GlobalPosition{2}});
+    in_memory::EventStore store;
+    deposit(store, 3);
+    Subscription{store, one}.catch_up([](const RecordedEvent&) {});
+    CHECK(one.bookmark().log == store.log_id());
+    in_memory::EventStore other;
+    deposit(other, 9);
+    CHECK_THROWS_WITH((Subscription{other, one}.catch_up([](const RecordedEvent&) {})),
+                      Catch::Contains("checkpoint 'one' at position"));
+}
+
 TEST_CASE("processes that build one read model together apply each event once")
 {
     Model model;

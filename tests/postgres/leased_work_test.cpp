@@ -1,7 +1,9 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include <escqrs/postgres/leased_work.hpp>
 
+#include <escqrs/in_memory/event_store.hpp>
 #include <escqrs/postgres/checkpoint.hpp>
+#include <escqrs/subscription.hpp>
 #include <escqrs/testing/catch2.hpp>
 
 #include "postgres/server.hpp"
@@ -155,6 +157,22 @@ TEST_CASE("of many who would, one works; when it is killed, another takes over")
         CHECK(end_of(processes[index]) == -SIGKILL);
         alive[index] = false;
     }
+}
+
+TEST_CASE("a shard whose checkpoint is not of the log ends the work, with an error that says so")
+{
+    const Place place;
+    Connection connection{place.address};
+    escqrs::in_memory::EventStore store;
+    const auto work = [&](std::size_t shard, const Lease& lease, const std::stop_token& stop) {
+        Connection own{place.address};
+        Checkpoint checkpoint{own, "shard" + std::to_string(shard), lease};
+        if (shard == 2) checkpoint.save(GlobalPosition{5});
+        escqrs::Subscription{store, checkpoint}.run(stop, [](const escqrs::RecordedEvent&) {});
+    };
+    CHECK_THROWS_WITH(
+        escqrs::postgres::run_sharded(connection, "work", 4, std::stop_token{}, work, place.options("one")),
+        Catch::Contains("checkpoint 'shard2' at position 5") && Catch::Contains("position 0"));
 }
 
 TEST_CASE("a worker that was paused, and wakes late, writes nothing any more")

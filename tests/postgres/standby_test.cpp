@@ -1,6 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include <escqrs/postgres/event_store.hpp>
 
+#include <escqrs/in_memory/checkpoint.hpp>
+#include <escqrs/subscription.hpp>
 #include <escqrs/testing/catch2.hpp>
 #include <escqrs/testing/detail/sample_events.hpp>
 
@@ -62,6 +64,10 @@ TEST_CASE("after a failover that lost events the store goes on from those there 
     standby.stop(false);
     for (int count = 0; count < 60; ++count) append_some(store, sample_stream(), 1);
     CHECK(read_log(store).size() == 65);
+    escqrs::in_memory::Checkpoint place;
+    escqrs::Subscription subscription{store, place};
+    const auto ignore = [](const escqrs::RecordedEvent&) {};
+    CHECK(subscription.catch_up(ignore) == GlobalPosition{65});
 
     primary.stop(true);
     standby.start();
@@ -73,4 +79,11 @@ TEST_CASE("after a failover that lost events the store goes on from those there 
     CHECK(seen.back().position < GlobalPosition{65}); // a position once more, of an event that was lost
     const GlobalPosition reached = store.read_log(GlobalPosition{5}, 1000, [](const auto&) { return true; });
     CHECK(reached == seen.back().position);
+
+    // Nor does a reader go by what the new server has at and below its checkpoint.
+    CHECK_THROWS_AS(subscription.catch_up(ignore), escqrs::LogMismatch);
+    for (int count = 0; count < 70; ++count) append_some(store, sample_stream(), 1);
+    CHECK(store.head() > GlobalPosition{65});
+    CHECK_THROWS_AS(subscription.catch_up(ignore), escqrs::LogMismatch);
+    CHECK(place.load() == GlobalPosition{65});
 }

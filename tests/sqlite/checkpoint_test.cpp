@@ -1,9 +1,12 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include <escqrs/sqlite/checkpoint.hpp>
 
+#include <escqrs/id_generator.hpp>
+#include <escqrs/in_memory/event_store.hpp>
 #include <escqrs/projection.hpp>
 #include <escqrs/subscription.hpp>
 #include <escqrs/testing/catch2.hpp>
+#include <escqrs/testing/detail/sample_events.hpp>
 
 #include "support/temporary_folder.hpp"
 
@@ -92,6 +95,54 @@ TEST_CASE("a restarted checkpoint remembers the furthest it had come")
     checkpoint.begin().commit(GlobalPosition{12});
     checkpoint.begin().commit_restart();
     CHECK(checkpoint.begin().replay_until() == GlobalPosition{12});
+}
+
+TEST_CASE("a checkpoint in SQLite remembers in which log it was, and at which event")
+{
+    const TemporaryFolder folder;
+    const escqrs::Bookmark mark{GlobalPosition{7}, escqrs::LogId{escqrs::random_uuid()},
+                                escqrs::EventId{escqrs::random_uuid()}};
+    {
+        sqlite::Database database{folder.file("model.db")};
+        sqlite::Checkpoint{database, "one"}.save_bookmark(mark);
+        sqlite::Checkpoint{database, "two"}.begin().commit_bookmark(mark);
+    }
+    sqlite::Database database{folder.file("model.db")};
+    sqlite::Checkpoint one{database, "one"};
+    CHECK(one.bookmark() == mark);
+    CHECK(sqlite::Checkpoint{database, "two"}.begin().bookmark() == mark);
+    one.begin().commit(GlobalPosition{8});
+    CHECK(one.bookmark() == escqrs::Bookmark{GlobalPosition{8}, mark.log});
+    one.save(GlobalPosition{8});
+    CHECK(one.bookmark() == escqrs::Bookmark{GlobalPosition{8}});
+    one.begin().commit_restart(GlobalPosition{5});
+    CHECK(one.begin().replay_until() == GlobalPosition{5});
+}
+
+TEST_CASE("a table of checkpoints from before they knew their log is upgraded, and they take the log that is read")
+{
+    using namespace escqrs::testing::detail;
+    const TemporaryFolder folder;
+    sqlite::Database database{folder.file("model.db")};
+    database.execute(
+        "CREATE TABLE escqrs_checkpoints (name TEXT PRIMARY KEY, position INTEGER NOT NULL, "
+        "replay_until INTEGER NOT NULL) WITHOUT ROWID; INSERT INTO escqrs_checkpoints VALUES ('one', 2, 5)");
+    std::unique_ptr<sqlite::Transaction> transaction;
+    if (GENERATE(true, false)) transaction = std::make_unique<sqlite::Transaction>(database);
+    sqlite::Checkpoint one{database, "one"};
+    transaction.reset(); // rolled back
+    sqlite::Checkpoint again{database, "one"};
+    CHECK(again.bookmark() == escqrs::Bookmark{GlobalPosition{2}});
+    CHECK(again.begin().replay_until() == GlobalPosition{5});
+
+    escqrs::in_memory::EventStore store;
+    append_some(store, sample_stream(), 3);
+    escqrs::Subscription{store, again}.catch_up([](const escqrs::RecordedEvent&) {});
+    CHECK(again.bookmark().log == store.log_id());
+    escqrs::in_memory::EventStore other;
+    append_some(other, sample_stream(), 9);
+    CHECK_THROWS_WITH((escqrs::Subscription{other, again}.catch_up([](const escqrs::RecordedEvent&) {})),
+                      Catch::Contains("checkpoint 'one' at position 3"));
 }
 
 TEST_CASE("a stream checkpoint lets each event through once and in order")

@@ -134,6 +134,35 @@ TEST_CASE("the first version of a read model is live at once, and goes on where 
     CHECK(mails == std::vector<std::int64_t>{5, 6});
 }
 
+TEST_CASE("a read model that is not of the log is refused, and so is a version built beside it; both can be built anew")
+{
+    const TemporaryFolder folder;
+    Store store;
+    std::vector<std::int64_t> mails;
+    auto account = Account::open(Account::Id{random_uuid()}, "Ada");
+    for (int count = 0; count < 5; ++count) deposit(store, account, 1);
+    Builder{store, folder.file("model.db"), 1, mails}.projection.catch_up();
+    CHECK(mails.size() == 5);
+
+    Store other;
+    account = Account::open(Account::Id{random_uuid()}, "Eve");
+    deposit(other, account, 2);
+    Builder one{other, folder.file("model.db"), 1, mails};
+    Builder two{other, folder.file("model.db"), 2, mails};
+    CHECK_THROWS_WITH(one.projection.catch_up(), Catch::Contains("checkpoint 'balances_v1' at position 6"));
+    CHECK_THROWS_WITH(two.projection.catch_up(),
+                      Catch::Contains("live version beside checkpoint 'balances_v2' at position 6"));
+    CHECK_FALSE(two.model.is_live());
+    one.projection.restart();
+    one.projection.catch_up();
+    CHECK(mails == std::vector<std::int64_t>{1, 1, 1, 1, 1, 2});
+    two.projection.catch_up();
+    CHECK(two.model.is_live());
+    deposit(other, account, 3);
+    two.projection.catch_up();
+    CHECK(mails == std::vector<std::int64_t>{1, 1, 1, 1, 1, 2, 3});
+}
+
 TEST_CASE("a new version is built beside the running one, and takes its place when it has come as far")
 {
     const TemporaryFolder folder;

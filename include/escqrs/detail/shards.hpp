@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/bookmark.hpp>
 #include <escqrs/clock.hpp>
 #include <escqrs/detail/owned_event.hpp>
 #include <escqrs/subscription.hpp>
@@ -31,20 +32,20 @@ public:
     using Handle = std::function<void(const RecordedEvent&)>;
 
     /// @param start  everything up to there counts as read and handled
-    Shards(std::size_t count, const SubscriptionOptions& options, bool retries, GlobalPosition start, Handle handle);
+    Shards(std::size_t count, const SubscriptionOptions& options, bool retries, const Bookmark& start, Handle handle);
     Shards(const Shards&) = delete;
     Shards& operator=(const Shards&) = delete;
     ~Shards() { stop(); }
 
     /// Hands an event to its thread, once there is room.
     /// @return false if it was not taken, because of a stop or a failure
-    bool push(const RecordedEvent& event, const std::stop_token& stop);
+    bool push(const RecordedEvent& event, LogId log, const std::stop_token& stop);
 
     /// Tells that every event up to there has been pushed, or is not wanted.
-    void set_read(GlobalPosition position);
+    void set_read(const Bookmark& mark);
 
-    /// The position up to which everything has been handled.
-    GlobalPosition handled() const;
+    /// Up to where everything has been handled.
+    Bookmark handled() const;
 
     bool is_idle() const;
     bool has_failed() const;
@@ -68,7 +69,7 @@ private:
         std::condition_variable_any pushed;
     };
     struct InFlight {
-        GlobalPosition position;
+        Bookmark mark;
         bool is_done = false;
     };
 
@@ -86,14 +87,14 @@ private:
     std::condition_variable_any progress_;
     std::deque<InFlight> in_flight_; ///< in order of the log, from the first that is not done
     std::uint64_t first_number_ = 0; ///< of `in_flight_`
-    GlobalPosition read_;
-    GlobalPosition handled_;
+    Bookmark read_;
+    Bookmark handled_;
     std::exception_ptr failure_;
     std::vector<std::unique_ptr<Shard>> shards_;
     std::vector<std::jthread> threads_; ///< last: they use all of the above
 };
 
-inline Shards::Shards(std::size_t count, const SubscriptionOptions& options, bool retries, GlobalPosition start,
+inline Shards::Shards(std::size_t count, const SubscriptionOptions& options, bool retries, const Bookmark& start,
                       Handle handle)
     : options_{&options}, retries_{retries}, max_in_flight_{4 * std::max<std::size_t>(options.page_size, 1)},
       handle_{std::move(handle)}, read_{start}, handled_{start}
@@ -105,7 +106,7 @@ inline Shards::Shards(std::size_t count, const SubscriptionOptions& options, boo
     }
 }
 
-inline bool Shards::push(const RecordedEvent& event, const std::stop_token& stop)
+inline bool Shards::push(const RecordedEvent& event, LogId log, const std::stop_token& stop)
 {
     OwnedEvent owned{event};
     Shard& shard = *shards_[std::hash<StreamId>{}(event.stream) % shards_.size()];
@@ -115,21 +116,21 @@ inline bool Shards::push(const RecordedEvent& event, const std::stop_token& stop
         if (stop.stop_requested() || failure_) return false;
         const std::uint64_t number = first_number_ + in_flight_.size();
         shard.tasks.push_back({std::move(owned), number});
-        in_flight_.push_back({event.position});
-        read_ = event.position;
+        read_ = {event.position, log, event.id};
+        in_flight_.push_back({read_});
     }
     shard.pushed.notify_one();
     return true;
 }
 
-inline void Shards::set_read(GlobalPosition position)
+inline void Shards::set_read(const Bookmark& mark)
 {
     const std::scoped_lock lock{mutex_};
-    read_ = std::max(read_, position);
+    if (read_.position < mark.position) read_ = mark;
     if (in_flight_.empty()) handled_ = read_;
 }
 
-inline GlobalPosition Shards::handled() const
+inline Bookmark Shards::handled() const
 {
     const std::scoped_lock lock{mutex_};
     return handled_;
@@ -203,7 +204,7 @@ inline void Shards::finish(const Task& task)
     in_flight_[task.number - first_number_].is_done = true;
     const bool moves = in_flight_.front().is_done;
     while (!in_flight_.empty() && in_flight_.front().is_done) {
-        handled_ = in_flight_.front().position;
+        handled_ = in_flight_.front().mark;
         in_flight_.pop_front();
         ++first_number_;
     }

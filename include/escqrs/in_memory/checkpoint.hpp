@@ -1,9 +1,11 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/bookmark.hpp>
 #include <escqrs/identifiers.hpp>
 
 #include <algorithm>
+#include <cstdint>
 #include <mutex>
 
 namespace escqrs::in_memory {
@@ -17,13 +19,15 @@ class Checkpoint {
 public:
     class Transaction {
     public:
-        GlobalPosition position() const noexcept { return place_->position_; }
+        GlobalPosition position() const noexcept { return place_->mark_.position; }
+        Bookmark bookmark() const noexcept { return place_->mark_; }
         GlobalPosition replay_until() const noexcept { return place_->replay_until_; }
-        void commit(GlobalPosition position) noexcept { place_->position_ = position; }
-        void commit_restart() noexcept
+        void commit(GlobalPosition position) noexcept { commit_bookmark({position, place_->mark_.log}); }
+        void commit_bookmark(const Bookmark& mark) noexcept { place_->mark_ = mark; }
+        void commit_restart(GlobalPosition handled_limit = GlobalPosition{~std::uint64_t{0}}) noexcept
         {
-            place_->replay_until_ = std::max(place_->replay_until_, place_->position_);
-            place_->position_ = {};
+            place_->replay_until_ = std::min(std::max(place_->replay_until_, place_->mark_.position), handled_limit);
+            place_->mark_ = {};
         }
 
     private:
@@ -35,12 +39,14 @@ public:
     };
 
     GlobalPosition load() { return begin().position(); }
-    void save(GlobalPosition position) { begin().commit(position); }
+    Bookmark bookmark() { return begin().bookmark(); }
+    void save(GlobalPosition position) { save_bookmark({position}); }
+    void save_bookmark(const Bookmark& mark) { begin().commit_bookmark(mark); }
     Transaction begin() { return Transaction{*this}; }
 
 private:
     std::mutex mutex_;
-    GlobalPosition position_;
+    Bookmark mark_;
     GlobalPosition replay_until_;
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <escqrs/advance.hpp>
+#include <escqrs/bookmark.hpp>
 #include <escqrs/identifiers.hpp>
 #include <escqrs/postgres/connection.hpp>
 #include <escqrs/postgres/lease.hpp>
@@ -25,25 +26,34 @@ public:
     /// A transaction on the connection. Rolls back when it ends without a commit.
     class Transaction {
     public:
-        GlobalPosition position() const noexcept { return state_.position; }
+        GlobalPosition position() const noexcept { return state_.mark.position; }
+        const Bookmark& bookmark() const noexcept { return state_.mark; }
 
         /// The furthest position ever reached before the last restart.
         GlobalPosition replay_until() const noexcept { return state_.replay_until; }
 
         /// Makes what was written, and the position, durable together.
         /// @throws LeaseLost if there is a lease, and another holder has it by now
-        void commit(GlobalPosition position) { commit(position, state_.replay_until); }
+        void commit(GlobalPosition position) { commit_bookmark({position, state_.mark.log}); }
 
-        /// As `commit`, and remembers another `replay_until`.
-        void commit(GlobalPosition position, GlobalPosition replay_until)
+        /// The same, with the log and the event there.
+        void commit_bookmark(const Bookmark& mark) { commit_bookmark(mark, state_.replay_until); }
+
+        /// As `commit_bookmark`, and remembers another `replay_until`.
+        void commit_bookmark(const Bookmark& mark, GlobalPosition replay_until)
         {
-            checkpoint_->write({position, replay_until});
+            checkpoint_->write({mark, replay_until});
             checkpoint_->check_lease();
             transaction_.commit();
         }
 
-        /// As `commit`, with the position at the beginning of the log.
-        void commit_restart() { commit(GlobalPosition{}, std::max(state_.replay_until, state_.position)); }
+        /// As `commit`, with the position at the beginning of a log, whichever is read next.
+        /// @param handled_limit  of what was handled before, events up to there count
+        void commit_restart(GlobalPosition handled_limit = GlobalPosition{~std::uint64_t{0}})
+        {
+            const GlobalPosition handled = std::max(state_.replay_until, state_.mark.position);
+            commit_bookmark({}, std::min(handled, handled_limit));
+        }
 
     private:
         friend Checkpoint;
@@ -57,7 +67,7 @@ public:
         }
 
         struct State {
-            GlobalPosition position;
+            Bookmark mark;
             GlobalPosition replay_until;
         };
 
@@ -81,15 +91,21 @@ public:
     {
     }
 
-    GlobalPosition load() { return read(select_).position; }
+    const std::string& name() const noexcept { return name_; }
+    GlobalPosition load() { return bookmark().position; }
+    Bookmark bookmark() { return read(select_).mark; }
 
-    /// Writes the position; within a transaction that is open on the connection, as a part of it.
-    /// @throws LeaseLost as `Transaction::commit`; a transaction that is open is then to be rolled back by its owner
-    void save(GlobalPosition position)
+    /// Writes the position; within a transaction that is open on the connection, as a part of it. Forgets which log was read:
+    /// the next reader takes its own for the one that is meant.
+    /// @throws LeaseLost as `Transaction::commit`; the owner of an open transaction must then roll it back
+    void save(GlobalPosition position) { save_bookmark({position}); }
+
+    /// As `save`, with the log and the event there.
+    void save_bookmark(const Bookmark& mark)
     {
-        if (!connection_->in_transaction()) return begin().commit(position);
+        if (!connection_->in_transaction()) return begin().commit_bookmark(mark);
         give_up_when_paused();
-        write({position, read(select_).replay_until});
+        write({mark, read(select_).replay_until});
         check_lease();
     }
 
@@ -102,6 +118,9 @@ private:
     friend class ReadModel;
     using State = Transaction::State;
 
+    static constexpr const char* select_sql = "SELECT position, log, event, event_position, replay_until "
+                                              "FROM {s}.checkpoints WHERE name = $1";
+
     /// @param before  called in the transaction, before it locks the position
     template <class Before>
     Transaction begin(Before before)
@@ -111,12 +130,11 @@ private:
 
     Checkpoint(Connection& connection, std::string name, const std::string& schema, const Lease* lease)
         : connection_{&detail::with_read_models(connection, schema)}, name_{std::move(name)}, lease_{lease},
-          select_{connection,
-                  with_schema("SELECT position, replay_until FROM {s}.checkpoints WHERE name = $1", schema)},
-          lock_{connection,
-                with_schema("SELECT position, replay_until FROM {s}.checkpoints WHERE name = $1 FOR UPDATE", schema)},
-          update_{connection,
-                  with_schema("UPDATE {s}.checkpoints SET position = $2, replay_until = $3 WHERE name = $1", schema)},
+          select_{connection, with_schema(select_sql, schema)},
+          lock_{connection, with_schema(std::string{select_sql} + " FOR UPDATE", schema)},
+          update_{connection, with_schema("UPDATE {s}.checkpoints SET position = $2, replay_until = $3, log = $4, "
+                                          "event = $5, event_position = $2 WHERE name = $1",
+                                          schema)},
           select_token_{connection, with_schema("SELECT token FROM {s}.leases WHERE name = $1 FOR SHARE", schema)}
     {
         Statement insert{connection,
@@ -128,10 +146,21 @@ private:
     {
         auto rows = select.query(name_);
         if (!rows.next()) return {};
-        return {GlobalPosition{static_cast<std::uint64_t>(rows.integer(0))},
-                GlobalPosition{static_cast<std::uint64_t>(rows.integer(1))}};
+        return {bookmark_in(rows), GlobalPosition{static_cast<std::uint64_t>(rows.integer(4))}};
     }
-    void write(const State& state) { update_.run(name_, state.position.value(), state.replay_until.value()); }
+    void write(const State& state)
+    {
+        update_.run(name_, state.mark.position.value(), state.replay_until.value(), state.mark.log, state.mark.event);
+    }
+
+    /// Of columns `position`, `log`, `event` and `event_position`, from the first one on. A program that knows no logs moves the
+    /// position alone.
+    static Bookmark bookmark_in(const Rows& rows)
+    {
+        const bool is_at_event = rows.integer(0) == rows.integer(3);
+        return {GlobalPosition{static_cast<std::uint64_t>(rows.integer(0))}, LogId{rows.uuid(1)},
+                is_at_event ? EventId{rows.uuid(2)} : EventId{}};
+    }
 
     /// Nobody can take the lease between this and the end of the transaction.
     void check_lease()

@@ -11,6 +11,7 @@
 #include <escqrs/postgres/statement.hpp>
 #include <escqrs/read_model_schema.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -71,6 +72,9 @@ public:
     /// parked here as well, and is still to be replayed when this version has taken its place. Nothing is replayed before.
     ParkingLot parking_lot() { return ParkingLot{*connection_, checkpoint_name(), place_, schema_.name}; }
 
+    /// The name of this version's checkpoint.
+    const std::string& name() const noexcept { return checkpoint_.name(); }
+
     /// How far this version has come.
     GlobalPosition load() { return checkpoint_.load(); }
 
@@ -88,7 +92,7 @@ private:
     void inherit_parked();
     std::string grants();
     void drop_lower_versions(bool also_live);
-    GlobalPosition live_until();
+    void find_live(Bookmark& mark, GlobalPosition& handled);
 
     Connection* connection_;
     ReadModelSchema schema_;
@@ -97,9 +101,8 @@ private:
         statement("SELECT pg_advisory_xact_lock('{s}.read_models'::regclass::oid::bigint::bit(32)::integer, "
                   "hashtext($1))")};
     Statement select_state_{statement("SELECT is_live FROM {s}.read_models WHERE name = $1 AND version = $2")};
-    // What the live version has handled, now or before a restart.
-    Statement select_live_until_{
-        statement("SELECT greatest(position, replay_until) FROM {s}.checkpoints WHERE name = "
+    Statement select_live_{
+        statement("SELECT position, log, event, event_position, replay_until FROM {s}.checkpoints WHERE name = "
                   "(SELECT name || '_v' || version FROM {s}.read_models WHERE name = $1 AND is_live)")};
     Checkpoint checkpoint_;
 };
@@ -108,6 +111,7 @@ private:
 class ReadModel::Transaction {
 public:
     GlobalPosition position() const noexcept { return transaction_.position(); }
+    const Bookmark& bookmark() const noexcept { return transaction_.bookmark(); }
 
     /// The last event that was handled before, by this version or an earlier one; while this one is being built, all were.
     GlobalPosition replay_until() const noexcept { return is_live_ ? transaction_.replay_until() : everything; }
@@ -115,16 +119,20 @@ public:
     /// Where the live version is: this one must not go beyond it before it takes its place.
     GlobalPosition limit() const noexcept { return limit_; }
 
+    /// Where the live version is, and in which log.
+    const Bookmark& live() const noexcept { return live_; }
+
     /// Makes what was written, and the position, durable together. At the limit this version becomes the live one.
     /// @throws LeaseLost if there is a lease, and another holder has it by now
-    void commit(GlobalPosition position)
+    void commit(GlobalPosition position) { commit_bookmark({position, bookmark().log}); }
+    void commit_bookmark(const Bookmark& mark)
     {
-        if (is_live_ || position < limit_) return transaction_.commit(position);
+        if (is_live_ || mark.position < limit_) return transaction_.commit_bookmark(mark);
         model_->make_live();
-        transaction_.commit(position, limit_);
+        transaction_.commit_bookmark(mark, limit_);
     }
 
-    void commit_restart() { transaction_.commit_restart(); }
+    void commit_restart(GlobalPosition handled_limit = everything) { transaction_.commit_restart(handled_limit); }
 
 private:
     friend ReadModel;
@@ -136,13 +144,14 @@ private:
         const auto state = model.state();
         if (!state) escqrs::detail::throw_superseded(model.schema_);
         is_live_ = *state;
-        limit_ = is_live_ ? everything : model.live_until();
+        if (!is_live_) model.find_live(live_, limit_);
     }
 
     ReadModel* model_;
     Checkpoint::Transaction transaction_;
     bool is_live_ = false;
-    GlobalPosition limit_;
+    Bookmark live_;
+    GlobalPosition limit_ = everything;
 };
 
 /// How far the live version of a read model has come, for readers who wait: `wait_for(live, position, deadline)`.
@@ -210,10 +219,14 @@ inline std::optional<bool> ReadModel::state()
 
 inline ReadModel::Transaction ReadModel::begin() { return Transaction{*this}; }
 
-inline GlobalPosition ReadModel::live_until()
+/// @param handled  set to what the live version has handled, now or before a restart
+inline void ReadModel::find_live(Bookmark& mark, GlobalPosition& handled)
 {
-    auto rows = select_live_until_.query(schema_.name);
-    return GlobalPosition{rows.next() ? static_cast<std::uint64_t>(rows.integer(0)) : 0};
+    handled = {};
+    auto rows = select_live_.query(schema_.name);
+    if (!rows.next()) return;
+    mark = Checkpoint::bookmark_in(rows);
+    handled = std::max(mark.position, GlobalPosition{static_cast<std::uint64_t>(rows.integer(4))});
 }
 
 inline void ReadModel::make_live()

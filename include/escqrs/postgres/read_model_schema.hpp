@@ -50,8 +50,16 @@ CREATE TABLE {s}.read_models (
 );
 )";
 
-inline constexpr const char* read_model_steps[] = {create_read_models,
-                                                   create_read_model_versions}; // NOLINT(modernize-avoid-c-arrays)
+/// In which log a checkpoint is, and which event was at `position` when that was `event_position`; all zeros: not known.
+inline constexpr const char* add_bookmarks = R"(
+ALTER TABLE {s}.checkpoints
+    ADD COLUMN log            uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000',
+    ADD COLUMN event          uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000',
+    ADD COLUMN event_position bigint NOT NULL DEFAULT 0;
+)";
+
+inline constexpr const char* read_model_steps[] = {create_read_models, create_read_model_versions,
+                                                   add_bookmarks}; // NOLINT(modernize-avoid-c-arrays)
 inline constexpr SchemaPart read_model_schema{"read models", read_model_steps};
 
 /// @return `connection`, whose `schema` has these tables now

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <escqrs/advance.hpp>
+#include <escqrs/bookmark.hpp>
 #include <escqrs/identifiers.hpp>
 #include <escqrs/sqlite/database.hpp>
 
 #include <algorithm>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace escqrs::sqlite {
@@ -21,26 +23,31 @@ public:
     /// A write transaction on the database. Rolls back when it ends without a commit.
     class Transaction {
     public:
-        GlobalPosition position() const noexcept { return state_.position; }
+        GlobalPosition position() const noexcept { return state_.mark.position; }
+        const Bookmark& bookmark() const noexcept { return state_.mark; }
 
         /// The furthest position ever reached before the last restart.
         GlobalPosition replay_until() const noexcept { return state_.replay_until; }
 
         /// Makes what was written, and the position, durable together.
-        void commit(GlobalPosition position) { commit(position, state_.replay_until); }
+        void commit(GlobalPosition position) { commit_bookmark({position, state_.mark.log}); }
 
-        /// As `commit`, and remembers another `replay_until`.
-        void commit(GlobalPosition position, GlobalPosition replay_until)
+        /// The same, with the log and the event there.
+        void commit_bookmark(const Bookmark& mark) { commit_bookmark(mark, state_.replay_until); }
+
+        /// As `commit_bookmark`, and remembers another `replay_until`.
+        void commit_bookmark(const Bookmark& mark, GlobalPosition replay_until)
         {
-            checkpoint_->write({position, replay_until});
+            checkpoint_->write({mark, replay_until});
             transaction_.commit();
         }
 
-        /// As `commit`, with the position at the beginning of the log.
-        void commit_restart()
+        /// As `commit`, with the position at the beginning of a log, whichever is read next.
+        /// @param handled_limit  of what was handled before, events up to there count
+        void commit_restart(GlobalPosition handled_limit = GlobalPosition{~std::uint64_t{0}})
         {
-            checkpoint_->write({GlobalPosition{}, std::max(state_.replay_until, state_.position)});
-            transaction_.commit();
+            const GlobalPosition handled = std::max(state_.replay_until, state_.mark.position);
+            commit_bookmark({}, std::min(handled, handled_limit));
         }
 
     private:
@@ -51,7 +58,7 @@ public:
         }
 
         struct State {
-            GlobalPosition position;
+            Bookmark mark;
             GlobalPosition replay_until;
         };
 
@@ -65,38 +72,84 @@ public:
     /// @param name      tells this reader's checkpoint from those of others
     Checkpoint(Database& database, std::string name) : database_{&database}, name_{std::move(name)} {}
 
-    GlobalPosition load() { return read().position; }
+    const std::string& name() const noexcept { return name_; }
+    GlobalPosition load() { return read().mark.position; }
+    Bookmark bookmark() { return read().mark; }
 
-    /// Writes the position; within a transaction that is open on the database, as a part of it.
-    void save(GlobalPosition position) { write({position, read().replay_until}); }
+    /// Writes the position; within a transaction that is open on the database, as a part of it. Forgets which log was read: the
+    /// next reader takes its own for the one that is meant.
+    void save(GlobalPosition position) { save_bookmark({position}); }
+
+    /// As `save`, with the log and the event there.
+    void save_bookmark(const Bookmark& mark) { write({mark, read().replay_until}); }
 
     Transaction begin() { return Transaction{*this}; }
 
 private:
     using State = Transaction::State;
 
+    friend class ReadModel;
+
     static Database& with_table(Database& database)
     {
         database.execute(
             "CREATE TABLE IF NOT EXISTS escqrs_checkpoints (name TEXT PRIMARY KEY, position INTEGER NOT NULL, "
-            "replay_until INTEGER NOT NULL) WITHOUT ROWID");
+            "replay_until INTEGER NOT NULL, log TEXT NOT NULL DEFAULT '', event TEXT NOT NULL DEFAULT '') WITHOUT "
+            "ROWID");
+        if (knows_logs(database)) return database;
+        if (database.in_transaction()) {
+            add_logs(database);
+        } else {
+            sqlite::Transaction transaction{database};
+            if (!knows_logs(database)) add_logs(database); // else another process was faster
+            transaction.commit();
+        }
         return database;
+    }
+
+    static bool knows_logs(Database& database)
+    {
+        return database.query_integer(
+                   "SELECT count(*) FROM pragma_table_info('escqrs_checkpoints') WHERE name = 'event'") != 0;
+    }
+
+    /// To a table from before checkpoints knew their log.
+    static void add_logs(Database& database)
+    {
+        database.execute("ALTER TABLE escqrs_checkpoints ADD COLUMN log TEXT NOT NULL DEFAULT ''; "
+                         "ALTER TABLE escqrs_checkpoints ADD COLUMN event TEXT NOT NULL DEFAULT ''");
+    }
+
+    /// Of columns `position`, `log` and `event`, from the first one on.
+    static Bookmark bookmark_in(const Rows& rows)
+    {
+        const std::string_view log = rows.text(1);
+        const std::string_view event = rows.text(2);
+        return {GlobalPosition{static_cast<std::uint64_t>(rows.integer(0))}, log.empty() ? LogId{} : LogId::parse(log),
+                event.empty() ? EventId{} : EventId::parse(event)};
     }
 
     State read()
     {
         auto rows = select_.query(name_);
         if (!rows.next()) return {};
-        return {GlobalPosition{static_cast<std::uint64_t>(rows.integer(0))},
-                GlobalPosition{static_cast<std::uint64_t>(rows.integer(1))}};
+        return {bookmark_in(rows), GlobalPosition{static_cast<std::uint64_t>(rows.integer(3))}};
     }
-    void write(const State& state) { upsert_.run(name_, state.position.value(), state.replay_until.value()); }
+    void write(const State& state)
+    {
+        const auto text_of = [](const auto& id) { return id.is_nil() ? std::string{} : to_string(id); };
+        upsert_.run(name_, state.mark.position.value(), state.replay_until.value(), text_of(state.mark.log),
+                    text_of(state.mark.event));
+    }
 
     Database* database_;
     std::string name_;
-    Statement select_{with_table(*database_), "SELECT position, replay_until FROM escqrs_checkpoints WHERE name = ?"};
-    Statement upsert_{*database_, "INSERT INTO escqrs_checkpoints VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE "
-                                  "SET position = excluded.position, replay_until = excluded.replay_until"};
+    Statement select_{with_table(*database_),
+                      "SELECT position, log, event, replay_until FROM escqrs_checkpoints WHERE name = ?"};
+    Statement upsert_{
+        *database_,
+        "INSERT INTO escqrs_checkpoints VALUES (?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET position = "
+        "excluded.position, replay_until = excluded.replay_until, log = excluded.log, event = excluded.event"};
 };
 
 using escqrs::Advance;

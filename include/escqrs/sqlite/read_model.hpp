@@ -8,6 +8,7 @@
 #include <escqrs/sqlite/database.hpp>
 #include <escqrs/sqlite/parking_lot.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -56,6 +57,9 @@ public:
         return ParkingLot{*database_, checkpoint_name(schema_.name, schema_.version), schema_.name};
     }
 
+    /// The name of this version's checkpoint.
+    const std::string& name() const noexcept { return checkpoint_.name(); }
+
     /// How far this version has come.
     GlobalPosition load() { return checkpoint_.load(); }
 
@@ -74,23 +78,23 @@ private:
     void drop_lower_versions(bool also_live);
     void make_live();
     void inherit_parked();
-    GlobalPosition live_until();
+    void find_live(Bookmark& mark, GlobalPosition& handled);
 
     Database* database_;
     ReadModelSchema schema_;
     Checkpoint checkpoint_;
     Statement select_state_{with_table(*database_),
                             "SELECT is_live FROM escqrs_read_models WHERE name = ? AND version = ?"};
-    // What the live version has handled, now or before a restart.
-    Statement select_live_until_{*database_,
-                                 "SELECT max(position, replay_until) FROM escqrs_checkpoints WHERE name = "
-                                 "(SELECT name || '_v' || version FROM escqrs_read_models WHERE name = ? AND is_live)"};
+    Statement select_live_{*database_,
+                           "SELECT position, log, event, replay_until FROM escqrs_checkpoints WHERE name = "
+                           "(SELECT name || '_v' || version FROM escqrs_read_models WHERE name = ? AND is_live)"};
 };
 
 /// A write transaction on the read model's database. Rolls back when it ends without a commit.
 class ReadModel::Transaction {
 public:
     GlobalPosition position() const noexcept { return transaction_.position(); }
+    const Bookmark& bookmark() const noexcept { return transaction_.bookmark(); }
 
     /// The last event that was handled before, by this version or an earlier one; while this one is being built, all were.
     GlobalPosition replay_until() const noexcept { return is_live_ ? transaction_.replay_until() : everything; }
@@ -98,15 +102,19 @@ public:
     /// Where the live version is: this one must not go beyond it before it takes its place.
     GlobalPosition limit() const noexcept { return limit_; }
 
+    /// Where the live version is, and in which log.
+    const Bookmark& live() const noexcept { return live_; }
+
     /// Makes what was written, and the position, durable together. At the limit this version becomes the live one.
-    void commit(GlobalPosition position)
+    void commit(GlobalPosition position) { commit_bookmark({position, bookmark().log}); }
+    void commit_bookmark(const Bookmark& mark)
     {
-        if (is_live_ || position < limit_) return transaction_.commit(position);
+        if (is_live_ || mark.position < limit_) return transaction_.commit_bookmark(mark);
         model_->make_live();
-        transaction_.commit(position, limit_);
+        transaction_.commit_bookmark(mark, limit_);
     }
 
-    void commit_restart() { transaction_.commit_restart(); }
+    void commit_restart(GlobalPosition handled_limit = everything) { transaction_.commit_restart(handled_limit); }
 
 private:
     friend ReadModel;
@@ -117,13 +125,14 @@ private:
         const auto state = model.state();
         if (!state) escqrs::detail::throw_superseded(model.schema_);
         is_live_ = *state;
-        limit_ = is_live_ ? everything : model.live_until();
+        if (!is_live_) model.find_live(live_, limit_);
     }
 
     ReadModel* model_;
     Checkpoint::Transaction transaction_;
     bool is_live_ = false;
-    GlobalPosition limit_;
+    Bookmark live_;
+    GlobalPosition limit_ = everything;
 };
 
 /// How far the live version of a read model has come, for readers who wait: `wait_for(live, position, deadline)`.
@@ -203,10 +212,14 @@ inline bool ReadModel::is_live() { return state().value_or(false); }
 
 inline ReadModel::Transaction ReadModel::begin() { return Transaction{*this}; }
 
-inline GlobalPosition ReadModel::live_until()
+/// @param handled  set to what the live version has handled, now or before a restart
+inline void ReadModel::find_live(Bookmark& mark, GlobalPosition& handled)
 {
-    auto rows = select_live_until_.query(schema_.name);
-    return GlobalPosition{rows.next() ? static_cast<std::uint64_t>(rows.integer(0)) : 0};
+    handled = {};
+    auto rows = select_live_.query(schema_.name);
+    if (!rows.next()) return;
+    mark = Checkpoint::bookmark_in(rows);
+    handled = std::max(mark.position, GlobalPosition{static_cast<std::uint64_t>(rows.integer(3))});
 }
 
 inline void ReadModel::make_live()
