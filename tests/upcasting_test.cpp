@@ -285,6 +285,59 @@ TEST_CASE("a projection tells the parts of one stored event apart, and may handl
     CHECK(rooms.lines == Lines{"2.0 left 1", "2.1 taken 2", "4.0 left 3"});
 }
 
+namespace {
+
+struct KeyMoved {
+    static constexpr std::string_view event_name = "KeyMoved";
+    std::string from;
+    void serialize(auto& archive, unsigned /*version*/) { archive & field("from", from); }
+};
+
+struct KeyFound {
+    static constexpr std::string_view event_name = "KeyFound";
+    void serialize(auto& /*archive*/, unsigned /*version*/) {}
+};
+
+std::tuple<RoomLeft, KeyFound> key_parts(const KeyMoved& old) { return {{old.from}, {}}; }
+
+RoomTaken later_part(const KeyFound& /*old*/)
+{
+    static int calls = 0;
+    if (++calls % 2 != 0) throw CodecError{"no such key"};
+    throw UnknownEventType{"KeyTurned"};
+}
+
+using KeyCodec = Codec<Evolution<CurrentEvents, Upcast<key_parts>, Upcast<later_part>>>;
+
+} // namespace
+
+TEST_CASE("a later part of an event that cannot be upcast is the event's failure, not the handler's")
+{
+    in_memory::EventStore store;
+    in_memory::Checkpoint place;
+    RoomHandlers rooms;
+    const Stored<archive::Binary> stored{KeyMoved{"1"}};
+    const NewEvent event{EventId{random_uuid()}, stored.type, 0, archive::Binary::content_type, stored.bytes, {}};
+    const auto stream = StreamId{"hotel", "1"};
+    store.append(stream, ExpectedVersion::any(), {&event, 1});
+    SubscriptionOptions options;
+    options.unknown_events = UnknownEvents::skip;
+    int skipped = 0;
+    options.on_skipped = [&](const RecordedEvent&, const std::exception&) { ++skipped; };
+    Projection<in_memory::EventStore, in_memory::Checkpoint, RoomHandlers, KeyCodec> projection{store, place, rooms,
+                                                                                                options};
+    try {
+        projection.catch_up();
+        FAIL("handled");
+    } catch (const HydrationError& error) {
+        CHECK(error.stream() == stream);
+        CHECK(error.position() == GlobalPosition{1});
+        CHECK_THAT(error.what(), Catch::Contains("no such key"));
+    }
+    CHECK(projection.catch_up() == GlobalPosition{1}); // of newer code, this time
+    CHECK(skipped == 1);
+}
+
 TEST_CASE("a queue carries the stored shape, one message for each event, and the receiver upcasts")
 {
     OldStream old;

@@ -296,7 +296,7 @@ std::optional<std::string> Projection<Store, Place, Handlers, EventCodec, Lot>::
 template <EventStore Store, TransactionalCheckpoint Place, class Handlers, class EventCodec, class Lot>
 void Projection<Store, Place, Handlers, EventCodec, Lot>::apply(const RecordedEvent& event, bool is_replay)
 {
-    bool is_decoded = false;
+    bool is_handled_now = false;
     try {
         if (!EventCodec::knows(event.type)) {
             if (detail::is_known_to<Handlers>(event.type)) return;
@@ -305,18 +305,21 @@ void Projection<Store, Place, Handlers, EventCodec, Lot>::apply(const RecordedEv
         EventContext context = context_of(event);
         context.is_replay = is_replay;
         codec_.decode(encoded(event), scratch_, [&](const auto& decoded) {
-            is_decoded = true;
             using Event = std::remove_cvref_t<decltype(decoded)>;
             if constexpr (Handled::template contains<Event>) {
                 constexpr bool is_handled = requires { handlers_->handle(decoded, context); };
                 static_assert(is_handled, "escqrs: these handlers list an event for which they have no "
                                           "handle(const E&, const escqrs::EventContext&)");
-                if constexpr (is_handled) handlers_->handle(decoded, context);
+                if constexpr (is_handled) {
+                    is_handled_now = true;
+                    handlers_->handle(decoded, context);
+                    is_handled_now = false;
+                }
             }
             ++context.part;
         });
     } catch (const CodecError& cause) {
-        if (is_decoded) throw; // the handler's own
+        if (is_handled_now) throw; // the handler's own
         const bool skips = options_.unknown_events == UnknownEvents::skip;
         if (!skips || !detail::is_of_newer_code(cause)) {
             std::throw_with_nested(HydrationError{event.stream, event.version, event.position, cause.what()});
