@@ -7,7 +7,11 @@
 #include <escqrs/repository.hpp>
 #include <escqrs/testing/catch2.hpp>
 
+#include <atomic>
+#include <chrono>
+#include <future>
 #include <map>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -103,6 +107,37 @@ TEST_CASE("an event that cannot be decoded stops the projection and names its pl
     CHECK_THROWS_AS(projection.catch_up(), HydrationError);
     CHECK_THROWS_WITH(projection.catch_up(), Catch::Contains("position 5"));
     CHECK(place.load() == GlobalPosition{});
+}
+
+TEST_CASE("a running projection tells that it has caught up again after its read model was built anew elsewhere")
+{
+    Store store;
+    in_memory::Checkpoint place;
+    Balances balances;
+    saved_account(store);
+    std::atomic<int> told{0};
+    SubscriptionOptions options;
+    options.max_wait = std::chrono::milliseconds{1};
+    options.on_caught_up = [&](GlobalPosition) { ++told; };
+    Projection projection{store, place, balances, options};
+    const std::jthread runner{[&](const std::stop_token& stop) { projection.run(stop); }};
+    while (told < 1) std::this_thread::yield();
+    Balances elsewhere;
+    Projection{store, place, elsewhere}.restart();
+    while (told < 2) std::this_thread::yield();
+    CHECK(place.load() == GlobalPosition{4});
+}
+
+TEST_CASE("who waits for a position is not held up by a page that is being handled")
+{
+    in_memory::Checkpoint place;
+    auto page = std::make_unique<in_memory::Checkpoint::Transaction>(place.begin());
+    auto waiting =
+        std::async(std::launch::async, [&] { return wait_for(place, GlobalPosition{1}, system_clock().now()); });
+    const bool has_returned = waiting.wait_for(std::chrono::seconds{30}) == std::future_status::ready;
+    page.reset();
+    CHECK(has_returned);
+    CHECK_FALSE(waiting.get());
 }
 
 TEST_CASE("a running projection follows the log")

@@ -69,7 +69,7 @@ public:
         Reading reading{begin(stop)};
         if (stop.stop_requested()) return;
         detail::Shards shards{threads_, options_, true, reading.mark, std::ref(handle)};
-        detail::follow_log(*store_, options_, stop, [&] { return read(reading, shards, stop); });
+        detail::follow_log(*store_, guard_, options_, stop, [&] { return read(reading, shards, stop); });
         shards.stop();
         try {
             save(reading, shards);

@@ -99,7 +99,7 @@ public:
     /// @throws LogMismatch, after a call of `on_failure`: to try again is of no use
     void run(std::stop_token stop)
     {
-        detail::follow_log(*store_, options_, stop, [&] { return catch_up(stop); });
+        detail::follow_log(*store_, guard_, options_, stop, [&] { return catch_up(stop); });
     }
 
     /// Empties the read model and starts again from the beginning of the log; handlers see `is_replay` for events that

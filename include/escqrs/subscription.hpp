@@ -14,7 +14,6 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
-#include <optional>
 #include <stop_token>
 #include <utility>
 
@@ -49,10 +48,19 @@ bool wait_for(Place& place, GlobalPosition position, Timestamp deadline, std::st
     return true;
 }
 
+/// Checks that a reader could go on from its checkpoint: for a program that wants to know before the reader runs, or tells
+/// whether it is ready. Readers check it themselves.
+/// @throws LogMismatch if the checkpoint was made from another log, or is beyond what this one holds
+template <EventStore Store, Checkpoint Place>
+void require_same_log(Store& store, Place& place)
+{
+    (void)detail::LogGuard{store, detail::description_of(place)}.begin(detail::bookmark_of(place));
+}
+
 /// What a projection does with an event that newer code has written: of a type, or of a schema version, unknown here.
 enum class UnknownEvents : std::uint8_t {
     fail, ///< stops in front of it, with an error that names it
-    skip, ///< passes over it, for good
+    skip, ///< passes over it, for good; of an event that becomes several, over those from the unknown one on
 };
 
 /// What a reader of the log is shown, and how it behaves when it runs until it is stopped.
@@ -65,7 +73,8 @@ struct SubscriptionOptions {
     Duration max_retry_delay = std::chrono::seconds{10};
     std::function<void(std::exception_ptr, Duration)> on_failure{}; ///< told of each failure and the delay that follows
 
-    /// Told when a reader that runs has reached the end of the log: at first, and each time it had fallen behind.
+    /// Called when a reader that runs has reached the end of the log: at first, and each time it had fallen behind, also by a
+    /// rebuild of its read model.
     std::function<void(GlobalPosition)> on_caught_up{};
 
     UnknownEvents unknown_events = UnknownEvents::fail; ///< projections only
@@ -83,16 +92,18 @@ inline bool is_wanted(const SubscriptionOptions& options, const RecordedEvent& e
 
 /// Runs `catch_up` again and again until stopped: sleeps at the end of the log, backs off after a failure.
 template <EventStore Store, class CatchUp>
-void follow_log(Store& store, const SubscriptionOptions& options, std::stop_token stop, CatchUp catch_up)
+void follow_log(Store& store, LogGuard<Store>& guard, const SubscriptionOptions& options, std::stop_token stop,
+                CatchUp catch_up)
 {
     Duration delay = options.first_retry_delay;
-    std::optional<GlobalPosition> told;
+    bool was_behind = true;
     while (!stop.stop_requested()) {
         try {
             const GlobalPosition reached = catch_up();
             if (stop.stop_requested()) return;
-            if (options.on_caught_up && told != reached) options.on_caught_up(reached);
-            told = reached;
+            was_behind |= guard.take_advanced();
+            if (options.on_caught_up && was_behind) options.on_caught_up(reached);
+            was_behind = false;
             delay = options.first_retry_delay;
             store.wait_for_events(reached, options.max_wait, stop);
         } catch (const ReadModelSuperseded&) {
@@ -168,7 +179,7 @@ public:
     template <class Handle, class Flush>
     void run(std::stop_token stop, Handle&& handle, Flush&& flush)
     {
-        detail::follow_log(*store_, options_, stop, [&] { return catch_up(handle, flush, stop); });
+        detail::follow_log(*store_, guard_, options_, stop, [&] { return catch_up(handle, flush, stop); });
     }
 
     template <class Handle>

@@ -136,10 +136,14 @@ public:
     Bookmark advance(GlobalPosition reached)
     {
         check_page();
+        has_advanced_ = true;
         if (shown_.position != reached) shown_ = {reached, log_, event_at(reached)};
         begin_page(shown_);
         return last_ = shown_;
     }
+
+    /// Whether `advance` was called since this was asked the last time.
+    bool take_advanced() noexcept { return std::exchange(has_advanced_, false); }
 
     /// Notes that all went well since `begin`.
     void settle() noexcept { is_settled_ = true; }
@@ -190,6 +194,7 @@ private:
     Bookmark shown_; ///< the last event shown
     Bookmark last_;  ///< for checkpoints that keep the position only
     bool is_settled_ = false;
+    bool has_advanced_ = false;
     Bookmark page_begin_;
     bool is_page_checked_ = false;
 };

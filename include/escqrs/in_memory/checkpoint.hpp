@@ -14,7 +14,8 @@ namespace escqrs::in_memory {
 ///
 /// There is nothing to roll back in memory: if a projection's handler throws halfway through a page, what it wrote stays,
 /// and the page comes again. Handlers of an in-memory read model should allow for that.
-/// @par Thread safety  every operation may be called from any thread; transactions exclude each other
+/// @par Thread safety  every operation may be called from any thread; transactions exclude each other, `load` and `bookmark`
+/// wait for none
 class Checkpoint {
 public:
     class Transaction {
@@ -23,29 +24,42 @@ public:
         Bookmark bookmark() const noexcept { return place_->mark_; }
         GlobalPosition replay_until() const noexcept { return place_->replay_until_; }
         void commit(GlobalPosition position) noexcept { commit_bookmark({position, place_->mark_.log}); }
-        void commit_bookmark(const Bookmark& mark) noexcept { place_->mark_ = mark; }
+        void commit_bookmark(const Bookmark& mark) noexcept { place_->write(mark, place_->replay_until_); }
         void commit_restart(GlobalPosition handled_limit = GlobalPosition{~std::uint64_t{0}}) noexcept
         {
-            place_->replay_until_ = std::min(std::max(place_->replay_until_, place_->mark_.position), handled_limit);
-            place_->mark_ = {};
+            const GlobalPosition handled = std::max(place_->replay_until_, place_->mark_.position);
+            place_->write({}, std::min(handled, handled_limit));
         }
 
     private:
         friend Checkpoint;
-        explicit Transaction(Checkpoint& place) : place_{&place}, lock_{place.mutex_} {}
+        explicit Transaction(Checkpoint& place) : place_{&place}, lock_{place.transaction_mutex_} {}
 
         Checkpoint* place_;
         std::unique_lock<std::mutex> lock_;
     };
 
-    GlobalPosition load() { return begin().position(); }
-    Bookmark bookmark() { return begin().bookmark(); }
+    GlobalPosition load() const { return bookmark().position; }
+    Bookmark bookmark() const
+    {
+        const std::scoped_lock lock{mutex_};
+        return mark_;
+    }
     void save(GlobalPosition position) { save_bookmark({position}); }
     void save_bookmark(const Bookmark& mark) { begin().commit_bookmark(mark); }
     Transaction begin() { return Transaction{*this}; }
 
 private:
-    std::mutex mutex_;
+    /// To be called in a transaction.
+    void write(const Bookmark& mark, GlobalPosition replay_until) noexcept
+    {
+        const std::scoped_lock lock{mutex_};
+        mark_ = mark;
+        replay_until_ = replay_until;
+    }
+
+    std::mutex transaction_mutex_; ///< held as long as there is a transaction
+    mutable std::mutex mutex_;     ///< held to write, and to read outside of a transaction
     Bookmark mark_;
     GlobalPosition replay_until_;
 };
