@@ -193,6 +193,7 @@ void check_reader()
                                             Catch::Contains("position " + std::to_string(other.head().value())));
             CHECK(seen.size() == 10);
             CHECK(place.load() == GlobalPosition{10});
+            CHECK_THROWS_AS(require_same_log(other, place), LogMismatch);
             return true;
         }
         return false;
@@ -219,6 +220,7 @@ void check_reader()
     {
         const auto same = restored(store, 10);
         append_events(*same, 3);
+        CHECK_NOTHROW(require_same_log(*same, place));
         Reader::catch_up(*same, place, seen);
         CHECK(seen.size() == 13);
     }

@@ -77,12 +77,20 @@ template <class Queue>
 class RelayThread {
 public:
     RelayThread(const Settings& settings, escqrs::AnyEventStore& store, Queue& queue)
-        : place_{open_relay_place(settings)},
-          thread_{[this, &store, &queue](const std::stop_token& stop) { run(store, queue, stop); }}
+        : place_{open_relay_place(settings)}
     {
+        check(store);
+        thread_ = std::jthread{[this, &store, &queue](const std::stop_token& stop) { run(store, queue, stop); }};
     }
 
     escqrs::GlobalPosition position() const noexcept { return place_->position(); }
+
+    /// What keeps it from its work until a person decides: its place is not in this log. Any thread.
+    std::optional<std::string> problem() const
+    {
+        const std::scoped_lock lock{mutex_};
+        return problem_;
+    }
 
 private:
     /// How often who stands by looks whether it is its turn.
@@ -92,9 +100,14 @@ private:
     {
         while (!stop.stop_requested()) {
             try {
+                if (!check(store)) {
+                    escqrs::sleep_for(escqrs::system_clock(), patience, stop);
+                    continue;
+                }
                 escqrs::Relay relay{store, *place_, queue, AttendeeMessages{"/conference"}, options()};
                 log("relay: this process relays");
                 relay.run(stop);
+            } catch (const escqrs::LogMismatch&) { // `check` says so
             } catch (const RelayedElsewhere&) {
                 escqrs::sleep_for(escqrs::system_clock(), patience, stop);
             } catch (const std::exception& error) {
@@ -104,6 +117,22 @@ private:
         }
     }
 
+    /// @return whether the relay can go on from its place, for all that is known
+    bool check(escqrs::AnyEventStore& store)
+    {
+        std::optional<std::string> problem;
+        try {
+            escqrs::require_same_log(store, *place_);
+        } catch (const escqrs::LogMismatch& mismatch) {
+            problem = mismatch.what();
+        } catch (const std::exception&) { // NOLINT(bugprone-empty-catch): the relay meets it again
+        }
+        const std::scoped_lock lock{mutex_};
+        if (problem && problem != problem_) log("relay: " + *problem);
+        problem_ = std::move(problem);
+        return !problem_;
+    }
+
     static escqrs::SubscriptionOptions options()
     {
         escqrs::SubscriptionOptions options;
@@ -111,6 +140,7 @@ private:
         options.on_failure = [](const std::exception_ptr& failure, escqrs::Duration) {
             try {
                 std::rethrow_exception(failure);
+            } catch (const escqrs::LogMismatch&) { // `check` says so
             } catch (const RelayedElsewhere&) {
                 // Nothing is wrong: this process stands by.
             } catch (const std::exception& error) {
@@ -121,6 +151,8 @@ private:
     }
 
     std::unique_ptr<RelayPlace> place_;
+    mutable std::mutex mutex_;
+    std::optional<std::string> problem_;
     std::jthread thread_; ///< last: it ends before what it uses
 };
 
@@ -148,13 +180,24 @@ public:
         web::use_command_middleware(bus_, attendees_, metrics);
         add_lag_gauges(metrics);
         checks.push_back(answers("event store", [this] { return store_.head(); }));
-        checks.push_back(answers("read model", [this] { return queries_.revision(); }));
+        checks.push_back({"relay", [this] { return relay_.problem(); }});
+        checks.push_back({"read model", [this] { return problem_of_read_model(); }});
         role_.emplace(options(settings, std::move(checks)), bus_, store_, queries_, dead_letters_, metrics);
     }
 
     std::uint16_t port() const noexcept { return role_->port(); }
 
 private:
+    /// Whether it was made from events that the log does not hold: an older backup of the log was restored beside it.
+    std::optional<std::string> problem_of_read_model()
+    {
+        const auto position = queries_.position();
+        const auto head = store_.head(); // after that: it only grows
+        if (position <= head) return std::nullopt;
+        return "it is at position " + std::to_string(position.value()) + ", beyond the end of the log at position " +
+               std::to_string(head.value());
+    }
+
     void add_lag_gauges(http::Metrics& metrics)
     {
         const auto behind = [this](escqrs::GlobalPosition position) {

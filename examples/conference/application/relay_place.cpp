@@ -24,8 +24,8 @@ private:
         return settings.store.scheme == "memory" ? ":memory:" : settings.store.rest + "-relay";
     }
 
-    escqrs::GlobalPosition do_load() override { return checkpoint_.load(); }
-    void do_save(escqrs::GlobalPosition position) override { checkpoint_.save(position); }
+    escqrs::Bookmark do_load() override { return checkpoint_.bookmark(); }
+    void do_save(const escqrs::Bookmark& mark) override { checkpoint_.save_bookmark(mark); }
 
     escqrs::sqlite::Database database_;
     escqrs::sqlite::Checkpoint checkpoint_{database_, "relay"};
@@ -46,17 +46,17 @@ public:
     }
 
 private:
-    escqrs::GlobalPosition do_load() override
+    escqrs::Bookmark do_load() override
     {
-        if (lease_.acquire()) return checkpoint_.load();
+        if (lease_.acquire()) return checkpoint_.bookmark();
         show(checkpoint_.load());
         throw RelayedElsewhere{"relayed by another process"};
     }
 
-    void do_save(escqrs::GlobalPosition position) override
+    void do_save(const escqrs::Bookmark& mark) override
     {
         try {
-            checkpoint_.save(position);
+            checkpoint_.save_bookmark(mark);
         } catch (const escqrs::postgres::LeaseLost& error) {
             throw RelayedElsewhere{error.what()};
         }
@@ -70,17 +70,17 @@ private:
 
 } // namespace
 
-escqrs::GlobalPosition RelayPlace::load()
+escqrs::Bookmark RelayPlace::bookmark()
 {
-    const auto position = do_load();
-    show(position);
-    return position;
+    const auto mark = do_load();
+    show(mark.position);
+    return mark;
 }
 
-void RelayPlace::save(escqrs::GlobalPosition position)
+void RelayPlace::save_bookmark(const escqrs::Bookmark& mark)
 {
-    do_save(position);
-    show(position);
+    do_save(mark);
+    show(mark.position);
 }
 
 std::unique_ptr<RelayPlace> open_relay_place(const Settings& settings)

@@ -3,6 +3,7 @@
 
 #include "settings.hpp"
 
+#include <escqrs/bookmark.hpp>
 #include <escqrs/error.hpp>
 #include <escqrs/identifiers.hpp>
 
@@ -25,10 +26,14 @@ public:
     virtual ~RelayPlace() = default;
 
     /// @throws RelayedElsewhere if many processes share the place, and another of them is the one that relays
-    escqrs::GlobalPosition load();
+    escqrs::Bookmark bookmark();
+    escqrs::GlobalPosition load() { return bookmark().position; }
 
     /// @throws RelayedElsewhere if another may have become the one that relays since; nothing is saved then
-    void save(escqrs::GlobalPosition position);
+    void save_bookmark(const escqrs::Bookmark& mark);
+    void save(escqrs::GlobalPosition position) { save_bookmark({position}); }
+
+    static constexpr const char* name() noexcept { return "relay"; }
 
     /// The position as last loaded or saved here, by whatever process. Any thread.
     escqrs::GlobalPosition position() const noexcept
@@ -43,8 +48,8 @@ protected:
     }
 
 private:
-    virtual escqrs::GlobalPosition do_load() = 0;
-    virtual void do_save(escqrs::GlobalPosition position) = 0;
+    virtual escqrs::Bookmark do_load() = 0;
+    virtual void do_save(const escqrs::Bookmark& mark) = 0;
 
     std::atomic<std::uint64_t> position_{0};
 };
