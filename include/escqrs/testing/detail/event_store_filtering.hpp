@@ -116,6 +116,22 @@ void check_filtering(Fixture& fixture)
         }
     }
 
+    SECTION("by thousands of categories and types")
+    {
+        for (std::size_t round = 0; round < 20; ++round) append_mixture(*store, round, 3);
+        EventFilter filter;
+        for (int number = 0; number < 3000; ++number) {
+            filter.categories.push_back("category" + std::to_string(number));
+            filter.types.push_back("Type" + std::to_string(number));
+        }
+        CHECK(read_filtered(*store, filter, 10).empty());
+        for (const char* const category : {"or", "order-1", ""}) filter.categories.emplace_back(category);
+        for (const char* const type : {"Kind1", "Kind2", "It's"}) filter.types.emplace_back(type);
+        CHECK(same_events(read_filtered(*store, filter, 10), filter_by_hand(*store, filter)));
+        filter.types.clear();
+        CHECK(same_events(read_filtered(*store, filter, 10), filter_by_hand(*store, filter)));
+    }
+
     SECTION("what was passed over counts as read")
     {
         append_some(*store, sample_stream("a"), 100);
