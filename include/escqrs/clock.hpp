@@ -4,6 +4,7 @@
 #include <escqrs/detail/function_ref.hpp>
 #include <escqrs/timestamp.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -37,7 +38,8 @@ public:
     bool wait_for(std::unique_lock<std::mutex>& lock, std::condition_variable_any& wake, Duration at_most,
                   std::stop_token stop, FunctionRef<bool()> ready) override
     {
-        return wake.wait_for(lock, std::move(stop), at_most, ready);
+        constexpr Duration longest = std::chrono::hours{24 * 365 * 100}; // the end of a longer wait would overflow
+        return wake.wait_for(lock, std::move(stop), std::min(at_most, longest), ready);
     }
 };
 

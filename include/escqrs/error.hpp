@@ -9,6 +9,7 @@
 #include <exception>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -252,6 +253,20 @@ private:
 class StoreError : public Error {
 public:
     using Error::Error;
+};
+
+/// An option has a value that nothing can work with. Thrown by the constructors that take options.
+class InvalidOption : public StoreError {
+public:
+    InvalidOption(std::string_view option, const std::string& expected, const std::string& found)
+        : StoreError{"option " + std::string{option} + ": expected " + expected + ", found " + found}, option_{option}
+    {
+    }
+
+    const std::string& option() const noexcept { return option_; } ///< its name
+
+private:
+    std::string option_;
 };
 
 /// A queue or broker could not do its work.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <escqrs/clock.hpp>
+#include <escqrs/detail/check_option.hpp>
 #include <escqrs/detail/function_ref.hpp>
 #include <escqrs/error.hpp>
 #include <escqrs/event_filter.hpp>
@@ -130,7 +131,8 @@ class AnyEventStore {
 public:
     template <EventStore Store>
         requires(!std::same_as<Store, AnyEventStore>)
-    explicit AnyEventStore(std::shared_ptr<Store> store) : store_{std::make_shared<Model<Store>>(std::move(store))}
+    explicit AnyEventStore(std::shared_ptr<Store> store)
+        : store_{(detail::check_given(store, "store"), std::make_shared<Model<Store>>(std::move(store)))}
     {
     }
 

@@ -92,6 +92,7 @@ class EventDispatchError;
 class ReadModelSuperseded;
 class LogMismatch;
 class StoreError;
+class InvalidOption;
 class TransportError;
 class MessageLockLost;
 

@@ -1,6 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/detail/check_option.hpp>
+
 #include <atomic>
 #include <cstddef>
 #include <deque>
@@ -35,7 +37,12 @@ class KeyedExecutor {
 public:
     using Task = std::function<void()>;
 
-    explicit KeyedExecutor(Executor executor) : state_{std::make_shared<State>(std::move(executor))} {}
+    /// @throws InvalidOption if `executor` is an empty `std::function`
+    explicit KeyedExecutor(Executor executor) : state_{std::make_shared<State>(std::move(executor))}
+    {
+        if constexpr (std::is_same_v<Executor, std::function<void(Task)>>)
+            detail::check_given(state_->executor, "executor");
+    }
 
     /// Runs `task`, which must not throw, in its turn.
     /// @throws what the executor throws

@@ -31,10 +31,12 @@ class ParallelSubscription {
 public:
     /// @param store, place  must outlive the subscription
     /// @param threads       that handle events, at least one
+    /// @throws InvalidOption
     ParallelSubscription(Store& store, Place& place, std::size_t threads, SubscriptionOptions options = {})
-        : store_{&store}, place_{&place}, threads_{threads}, options_{std::move(options)},
+        : store_{&store}, place_{&place}, threads_{threads}, options_{detail::checked(std::move(options))},
           guard_{store, detail::description_of(place)}
     {
+        detail::check_at_least(1, threads, "threads");
         if (!options_.on_failure) return;
         options_.on_failure = [tell = std::move(options_.on_failure),
                                mutex = std::make_shared<std::mutex>()](std::exception_ptr failure, Duration delay) {

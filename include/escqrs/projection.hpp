@@ -69,6 +69,7 @@ template <EventStore Store, TransactionalCheckpoint Place, class Handlers,
 class Projection {
 public:
     /// @param store, place, handlers  must outlive the projection
+    /// @throws InvalidOption
     Projection(Store& store, Place& place, Handlers& handlers, SubscriptionOptions options = {})
         requires std::same_as<Lot, NoParkingLot>
         : Projection{store, place, nullptr, handlers, std::move(options)}
@@ -136,8 +137,8 @@ private:
     using Handled = typename Handlers::Events;
 
     Projection(Store& store, Place& place, Lot* lot, Handlers& handlers, SubscriptionOptions options)
-        : store_{&store}, place_{&place}, lot_{lot}, handlers_{&handlers}, options_{std::move(options)},
-          guard_{store, detail::description_of(place)}
+        : store_{&store}, place_{&place}, lot_{lot}, handlers_{&handlers},
+          options_{detail::checked(std::move(options))}, guard_{store, detail::description_of(place)}
     {
         if (options_.filter.types.empty()) options_.filter.types = detail::types_to_read<EventCodec, Handlers>();
     }

@@ -51,9 +51,13 @@ public:
     using Id = typename Aggregate::Id;
 
     /// @param store  must outlive the repository
+    /// @throws InvalidOption
     /// @throws Error if the options ask for snapshots of an aggregate that has none
     explicit Repository(Store& store, RepositoryOptions options = {}) : store_{&store}, options_{std::move(options)}
     {
+        detail::check(options_.retry);
+        detail::check_given(options_.ids, "ids");
+        detail::check_given(options_.clock, "clock");
         if (!HasSnapshots<Aggregate> && !options_.snapshots.is_never()) detail::throw_no_snapshots(Aggregate::category);
     }
 

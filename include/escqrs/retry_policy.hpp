@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/detail/check_option.hpp>
 #include <escqrs/timestamp.hpp>
 
 #include <chrono>
@@ -14,5 +15,17 @@ struct RetryPolicy {
     Duration delay = std::chrono::milliseconds{1};
     Duration max_delay = std::chrono::milliseconds{50};
 };
+
+namespace detail {
+
+/// @throws InvalidOption if nothing can be tried so
+inline void check(const RetryPolicy& policy)
+{
+    check_at_least(1, policy.attempts, "attempts");
+    check_at_least(not_negative, policy.delay, "delay");
+    check_at_least(not_negative, policy.max_delay, "max_delay");
+}
+
+} // namespace detail
 
 } // namespace escqrs

@@ -3,6 +3,7 @@
 
 #include <escqrs/bookmark.hpp>
 #include <escqrs/clock.hpp>
+#include <escqrs/detail/check_option.hpp>
 #include <escqrs/detail/log_guard.hpp>
 #include <escqrs/error.hpp>
 #include <escqrs/event_filter.hpp>
@@ -41,6 +42,7 @@ template <class Place>
 bool wait_for(Place& place, GlobalPosition position, Timestamp deadline, std::stop_token stop = {},
               Duration poll_interval = std::chrono::milliseconds{5}, Clock& clock = system_clock())
 {
+    detail::check_at_least(detail::not_zero, poll_interval, "poll_interval");
     while (place.load() < position) {
         const Timestamp now = clock.now();
         if (now >= deadline || !sleep_for(clock, std::min(poll_interval, deadline - now), stop)) return false;
@@ -84,6 +86,17 @@ struct SubscriptionOptions {
 };
 
 namespace detail {
+
+/// @throws InvalidOption if no reader can work with them
+inline SubscriptionOptions checked(SubscriptionOptions options)
+{
+    check_at_least(1, options.page_size, "page_size");
+    check_at_least(not_zero, options.max_wait, "max_wait");
+    check_at_least(not_negative, options.first_retry_delay, "first_retry_delay");
+    check_at_least(not_negative, options.max_retry_delay, "max_retry_delay");
+    check_given(options.clock, "clock");
+    return options;
+}
 
 inline bool is_wanted(const SubscriptionOptions& options, const RecordedEvent& event)
 {
@@ -129,8 +142,10 @@ template <EventStore Store, Checkpoint Place>
 class Subscription {
 public:
     /// @param store, place  must outlive the subscription
+    /// @throws InvalidOption
     Subscription(Store& store, Place& place, SubscriptionOptions options = {})
-        : store_{&store}, place_{&place}, options_{std::move(options)}, guard_{store, detail::description_of(place)}
+        : store_{&store}, place_{&place}, options_{detail::checked(std::move(options))},
+          guard_{store, detail::description_of(place)}
     {
     }
 

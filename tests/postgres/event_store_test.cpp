@@ -1,5 +1,6 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include <escqrs/postgres/event_store.hpp>
+#include <escqrs/postgres/lease.hpp>
 
 #include <escqrs/testing/event_store_conformance.hpp>
 
@@ -50,6 +51,36 @@ TEST_CASE("a PostgreSQL schema with a partitioned log is an event store")
     Fixture fixture;
     fixture.options.partition_size = 10'000;
     escqrs::testing::event_store_conformance(fixture);
+}
+
+TEST_CASE(
+    "a PostgreSQL event store refuses options that it cannot work with, by name, and has as many readers as it may")
+{
+    Fixture fixture;
+    const auto option_of = [&](auto change) {
+        auto options = fixture.options;
+        change(options);
+        try {
+            return std::to_string(postgres::EventStore{fixture.address, options}.head().value());
+        } catch (const escqrs::InvalidOption& error) {
+            return error.option();
+        }
+    };
+    using Options = postgres::EventStoreOptions;
+    CHECK(option_of([](Options& options) { options.max_readers = 0; }) == "max_readers");
+    CHECK(option_of([](Options& options) { options.max_writers = 0; }) == "max_writers");
+    CHECK(option_of([](Options& options) { options.max_group_size = 0; }) == "max_group_size");
+    CHECK(option_of([](Options& options) { options.poll_interval = {}; }) == "poll_interval");
+    CHECK(option_of([](Options& options) { options.reconnect_timeout = escqrs::Duration{-1}; }) == "reconnect_timeout");
+    CHECK(option_of([](Options& options) { options.head_timeout = escqrs::Duration{-1}; }) == "head_timeout");
+    CHECK(option_of([](Options& options) { options.clock = nullptr; }) == "clock");
+    CHECK(option_of([](Options& options) { options.max_readers = options.max_writers = ~std::size_t{0}; }) == "0");
+    CHECK(option_of([](Options& options) {
+              options.head_timeout = options.reconnect_timeout = escqrs::Duration::max();
+          }) == "0");
+    postgres::Connection connection{fixture.address};
+    CHECK_THROWS_WITH((postgres::Lease{connection, "work", {.duration = {}, .schema = fixture.options.schema}}),
+                      Catch::Contains("option duration: expected at least 1000 us, found 0 us"));
 }
 
 TEST_CASE("a PostgreSQL schema from before logs had an id gets one, which all roles can read")

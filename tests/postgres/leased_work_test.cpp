@@ -159,6 +159,16 @@ TEST_CASE("of many who would, one works; when it is killed, another takes over")
     }
 }
 
+TEST_CASE("work in no shards at all is refused")
+{
+    const Place place;
+    Connection connection{place.address};
+    const auto work = [](std::size_t, const Lease&, const std::stop_token&) {};
+    CHECK_THROWS_WITH(
+        escqrs::postgres::run_sharded(connection, "work", 0, std::stop_token{}, work, place.options("one")),
+        Catch::Contains("option shards: expected at least 1, found 0"));
+}
+
 TEST_CASE("a shard whose checkpoint is not of the log ends the work, with an error that says so")
 {
     const Place place;

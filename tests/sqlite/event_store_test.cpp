@@ -8,6 +8,7 @@
 #include <atomic>
 #include <csignal>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <string>
 #include <sys/resource.h>
@@ -107,6 +108,24 @@ TEST_CASE("an event store opens nothing but event stores")
         CHECK_THROWS_AS(sqlite::EventStore{":memory:"}, StoreError);
         CHECK_THROWS_AS(sqlite::EventStore{""}, StoreError);
     }
+}
+
+TEST_CASE("an SQLite event store refuses options that it cannot work with, by name, and has as many readers as it may")
+{
+    const TemporaryFolder folder;
+    const std::string path = folder.file("events.db");
+    const auto open = [&](const sqlite::EventStoreOptions& options) {
+        sqlite::EventStore store{path, options};
+        return store.head();
+    };
+    CHECK_THROWS_WITH(open({.max_readers = 0}), Catch::Contains("option max_readers: expected at least 1, found 0"));
+    CHECK_THROWS_WITH(open({.poll_interval = escqrs::Duration{0}}), Catch::Contains("option poll_interval: expected"));
+    CHECK_THROWS_WITH(open({.busy_timeout = escqrs::Duration{-1}}), Catch::Contains("option busy_timeout: expected"));
+    CHECK_THROWS_WITH(open({.clock = nullptr}), Catch::Contains("option clock: expected one, found none"));
+    CHECK(open({.max_readers = std::numeric_limits<std::size_t>::max()}) == GlobalPosition{});
+    CHECK(open({.busy_timeout = escqrs::Duration::max()}) == GlobalPosition{});
+    sqlite::Database database{folder.file("any.db")};
+    CHECK_THROWS_AS((sqlite::GroupCommit{database, 0}), escqrs::InvalidOption);
 }
 
 TEST_CASE("an event store of the first schema is upgraded, and keeps what it holds")

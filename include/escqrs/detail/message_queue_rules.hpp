@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/id_generator.hpp>
 #include <escqrs/messaging.hpp>
 
 #include <algorithm>
@@ -106,7 +107,7 @@ inline std::string max_delivery_count_description(std::uint32_t delivery_count)
 }
 
 /// @throws TransportError if no queue can behave so
-inline void check_options(const MessageQueueOptions& options)
+inline void check_options(const MessageQueueOptions& options, const IdGenerator& lock_tokens = random_uuid)
 {
     const auto refuse = [](const std::string& why) { throw TransportError{"message queue options: " + why}; };
     if (options.lock_duration <= Duration::zero()) {
@@ -118,6 +119,7 @@ inline void check_options(const MessageQueueOptions& options)
                std::to_string(options.duplicate_detection_window.count()) + " us");
     }
     if (options.clock == nullptr) refuse("clock is missing");
+    if (lock_tokens == nullptr) refuse("lock_tokens is missing");
 }
 
 /// `moment + duration`, or the last moment there is.

@@ -13,6 +13,7 @@
 #include <deque>
 #include <exception>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <stop_token>
@@ -96,10 +97,10 @@ private:
 
 inline Shards::Shards(std::size_t count, const SubscriptionOptions& options, bool retries, const Bookmark& start,
                       Handle handle)
-    : options_{&options}, retries_{retries}, max_in_flight_{4 * std::max<std::size_t>(options.page_size, 1)},
+    : options_{&options}, retries_{retries},
+      max_in_flight_{4 * std::min(options.page_size, std::numeric_limits<std::size_t>::max() / 4)},
       handle_{std::move(handle)}, read_{start}, handled_{start}
 {
-    count = std::max<std::size_t>(count, 1);
     for (std::size_t index = 0; index < count; ++index) shards_.push_back(std::make_unique<Shard>());
     for (const auto& shard : shards_) {
         threads_.emplace_back([this, own = shard.get()](const std::stop_token& stop) { work(*own, stop); });

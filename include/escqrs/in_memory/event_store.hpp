@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/detail/check_option.hpp>
 #include <escqrs/detail/stable_vector.hpp>
 #include <escqrs/event_store.hpp>
 #include <escqrs/id_generator.hpp>
@@ -36,9 +37,11 @@ struct EventStoreOptions {
 /// @par Thread safety  every operation may be called from any thread
 class EventStore {
 public:
+    /// @throws InvalidOption
     explicit EventStore(EventStoreOptions options = {})
         : clock_{options.clock}, log_id_{options.log_id.is_nil() ? LogId{random_uuid()} : options.log_id}
     {
+        detail::check_given(clock_, "clock");
     }
     EventStore(const EventStore&) = delete;
     EventStore& operator=(const EventStore&) = delete;

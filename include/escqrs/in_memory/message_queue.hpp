@@ -31,7 +31,8 @@ public:
     /// @param lock_tokens  draws what nobody can guess: a lock is held by whoever knows its token
     /// @throws TransportError if `options` make no sense
     explicit MessageQueue(const MessageQueueOptions& options = {}, IdGenerator lock_tokens = random_uuid)
-        : options_{(detail::check_options(options), options)}, lock_tokens_{std::move(lock_tokens)}, state_{options}
+        : options_{(detail::check_options(options, lock_tokens), options)}, lock_tokens_{std::move(lock_tokens)},
+          state_{options}
     {
     }
 

@@ -18,11 +18,14 @@ namespace escqrs {
 /// Before each further try it waits a random part of the policy's delay, so that those who met do not meet again ("full
 /// jitter"); the thread that handles the command waits. It does not wait beyond the command's deadline.
 /// @param clock  measures and waits; must outlive the bus
+/// @throws InvalidOption
 /// @throws ConcurrencyError  from `send`, the last one, when no attempt or no time is left
 /// @throws CommandCancelled  from `send`, if a stop is requested while it waits
 inline CommandMiddleware retry_on_conflict(RetryPolicy policy = {}, Clock& clock = system_clock(),
                                            Jitter jitter = random_jitter)
 {
+    detail::check(policy);
+    detail::check_given(jitter, "jitter");
     return [policy, &clock, jitter = std::move(jitter)](const CommandInfo& command, NextHandler next) {
         Duration longest = std::min(policy.delay, policy.max_delay);
         for (unsigned attempt = 1;; ++attempt) {

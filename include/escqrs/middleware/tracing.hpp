@@ -3,6 +3,7 @@
 
 #include <escqrs/clock.hpp>
 #include <escqrs/command_info.hpp>
+#include <escqrs/detail/check_option.hpp>
 #include <escqrs/id_generator.hpp>
 #include <escqrs/trace_context.hpp>
 
@@ -57,6 +58,9 @@ inline std::string last_hex_digits(const Uuid& uuid, std::size_t bytes)
 
 inline CommandMiddleware tracing(std::function<void(const CommandSpan&)> sink, TracingOptions options)
 {
+    detail::check_given(sink, "sink");
+    detail::check_given(options.clock, "clock");
+    detail::check_given(options.ids, "ids");
     return [sink = std::move(sink), options = std::move(options)](const CommandInfo& command, NextHandler next) {
         CommandSpan span{command, {}, {}, options.clock->now(), std::nullopt, nullptr};
         if (auto parent = TraceContext::parse(command.metadata.traceparent)) {

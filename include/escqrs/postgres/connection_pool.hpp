@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/detail/check_option.hpp>
 #include <escqrs/postgres/connection.hpp>
 
 #include <algorithm>
@@ -33,12 +34,12 @@ class ConnectionPool {
 
 public:
     /// @param open_session  called for each connection that is made
+    /// @throws InvalidOption
     ConnectionPool(std::string address, ConnectionOptions options, std::size_t at_most,
                    std::function<Session(Connection&)> open_session)
-        : address_{std::move(address)}, options_{options}, at_most_{std::max<std::size_t>(at_most, 1)},
-          open_session_{std::move(open_session)}
+        : address_{std::move(address)}, options_{options}, at_most_{at_most}, open_session_{std::move(open_session)}
     {
-        idle_.reserve(at_most_);
+        escqrs::detail::check_at_least(1, at_most, "at_most");
     }
 
     /// Calls `use(session)`; nothing in there may take another one.
@@ -106,6 +107,7 @@ std::unique_ptr<typename ConnectionPool<Session>::Entry> ConnectionPool<Session>
         idle_.pop_back();
         return entry;
     }
+    idle_.reserve(open_ + 1);
     ++open_;
     lock.unlock();
     try {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <escqrs/clock.hpp>
+#include <escqrs/detail/check_option.hpp>
 #include <escqrs/detail/spares.hpp>
 #include <escqrs/event_store.hpp>
 #include <escqrs/postgres/connection_pool.hpp>
@@ -59,7 +60,7 @@ class EventStore {
 public:
     /// Opens the store, and creates its tables or upgrades them if need be.
     /// @param address  libpq's connection string, of a server (not a standby)
-    /// @throws StoreError if that is impossible, or the tables are of a newer version
+    /// @throws StoreError if that is impossible, or the tables are of a newer version; InvalidOption
     explicit EventStore(const std::string& address, EventStoreOptions options = {});
 
     EventStore(const EventStore&) = delete;
@@ -141,6 +142,14 @@ inline void grant_event_store(Connection& owner, std::string_view schema, std::s
 
 inline EventStoreOptions EventStore::prepared(const std::string& address, EventStoreOptions options)
 {
+    using namespace escqrs::detail;
+    check_at_least(1, options.max_readers, "max_readers");
+    check_at_least(1, options.max_writers, "max_writers");
+    check_at_least(1, options.max_group_size, "max_group_size");
+    check_at_least(not_zero, options.poll_interval, "poll_interval");
+    check_at_least(not_negative, options.reconnect_timeout, "reconnect_timeout");
+    check_at_least(not_negative, options.head_timeout, "head_timeout");
+    check_given(options.clock, "clock");
     Connection connection{address, options.connection};
     Statement show{connection,
                    "SELECT current_setting('synchronous_commit'), current_setting('fsync'), pg_is_in_recovery()"};

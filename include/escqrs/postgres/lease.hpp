@@ -2,6 +2,7 @@
 #pragma once
 
 #include <escqrs/clock.hpp>
+#include <escqrs/detail/check_option.hpp>
 #include <escqrs/id_generator.hpp>
 #include <escqrs/postgres/connection.hpp>
 #include <escqrs/postgres/read_model_schema.hpp>
@@ -52,6 +53,7 @@ class Lease {
 public:
     /// Creates its table if there is none.
     /// @param connection  must outlive this
+    /// @throws InvalidOption
     Lease(Connection& connection, std::string name, LeaseOptions options = {})
         : name_{std::move(name)}, options_{std::move(options)},
           acquire_{detail::with_read_models(connection, options_.schema),
@@ -67,6 +69,7 @@ public:
                                            "WHERE name = $1 AND holder = $2 AND token = $3",
                                            options_.schema)}
     {
+        escqrs::detail::check_at_least(std::chrono::milliseconds{1}, options_.duration, "duration");
     }
 
     const std::string& name() const noexcept { return name_; }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <escqrs/clock.hpp>
+#include <escqrs/detail/check_option.hpp>
 #include <escqrs/postgres/lease.hpp>
 
 #include <algorithm>
@@ -193,6 +194,7 @@ public:
                                                   "expires_at >= clock_timestamp() ORDER BY holder",
                                                   options.schema)}
     {
+        escqrs::detail::check_at_least(1, shards, "shards");
         for (std::size_t shard = 0; shard < shards; ++shard) {
             shards_.push_back(std::make_unique<LeasedWork>(
                 connection, name + '/' + std::to_string(shard), options, clock,

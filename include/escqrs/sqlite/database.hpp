@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/detail/check_option.hpp>
 #include <escqrs/error.hpp>
 #include <escqrs/sqlite/database_error.hpp>
 #include <escqrs/sqlite/statement.hpp>
@@ -196,6 +197,7 @@ inline void Database::create_or_upgrade(const Schema& schema)
 
 inline void Database::open(const DatabaseOptions& options)
 {
+    escqrs::detail::check_at_least(escqrs::detail::not_negative, options.busy_timeout, "busy_timeout");
     if (sqlite3_threadsafe() == 0) throw StoreError{"this SQLite library was built without thread safety"};
     sqlite3* opened = nullptr;
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;

@@ -46,7 +46,7 @@ struct EventStoreOptions {
 class EventStore {
 public:
     /// Opens the store in the file `path`, which is created if it does not exist.
-    /// @throws StoreError if that is impossible, or the file is something else or of another version
+    /// @throws StoreError if that is impossible, or the file is something else or of another version; InvalidOption
     explicit EventStore(const std::string& path, EventStoreOptions options = {});
 
     EventStore(const EventStore&) = delete;
@@ -65,6 +65,8 @@ public:
 
 private:
     using PageLoan = escqrs::detail::Spares<detail::EventPage>::Loan;
+
+    static EventStoreOptions checked(const EventStoreOptions& options);
 
     static constexpr std::size_t first_page_size = 64;
     static constexpr std::size_t max_page_size = 512;
@@ -88,8 +90,17 @@ private:
     std::uint64_t appends_ = 0; ///< by this object
 };
 
+inline EventStoreOptions EventStore::checked(const EventStoreOptions& options)
+{
+    using namespace escqrs::detail;
+    check_at_least(not_zero, options.poll_interval, "poll_interval");
+    check_at_least(1, options.max_readers, "max_readers");
+    check_given(options.clock, "clock");
+    return options;
+}
+
 inline EventStore::EventStore(const std::string& path, EventStoreOptions options)
-    : options_{options},
+    : options_{checked(options)},
       database_{detail::file_path(path), detail::event_log_schema, {options.synchronous, options.busy_timeout}},
       readers_{path, {options.synchronous, options.busy_timeout}, options.max_readers}
 {

@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/detail/check_option.hpp>
 #include <escqrs/detail/function_ref.hpp>
 #include <escqrs/detail/group_queue.hpp>
 #include <escqrs/sqlite/database.hpp>
@@ -22,9 +23,11 @@ class GroupCommit {
 public:
     /// @param database        must outlive this, and is used by nobody else meanwhile
     /// @param max_group_size  bounds the time a caller waits for others' work
-    explicit GroupCommit(Database& database, std::size_t max_group_size = 256) noexcept
+    /// @throws InvalidOption
+    explicit GroupCommit(Database& database, std::size_t max_group_size = 256)
         : database_{&database}, queue_{max_group_size}
     {
+        escqrs::detail::check_at_least(1, max_group_size, "max_group_size");
     }
     GroupCommit(const GroupCommit&) = delete;
     GroupCommit& operator=(const GroupCommit&) = delete;

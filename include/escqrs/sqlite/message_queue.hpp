@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/detail/check_option.hpp>
 #include <escqrs/detail/message_queue_rules.hpp>
 #include <escqrs/id_generator.hpp>
 #include <escqrs/messaging.hpp>
@@ -27,7 +28,7 @@
 namespace escqrs::sqlite {
 
 struct MessageQueueSettings {
-    DatabaseOptions database;
+    DatabaseOptions database{};
     /// How long a waiting receiver may take to notice what another process did. At first it looks about every millisecond,
     /// then at intervals that grow by a 32nd, up to this one. In the same object it notices at once.
     Duration poll_interval = std::chrono::milliseconds{10};
@@ -68,6 +69,12 @@ public:
 
 private:
     using State = detail::MessageQueueView::State;
+
+    static void check(const MessageQueueOptions& options, const MessageQueueSettings& settings)
+    {
+        escqrs::detail::check_options(options, settings.lock_tokens);
+        escqrs::detail::check_at_least(escqrs::detail::not_zero, settings.poll_interval, "poll_interval");
+    }
 
     /// Runs what uses the file, and reports its failures as those of a queue.
     template <class Action>
@@ -137,7 +144,7 @@ private:
 
 inline MessageQueue::MessageQueue(const std::string& path, const MessageQueueOptions& options,
                                   MessageQueueSettings settings)
-try : options_{(escqrs::detail::check_options(options), options)}, settings_{std::move(settings)},
+try : options_{(check(options, settings), options)}, settings_{std::move(settings)},
     writer_{path, detail::queue_sql::schema, settings_.database}, tables_{writer_, options_}, commits_{writer_},
     receivers_{{}, {
     path, detail::queue_sql::schema, settings_.database

@@ -171,10 +171,8 @@ private:
 class EventLogReaders {
 public:
     EventLogReaders(std::string path, DatabaseOptions options, std::size_t at_most)
-        : path_{std::move(path)}, options_{options}, at_most_{std::max<std::size_t>(at_most, 1)}
+        : path_{std::move(path)}, options_{options}, at_most_{at_most}
     {
-        idle_.reserve(at_most_);
-        all_.reserve(at_most_);
     }
 
     /// Calls `use(reader)`; nothing in there may take another reader.
@@ -343,6 +341,7 @@ inline EventLogReader* EventLogReaders::take()
     std::unique_lock lock{mutex_};
     returned_.wait(lock, [&] { return !idle_.empty() || all_.size() < at_most_; });
     if (idle_.empty()) {
+        idle_.reserve(all_.size() + 1);
         all_.push_back(std::make_unique<EventLogReader>(path_, options_));
         return all_.back().get();
     }
