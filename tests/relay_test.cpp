@@ -132,3 +132,44 @@ TEST_CASE("what the relay has not sent is never checkpointed")
     CHECK(place.load() == GlobalPosition{});
     CHECK(relay.position() == GlobalPosition{});
 }
+
+TEST_CASE("a relay sends streams whole: a filter that would leave gaps in their versions is refused")
+{
+    Store store;
+    in_memory::Checkpoint place;
+    in_memory::MessageQueue queue;
+    append_deposits(store, 2, 3);
+    SubscriptionOptions options = quick();
+    const auto catch_up = [&] { return Relay{store, place, queue, AccountEvents{"/bank"}, options}.catch_up(); };
+
+    SECTION("by type")
+    {
+        options.filter.types = {"MoneyDeposited"};
+        CHECK_THROWS_WITH(catch_up(), Catch::Contains("option filter.types: expected whole streams") &&
+                                          Catch::Contains("MoneyDeposited"));
+    }
+    SECTION("by a predicate that goes by the type")
+    {
+        options.predicate = [](const RecordedEvent& event) { return event.type == "MoneyDeposited"; };
+        CHECK_THROWS_WITH(catch_up(), Catch::Contains("option predicate: expected whole streams") &&
+                                          Catch::Contains("version 2 of stream 'account-"));
+        CHECK(drain(queue).empty());
+        CHECK(place.load() == GlobalPosition{});
+    }
+    SECTION("but not by category")
+    {
+        options.filter.categories = {"account"};
+        CHECK(catch_up() == store.head());
+        CHECK(drain(queue).size() == 8);
+    }
+    SECTION("nor by a predicate that goes by the stream")
+    {
+        std::set<std::string> taken;
+        options.predicate = [&](const RecordedEvent& event) {
+            if (taken.empty()) taken.insert(event.stream.text());
+            return taken.contains(event.stream.text());
+        };
+        CHECK(catch_up() == store.head());
+        CHECK(drain(queue).size() == 4);
+    }
+}
