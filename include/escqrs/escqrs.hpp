@@ -9,6 +9,7 @@
 #include <escqrs/archive/json.hpp>
 #include <escqrs/basic_event_bus.hpp>
 #include <escqrs/bookmark.hpp>
+#include <escqrs/checkpoint.hpp>
 #include <escqrs/clock.hpp>
 #include <escqrs/cloud_events.hpp>
 #include <escqrs/codec.hpp>

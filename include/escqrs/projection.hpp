@@ -2,6 +2,7 @@
 #pragma once
 
 #include <escqrs/bookmark.hpp>
+#include <escqrs/checkpoint.hpp>
 #include <escqrs/codec.hpp>
 #include <escqrs/detail/known_events.hpp>
 #include <escqrs/detail/log_guard.hpp>
@@ -19,30 +20,6 @@
 #include <vector>
 
 namespace escqrs {
-
-/// A checkpoint that is saved in one transaction with the read model it belongs to.
-///
-/// `begin()` opens a transaction on the read model, which the transaction's destructor rolls back unless it was committed:
-/// - `position()` how far the read model has come;
-/// - `replay_until()` the furthest it had come before it was last rebuilt: events up to there were handled before;
-/// - `commit(position)` makes what was written, and the position, durable together;
-/// - `commit_restart()` sets the position to 0 and `replay_until()` to the furthest ever reached.
-///
-/// To remember in which log, for readers in later processes, it also has
-/// - `bookmark()` the position with that, and `commit_bookmark(const Bookmark&)`;
-/// - `commit_restart(handled_limit)` as `commit_restart()`, with a `replay_until()` of `handled_limit` at most.
-///
-/// A read model that is built beside a running one also has
-/// - `limit()` the position beyond which it must not go yet; once it is there, `commit(limit())` ends the waiting;
-/// - `live()` the bookmark of the running one.
-template <class Place>
-concept TransactionalCheckpoint =
-    requires(Place& place, decltype(place.begin())& transaction, GlobalPosition position) {
-        { transaction.position() } -> std::same_as<GlobalPosition>;
-        { transaction.replay_until() } -> std::same_as<GlobalPosition>;
-        { transaction.commit(position) } -> std::same_as<void>;
-        { transaction.commit_restart() } -> std::same_as<void>;
-    };
 
 /// Builds a read model from the log, each event exactly once: what the handlers write and the checkpoint are one
 /// transaction.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <escqrs/bookmark.hpp>
+#include <escqrs/checkpoint.hpp>
 #include <escqrs/clock.hpp>
 #include <escqrs/detail/check_option.hpp>
 #include <escqrs/detail/log_guard.hpp>
@@ -19,16 +20,6 @@
 #include <utility>
 
 namespace escqrs {
-
-/// Remembers how far a reader of the log has come.
-///
-/// One that also has `bookmark()` and `save_bookmark(const Bookmark&)` remembers in which log, for readers in later processes.
-/// `save(position)` sets it anew: the next reader takes its own log for the one that is meant.
-template <class Place>
-concept Checkpoint = requires(Place& place, GlobalPosition position) {
-    { place.load() } -> std::same_as<GlobalPosition>;
-    { place.save(position) } -> std::same_as<void>;
-};
 
 /// Waits until a reader of the log, in whatever process, has saved a position at or beyond `position`: then a question to
 /// its read model is answered with that event in it.

@@ -37,8 +37,7 @@ struct EventStoreOptions {
     std::size_t max_group_size = 256; ///< appends that go out together
     bool notifies = true; ///< whether waiters in other processes are told of appends, by one more connection
     bool requires_durable_commits = true; ///< refuse a server that answers before a commit is on its disk
-    std::uint64_t partition_size =
-        0; ///< positions in each partition of a log that is made now; 0: it is not partitioned
+    std::uint64_t partition_size = 0;     ///< positions in each partition of a log that is made now; 0: not partitioned
     Duration poll_interval = std::chrono::milliseconds{20}; ///< how often a waiter looks, whether it is told or not
     Duration reconnect_timeout = std::chrono::seconds{10};  ///< how long a call tries to get a lost connection back
     Duration head_timeout = std::chrono::seconds{10};       ///< how long `head` waits for appends that are under way
@@ -77,7 +76,10 @@ public:
     /// positions; then this waits for the earlier ones, so that none turns up behind it. Reading the log does not wait.
     /// @throws StoreError if it would have to wait for longer than `head_timeout`
     GlobalPosition head();
-    LogId log_id();
+    LogId log_id()
+    {
+        return read([](auto& session) { return session.log_id(); });
+    }
     std::optional<EventLocation> locate(EventId id);
     bool wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop);
 
@@ -369,11 +371,6 @@ inline GlobalPosition EventStore::head()
         sleep_for(system_clock(), std::chrono::milliseconds{1}, {});
     }
     return last;
-}
-
-inline LogId EventStore::log_id()
-{
-    return read([](auto& session) { return session.log_id(); });
 }
 
 inline std::optional<EventLocation> EventStore::locate(EventId id)
