@@ -2,6 +2,7 @@
 #include <escqrs/bookmark.hpp>
 #include <escqrs/in_memory/checkpoint.hpp>
 #include <escqrs/in_memory/event_store.hpp>
+#include <escqrs/in_memory/parking_lot.hpp>
 #include <escqrs/parallel_subscription.hpp>
 #include <escqrs/projection.hpp>
 #include <escqrs/relay.hpp>
@@ -15,6 +16,7 @@
 #include <mutex>
 #include <set>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -345,6 +347,27 @@ TEST_CASE("a reader that runs tells of a log that has lost its end, and stops")
     CHECK(failures == 1);
     CHECK(mismatches == 1);
     CHECK(place.load() == GlobalPosition{10});
+}
+
+TEST_CASE("what a projection has parked is not replayed from another log")
+{
+    struct Failing : ByProjection::Handlers {
+        using Events = EventList<Happened>;
+        static void handle(const Happened&, const EventContext&) { throw std::runtime_error{"cannot handle it"}; }
+    };
+    Store store;
+    in_memory::Checkpoint place;
+    in_memory::ParkingLot lot;
+    Positions seen;
+    Failing handlers{{&seen}};
+    append_events(store, 3);
+    Projection{store, place, lot, handlers, small_pages()}.catch_up();
+    REQUIRE(lot.all().size() == 1);
+    Store other;
+    append_events(other, 3);
+    Projection projection{other, place, lot, handlers, small_pages()};
+    CHECK_THROWS_AS(projection.replay(sample_stream()), LogMismatch);
+    CHECK(lot.all().size() == 1);
 }
 
 TEST_CASE("a read model that is built anew from another log, or a restored one, counts as replays what was handled")

@@ -96,6 +96,7 @@ public:
     /// that until it has taken its place. May be called while another projection over the same
     /// checkpoint runs, in this process or elsewhere.
     /// @return whether nothing of the stream is parked now
+    /// @throws LogMismatch as `catch_up`
     bool replay(const StreamId& stream)
         requires ParkingLot<Lot>;
 
@@ -351,6 +352,8 @@ bool Projection<Store, Place, Handlers, EventCodec, Lot>::replay_page(const Stre
     auto transaction = place_->begin();
     auto parked = lot_->find(stream);
     if (!parked || !parked->is_parked() || limit_of(transaction) != no_limit) return false;
+    guard_.check(guard_.begin(guard_.load(transaction)));
+    guard_.settle();
     const GlobalPosition replay_until = transaction.replay_until();
     std::size_t handled = 0;
     bool has_failed = false;
