@@ -2,13 +2,23 @@
 #pragma once
 
 #include <escqrs/postgres/database_error.hpp>
+#include <escqrs/timestamp.hpp>
 
 #include <libpq-fe.h>
 
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <condition_variable>
 #include <cstdint>
+#include <limits>
 #include <memory>
+#include <mutex>
+#include <poll.h>
 #include <string>
 #include <string_view>
+#include <sys/socket.h>
+#include <thread>
 #include <utility>
 
 namespace escqrs::postgres {
@@ -24,17 +34,22 @@ struct ConnectionOptions {
     /// Whether statements are prepared on the server, once for each connection. Not behind a PgBouncer that pools
     /// transactions: there, a statement may meet a connection on which it was never prepared.
     bool prepares_statements = true;
+
+    /// How long the server may stay silent while it owes an answer. Then the connection is closed, and the call throws
+    /// ConnectionLost. Also how long each host may take to accept a connection, unless the address gives a `connect_timeout`.
+    Duration answer_timeout = std::chrono::seconds{30};
 };
 
 /// A connection to a PostgreSQL database.
 ///
 /// It speaks libpq's own connection string, with all it knows of TLS, passwords, keepalives and several hosts:
 /// `postgresql://user@host:5432/database?sslmode=verify-full&connect_timeout=5`. A connection that was lost is made again by
-/// the next transaction or statement outside of one.
+/// the next transaction or statement outside of one. No call waits for longer than `answer_timeout` without hearing from the
+/// server: TCP does not notice a server process that is stopped, or a frozen machine whose network card still acknowledges.
 /// @par Thread safety  one thread at a time; use a connection per thread, or a `ConnectionPool`
 class Connection {
 public:
-    /// @throws ConnectionLost if there is no connection to be had
+    /// @throws ConnectionLost if no connection can be made
     explicit Connection(std::string address, ConnectionOptions options = {});
 
     Connection(const Connection&) = delete;
@@ -44,6 +59,7 @@ public:
     const std::string& where() const noexcept { return where_; }
     PGconn* handle() const noexcept { return handle_.get(); }
     const ConnectionOptions& options() const noexcept { return options_; }
+    void set_answer_timeout(Duration timeout) noexcept { options_.answer_timeout = timeout; }
 
     /// Runs one or more statements that return nothing.
     void execute(const std::string& sql);
@@ -58,13 +74,14 @@ public:
     bool is_lost() const noexcept { return PQstatus(handle()) != CONNECTION_OK; }
 
     /// Connects again if the connection was lost outside of a transaction.
-    /// @throws ConnectionLost if it was lost within one, or there is no connection to be had
+    /// @throws ConnectionLost if it was lost within one, or no connection can be made
     void ensure_connected();
 
     /// Gives up the connection, whatever is under way.
     void close() noexcept { handle_.reset(); }
 
-    /// Asks the server to end what it is doing for this connection; it may be too late for that.
+    /// Asks the server to end what it is doing for this connection; it may be too late for that. Closes the connection if the
+    /// server does not answer.
     void cancel() noexcept;
 
     /// How often it was made: statements that were prepared are gone with the connection before.
@@ -72,6 +89,23 @@ public:
 
     /// For names of prepared statements.
     std::uint64_t next_statement_number() noexcept { return ++statements_; }
+
+    // What libpq's own functions do, within `answer_timeout`. `what` is for error messages.
+
+    /// Sends what `queue(handle)`, one of libpq's `PQsend...`, puts into its buffer.
+    template <class Queue>
+    void send(Queue queue, std::string_view what);
+
+    /// Receives the next result of what was sent; null after the last one.
+    detail::Result next_result(std::string_view what);
+
+    /// Receives all results of what was sent, or those up to the beginning of a COPY.
+    /// @return the last one
+    detail::Result last_result(std::string_view what);
+
+    /// Waits until there is something to read, and takes it in.
+    /// @return false if the connection was lost
+    bool take_in(std::string_view what);
 
     /// Passes on what a call returned.
     /// @throws DatabaseError if it failed; ConnectionLost if the connection did
@@ -85,6 +119,7 @@ private:
     };
 
     void connect();
+    void wait_for_socket(short events, std::string_view what);
     [[noreturn]] void fail(std::string_view what, const char* message, const char* state) const;
 
     std::string address_;
@@ -136,12 +171,22 @@ private:
 inline Connection::Connection(std::string address, ConnectionOptions options)
     : address_{std::move(address)}, options_{options}
 {
+    if (options_.answer_timeout <= Duration::zero()) {
+        throw StoreError{"postgres: answer_timeout: expected more than 0, found " +
+                         std::to_string(options_.answer_timeout.count()) + " us"};
+    }
     connect();
 }
 
 inline void Connection::connect()
 {
-    handle_.reset(PQconnectdb(address_.c_str()));
+    // libpq takes the last value of an option that is given twice.
+    constexpr std::int64_t most_seconds = std::numeric_limits<int>::max();
+    const auto seconds = std::chrono::ceil<std::chrono::seconds>(options_.answer_timeout).count();
+    const std::string timeout = std::to_string(std::min<std::int64_t>(seconds, most_seconds));
+    const char* const names[] = {"connect_timeout", "dbname", nullptr};        // NOLINT(modernize-avoid-c-arrays)
+    const char* const values[] = {timeout.c_str(), address_.c_str(), nullptr}; // NOLINT(modernize-avoid-c-arrays)
+    handle_.reset(PQconnectdbParams(names, values, 1));
     if (!handle_) throw std::bad_alloc{};
     const auto text = [](const char* given) { return std::string{given == nullptr ? "" : given}; };
     where_ = text(PQhost(handle())) + ':' + text(PQport(handle())) + '/' + text(PQdb(handle()));
@@ -160,17 +205,94 @@ inline void Connection::ensure_connected()
 
 inline void Connection::execute(const std::string& sql)
 {
+    send([&](PGconn* handle) { return PQsendQuery(handle, sql.c_str()); }, sql);
+    check(last_result(sql).release(), sql);
+}
+
+template <class Queue>
+void Connection::send(Queue queue, std::string_view what)
+{
     ensure_connected();
-    check(PQexec(handle(), sql.c_str()), sql);
+    // In blocking mode libpq would wait without end for a server that does not take what is sent.
+    PQsetnonblocking(handle(), 1);
+    int left = queue(handle()) == 1 ? PQflush(handle()) : -1;
+    while (left == 1) {
+        wait_for_socket(POLLIN | POLLOUT, what);
+        left = PQconsumeInput(handle()) == 1 ? PQflush(handle()) : -1;
+    }
+    PQsetnonblocking(handle(), 0);
+    if (left != 0) check(nullptr, what);
+}
+
+inline detail::Result Connection::next_result(std::string_view what)
+{
+    while (PQisBusy(handle()) != 0 && take_in(what)) {}
+    return detail::Result{PQgetResult(handle())};
+}
+
+inline detail::Result Connection::last_result(std::string_view what)
+{
+    detail::Result last;
+    while (detail::Result result = next_result(what)) {
+        last = std::move(result);
+        const auto status = PQresultStatus(last.get());
+        if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) break;
+    }
+    return last;
+}
+
+inline bool Connection::take_in(std::string_view what)
+{
+    wait_for_socket(POLLIN, what);
+    return PQconsumeInput(handle()) == 1;
+}
+
+inline void Connection::wait_for_socket(short events, std::string_view what)
+{
+    using std::chrono::milliseconds;
+    constexpr milliseconds longest{std::numeric_limits<int>::max()};
+    if (PQsocket(handle()) < 0) return; // libpq has closed it, and has its message
+    const auto begin = std::chrono::steady_clock::now();
+    for (Duration left = options_.answer_timeout; left > Duration::zero();) {
+        pollfd socket{PQsocket(handle()), events, 0};
+        const int found =
+            poll(&socket, 1, static_cast<int>(std::min(std::chrono::ceil<milliseconds>(left), longest).count()));
+        if (found > 0 || (found < 0 && errno != EINTR)) return; // libpq finds out about errors
+        left = options_.answer_timeout - std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now() - begin);
+    }
+    shutdown(PQsocket(handle()), SHUT_RDWR); // so that libpq, which says goodbye, does not wait
+    close();
+    const std::string silence =
+        std::to_string(std::chrono::duration_cast<milliseconds>(options_.answer_timeout).count()) + " ms";
+    fail(what, ("the server has not answered within " + silence).c_str(), "");
 }
 
 inline void Connection::cancel() noexcept
 {
-    PGcancel* const request = PQgetCancel(handle());
-    if (request == nullptr) return;
-    char error[256]; // NOLINT(modernize-avoid-c-arrays): as libpq wants it
-    (void)PQcancel(request, error, sizeof error);
-    PQfreeCancel(request);
+    struct Request {
+        std::unique_ptr<PGcancel, decltype(&PQfreeCancel)> cancel;
+        std::mutex mutex;
+        std::condition_variable answered;
+        bool is_answered = false;
+    };
+    try {
+        const auto request = std::make_shared<Request>(
+            std::unique_ptr<PGcancel, decltype(&PQfreeCancel)>{PQgetCancel(handle()), &PQfreeCancel});
+        if (!request->cancel) return;
+        // libpq waits for the server without end.
+        std::thread{[request] {
+            char error[256]; // NOLINT(modernize-avoid-c-arrays): as libpq wants it
+            (void)PQcancel(request->cancel.get(), error, sizeof error);
+            const std::scoped_lock lock{request->mutex};
+            request->is_answered = true;
+            request->answered.notify_one();
+        }}.detach();
+        std::unique_lock lock{request->mutex};
+        const auto is_answered = [&] { return request->is_answered; };
+        if (!request->answered.wait_for(lock, options_.answer_timeout, is_answered)) close();
+    } catch (...) { // there is no thread to be had
+        close();
+    }
 }
 
 inline detail::Result Connection::check(PGresult* result, std::string_view what)
@@ -209,7 +331,11 @@ inline Transaction::~Transaction()
 {
     connection_->is_within_transaction_ = false;
     if (committed_ || connection_->is_lost()) return;
-    PQclear(PQexec(connection_->handle(), "ROLLBACK")); // if that fails, the connection is lost
+    try {
+        connection_->execute("ROLLBACK");
+    } catch (...) {
+        connection_->close(); // the server rolls back
+    }
 }
 
 inline void Transaction::commit()
@@ -225,7 +351,11 @@ inline void Transaction::commit()
 inline Savepoint::~Savepoint()
 {
     if (committed_ || !connection_->in_transaction()) return;
-    PQclear(PQexec(connection_->handle(), "ROLLBACK TO part; RELEASE part"));
+    try {
+        connection_->execute("ROLLBACK TO part; RELEASE part");
+    } catch (...) {
+        connection_->close();
+    }
 }
 
 } // namespace escqrs::postgres

@@ -42,7 +42,8 @@ public:
         escqrs::detail::check_at_least(1, at_most, "at_most");
     }
 
-    /// Calls `use(session)`; nothing in there may take another one.
+    /// Calls `use(session)`; nothing in there may take another one. If that loses its connection, the idle ones are closed as
+    /// well: they are likely to be lost, and each could take its `answer_timeout` to find that out.
     template <class Use>
     auto with_one(Use use)
     {
@@ -56,7 +57,12 @@ public:
             std::unique_ptr<Entry> entry;
         };
         const Turn turn{*this};
-        return use(turn.entry->session);
+        try {
+            return use(turn.entry->session);
+        } catch (const ConnectionLost&) {
+            close_idle();
+            throw;
+        }
     }
 
     /// A session that stays with its holder, and goes back when this ends.
@@ -83,6 +89,7 @@ public:
 
 private:
     std::unique_ptr<Entry> take();
+    void close_idle() noexcept;
     void give_back(std::unique_ptr<Entry> entry, bool was_lent) noexcept;
 
     std::string address_;
@@ -141,6 +148,21 @@ void ConnectionPool<Session>::give_back(std::unique_ptr<Entry> entry, bool was_l
         if (was_lent) --lent_;
     }
     returned_.notify_one();
+}
+
+template <class Session>
+void ConnectionPool<Session>::close_idle() noexcept
+{
+    std::unique_lock lock{mutex_};
+    while (!idle_.empty()) {
+        std::unique_ptr<Entry> entry = std::move(idle_.back());
+        idle_.pop_back();
+        --open_;
+        lock.unlock();
+        entry.reset(); // it says goodbye to the server
+        returned_.notify_one();
+        lock.lock();
+    }
 }
 
 } // namespace escqrs::postgres

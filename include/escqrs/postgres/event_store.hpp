@@ -189,7 +189,9 @@ inline EventStore::EventStore(const std::string& address, EventStoreOptions opti
                    return detail::EventLogSession{connection, schema};
                }}
 {
-    if (options_.notifies) doorbell_.emplace(address, options_.schema + ".events", [this] { wake_waiters(); });
+    if (options_.notifies) {
+        doorbell_.emplace(address, options_.connection, options_.schema + ".events", [this] { wake_waiters(); });
+    }
 }
 
 inline AppendResult EventStore::append(const StreamId& stream, ExpectedVersion expected,

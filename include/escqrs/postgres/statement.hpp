@@ -68,7 +68,7 @@ public:
     template <class... Values>
     int run(const Values&... values)
     {
-        const auto result = send(values...);
+        const auto result = ask(values...);
         return static_cast<int>(std::strtol(PQcmdTuples(result.get()), nullptr, 10));
     }
 
@@ -76,35 +76,36 @@ public:
     template <class... Values>
     [[nodiscard]] Rows query(const Values&... values)
     {
-        return Rows{send(values...), connection_->where()};
+        return Rows{ask(values...), connection_->where()};
     }
 
-    /// Has the server begin with a query, whose rows `PQgetResult` then gives one at a time.
+    /// Has the server begin with a query, whose rows `Connection::next_result` then gives one at a time.
     template <class... Values>
     void begin(const Values&... values)
     {
-        put_all(values...);
-        const bool is_prepared = prepare();
-        PGconn* const handle = connection_->handle();
-        const int is_sent = is_prepared ? PQsendQueryPrepared(handle, name_.c_str(), count(), values_.data(),
-                                                              lengths_.data(), formats_.data(), 1)
-                                        : PQsendQueryParams(handle, sql_.c_str(), count(), types_.data(),
-                                                            values_.data(), lengths_.data(), formats_.data(), 1);
-        if (is_sent != 1 || PQsetSingleRowMode(handle) != 1) connection_->check(nullptr, sql_);
+        send(values...);
+        if (PQsetSingleRowMode(connection_->handle()) != 1) connection_->check(nullptr, sql_);
     }
 
 private:
     template <class... Values>
-    detail::Result send(const Values&... values)
+    void send(const Values&... values)
     {
         put_all(values...);
         const bool is_prepared = prepare();
-        PGconn* const handle = connection_->handle();
-        return connection_->check(is_prepared ? PQexecPrepared(handle, name_.c_str(), count(), values_.data(),
-                                                               lengths_.data(), formats_.data(), 1)
-                                              : PQexecParams(handle, sql_.c_str(), count(), types_.data(),
-                                                             values_.data(), lengths_.data(), formats_.data(), 1),
-                                  sql_);
+        const auto queue = [&](PGconn* handle) {
+            return is_prepared ? PQsendQueryPrepared(handle, name_.c_str(), count(), values_.data(), lengths_.data(),
+                                                     formats_.data(), 1)
+                               : PQsendQueryParams(handle, sql_.c_str(), count(), types_.data(), values_.data(),
+                                                   lengths_.data(), formats_.data(), 1);
+        };
+        connection_->send(queue, sql_);
+    }
+    template <class... Values>
+    detail::Result ask(const Values&... values)
+    {
+        send(values...);
+        return connection_->check(connection_->last_result(sql_).release(), sql_);
     }
 
     template <class... Values>
@@ -175,7 +176,11 @@ inline bool Statement::prepare()
     }
     if (prepared_in_ != connection_->generation() || types_ != prepared_types_) {
         name_ = "s" + std::to_string(connection_->next_statement_number());
-        connection_->check(PQprepare(connection_->handle(), name_.c_str(), sql_.c_str(), count(), types_.data()), sql_);
+        const auto queue = [&](PGconn* handle) {
+            return PQsendPrepare(handle, name_.c_str(), sql_.c_str(), count(), types_.data());
+        };
+        connection_->send(queue, sql_);
+        connection_->check(connection_->last_result(sql_).release(), sql_);
         prepared_in_ = connection_->generation();
         prepared_types_ = types_;
     }

@@ -4,6 +4,7 @@
 #include <escqrs/postgres/connection.hpp>
 #include <escqrs/postgres/schema.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -30,9 +31,11 @@ class Doorbell {
 public:
     /// @param on_ring  called on the bell's own thread, for each ring of another process, and when the connection is there
     ///                 (again)
-    Doorbell(std::string address, const std::string& channel, std::function<void()> on_ring)
-        : address_{std::move(address)}, channel_{quoted(channel)}, on_ring_{std::move(on_ring)}
+    Doorbell(std::string address, ConnectionOptions options, const std::string& channel, std::function<void()> on_ring)
+        : address_{std::move(address)}, options_{options}, channel_{quoted(channel)}, on_ring_{std::move(on_ring)}
     {
+        // The destructor waits for its thread.
+        options_.answer_timeout = std::min<Duration>(options_.answer_timeout, longest_silence);
         if (pipe2(wake_, O_CLOEXEC | O_NONBLOCK) != 0) throw std::system_error{errno, std::generic_category(), "pipe"};
         thread_ = std::jthread{[this](const std::stop_token& stop) { run(stop); }};
     }
@@ -55,6 +58,7 @@ public:
 private:
     static constexpr int retry_milliseconds = 500;
     static constexpr std::chrono::milliseconds least_interval{4};
+    static constexpr std::chrono::seconds longest_silence{2};
 
     void wake() noexcept
     {
@@ -69,7 +73,7 @@ private:
         while (!stop.stop_requested()) {
             try {
                 if (!connection) {
-                    connection.emplace(address_, ConnectionOptions{});
+                    connection.emplace(address_, options_);
                     connection->execute("LISTEN " + channel_);
                     on_ring_();
                 }
@@ -110,6 +114,7 @@ private:
     }
 
     std::string address_;
+    ConnectionOptions options_;
     std::string channel_;
     std::function<void()> on_ring_;
     std::atomic<bool> is_rung_{false};

@@ -157,7 +157,7 @@ private:
         return GlobalPosition{rows.next() ? static_cast<std::uint64_t>(rows.integer(0)) : 0};
     }
     bool receive_first(EventPage& page);
-    bool receive_rows(EventPage& page);
+    bool receive_rows(const PageRequest& request, EventPage& page);
     template <class Take>
     bool take_if_room(EventPage& page, bool is_whole, Take take);
     void check_end(bool is_whole, Result end, std::string_view what);
@@ -195,37 +195,35 @@ inline PageRequest EventLogSession::log_page(std::uint64_t position, std::uint64
 
 inline void EventLogSession::begin(const PageRequest& request)
 {
-    connection_->ensure_connected();
     const std::string copy = "COPY (" + request.query + ") TO STDOUT (FORMAT binary)";
-    if (PQsendQuery(connection_->handle(), copy.c_str()) != 1) connection_->check(nullptr, request.query);
+    connection_->send([&](PGconn* handle) { return PQsendQuery(handle, copy.c_str()); }, request.query);
 }
 
 inline bool EventLogSession::receive(const PageRequest& request, EventPage& page)
 {
     page.clear();
-    PGconn* const handle = connection_->handle();
-    Result answer{PQgetResult(handle)};
+    Result answer = connection_->next_result(request.query);
     const bool is_begun = PQresultStatus(answer.get()) == PGRES_COPY_OUT;
-    const bool is_whole = !is_begun || receive_rows(page);
-    if (is_begun) answer.reset(PQgetResult(handle));
-    while (const Result more{PQgetResult(handle)}) {}
+    const bool is_whole = !is_begun || receive_rows(request, page);
+    if (is_begun) answer = connection_->next_result(request.query);
+    (void)connection_->last_result(request.query);
     check_end(is_whole, std::move(answer), request.query);
     page.parse(request.columns);
     return is_whole && page.size() < request.at_most;
 }
 
 /// @return false if the page has become too large before it was at its end
-inline bool EventLogSession::receive_rows(EventPage& page)
+inline bool EventLogSession::receive_rows(const PageRequest& request, EventPage& page)
 {
     bool is_whole = true;
-    char* data = nullptr;
-    int size = 0;
-    while ((size = PQgetCopyData(connection_->handle(), &data, 0)) >
-           0) { // each time a row, or all that is left of the form
+    while (true) {
+        char* data = nullptr;
+        const int size = PQgetCopyData(connection_->handle(), &data, 1); // a row, or all that is left of the form
+        if (size < 0 || (size == 0 && !connection_->take_in(request.query))) return is_whole;
+        if (size == 0) continue;
         const std::unique_ptr<char, decltype(&PQfreemem)> owned{data, &PQfreemem};
         is_whole = take_if_room(page, is_whole, [&] { page.append({data, static_cast<std::size_t>(size)}); });
     }
-    return is_whole;
 }
 
 /// Receives the answer of a query that was begun.
@@ -235,7 +233,7 @@ inline bool EventLogSession::receive_first(EventPage& page)
     Result end;
     bool is_whole = true;
     int columns = 0;
-    while (Result answer{PQgetResult(connection_->handle())}) {
+    while (Result answer = connection_->next_result("reading events")) {
         if (PQresultStatus(answer.get()) == PGRES_SINGLE_TUPLE) {
             columns = PQnfields(answer.get());
             is_whole = take_if_room(page, is_whole, [&] { page.append_row(answer.get()); });

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstddef>
 #include <exception>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,19 +21,21 @@
 namespace escqrs::postgres::detail {
 
 /// Does `work` again, with growing pauses, when a connection was lost, or the server had to choose a victim among those who
-/// waited for each other; for so long that a server can start again in that time.
+/// waited for each other.
+/// @param at_most  how long after the first failure it begins again; enough for a server to start in
 template <class Work>
 auto persistently(Clock& clock, Duration at_most, Work work)
 {
     constexpr Duration longest_pause = std::chrono::seconds{1};
-    const Timestamp deadline = clock.now() + at_most;
+    std::optional<Timestamp> first_failure;
     for (Duration pause = std::chrono::milliseconds{10};; pause = std::min(2 * pause, longest_pause)) {
         try {
             return work();
         } catch (const DatabaseError& error) {
             const bool is_passing = dynamic_cast<const ConnectionLost*>(&error) != nullptr ||
                                     error.state() == "40P01" || error.state() == "40001";
-            if (!is_passing || clock.now() + pause > deadline) throw;
+            if (!first_failure) first_failure = clock.now();
+            if (!is_passing || clock.now() - *first_failure + pause > at_most) throw;
         }
         sleep_for(clock, pause, {});
     }
