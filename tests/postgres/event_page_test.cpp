@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <random>
 #include <string>
 #include <string_view>
@@ -28,14 +29,14 @@ void put_field(std::vector<std::byte>& out, Number number)
     put_field(out, bytes);
 }
 
-std::string copied(std::size_t rows)
+std::string copied(std::size_t rows, bool with_kinds = false)
 {
     std::vector<std::byte> bytes;
     put_value(bytes, std::string_view{"PGCOPY\n\377\r\n\0", 11});
     put_number(bytes, std::int32_t{0});
     put_number(bytes, std::int32_t{0});
     for (std::size_t row = 1; row <= rows; ++row) {
-        put_number(bytes, std::int16_t{8});
+        put_number(bytes, static_cast<std::int16_t>(with_kinds ? 11 : 8));
         put_field(bytes, static_cast<std::int64_t>(10 * row));
         put_field(bytes, static_cast<std::int64_t>(row));
         put_field(bytes, std::int64_t{1});
@@ -44,6 +45,10 @@ std::string copied(std::size_t rows)
         put_field(bytes, std::vector<std::byte>(row, std::byte{'m'}));
         put_field(bytes, std::vector<std::byte>(2 * row, std::byte{'p'}));
         put_field(bytes, std::as_bytes(std::span{std::string_view{"kind-1"}}));
+        if (!with_kinds) continue;
+        put_field(bytes, std::as_bytes(std::span{std::string_view{"Happened"}}));
+        put_field(bytes, std::int64_t{2});
+        put_field(bytes, std::as_bytes(std::span{std::string_view{"text/plain"}}));
     }
     put_number(bytes, std::int16_t{-1});
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; // NOLINT: char aliases
@@ -64,12 +69,26 @@ TEST_CASE("a page holds the rows that were copied, however the bytes were cut")
         CHECK(page.kind(0) == 7);
         CHECK(page.stream_name(2) == "kind-1");
         const escqrs::StreamId stream{"kind", "1"};
-        const EventKind kind{"Happened", 2, "text/plain"};
-        const auto event = page.event(1, stream, kind);
+        page.set_kinds(std::make_shared<EventKinds>(EventKinds{{7, {"Happened", 2, "text/plain"}}}));
+        const auto event = page.event(1, stream);
         CHECK(event.payload.size() == 4);
         CHECK(event.metadata.size() == 2);
         CHECK(event.type == "Happened");
     }
+}
+
+TEST_CASE("a page may bring the kinds of its events")
+{
+    EventPage page;
+    page.append(copied(2, true));
+    page.parse(11);
+    REQUIRE(page.size() == 2);
+    const escqrs::StreamId stream{"kind", "1"};
+    const auto event = page.event(1, stream);
+    CHECK(event.type == "Happened");
+    CHECK(event.schema_version == 2);
+    CHECK(event.content_type == "text/plain");
+    CHECK(page.stream_name(1) == "kind-1");
 }
 
 TEST_CASE("a page that was cut behind a row holds what came before")

@@ -15,17 +15,14 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
 #include <stop_token>
 #include <string>
-#include <unordered_map>
 #include <utility>
 
 namespace escqrs::postgres {
@@ -86,7 +83,7 @@ public:
 private:
     using PageLoan = escqrs::detail::Spares<detail::EventPage>::Loan;
 
-    static constexpr std::size_t page_size = 2048;         ///< but for the first
+    static constexpr std::size_t page_size = detail::EventLogSession::page_size;
     static constexpr std::uint64_t max_looked_at = 65'536; ///< in one filtered read
     static constexpr std::uint64_t max_number = 0x7FFF'FFFF'FFFF'FFFF;
 
@@ -97,11 +94,7 @@ private:
     template <class Use>
     auto read(Use use) -> decltype(use(std::declval<detail::EventLogSession&>()));
     template <class MakeRequest>
-    bool read_page(detail::PageReader& reader, MakeRequest make_request, detail::EventPage& page);
-    const detail::EventKind& kind(std::int32_t id);
-    template <class Work>
-    auto reconnecting(Work work);
-    std::uint64_t readable_until();
+    detail::PageEnd read_page(detail::PageReader& reader, MakeRequest make_request, detail::EventPage& page);
     std::uint64_t readable_beyond(std::uint64_t position);
     void wake_waiters();
 
@@ -109,11 +102,6 @@ private:
     detail::EventLogWriter writer_;
     ConnectionPool<detail::EventLogSession> readers_;
     escqrs::detail::Spares<detail::EventPage> pages_;
-
-    std::mutex kinds_mutex_;
-    std::unordered_map<std::int32_t, std::unique_ptr<const detail::EventKind>> kinds_; ///< kinds stay as they are
-    std::atomic<std::uint64_t> known_readable_{0}; ///< up to which nothing changes any more, as last seen
-    std::atomic<std::uint64_t> lost_connections_{0};
 
     std::mutex wait_mutex_;
     std::condition_variable_any appended_;
@@ -215,43 +203,17 @@ inline void EventStore::wake_waiters()
     appended_.notify_all();
 }
 
-/// Does `work`, which reads, again when its connection turns out to be lost. What is known of the server is forgotten with it:
-/// the next one may be another, to which the last events never came.
-template <class Work>
-auto EventStore::reconnecting(Work work)
-{
-    return detail::persistently(*options_.clock, options_.reconnect_timeout, [&] {
-        try {
-            return work();
-        } catch (const ConnectionLost&) {
-            known_readable_ = 0;
-            ++lost_connections_;
-            throw;
-        }
-    });
-}
-
 template <class Use>
 auto EventStore::read(Use use) -> decltype(use(std::declval<detail::EventLogSession&>()))
 {
-    return reconnecting([&] { return readers_.with_one(use); });
+    return detail::persistently(*options_.clock, options_.reconnect_timeout, [&] { return readers_.with_one(use); });
 }
 
 template <class MakeRequest>
-bool EventStore::read_page(detail::PageReader& reader, MakeRequest make_request, detail::EventPage& page)
+detail::PageEnd EventStore::read_page(detail::PageReader& reader, MakeRequest make_request, detail::EventPage& page)
 {
-    return reconnecting([&] { return reader.read(make_request, page); });
-}
-
-inline const detail::EventKind& EventStore::kind(std::int32_t id)
-{
-    {
-        const std::scoped_lock lock{kinds_mutex_};
-        if (const auto known = kinds_.find(id); known != kinds_.end()) return *known->second;
-    }
-    auto found = std::make_unique<const detail::EventKind>(read([&](auto& session) { return session.kind(id); }));
-    const std::scoped_lock lock{kinds_mutex_};
-    return *kinds_.try_emplace(id, std::move(found)).first->second;
+    return detail::persistently(*options_.clock, options_.reconnect_timeout,
+                                [&] { return reader.read(make_request, page); });
 }
 
 inline void EventStore::read_stream(const StreamId& stream, StreamVersion from, EventSink sink)
@@ -262,17 +224,17 @@ inline void EventStore::read_stream(const StreamId& stream, StreamVersion from, 
     std::uint64_t version = from.value();
     if (version > max_number) return;
     const auto next_page = [&](auto& session) { return session.stream_page(stream, version, page_size); };
-    bool is_last = read([&](auto& session) { return session.read_stream_begin(stream, version, page); });
+    detail::PageEnd end = read([&](auto& session) { return session.read_stream_begin(stream, version, page); });
     while (true) {
-        if (!is_last) {
+        if (!end.is_last) {
             version = page.version(page.size() - 1) + 1;
             reader.begin(next_page);
         }
         for (std::size_t index = 0; index < page.size(); ++index) {
-            if (!sink(page.event(index, stream, kind(page.kind(index))))) return;
+            if (!sink(page.event(index, stream))) return;
         }
-        if (is_last) return;
-        is_last = read_page(reader, next_page, page);
+        if (end.is_last) return;
+        end = read_page(reader, next_page, page);
     }
 }
 
@@ -290,36 +252,30 @@ inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_
     std::optional<StreamId> stream;
     std::uint64_t position = after.value();
     const std::uint64_t limit = filter.shows_everything() ? max_number : std::min(max_number, position) + max_looked_at;
-    std::uint64_t end = 0;
-    std::uint64_t lost_connections = 0;
     bool is_first = true;
     while (at_most > 0 && position < limit) {
-        if (position >= end || lost_connections != lost_connections_) {
-            lost_connections = lost_connections_;
-            end = std::min(readable_beyond(position), limit);
-        }
-        if (position >= end) break;
-        const std::size_t wanted = std::min(page_size, at_most);
-        // Whoever wants no more than a page, and is not near the end of the log, gets it by one query.
-        const bool is_one_page = at_most <= page_size && std::min<std::uint64_t>(at_most, end - position) >
-                                                             detail::EventLogSession::first_page_size;
-        const bool is_last =
-            std::exchange(is_first, false) && !is_one_page
-                ? read([&](auto& session) { return session.read_log_begin(position, end, filter, page); })
-                : read_page(
-                      reader, [&](auto& session) { return session.log_page(position, end, wanted, filter); }, page);
-        if (lost_connections != lost_connections_) continue; // up to `end` there may be other events now
+        const auto next_page = [&](auto& session) {
+            return session.next_log_page(position, limit, std::min(page_size, at_most), filter);
+        };
+        const auto first_page = [&](auto& session) {
+            return session.read_log_begin(position, limit, at_most, filter, page);
+        };
+        const detail::PageEnd end =
+            std::exchange(is_first, false) ? read(first_page) : read_page(reader, next_page, page);
+        if (end.end <= position) break;
         const std::size_t shown = std::min(page.size(), at_most);
         at_most -= shown;
-        const std::uint64_t reached = is_last && at_most > 0 ? end : page.position(shown - 1);
-        if (!is_last && at_most > 0 && reached < end) {
-            reader.begin(
-                [&](auto& session) { return session.log_page(reached, end, std::min(page_size, at_most), filter); });
+        // A short page passes over what is between its last event and the end that it was itself asked for, and over no more.
+        const std::uint64_t reached = end.is_last && at_most > 0 ? end.end : page.position(shown - 1);
+        if (!end.is_last && at_most > 0) {
+            reader.begin([&](auto& session) {
+                return session.next_log_page(reached, limit, std::min(page_size, at_most), filter);
+            });
         }
         for (std::size_t index = 0; index < shown; ++index) {
             const std::string_view name = page.stream_name(index);
             if (!stream || stream->text() != name) stream = StreamId::parse(name);
-            const RecordedEvent event = page.event(index, *stream, kind(page.kind(index)));
+            const RecordedEvent event = page.event(index, *stream);
             if (!sink(event)) return event.position;
         }
         position = reached;
@@ -327,22 +283,10 @@ inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_
     return GlobalPosition{position};
 }
 
-/// How far the log can be read now.
-inline std::uint64_t EventStore::readable_until()
-{
-    const std::uint64_t lost_connections = lost_connections_;
-    const std::uint64_t found = read([](auto& session) { return session.readable_until(); }).value();
-    std::uint64_t known = known_readable_;
-    while (known < found && lost_connections == lost_connections_ &&
-           !known_readable_.compare_exchange_weak(known, found)) {}
-    return found;
-}
-
-/// How far the log can be read, as it was last seen if that is beyond `position`.
+/// How far the log can be read, as a connection last saw it if that is beyond `position`.
 inline std::uint64_t EventStore::readable_beyond(std::uint64_t position)
 {
-    const std::uint64_t known = known_readable_.load(std::memory_order_relaxed);
-    return known > position ? known : readable_until();
+    return read([&](auto& session) { return session.readable_beyond(position); });
 }
 
 inline bool EventStore::read_snapshot(const StreamId& stream, SnapshotSink sink)

@@ -28,15 +28,17 @@ inline std::string quoted(std::string_view name)
     return text += '"';
 }
 
-/// `text` as an SQL literal, whatever its bytes.
+/// `text` as an SQL expression of digits: no byte of it means anything to SQL, in whatever encoding or by whatever setting.
 inline std::string literal(std::string_view text)
 {
-    std::string sql{"E'"};
+    constexpr std::string_view digits = "0123456789abcdef";
+    std::string sql{"pg_catalog.convert_from(pg_catalog.decode('"};
     for (const char character : text) {
-        if (character == '\'' || character == '\\') sql += '\\';
-        sql += character;
+        const auto byte = static_cast<unsigned char>(character);
+        sql += digits[byte >> 4U];
+        sql += digits[byte & 15U];
     }
-    return sql += '\'';
+    return sql += "', 'hex'), 'UTF8')";
 }
 
 /// `text` with the quoted name of `schema` in each place of `{s}`.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <escqrs/event_store.hpp>
+#include <escqrs/postgres/detail/append_kinds.hpp>
 #include <escqrs/postgres/detail/binary_format.hpp>
 #include <escqrs/postgres/schema.hpp>
 #include <escqrs/postgres/statement.hpp>
@@ -63,13 +64,6 @@ public:
     std::optional<AppendResult> find_repeat(const PendingAppend& append);
 
 private:
-    struct Kind {
-        std::string type;
-        unsigned schema_version;
-        std::string content_type;
-        std::int32_t id;
-    };
-
     /// Where a stream ended when this connection last appended to it.
     struct StreamEnd {
         std::int64_t id;
@@ -79,6 +73,17 @@ private:
 
     static constexpr std::size_t max_ends = 16'384;
     static constexpr const char* returning = " RETURNING position, stream";
+
+    static constexpr std::string_view append_all =
+        "SELECT is_met::int4[], bases, positions, streams FROM {s}.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    /// The same, in which the kinds of events are numbers of those whose names are the last parameters.
+    static constexpr std::string_view append_with_kinds =
+        "SELECT is_met::int4[], bases, positions, streams FROM (SELECT ARRAY(SELECT {s}.kind(given.type, "
+        "given.version, "
+        "given.content_type) FROM unnest($11::text[], $12::bigint[], $13::text[]) WITH ORDINALITY AS "
+        "given (type, version, content_type, number) ORDER BY given.number) AS ids) AS kinds, "
+        "{s}.append($1, $2, $3, $4, $5, $6, ARRAY(SELECT kinds.ids[given.kind] FROM pg_catalog.unnest($7::integer[]) "
+        "WITH ORDINALITY AS given (kind, number) ORDER BY given.number), $8, $9, $10)";
 
     static std::string insert_event(const std::string& schema)
     {
@@ -104,11 +109,9 @@ private:
     void append_one(Timestamp now, PendingAppend& append);
     void remember(const PendingAppend& append, std::int64_t stream);
     static std::int64_t wanted(ExpectedVersion expected) noexcept;
-    std::int32_t kind_of(const NewEvent& event);
 
-    bool
-        remembers_ends_; ///< not behind a PgBouncer: a server that takes over from one may give ids of streams to others
-    std::unordered_map<StreamId, StreamEnd> ends_;
+    AppendKinds kinds_;
+    std::unordered_map<StreamId, StreamEnd> ends_; ///< none behind a PgBouncer: see `AppendKinds`
     Statement append_;
     Statement append_one_;
     Statement append_behind_;
@@ -117,8 +120,6 @@ private:
     Statement insert_by_name_;
     Statement make_partitions_;
     Statement find_;
-    Statement kind_;
-    std::vector<Kind> kinds_; ///< few, so they are looked through
     std::vector<Behind> places_;
     ArrayValue names_{type_id::text};
     ArrayValue streams_{type_id::int8};
@@ -134,9 +135,8 @@ private:
 };
 
 inline AppendSession::AppendSession(Connection& connection, const std::string& schema)
-    : remembers_ends_{connection.options().prepares_statements},
-      append_{connection, "SELECT is_met::int4[], bases, positions, array_replace(streams, NULL, 0) FROM " +
-                              quoted(schema) + ".append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"},
+    : kinds_{connection, schema},
+      append_{connection, with_schema(kinds_.is_pooled() ? append_with_kinds : append_all, schema)},
       append_one_{connection, "SELECT " + quoted(schema) + ".append_one($1, $2, $3, $4::integer, $5, $6, $7)"},
       append_behind_{connection, "SELECT " + quoted(schema) + ".append_behind($1, $2, $3, $4, $5, $6, $7, $8)"},
       append_all_behind_{connection, "SELECT " + quoted(schema) + ".append_all_behind($1, $2, $3, $4, $5, $6, $7)"},
@@ -150,12 +150,11 @@ inline AppendSession::AppendSession(Connection& connection, const std::string& s
       make_partitions_{connection, "SELECT " + quoted(schema) + ".make_partitions($1)"},
       find_{connection,
             with_schema("SELECT s.name = $1, k.version, k.position, k.index_in_append, next.index_in_append "
-                        "FROM unnest($2::uuid[]) WITH ORDINALITY AS given (id, number) "
+                        "FROM pg_catalog.unnest($2::uuid[]) WITH ORDINALITY AS given (id, number) "
                         "LEFT JOIN {s}.event_keys k ON k.id = given.id LEFT JOIN {s}.streams s ON s.id = k.stream "
                         "LEFT JOIN {s}.event_keys next ON next.stream = k.stream AND "
                         "next.version = k.version + 1 ORDER BY given.number",
-                        schema)},
-      kind_{connection, "SELECT " + quoted(schema) + ".kind($1, $2, $3)"}
+                        schema)}
 {
 }
 
@@ -165,6 +164,7 @@ inline void AppendSession::clear()
                                     &ids_, &event_kinds_, &metadata_, &payloads_}) {
         array->clear();
     }
+    kinds_.clear();
 }
 
 inline void AppendSession::add(const PendingAppend& append)
@@ -182,7 +182,7 @@ inline void AppendSession::add_events(const PendingAppend& append)
         append_numbers_.push(static_cast<std::int32_t>(names_.size()));
         indexes_.push(index++);
         ids_.push(event.id.value());
-        event_kinds_.push(kind_of(event));
+        event_kinds_.push(kinds_.number_of(event));
         metadata_.push(event.metadata);
         payloads_.push(event.payload);
     }
@@ -201,8 +201,11 @@ void AppendSession::send(Timestamp now, std::span<Append* const> group)
 
     clear();
     for (const Append* const append : group) add(*append);
-    auto rows = append_.query(names_, expected_, sizes_, append_numbers_, indexes_, ids_, event_kinds_, metadata_,
-                              payloads_, now);
+    auto rows = kinds_.is_pooled()
+                    ? append_.query(names_, expected_, sizes_, append_numbers_, indexes_, ids_, event_kinds_, metadata_,
+                                    payloads_, now, kinds_.types(), kinds_.schema_versions(), kinds_.content_types())
+                    : append_.query(names_, expected_, sizes_, append_numbers_, indexes_, ids_, event_kinds_, metadata_,
+                                    payloads_, now);
     rows.next();
     const auto is_met = rows.integers(0);
     const auto bases = rows.integers(1);
@@ -225,7 +228,7 @@ void AppendSession::send(Timestamp now, std::span<Append* const> group)
 
 inline void AppendSession::send_alone(Timestamp now, PendingAppend& append)
 {
-    if (append.events.size() != 1) {
+    if (append.events.size() != 1 || kinds_.is_pooled()) {
         PendingAppend* const group[] = {&append}; // NOLINT(modernize-avoid-c-arrays)
         return send(now, std::span<PendingAppend* const>{group});
     }
@@ -314,7 +317,7 @@ inline bool AppendSession::insert_next(Timestamp now, PendingAppend& append)
     const StreamVersion last = guesses ? end->version : append.expected.version();
     if (last == StreamVersion{}) return false;
     const NewEvent& event = append.events.front();
-    const std::int32_t kind = kind_of(event);
+    const std::int32_t kind = kinds_.number_of(event);
     try {
         auto rows = end == nullptr ? insert_by_name_.query(append.stream->text(), last.value(), now, kind, event.id,
                                                            event.metadata, event.payload)
@@ -335,7 +338,7 @@ inline bool AppendSession::insert_next(Timestamp now, PendingAppend& append)
 inline void AppendSession::append_one(Timestamp now, PendingAppend& append)
 {
     const NewEvent& event = append.events.front();
-    auto rows = append_one_.query(append.stream->text(), wanted(append.expected), event.id, kind_of(event),
+    auto rows = append_one_.query(append.stream->text(), wanted(append.expected), event.id, kinds_.number_of(event),
                                   event.metadata, event.payload, now);
     rows.next();
     const auto found = rows.integers(0);
@@ -347,7 +350,7 @@ inline void AppendSession::append_one(Timestamp now, PendingAppend& append)
 
 inline void AppendSession::remember(const PendingAppend& append, std::int64_t stream)
 {
-    if (!remembers_ends_) return;
+    if (kinds_.is_pooled()) return;
     const auto known = ends_.find(*append.stream);
     const bool is_ours = known == ends_.end() || known->second.version == append.actual;
     if (known == ends_.end() && ends_.size() == max_ends) ends_.clear();
@@ -360,20 +363,6 @@ inline std::int64_t AppendSession::wanted(ExpectedVersion expected) noexcept
     if (expected == ExpectedVersion::stream_exists()) return -2;
     constexpr std::uint64_t largest = std::numeric_limits<std::int64_t>::max(); // no version comes near it
     return static_cast<std::int64_t>(std::min(expected.version().value(), largest));
-}
-
-inline std::int32_t AppendSession::kind_of(const NewEvent& event)
-{
-    for (const Kind& kind : kinds_) {
-        const bool is_it = kind.type == event.type && kind.schema_version == event.schema_version &&
-                           kind.content_type == event.content_type;
-        if (is_it) return kind.id;
-    }
-    auto rows = kind_.query(event.type, event.schema_version, event.content_type);
-    rows.next();
-    const auto id = static_cast<std::int32_t>(rows.integer(0));
-    kinds_.push_back({std::string{event.type}, event.schema_version, std::string{event.content_type}, id});
-    return id;
 }
 
 inline std::optional<AppendResult> AppendSession::find_repeat(const PendingAppend& append)

@@ -3,9 +3,11 @@
 
 #include <escqrs/event_store.hpp>
 #include <escqrs/postgres/detail/event_page.hpp>
+#include <escqrs/postgres/detail/page_request.hpp>
 #include <escqrs/postgres/schema.hpp>
 #include <escqrs/postgres/statement.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -26,52 +28,25 @@ struct SnapshotCopy {
     std::vector<std::byte> payload;
 };
 
-/// What to ask the server for a page of events.
-struct PageRequest {
-    std::string query;
-    int columns;         ///< of each row
-    std::size_t at_most; ///< rows
-};
-
-/// What `filter` asks for, as the rest of an SQL condition on events `e` and their streams `s`.
-///
-/// There is no index by kind: it would cost every append, and a read that matches more than a few events is faster by position.
-inline std::string condition_of(const EventFilter& filter, const std::string& schema)
-{
-    std::string sql;
-    if (!filter.types.empty()) {
-        sql += " AND e.kind = ANY (ARRAY(SELECT id FROM " + schema + ".event_kinds WHERE type IN (";
-        for (const std::string& type : filter.types) sql.append(literal(type)).append(1, ',');
-        sql.back() = ')';
-        sql += "))";
-    }
-    if (!filter.categories.empty()) {
-        sql += " AND (false";
-        for (const std::string& category : filter.categories) {
-            if (category.empty() || category.find('-') != std::string::npos) continue; // no stream has such a category
-            // All that begins with "category-": '.' follows '-' in ASCII, and the column goes by bytes.
-            sql += " OR (s.name >= " + literal(category + '-') + " AND s.name < " + literal(category + '.') + ')';
-        }
-        sql += ')';
-    }
-    return sql;
-}
-
-/// A connection that reads the log, with its prepared statements.
+/// A connection that reads the log, with its prepared statements, and with what it has learned from the server: up to where the
+/// log can be read, and the kinds of events. Another server may know less and give the same numbers to others, as after a
+/// failover that lost the last events; so all that is forgotten with the connection. Behind a PgBouncer, where any statement may
+/// meet another server, each page asks anew.
 /// @par Thread safety  one thread at a time
 class EventLogSession {
 public:
     static constexpr std::size_t first_page_size = 64;
+    static constexpr std::size_t page_size = 2048; ///< of those after it
 
     EventLogSession(Connection& connection, const std::string& schema)
-        : connection_{&connection}, schema_{quoted(schema)},
+        : connection_{&connection}, schema_{quoted(schema)}, is_pooled_{!connection.options().prepares_statements},
           select_readable_{connection, "SELECT " + schema_ + ".readable_until()"},
           select_last_{connection, "SELECT max(position) FROM " + schema_ + ".events"},
           select_log_id_{connection, "SELECT id FROM " + schema_ + ".log"},
           select_place_{connection, "SELECT name, version, position FROM " + schema_ + ".event_keys k JOIN " + schema_ +
                                         ".streams s ON s.id = k.stream WHERE k.id = $1"},
-          select_kind_{connection,
-                       "SELECT type, schema_version, content_type FROM " + schema_ + ".event_kinds WHERE id = $1"},
+          select_kinds_{connection, "SELECT id, type, schema_version, content_type FROM " + schema_ +
+                                        ".event_kinds WHERE id = $1::bigint OR $1 IS NULL"},
           select_snapshot_{connection, "SELECT version, schema_version, content_type, payload FROM " + schema_ +
                                            ".snapshots WHERE stream = (SELECT id FROM " + schema_ +
                                            ".streams WHERE name = $1)"},
@@ -83,56 +58,62 @@ public:
     /// The queries of a page, from the SQL of its bounds.
     std::string stream_query(const std::string& stream, const std::string& version, std::size_t at_most) const
     {
-        return "SELECT position, version, recorded_at, id, kind, metadata, payload FROM " + schema_ +
-               ".stream_events WHERE stream = (SELECT id FROM " + schema_ + ".streams WHERE name = " + stream +
-               ") AND version >= " + version + " ORDER BY version LIMIT " + std::to_string(at_most);
+        return "SELECT e.position, e.version, e.recorded_at, e.id, e.kind, e.metadata, e.payload" + kind_columns() +
+               " FROM " + schema_ + ".stream_events e" + kind_join() + " WHERE e.stream = (SELECT id FROM " + schema_ +
+               ".streams WHERE name = " + stream + ") AND e.version >= " + version + " ORDER BY e.version LIMIT " +
+               std::to_string(at_most);
     }
     std::string log_query(const std::string& position, const std::string& end, const std::string& condition,
                           std::size_t at_most) const
     {
-        return "SELECT e.position, e.version, e.recorded_at, e.id, e.kind, e.metadata, e.payload, s.name FROM " +
-               schema_ + ".events e JOIN " + schema_ + ".streams s ON s.id = e.stream WHERE e.position > " + position +
-               " AND e.position <= " + end + condition + " ORDER BY e.position LIMIT " + std::to_string(at_most);
+        return "SELECT e.position, e.version, e.recorded_at, e.id, e.kind, e.metadata, e.payload, s.name" +
+               kind_columns() + " FROM " + schema_ + ".events e JOIN " + schema_ + ".streams s ON s.id = e.stream" +
+               kind_join() + " WHERE e.position > " + position + " AND e.position <= " + end + condition +
+               " ORDER BY e.position LIMIT " + std::to_string(at_most);
     }
 
     /// Reads the first `first_page_size` events of a stream, from `version` on: most streams are no longer, and a prepared
     /// query takes half the time of the COPY that is better at long ones.
-    /// @return whether there was nothing more behind them
-    bool read_stream_begin(const StreamId& stream, std::uint64_t version, EventPage& page)
+    PageEnd read_stream_begin(const StreamId& stream, std::uint64_t version, EventPage& page)
     {
+        forget_other_connections();
         select_stream_.begin(stream.text(), version);
-        return receive_first(page);
+        return receive_first(page, 0);
     }
 
-    /// The same of the log: what `filter` asks for, behind `position` and up to `end`, which must be readable.
-    bool read_log_begin(std::uint64_t position, std::uint64_t end, const EventFilter& filter, EventPage& page)
-    {
-        const std::string condition = condition_of(filter, schema_);
-        const auto select =
-            select_log_.try_emplace(condition, *connection_, log_query("$1", "$2", condition, first_page_size));
-        select.first->second.begin(position, end);
-        return receive_first(page);
-    }
+    /// The same of the log: what `filter` asks for, after `position`, as far as the log can be read, but not beyond `limit`. All
+    /// `at_most` events if a page holds them.
+    PageEnd read_log_begin(std::uint64_t position, std::uint64_t limit, std::size_t at_most, const EventFilter& filter,
+                           EventPage& page);
 
     /// A page of up to `at_most` events of a stream, from `version` on.
     PageRequest stream_page(const StreamId& stream, std::uint64_t version, std::size_t at_most) const;
 
-    /// A page of up to `at_most` events that `filter` asks for, behind `position` and up to `end`, which must be readable.
+    /// A page of up to `at_most` events that `filter` asks for, after `position` and up to `end`, which must be readable.
     PageRequest log_page(std::uint64_t position, std::uint64_t end, std::size_t at_most,
                          const EventFilter& filter) const;
+
+    /// The same, as far as the log can be read, but not beyond `limit`; nothing if that is not beyond `position`.
+    std::optional<PageRequest> next_log_page(std::uint64_t position, std::uint64_t limit, std::size_t at_most,
+                                             const EventFilter& filter);
 
     /// Has the server begin to send a page. Nothing else can be asked before it has been received.
     void begin(const PageRequest& request);
 
     /// Receives the page that was begun.
-    /// @return whether there was nothing more behind it
-    bool receive(const PageRequest& request, EventPage& page);
+    PageEnd receive(const PageRequest& request, EventPage& page);
 
     /// Gives up a page that was begun, and the connection with it.
     void abandon() noexcept { connection_->close(); }
 
-    /// The position of the last event up to which nothing will turn up any more.
-    GlobalPosition readable_until() { return position(select_readable_); }
+    /// The position of the last event up to which nothing will turn up any more, as this connection last saw it if that is
+    /// beyond `position`.
+    std::uint64_t readable_beyond(std::uint64_t position)
+    {
+        forget_other_connections();
+        if (readable_ <= position) readable_ = this->position(select_readable_).value();
+        return readable_;
+    }
 
     LogId log_id();
 
@@ -140,7 +121,6 @@ public:
     GlobalPosition last() { return position(select_last_); }
 
     std::optional<EventLocation> locate(const EventId& id);
-    EventKind kind(std::int32_t id);
     std::optional<SnapshotCopy> read_snapshot(const StreamId& stream);
     void write_snapshot(const StreamId& stream, const Snapshot& snapshot)
     {
@@ -156,7 +136,23 @@ private:
         auto rows = select.query();
         return GlobalPosition{rows.next() ? static_cast<std::uint64_t>(rows.integer(0)) : 0};
     }
-    bool receive_first(EventPage& page);
+    /// Where the connection knows no kinds, the events bring theirs.
+    std::string kind_columns() const
+    {
+        return is_pooled_ ? ", kinds.type, kinds.schema_version, kinds.content_type" : "";
+    }
+    std::string kind_join() const
+    {
+        return is_pooled_ ? " LEFT JOIN " + schema_ + ".event_kinds kinds ON kinds.id = e.kind" : std::string{};
+    }
+    void forget_other_connections();
+    void name_kinds(EventPage& page);
+    EventKind kind(std::int32_t id);
+    static EventKind kind_in(const Rows& rows)
+    {
+        return {std::string{rows.text(1)}, static_cast<unsigned>(rows.integer(2)), std::string{rows.text(3)}};
+    }
+    PageEnd receive_first(EventPage& page, std::uint64_t log_end);
     bool receive_rows(const PageRequest& request, EventPage& page);
     template <class Take>
     bool take_if_room(EventPage& page, bool is_whole, Take take);
@@ -169,11 +165,15 @@ private:
 
     Connection* connection_;
     std::string schema_;
+    bool is_pooled_;               ///< statements may go to different servers
+    std::uint64_t generation_ = 0; ///< of the connection on which the next two were learned
+    std::uint64_t readable_ = 0;
+    std::shared_ptr<EventKinds> kinds_;
     Statement select_readable_;
     Statement select_last_;
     Statement select_log_id_;
     Statement select_place_;
-    Statement select_kind_;
+    Statement select_kinds_; ///< one, or all of them
     Statement select_snapshot_;
     Statement write_snapshot_;
     Statement select_stream_;
@@ -183,23 +183,74 @@ private:
 inline PageRequest EventLogSession::stream_page(const StreamId& stream, std::uint64_t version,
                                                 std::size_t at_most) const
 {
-    return {stream_query(literal(stream.text()), std::to_string(version), at_most), 7, at_most};
+    return {stream_query(literal(stream.text()), std::to_string(version), at_most), is_pooled_ ? 10 : 7, at_most, 0};
 }
 
 inline PageRequest EventLogSession::log_page(std::uint64_t position, std::uint64_t end, std::size_t at_most,
                                              const EventFilter& filter) const
 {
-    return {log_query(std::to_string(position), std::to_string(end), condition_of(filter, schema_), at_most), 8,
-            at_most};
+    return {log_query(std::to_string(position), std::to_string(end), condition_of(filter, schema_), at_most),
+            is_pooled_ ? 11 : 8, at_most, end};
+}
+
+inline std::optional<PageRequest> EventLogSession::next_log_page(std::uint64_t position, std::uint64_t limit,
+                                                                 std::size_t at_most, const EventFilter& filter)
+{
+    const std::uint64_t end = std::min(readable_beyond(position), limit);
+    if (end <= position) return std::nullopt;
+    return log_page(position, end, at_most, filter);
+}
+
+inline PageEnd EventLogSession::read_log_begin(std::uint64_t position, std::uint64_t limit, std::size_t at_most,
+                                               const EventFilter& filter, EventPage& page)
+{
+    const std::uint64_t end = std::min(readable_beyond(position), limit);
+    if (end <= position) return {};
+    // What fits one page, and is not near the end of the log, is read by one query.
+    if (at_most <= page_size && std::min<std::uint64_t>(at_most, end - position) > first_page_size) {
+        const PageRequest request = log_page(position, end, at_most, filter);
+        begin(request);
+        return receive(request, page);
+    }
+    const std::string condition = condition_of(filter, schema_);
+    const auto select =
+        select_log_.try_emplace(condition, *connection_, log_query("$1", "$2", condition, first_page_size));
+    select.first->second.begin(position, end);
+    return receive_first(page, end);
+}
+
+inline void EventLogSession::forget_other_connections()
+{
+    connection_->ensure_connected();
+    if (kinds_ && !is_pooled_ && generation_ == connection_->generation()) return;
+    generation_ = connection_->generation();
+    readable_ = 0;
+    kinds_ = std::make_shared<EventKinds>(); // pages that are being shown keep the old ones
+    if (is_pooled_) return;
+    auto rows = select_kinds_.query(nullptr);
+    while (rows.next()) kinds_->emplace(static_cast<std::int32_t>(rows.integer(0)), kind_in(rows));
+}
+
+/// Says what the kinds in a page are, by the connection on which it came.
+inline void EventLogSession::name_kinds(EventPage& page)
+{
+    if (is_pooled_) return; // it has them
+    for (std::size_t index = 0; index < page.size(); ++index) {
+        const std::int32_t id = page.kind(index);
+        if (index > 0 && id == page.kind(index - 1)) continue;
+        if (!kinds_->contains(id)) kinds_->emplace(id, kind(id));
+    }
+    page.set_kinds(kinds_);
 }
 
 inline void EventLogSession::begin(const PageRequest& request)
 {
+    forget_other_connections();
     const std::string copy = "COPY (" + request.query + ") TO STDOUT (FORMAT binary)";
     connection_->send([&](PGconn* handle) { return PQsendQuery(handle, copy.c_str()); }, request.query);
 }
 
-inline bool EventLogSession::receive(const PageRequest& request, EventPage& page)
+inline PageEnd EventLogSession::receive(const PageRequest& request, EventPage& page)
 {
     page.clear();
     Result answer = connection_->next_result(request.query);
@@ -209,7 +260,8 @@ inline bool EventLogSession::receive(const PageRequest& request, EventPage& page
     (void)connection_->last_result(request.query);
     check_end(is_whole, std::move(answer), request.query);
     page.parse(request.columns);
-    return is_whole && page.size() < request.at_most;
+    name_kinds(page);
+    return {is_whole && page.size() < request.at_most, request.end};
 }
 
 /// @return false if the page has become too large before it was at its end
@@ -227,7 +279,7 @@ inline bool EventLogSession::receive_rows(const PageRequest& request, EventPage&
 }
 
 /// Receives the answer of a query that was begun.
-inline bool EventLogSession::receive_first(EventPage& page)
+inline PageEnd EventLogSession::receive_first(EventPage& page, std::uint64_t log_end)
 {
     page.clear();
     Result end;
@@ -244,7 +296,8 @@ inline bool EventLogSession::receive_first(EventPage& page)
     if (is_whole && columns != 0) page.cut();
     check_end(is_whole, std::move(end), "reading events");
     if (columns != 0) page.parse(columns);
-    return is_whole && page.size() < first_page_size;
+    name_kinds(page);
+    return {is_whole && page.size() < first_page_size, log_end};
 }
 
 /// Takes one more row, unless the page is too large by now: then it ends here, and the query is cancelled.
@@ -294,12 +347,15 @@ inline std::optional<EventLocation> EventLogSession::locate(const EventId& id)
 
 inline EventKind EventLogSession::kind(std::int32_t id)
 {
-    auto rows = select_kind_.query(id);
+    // A page that was cut may have cost the connection. Another one may have other kinds, and begins by reading all of them.
+    if (connection_->is_lost())
+        throw ConnectionLost{connection_->where(), "reading events", "the connection was lost", ""};
+    auto rows = select_kinds_.query(id);
     if (!rows.next()) {
         throw StoreError{"postgres '" + connection_->where() + "': no event kind " + std::to_string(id) +
                          " in schema " + schema_ + ", which is damaged"};
     }
-    return {std::string{rows.text(0)}, static_cast<unsigned>(rows.integer(1)), std::string{rows.text(2)}};
+    return kind_in(rows);
 }
 
 inline std::optional<SnapshotCopy> EventLogSession::read_snapshot(const StreamId& stream)

@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -25,12 +26,14 @@ struct EventKind {
     std::string content_type;
 };
 
+using EventKinds = std::unordered_map<std::int32_t, EventKind>; ///< by the number that they have in the database
+
 /// Some consecutive events, copied out of the database: a sink may take as long as it likes over them, and use the store,
 /// while no snapshot of the database is held.
 ///
 /// It takes the bytes that `COPY … TO STDOUT (FORMAT binary)` sends (PostgreSQL's manual, "COPY", "Binary Format"), in which
-/// each row has the columns position, version, recorded_at, id, kind, metadata, payload, and in a page of the log the
-/// stream's name.
+/// each row has the columns position, version, recorded_at, id, kind, metadata, payload, in a page of the log the stream's name,
+/// and then, unless the connection knows the kinds, the kind's type, schema version and content type.
 class EventPage {
 public:
     void clear() noexcept
@@ -57,7 +60,7 @@ public:
     }
 
     /// Finds the rows in what was taken.
-    /// @param columns  of each row: 7 or 8
+    /// @param columns  of each row: 7 or 8, or 3 more with the kind
     /// @throws StoreError if the bytes are not of this form; rows that are whole are there then
     void parse(int columns);
 
@@ -66,16 +69,16 @@ public:
     std::uint64_t version(std::size_t index) const noexcept { return rows_[index].version; }
     std::int32_t kind(std::size_t index) const noexcept { return rows_[index].kind; }
 
-    /// Name of the event's stream; empty if the page is of one stream.
-    std::string_view stream_name(std::size_t index) const noexcept
-    {
-        const Bytes name = rows_[index].name;
-        return {reinterpret_cast<const char*>(name.data()), name.size()}; // NOLINT: char aliases
-    }
+    /// Says which kind each number stands for, and keeps `kinds` until it says so again; all of the page are in there.
+    void set_kinds(std::shared_ptr<const EventKinds> kinds);
 
-    RecordedEvent event(std::size_t index, const StreamId& stream, const EventKind& kind) const noexcept
+    /// Name of the event's stream; empty if the page is of one stream.
+    std::string_view stream_name(std::size_t index) const noexcept { return text(rows_[index].name); }
+
+    RecordedEvent event(std::size_t index, const StreamId& stream) const noexcept
     {
         const Row& row = rows_[index];
+        const EventKind& kind = *row.named_kind;
         return {stream,
                 StreamVersion{row.version},
                 GlobalPosition{row.position},
@@ -95,10 +98,16 @@ private:
         Timestamp recorded_at;
         EventId id;
         std::int32_t kind;
-        Bytes metadata; ///< these three in `bytes_`
+        const EventKind* named_kind; ///< in `kinds_`
+        Bytes metadata;              ///< these three in `bytes_`
         Bytes payload;
         Bytes name;
     };
+
+    static std::string_view text(Bytes bytes) noexcept
+    {
+        return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; // NOLINT: char aliases
+    }
 
     Bytes take(Bytes& left, std::size_t size) const;
     Bytes take_field(Bytes& left, std::optional<std::size_t> expected_size = {}) const;
@@ -108,6 +117,7 @@ private:
 
     std::vector<std::byte> bytes_;
     std::vector<Row> rows_;
+    std::shared_ptr<const EventKinds> kinds_;
 };
 
 inline void EventPage::append_row(const PGresult* row)
@@ -128,6 +138,8 @@ inline void EventPage::append_row(const PGresult* row)
 inline void EventPage::parse(int columns)
 {
     rows_.clear();
+    const bool has_name = columns % 3 == 2;
+    const auto kinds = columns > 8 ? std::make_shared<EventKinds>() : nullptr;
     Bytes left{bytes_};
     const Bytes found = take(left, signature.size());
     if (std::memcmp(found.data(), signature.data(), signature.size()) != 0)
@@ -149,10 +161,26 @@ inline void EventPage::parse(int columns)
         row.kind = number_from<std::int32_t>(take_field(left, 4));
         row.metadata = take_field(left);
         row.payload = take_field(left);
-        if (columns > 7) row.name = take_field(left);
+        if (has_name) row.name = take_field(left);
+        if (kinds) {
+            const std::string_view type = text(take_field(left));
+            const auto version = number_from<std::int64_t>(take_field(left, 8));
+            const std::string_view content_type = text(take_field(left));
+            if (!kinds->contains(row.kind)) {
+                kinds->emplace(row.kind,
+                               EventKind{std::string{type}, static_cast<unsigned>(version), std::string{content_type}});
+            }
+        }
         rows_.push_back(row);
     }
     if (!left.empty()) refuse("nothing behind the end", left);
+    if (kinds) set_kinds(kinds);
+}
+
+inline void EventPage::set_kinds(std::shared_ptr<const EventKinds> kinds)
+{
+    for (Row& row : rows_) row.named_kind = &kinds->at(row.kind);
+    kinds_ = std::move(kinds);
 }
 
 inline Bytes EventPage::take(Bytes& left, std::size_t size) const

@@ -6,6 +6,7 @@
 #include <escqrs/postgres/detail/event_page.hpp>
 
 #include <memory>
+#include <optional>
 #include <utility>
 
 namespace escqrs::postgres::detail {
@@ -23,38 +24,41 @@ public:
         if (is_begun_) loan_->session().abandon();
     }
 
-    /// Reads a page: the one that was begun, if this is it.
-    /// @param make_request  called as `make_request(session)`
-    /// @return whether there was nothing more behind it
+    /// Reads a page: the one that was begun, if there is one.
+    /// @param make_request  called as `make_request(session)`; gives a `PageRequest`, or nothing if there is nothing to ask for
     template <class MakeRequest>
-    bool read(MakeRequest make_request, EventPage& page)
+    PageEnd read(MakeRequest make_request, EventPage& page)
     {
         if (std::exchange(is_begun_, false)) {
             try {
                 return loan_->session().receive(request_, page);
-            } catch (const ConnectionLost&) {
-                loan_.reset();
-                throw;
+            } catch (const DatabaseError& error) {
+                if (!error.is_passing()) throw;
+                loan_.reset(); // while the other page was shown, the connection was lost, or the server's patience
             }
         }
-        return sessions_->with_one([&](EventLogSession& session) {
-            const PageRequest request = make_request(session);
-            session.begin(request);
-            return session.receive(request, page);
+        return sessions_->with_one([&](EventLogSession& session) -> PageEnd {
+            const std::optional<PageRequest> request = make_request(session);
+            if (!request) return {};
+            session.begin(*request);
+            return session.receive(*request, page);
         });
     }
 
-    /// Has the server begin with the page that is to be read next.
+    /// Has the server begin with the page that is to be read next, if there is a connection to spare.
     template <class MakeRequest>
     void begin(MakeRequest make_request)
     {
         if (!loan_) loan_ = sessions_->try_borrow();
         if (!loan_) return;
-        request_ = make_request(loan_->session());
-        is_begun_ = true;
         try {
-            loan_->session().begin(request_);
-        } catch (const ConnectionLost&) { // NOLINT(bugprone-empty-catch): so it is when the page is read
+            const std::optional<PageRequest> request = make_request(loan_->session());
+            if (!request) return;
+            loan_->session().begin(*request);
+            request_ = *request;
+            is_begun_ = true;
+        } catch (const DatabaseError&) { // it is read when it is needed
+            loan_.reset();
         }
     }
 

@@ -1,0 +1,51 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/event_filter.hpp>
+#include <escqrs/postgres/schema.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace escqrs::postgres::detail {
+
+/// What to ask the server for a page of events.
+struct PageRequest {
+    std::string query;
+    int columns;         ///< of each row
+    std::size_t at_most; ///< rows
+    std::uint64_t end;   ///< position up to which a page of the log looks
+};
+
+/// Where a page has ended.
+struct PageEnd {
+    bool is_last = true;   ///< there was nothing more, in a page of the log up to `end`
+    std::uint64_t end = 0; ///< position up to which a page of the log looked; 0 if there was nothing to read
+};
+
+/// What `filter` asks for, as the rest of an SQL condition on events `e` and their streams `s`.
+///
+/// There is no index by kind: it would cost every append, and a read that matches more than a few events is faster by position.
+inline std::string condition_of(const EventFilter& filter, const std::string& schema)
+{
+    std::string sql;
+    if (!filter.types.empty()) {
+        sql += " AND e.kind = ANY (ARRAY(SELECT id FROM " + schema + ".event_kinds WHERE type IN (";
+        for (const std::string& type : filter.types) sql.append(literal(type)).append(1, ',');
+        sql.back() = ')';
+        sql += "))";
+    }
+    if (!filter.categories.empty()) {
+        sql += " AND (false";
+        for (const std::string& category : filter.categories) {
+            if (category.empty() || category.find('-') != std::string::npos) continue; // no stream has such a category
+            // All that begins with "category-": '.' follows '-' in ASCII, and the column goes by bytes.
+            sql += " OR (s.name >= " + literal(category + '-') + " AND s.name < " + literal(category + '.') + ')';
+        }
+        sql += ')';
+    }
+    return sql;
+}
+
+} // namespace escqrs::postgres::detail
