@@ -89,6 +89,43 @@ TEST_CASE("an error tells the server's words, its code and where, but no passwor
     CHECK_THROWS_AS(Connection{"no connection string"}, ConnectionLost);
 }
 
+TEST_CASE("no part of a password is in an error, however the connection string is malformed")
+{
+    const std::string server = "127.0.0.1:" + std::to_string(Server::shared().port()) + "/nothing";
+    for (const std::string& address : std::vector<std::string>{
+             "postgresql://app:s3c@r3t@" + server,
+             "postgresql://app:s3c/r3t@" + server,
+             "postgresql://app:s3c?r3t@x@" + server,
+             "postgresql://app:s3c%r3t@" + server,
+             "postgresql://app:s3c%zzr3t@" + server,
+             "postgresql://app:12/r3t@" + server,
+             "postgresql://app:[s3c@" + server + "?r3t",
+             "postgresql://app:s3c@" + server + "?r3t=1",
+             "postgresql://app:s3cr3t",
+             "postgresql://app@127.0.0.1:s3cr3t/nothing",
+             "postgresql://app@127.0.0.1:1,127.0.0.1:s3cr3t/nothing",
+             "postgresql://app@127.0.0.1:7777777/nothing",
+             "postgresql://[s3cr3t/nothing",
+             "app:s3c@r3t@127.0.0.1",
+             "postgres:/app:s3cr3t@127.0.0.1",
+             "host=127.0.0.1 port=1 password=s3c r3t",
+             "host=127.0.0.1 port=1 password=s3c r3t=x",
+             "host=127.0.0.1 port=1 password='s3cr3t",
+             "host=127.0.0.1 port=s3cr3t",
+             "s3cr3t",
+         }) {
+        INFO(address);
+        try {
+            const Connection connection{address, {.answer_timeout = std::chrono::seconds{2}}};
+            FAIL("no error");
+        } catch (const ConnectionLost& error) {
+            const std::string text = error.what();
+            for (const char* const part : {"s3c", "r3t", "7777777"}) CHECK_THAT(text, !Catch::Contains(part));
+        }
+    }
+    CHECK_THROWS_WITH(Connection{"postgresql://app:a@b@" + server}, Catch::Contains("'@' is written %40"));
+}
+
 TEST_CASE("TLS and passwords are libpq's, by the connection string")
 {
     const std::string server =

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <escqrs/postgres/database_error.hpp>
+#include <escqrs/postgres/detail/connection_string.hpp>
 #include <escqrs/timestamp.hpp>
 
 #include <libpq-fe.h>
@@ -43,7 +44,8 @@ struct ConnectionOptions {
 /// A connection to a PostgreSQL database.
 ///
 /// It speaks libpq's own connection string, with all it knows of TLS, passwords, keepalives and several hosts:
-/// `postgresql://user@host:5432/database?sslmode=verify-full&connect_timeout=5`. A connection that was lost is made again by
+/// `postgresql://user@host:5432/database?sslmode=verify-full&connect_timeout=5`. Texts are UTF-8, whatever the string, the
+/// environment, the role or the database say about `client_encoding`. A connection that was lost is made again by
 /// the next transaction or statement outside of one. No call waits for longer than `answer_timeout` without hearing from the
 /// server: TCP does not notice a server process that is stopped, or a frozen machine whose network card still acknowledges.
 /// @par Thread safety  one thread at a time; use a connection per thread, or a `ConnectionPool`
@@ -60,6 +62,13 @@ public:
     PGconn* handle() const noexcept { return handle_.get(); }
     const ConnectionOptions& options() const noexcept { return options_; }
     void set_answer_timeout(Duration timeout) noexcept { options_.answer_timeout = timeout; }
+
+    /// Runs `sql` now, and on each connection that is made from now on, before anything else.
+    void set_up_by(std::string sql)
+    {
+        execute(sql);
+        set_up_ = std::move(sql);
+    }
 
     /// Runs one or more statements that return nothing.
     void execute(const std::string& sql);
@@ -124,14 +133,16 @@ private:
 
     std::string address_;
     ConnectionOptions options_;
-    std::string where_;
+    std::string where_{"?"};
+    std::string set_up_;
     std::unique_ptr<PGconn, Finish> handle_;
     std::uint64_t generation_ = 0;
     std::uint64_t statements_ = 0;
     bool is_within_transaction_ = false; ///< as this object has begun it
 };
 
-/// A transaction. Rolls back when it ends without `commit`.
+/// A transaction, in which each statement sees what was committed before it (isolation level "read committed", whatever the
+/// default is). Rolls back when it ends without `commit`.
 class Transaction {
 public:
     explicit Transaction(Connection& connection);
@@ -175,6 +186,7 @@ inline Connection::Connection(std::string address, ConnectionOptions options)
         throw StoreError{"postgres: answer_timeout: expected more than 0, found " +
                          std::to_string(options_.answer_timeout.count()) + " us"};
     }
+    detail::require_connection_string(address_);
     connect();
 }
 
@@ -184,8 +196,8 @@ inline void Connection::connect()
     constexpr std::int64_t most_seconds = std::numeric_limits<int>::max();
     const auto seconds = std::chrono::ceil<std::chrono::seconds>(options_.answer_timeout).count();
     const std::string timeout = std::to_string(std::min<std::int64_t>(seconds, most_seconds));
-    const char* const names[] = {"connect_timeout", "dbname", nullptr};        // NOLINT(modernize-avoid-c-arrays)
-    const char* const values[] = {timeout.c_str(), address_.c_str(), nullptr}; // NOLINT(modernize-avoid-c-arrays)
+    const char* const names[] = {"connect_timeout", "dbname", "client_encoding", nullptr}; // NOLINT: libpq's form
+    const char* const values[] = {timeout.c_str(), address_.c_str(), "UTF8", nullptr};     // NOLINT
     handle_.reset(PQconnectdbParams(names, values, 1));
     if (!handle_) throw std::bad_alloc{};
     const auto text = [](const char* given) { return std::string{given == nullptr ? "" : given}; };
@@ -194,6 +206,13 @@ inline void Connection::connect()
     PQsetNoticeProcessor(
         handle(), [](void*, const char*) {}, nullptr); // libpq would write them to stderr
     ++generation_;
+    if (set_up_.empty()) return;
+    try {
+        execute(set_up_);
+    } catch (...) {
+        close(); // rather than to go on without
+        throw;
+    }
 }
 
 inline void Connection::ensure_connected()
@@ -323,7 +342,7 @@ inline void Connection::fail(std::string_view what, const char* message, const c
 
 inline Transaction::Transaction(Connection& connection) : connection_{&connection}
 {
-    connection.execute("BEGIN");
+    connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED");
     connection.is_within_transaction_ = true;
 }
 
