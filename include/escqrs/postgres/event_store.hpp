@@ -7,14 +7,14 @@
 #include <escqrs/event_store.hpp>
 #include <escqrs/postgres/connection_pool.hpp>
 #include <escqrs/postgres/detail/doorbell.hpp>
-#include <escqrs/postgres/detail/event_log_schema.hpp>
+#include <escqrs/postgres/detail/event_log_opening.hpp>
 #include <escqrs/postgres/detail/event_log_session.hpp>
 #include <escqrs/postgres/detail/event_log_writer.hpp>
 #include <escqrs/postgres/detail/event_page.hpp>
 #include <escqrs/postgres/detail/page_reader.hpp>
+#include <escqrs/postgres/detail/session_settings.hpp>
 
 #include <algorithm>
-#include <array>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -141,6 +141,7 @@ inline EventStoreOptions EventStore::prepared(const std::string& address, EventS
     check_at_least(not_negative, options.head_timeout, "head_timeout");
     check_given(options.clock, "clock");
     Connection connection{address, options.connection};
+    detail::pin_settings(connection);
     Statement show{connection,
                    "SELECT current_setting('synchronous_commit'), current_setting('fsync'), pg_is_in_recovery()"};
     auto rows = show.query();
@@ -161,9 +162,7 @@ inline EventStoreOptions EventStore::prepared(const std::string& address, EventS
                          std::to_string(smallest_partition) + " positions, found a size of " +
                          std::to_string(options.partition_size)};
     }
-    const std::string create = detail::create_event_log(options.partition_size);
-    const std::array steps{create.c_str(), detail::add_log_id};
-    migrate(connection, options.schema, {"event store", steps});
+    detail::open_event_log(connection, options.schema, options.partition_size);
     return options;
 }
 
@@ -174,6 +173,7 @@ inline EventStore::EventStore(const std::string& address, EventStoreOptions opti
               {options_.connection, options_.max_writers, options_.max_group_size, options_.reconnect_timeout,
                options_.clock}},
       readers_{address, options_.connection, options_.max_readers, [schema = options_.schema](Connection& connection) {
+                   detail::pin_settings(connection);
                    return detail::EventLogSession{connection, schema};
                }}
 {

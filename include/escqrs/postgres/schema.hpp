@@ -4,6 +4,8 @@
 #include <escqrs/postgres/connection.hpp>
 #include <escqrs/postgres/statement.hpp>
 
+#include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -83,6 +85,32 @@ inline std::int64_t version_of(Connection& connection, std::string_view schema, 
     return version;
 }
 
+/// Lets statements take the time that a large table may need.
+class Patience {
+public:
+    explicit Patience(Connection& connection) : connection_{&connection}, before_{connection.options().answer_timeout}
+    {
+        connection.set_answer_timeout(std::max<Duration>(before_, std::chrono::hours{1}));
+    }
+    Patience(const Patience&) = delete;
+    Patience& operator=(const Patience&) = delete;
+    ~Patience() { connection_->set_answer_timeout(before_); }
+
+private:
+    Connection* connection_;
+    Duration before_;
+};
+
+/// Waits until nobody else migrates `schema`, and keeps others from it until the transaction ends.
+inline void lock_migration(Connection& connection, std::string_view schema)
+{
+    // That may take long, by an administrator's standards.
+    connection.execute("SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0; "
+                       "SET LOCAL idle_in_transaction_session_timeout = 0");
+    Statement lock{connection, "SELECT pg_advisory_xact_lock(pg_catalog.hashtextextended($1, 0))"};
+    (void)lock.query("escqrs migration of " + std::string{schema});
+}
+
 } // namespace detail
 
 inline void migrate(Connection& connection, std::string_view schema, const SchemaPart& part)
@@ -95,11 +123,10 @@ inline void migrate(Connection& connection, std::string_view schema, const Schem
     const auto newest = static_cast<std::int64_t>(part.steps.size());
     if (detail::version_of(connection, schema, part) == newest) return;
 
+    const detail::Patience patience{connection};
     Transaction transaction{connection};
     // Serialises those who migrate; what each sees is taken after it has the lock.
-    connection.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED; "
-                       "SELECT pg_advisory_xact_lock(hashtextextended(" +
-                       literal("escqrs migration of " + std::string{schema}) + ", 0))");
+    detail::lock_migration(connection, schema);
     const std::int64_t found = detail::version_of(connection, schema, part);
     if (found == 0) {
         // To create a schema "if not exists" takes the right to create one, whether it exists or not.

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace escqrs::postgres::detail {
@@ -26,6 +27,21 @@ public:
     }
 
     bool is_pooled() const noexcept { return is_pooled_; }
+
+    /// The statement that appends, in which `{s}` stands for the schema. Where it brings the kinds along, they are its last three
+    /// parameters.
+    std::string_view append() const noexcept
+    {
+        return is_pooled_ ? "SELECT is_met::int4[], bases, positions, streams FROM "
+                            "(SELECT ARRAY(SELECT {s}.kind(given.type, given.version, given.content_type) FROM "
+                            "unnest($11::text[], $12::bigint[], $13::text[]) WITH ORDINALITY AS "
+                            "given (type, version, content_type, number) ORDER BY given.number) AS ids) AS kinds, "
+                            "{s}.append($1, $2, $3, $4, $5, $6, ARRAY(SELECT kinds.ids[given.kind] FROM "
+                            "pg_catalog.unnest($7::integer[]) WITH ORDINALITY AS given (kind, number) "
+                            "ORDER BY given.number), $8, $9, $10)"
+                          : "SELECT is_met::int4[], bases, positions, streams FROM "
+                            "{s}.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    }
 
     std::int32_t number_of(const NewEvent& event)
     {

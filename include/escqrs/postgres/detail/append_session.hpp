@@ -72,18 +72,9 @@ private:
     };
 
     static constexpr std::size_t max_ends = 16'384;
+    static constexpr std::uint64_t largest_version =
+        std::numeric_limits<std::int64_t>::max(); ///< no stream comes near it
     static constexpr const char* returning = " RETURNING position, stream";
-
-    static constexpr std::string_view append_all =
-        "SELECT is_met::int4[], bases, positions, streams FROM {s}.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-    /// The same, in which the kinds of events are numbers of those whose names are the last parameters.
-    static constexpr std::string_view append_with_kinds =
-        "SELECT is_met::int4[], bases, positions, streams FROM (SELECT ARRAY(SELECT {s}.kind(given.type, "
-        "given.version, "
-        "given.content_type) FROM unnest($11::text[], $12::bigint[], $13::text[]) WITH ORDINALITY AS "
-        "given (type, version, content_type, number) ORDER BY given.number) AS ids) AS kinds, "
-        "{s}.append($1, $2, $3, $4, $5, $6, ARRAY(SELECT kinds.ids[given.kind] FROM pg_catalog.unnest($7::integer[]) "
-        "WITH ORDINALITY AS given (kind, number) ORDER BY given.number), $8, $9, $10)";
 
     static std::string insert_event(const std::string& schema)
     {
@@ -109,6 +100,7 @@ private:
     void append_one(Timestamp now, PendingAppend& append);
     void remember(const PendingAppend& append, std::int64_t stream);
     static std::int64_t wanted(ExpectedVersion expected) noexcept;
+    [[noreturn]] static void refuse_sequence(const PendingAppend& append);
 
     AppendKinds kinds_;
     std::unordered_map<StreamId, StreamEnd> ends_; ///< none behind a PgBouncer: see `AppendKinds`
@@ -135,8 +127,7 @@ private:
 };
 
 inline AppendSession::AppendSession(Connection& connection, const std::string& schema)
-    : kinds_{connection, schema},
-      append_{connection, with_schema(kinds_.is_pooled() ? append_with_kinds : append_all, schema)},
+    : kinds_{connection, schema}, append_{connection, with_schema(kinds_.append(), schema)},
       append_one_{connection, "SELECT " + quoted(schema) + ".append_one($1, $2, $3, $4::integer, $5, $6, $7)"},
       append_behind_{connection, "SELECT " + quoted(schema) + ".append_behind($1, $2, $3, $4, $5, $6, $7, $8)"},
       append_all_behind_{connection, "SELECT " + quoted(schema) + ".append_all_behind($1, $2, $3, $4, $5, $6, $7)"},
@@ -272,6 +263,7 @@ inline void AppendSession::insert_append(Timestamp now, const Behind& place)
     auto rows =
         append_all_behind_.query(place.stream, place.last.value(), ids_, event_kinds_, metadata_, payloads_, now);
     rows.next();
+    if (rows.is_null(0)) refuse_sequence(*place.append);
     note_stored(place, rows.integer(0));
 }
 
@@ -315,7 +307,7 @@ inline bool AppendSession::insert_next(Timestamp now, PendingAppend& append)
         append.expected == ExpectedVersion::any() || append.expected == ExpectedVersion::stream_exists();
     if (guesses && (end == nullptr || !end->is_ours)) return false;
     const StreamVersion last = guesses ? end->version : append.expected.version();
-    if (last == StreamVersion{}) return false;
+    if (last == StreamVersion{} || last.value() >= largest_version) return false;
     const NewEvent& event = append.events.front();
     const std::int32_t kind = kinds_.number_of(event);
     try {
@@ -342,6 +334,7 @@ inline void AppendSession::append_one(Timestamp now, PendingAppend& append)
                                   event.metadata, event.payload, now);
     rows.next();
     const auto found = rows.integers(0);
+    if (found.size() != 3) refuse_sequence(append);
     append.actual = StreamVersion{static_cast<std::uint64_t>(found.at(0))};
     const GlobalPosition position{static_cast<std::uint64_t>(found.at(1))};
     if (position > GlobalPosition{}) append.result = AppendResult{append.actual.next(), position};
@@ -361,8 +354,13 @@ inline std::int64_t AppendSession::wanted(ExpectedVersion expected) noexcept
 {
     if (expected == ExpectedVersion::any()) return -1;
     if (expected == ExpectedVersion::stream_exists()) return -2;
-    constexpr std::uint64_t largest = std::numeric_limits<std::int64_t>::max(); // no version comes near it
-    return static_cast<std::int64_t>(std::min(expected.version().value(), largest));
+    return static_cast<std::int64_t>(std::min(expected.version().value(), largest_version));
+}
+
+inline void AppendSession::refuse_sequence(const PendingAppend& append)
+{
+    throw StoreError{"append to stream '" + append.stream->text() +
+                     "': the sequence of positions has no last value: open the store again, which sets it right"};
 }
 
 inline std::optional<AppendResult> AppendSession::find_repeat(const PendingAppend& append)

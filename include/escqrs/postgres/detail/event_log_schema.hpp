@@ -323,13 +323,15 @@ END $$;
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA {s} FROM PUBLIC;
 )";
 
-/// The next step. The id is no secret, and roles that were granted the use of the store before it had one need it.
+/// Step 2. The id is no secret, and roles that were granted the use of the store before it had one need it.
 inline constexpr const char* add_log_id = R"(
 CREATE TABLE {s}.log (id uuid NOT NULL);
 INSERT INTO {s}.log VALUES (gen_random_uuid());
 GRANT SELECT ON {s}.log TO PUBLIC;
 )";
 
+/// Step 1 of the schema. It stays as it is, byte for byte: there are databases that were made by it. What changes goes into
+/// further steps.
 /// @param partition_size  0: not partitioned
 inline std::string create_event_log(std::uint64_t partition_size)
 {
@@ -342,5 +344,20 @@ inline std::string create_event_log(std::uint64_t partition_size)
     }
     return sql;
 }
+
+/// The key of the lock that keeps readers back has 48 bits for a position.
+inline constexpr std::int64_t max_position = (std::int64_t{1} << 48) - 1;
+
+/// Step 2.
+inline constexpr const char* bound_positions = "ALTER SEQUENCE {s}.positions MAXVALUE {max_position} NO CYCLE;";
+
+inline std::string with_max_position(std::string sql)
+{
+    constexpr std::string_view mark = "{max_position}";
+    return sql.replace(sql.find(mark), mark.size(), std::to_string(max_position));
+}
+
+/// Before each step: names in it mean what they mean to PostgreSQL, whoever may create others in `public`.
+inline constexpr const char* unhindered = "SET LOCAL search_path = pg_catalog, pg_temp;";
 
 } // namespace escqrs::postgres::detail
