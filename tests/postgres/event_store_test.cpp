@@ -46,10 +46,22 @@ TEST_CASE("a PostgreSQL schema with one reader and no prepared statement or noti
     escqrs::testing::event_store_conformance(fixture);
 }
 
-TEST_CASE("a PostgreSQL schema with a partitioned log is an event store")
+TEST_CASE("a PostgreSQL schema with a partitioned log is an event store, for a role with settings of its own")
 {
     Fixture fixture;
     fixture.options.partition_size = 10'000;
+    const std::string role = "odd_" + fixture.options.schema;
+    postgres::Connection owner{fixture.address};
+    owner.execute("CREATE ROLE " + role + " LOGIN SUPERUSER");
+    for (const char* const setting :
+         {"client_encoding = 'latin1'", "default_transaction_isolation = 'serializable'", "lock_timeout = '1ms'",
+          "statement_timeout = '2s'", "idle_in_transaction_session_timeout = '1ms'", "search_path = 'public'",
+          "standard_conforming_strings = 'off'", "backslash_quote = 'off'", "bytea_output = 'escape'",
+          "DateStyle = 'German'", "TimeZone = 'Asia/Kathmandu'", "array_nulls = 'off'", "transform_null_equals = 'on'",
+          "extra_float_digits = -15", "quote_all_identifiers = 'on'"}) {
+        owner.execute("ALTER ROLE " + role + " SET " + setting);
+    }
+    fixture.address = Server::shared().address(role);
     escqrs::testing::event_store_conformance(fixture);
 }
 

@@ -59,7 +59,7 @@ public:
           acquire_{detail::with_read_models(connection, options_.schema),
                    with_schema(
                        "INSERT INTO {s}.leases AS lease (name, holder, token, expires_at) "
-                       "VALUES ($1, $2, 1, clock_timestamp() + $3 * interval '1 microsecond') "
+                       "VALUES ($1, $2, 1, clock_timestamp() + $3::float8 * interval '1 microsecond') "
                        "ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at, "
                        "token = lease.token + (lease.holder <> $2 OR lease.token <> $4)::integer "
                        "WHERE lease.expires_at < clock_timestamp() OR (lease.holder = $2 AND lease.token = $4) "

@@ -113,7 +113,7 @@ private:
     }
 
     static constexpr const char* before =
-        " FROM {s}.parked_streams WHERE projection = (SELECT name || '_v' || version FROM {s}.read_models "
+        " FROM {s}.parked_streams WHERE projection = (SELECT name || '_v' || version::text FROM {s}.read_models "
         "WHERE name = $1 AND is_live) AND projection <> $2 AND unhandled_from > 0";
     static constexpr const char* columns = "SELECT stream, version, position, last, events, error, unhandled_from "
                                            "FROM {s}.parked_streams WHERE projection = $1";

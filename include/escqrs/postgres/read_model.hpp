@@ -103,7 +103,7 @@ private:
     Statement select_state_{statement("SELECT is_live FROM {s}.read_models WHERE name = $1 AND version = $2")};
     Statement select_live_{
         statement("SELECT position, log, event, event_position, replay_until FROM {s}.checkpoints WHERE name = "
-                  "(SELECT name || '_v' || version FROM {s}.read_models WHERE name = $1 AND is_live)")};
+                  "(SELECT name || '_v' || version::text FROM {s}.read_models WHERE name = $1 AND is_live)")};
     Checkpoint checkpoint_;
 };
 
@@ -164,7 +164,7 @@ public:
         : name_{std::move(name)},
           select_{connection, with_schema("SELECT version, coalesce(position, 0) FROM {s}.read_models AS model "
                                           "LEFT JOIN {s}.checkpoints AS checkpoint "
-                                          "ON checkpoint.name = model.name || '_v' || version "
+                                          "ON checkpoint.name = model.name || '_v' || version::text "
                                           "WHERE model.name = $1 AND is_live",
                                           place)}
     {
@@ -250,7 +250,7 @@ inline void ReadModel::inherit_parked()
 {
     statement("UPDATE {s}.parked_streams AS mine SET unhandled_from = coalesce((SELECT before.unhandled_from FROM "
               "{s}.parked_streams AS before WHERE before.stream = mine.stream AND before.projection = (SELECT name || "
-              "'_v' || version FROM {s}.read_models WHERE name = $1 AND is_live)), 0) WHERE projection = $2")
+              "'_v' || version::text FROM {s}.read_models WHERE name = $1 AND is_live)), 0) WHERE projection = $2")
         .run(schema_.name, checkpoint_name());
 }
 
@@ -259,11 +259,12 @@ inline std::string ReadModel::grants()
 {
     std::string result;
     for (const std::string& table : schema_.tables) {
-        auto rows = statement("SELECT format('GRANT %s ON %s TO %s', given.privilege_type, view.oid::regclass, "
-                              "CASE given.grantee WHEN 0 THEN 'PUBLIC' ELSE given.grantee::regrole::text END) "
-                              "FROM pg_class AS view, aclexplode(view.relacl) AS given "
-                              "WHERE view.oid = to_regclass($1) AND given.grantee <> view.relowner")
-                        .query(with_schema("{s}." + table, place_));
+        auto rows =
+            statement("SELECT pg_catalog.format('GRANT %s ON %s TO %s', given.privilege_type, view.oid::regclass, "
+                      "CASE given.grantee WHEN 0::oid THEN 'PUBLIC' ELSE given.grantee::regrole::text END) "
+                      "FROM pg_class AS view, aclexplode(view.relacl) AS given "
+                      "WHERE view.oid = to_regclass($1) AND given.grantee <> view.relowner")
+                .query(with_schema("{s}." + table, place_));
         while (rows.next()) result.append(rows.text(0)).append(1, ';');
     }
     return result;
@@ -294,7 +295,7 @@ inline void ReadModel::drop_lower_versions(bool also_live)
     if (!drop.empty()) connection_->execute(with_schema(drop, place_));
     for (const char* const table : {"checkpoints WHERE name", "parked_streams WHERE projection"}) {
         statement(std::string{"DELETE FROM {s}."} + table +
-                  " IN (SELECT name || '_v' || version FROM {s}.read_models WHERE " + lower + ')')
+                  " IN (SELECT name || '_v' || version::text FROM {s}.read_models WHERE " + lower + ')')
             .run(schema_.name, schema_.version, also_live);
     }
     statement(std::string{"DELETE FROM {s}.read_models WHERE "} + lower).run(schema_.name, schema_.version, also_live);

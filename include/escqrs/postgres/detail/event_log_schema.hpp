@@ -348,7 +348,7 @@ inline std::string create_event_log(std::uint64_t partition_size)
 /// The key of the lock that keeps readers back has 48 bits for a position.
 inline constexpr std::int64_t max_position = (std::int64_t{1} << 48) - 1;
 
-/// Step 2.
+/// Step 3.
 inline constexpr const char* bound_positions = "ALTER SEQUENCE {s}.positions MAXVALUE {max_position} NO CYCLE;";
 
 inline std::string with_max_position(std::string sql)

@@ -6,6 +6,7 @@
 #include <escqrs/event_store.hpp>
 #include <escqrs/postgres/connection_pool.hpp>
 #include <escqrs/postgres/detail/append_session.hpp>
+#include <escqrs/postgres/detail/session_settings.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -20,8 +21,9 @@
 
 namespace escqrs::postgres::detail {
 
-/// Does `work` again, with growing pauses, when a connection was lost, or the server had to choose a victim among those who
-/// waited for each other.
+/// Does `work` again, with growing pauses, when a connection was lost, when the server chose a victim among those that waited for
+/// each other, or when it lost patience by an administrator's `lock_timeout` or `statement_timeout`, which only happens behind a
+/// PgBouncer (see `pin_settings`).
 /// @param at_most  how long after the first failure it begins again; enough for a server to start in
 template <class Work>
 auto persistently(Clock& clock, Duration at_most, Work work)
@@ -33,7 +35,8 @@ auto persistently(Clock& clock, Duration at_most, Work work)
             return work();
         } catch (const DatabaseError& error) {
             const bool is_passing = dynamic_cast<const ConnectionLost*>(&error) != nullptr ||
-                                    error.state() == "40P01" || error.state() == "40001";
+                                    error.state() == "40P01" || error.state() == "40001" || error.state() == "55P03" ||
+                                    error.state() == "57014";
             if (!first_failure) first_failure = clock.now();
             if (!is_passing || clock.now() - *first_failure + pause > at_most) throw;
         }
@@ -59,6 +62,7 @@ public:
     EventLogWriter(const std::string& address, const std::string& schema, const Options& options)
         : options_{options}, sessions_{address, options.connection, options.max_connections,
                                        [schema](Connection& connection) {
+                                           pin_settings(connection);
                                            return AppendSession{connection, schema};
                                        }},
           queue_{options.max_group_size, options.max_connections}
