@@ -97,9 +97,9 @@ struct EventLocation {
 /// - `read_log(after, at_most, filter, sink)` shows at most `at_most` of the events behind `after` that `filter` asks for, in
 ///   order, and returns how far the log was read: whoever goes on from there never looks again at what was passed over. It
 ///   may return early, having passed over many; only at the end of the log does it return `after`.
-/// - `write_snapshot(stream, snapshot)` keeps a snapshot in place of the one before, for a stream that has events; snapshots
-///   may be lost, and their loss costs nothing but time. `read_snapshot(stream, sink)` shows it and returns true; false if
-///   there is none.
+/// - `write_snapshot(stream, snapshot)` keeps a snapshot in place of the one before, for a stream that has events; for
+///   another it does nothing. Snapshots may be lost, and their loss costs nothing but time. `read_snapshot(stream, sink)`
+///   shows it and returns true; false if there is none.
 /// - `log_id()` identifies the log. It is drawn when the log is created and stays the same for as long as the log exists, in
 ///   every copy and backup of it: a reader tells by it whether its checkpoint was made from this log. Never nil.
 /// - `head()` is the position of the last event; 0 for an empty log.

@@ -296,6 +296,11 @@ inline void EventStore::write_snapshot(const StreamId& stream, const Snapshot& s
                                                               snapshot.schema_version,
                                                               std::string{snapshot.content_type},
                                                               {snapshot.payload.begin(), snapshot.payload.end()}});
+    {
+        const std::shared_lock lock{index_mutex_};
+        const auto known = streams_.find(stream);
+        if (known == streams_.end() || known->second.empty()) return; // it may be of a log that was lost
+    }
     const std::scoped_lock lock{snapshot_mutex_};
     snapshots_.insert_or_assign(stream, std::move(stored));
 }

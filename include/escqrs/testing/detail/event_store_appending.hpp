@@ -135,6 +135,9 @@ void check_expected_versions(Fixture& fixture)
         return failure_of_append<ConcurrencyError>(*store, stream, expected, std::vector<SampleEvent>(2));
     };
     const auto exactly = [](std::uint64_t version) { return ExpectedVersion::exactly(StreamVersion{version}); };
+    constexpr std::uint64_t signed_end = std::uint64_t{1} << 63;
+    const std::vector<ExpectedVersion> far{exactly(signed_end - 2), exactly(signed_end - 1), exactly(signed_end),
+                                           exactly(~std::uint64_t{0})};
 
     SECTION("of a stream that does not exist")
     {
@@ -145,6 +148,7 @@ void check_expected_versions(Fixture& fixture)
             CHECK(failure->expected() == expected);
             CHECK(failure->actual() == StreamVersion{0});
         }
+        for (const auto expected : far) CHECK(conflict(expected));
         CHECK(count_events(*store) == 0);
         CHECK_FALSE(conflict(exactly(0)));
         CHECK(version_of(*store, stream) == StreamVersion{2});
@@ -158,6 +162,10 @@ void check_expected_versions(Fixture& fixture)
             REQUIRE(failure);
             CHECK(failure->expected() == expected);
             CHECK(failure->actual() == StreamVersion{3});
+        }
+        for (const auto expected : far) {
+            CHECK(conflict(expected));
+            CHECK(failure_of_append<ConcurrencyError>(*store, stream, expected, {{}})); // one event goes other ways
         }
         CHECK(count_events(*store) == 3);
         CHECK_FALSE(conflict(exactly(3)));
@@ -232,6 +240,16 @@ void check_event_ids(Fixture& fixture)
         }
         for (const auto expected : {ExpectedVersion::exactly(StreamVersion{5}), ExpectedVersion::any()}) {
             CHECK_FALSE(append(*store, stream, expected, std::vector<SampleEvent>(1)).repeated);
+        }
+    }
+
+    SECTION("a repeated append of one event as well, whatever it expects")
+    {
+        const std::vector<SampleEvent> single(1);
+        const auto result = append(*store, stream, ExpectedVersion::any(), single);
+        constexpr std::uint64_t largest = ~std::uint64_t{0} >> 1U;
+        for (const std::uint64_t version : {std::uint64_t{0}, std::uint64_t{4}, largest, largest + 1}) {
+            CHECK(append(*store, stream, ExpectedVersion::exactly(StreamVersion{version}), single) == result);
         }
     }
 

@@ -71,6 +71,14 @@ void check_snapshots(Fixture& fixture)
         CHECK(read_snapshot(*store, stream) == first);
     }
 
+    SECTION("none of a stream without events, also when it has some later")
+    {
+        write_snapshot(*store, stream, {StreamVersion{3}, 1, "text/plain", bytes("of nothing")});
+        CHECK_FALSE(read_snapshot(*store, stream));
+        append_some(*store, stream, 3);
+        CHECK_FALSE(read_snapshot(*store, stream));
+    }
+
     SECTION("the log is as it was")
     {
         append_some(*store, stream, 2);
