@@ -232,8 +232,9 @@ TEST_CASE("the head is not waited for longer than allowed")
                         place.schema));
         append_some(store, sample_stream(), 1);
         CHECK(error_of([&] { (void)store.head(); })
-                  .find("at position 3, but an append that has not ended holds the log "
-                        "back at 1") != std::string::npos);
+                  .find("at position 3, but an append that has not ended holds the log back at 1 (process " +
+                        std::to_string(PQbackendPID(slow.handle())) + " of the server, by pg_locks)") !=
+              std::string::npos);
         CHECK(count_events(store) == 1);
     }
     CHECK(store.head() == GlobalPosition{3});

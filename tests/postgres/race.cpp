@@ -6,7 +6,7 @@
 // 32 writers by libpq append once or several times in transactions of their own, pause before they end them, and roll one in ten
 // back, or a part of it; two of them commit in two phases. 8 more append through two event stores; over many streams and over
 // few. Other transactions stay open all the time, in this database and in another. Backends are terminated and killed, and every
-// 20 seconds so is the whole server. Readers follow from different checkpoints.
+// 20 seconds so is the whole server. Readers follow from different checkpoints; all but the last share a store, and some are slow.
 // In the end every reader has to have seen what is in the table of events behind its checkpoint, once and in order, while the
 // other transactions are still open; and in the table has to be all that was committed, and nothing that was rolled back. A naive
 // reader runs beside them: it has to miss some, or nothing was tried.
@@ -258,6 +258,13 @@ struct Seen {
         position = event.position;
         places.push_back({event.position, event.id});
     }
+
+    /// Goes on from where a read has ended, which need not be at an event.
+    void pass(GlobalPosition reached)
+    {
+        if (reached < position) ++disorders;
+        position = reached;
+    }
 };
 
 /// Tries until the server is there again, and nothing that was under way is in the way any more.
@@ -276,22 +283,21 @@ void until_the_server_answers(Work work)
     }
 }
 
-void read(Race& race, Seen& seen, unsigned number)
+void read(Race& race, postgres::EventStore& store, Seen& seen, unsigned number)
 {
     std::mt19937 random{race.seed * 1000 + 500 + number};
-    std::optional<postgres::EventStore> opened;
-    until_the_server_answers(
-        [&] { opened.emplace(race.address, postgres::EventStoreOptions{.max_readers = 1, .reconnect_timeout = 30s}); });
-    postgres::EventStore& store = *opened;
+    const EventFilter filter = number % 2 == 0 ? EventFilter{} : EventFilter{.categories = {"hot", "cold"}};
+    const bool is_slow = number % 3 != 0;
     const auto read_some = [&](std::size_t at_most) {
-        store.read_log(seen.position, at_most, [&](const RecordedEvent& event) {
+        seen.pass(store.read_log(seen.position, at_most, filter, [&](const RecordedEvent& event) {
             seen.show(event);
+            if (is_slow && random() % 64 == 0) std::this_thread::sleep_for(std::chrono::milliseconds{random() % 20});
             return true;
-        });
+        }));
     };
     while (!race.done) {
         try {
-            read_some(1 + random() % 300);
+            read_some(1 + random() % (is_slow ? 3'000 : 300));
             store.wait_for_events(seen.position, 20ms, {});
         } catch (const StoreError&) {
             ++race.losses;
@@ -503,6 +509,8 @@ int run(Race& race, std::chrono::steady_clock::duration duration)
     postgres::EventStore one{race.address,
                              {.max_writers = 3, .partition_size = race.partition_size, .reconnect_timeout = 30s}};
     postgres::EventStore two{race.address, {.reconnect_timeout = 30s}};
+    postgres::EventStore shared{race.address, {.max_readers = 3, .reconnect_timeout = 30s}};
+    postgres::EventStore alone{race.address, {.max_readers = 1, .reconnect_timeout = 30s}};
     Bystanders bystanders{race.address};
     bystanders.open();
     std::vector<Seen> seen(readers);
@@ -535,7 +543,8 @@ int run(Race& race, std::chrono::steady_clock::duration duration)
             Seen& next = seen[reading.size() - 1];
             if (reading.size() > 1) until_the_server_answers([&] { next.begin = next.position = one.head(); });
             const auto number = static_cast<unsigned>(reading.size());
-            reading.emplace_back([&, number] { read(race, next, number); });
+            postgres::EventStore& store = number < readers ? shared : alone;
+            reading.emplace_back([&, number] { read(race, store, next, number); });
         }
         std::this_thread::sleep_for(200ms);
         if (tick % 3 == 1) kill_some_backend(race, random, tick % 18 == 10);

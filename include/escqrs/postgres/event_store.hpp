@@ -312,7 +312,8 @@ inline GlobalPosition EventStore::head()
         if (system_clock().now() > deadline) {
             throw StoreError{"postgres, schema " + options_.schema + ": the last event is at position " +
                              std::to_string(last.value()) +
-                             ", but an append that has not ended holds the log back at " + std::to_string(readable)};
+                             ", but an append that has not ended holds the log back at " + std::to_string(readable) +
+                             read([](auto& session) { return session.holder(); })};
         }
         sleep_for(system_clock(), std::chrono::milliseconds{1}, {});
     }

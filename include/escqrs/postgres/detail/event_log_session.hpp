@@ -120,6 +120,9 @@ public:
     /// The position of the last event that is stored.
     GlobalPosition last() { return position(select_last_); }
 
+    /// Who holds readers back, for people who look; empty if nobody does by now.
+    std::string holder();
+
     std::optional<EventLocation> locate(const EventId& id);
     std::optional<SnapshotCopy> read_snapshot(const StreamId& stream);
     void write_snapshot(const StreamId& stream, const Snapshot& snapshot)
@@ -335,6 +338,21 @@ inline LogId EventLogSession::log_id()
                          ", found none"};
     }
     return LogId{rows.uuid(0)};
+}
+
+inline std::string EventLogSession::holder()
+{
+    Statement select{
+        *connection_,
+        "SELECT coalesce('process ' || pid::text || ' of the server', 'a prepared transaction') "
+        "FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND mode = 'ShareLock' AND granted AND "
+        "classid::bigint >> 16 = ('" +
+            schema_ +
+            ".positions'::regclass::oid::bigint & 65535) AND database = "
+            "(SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()) "
+            "ORDER BY (classid::bigint & 65535) << 32 | objid::bigint LIMIT 1"};
+    auto rows = select.query();
+    return rows.next() ? " (" + std::string{rows.text(0)} + ", by pg_locks)" : std::string{};
 }
 
 inline std::optional<EventLocation> EventLogSession::locate(const EventId& id)
