@@ -50,7 +50,7 @@ TEST_CASE("a PostgreSQL schema with a partitioned log is an event store, for a r
 {
     Fixture fixture;
     fixture.options.partition_size = 10'000;
-    const std::string role = "odd_" + fixture.options.schema;
+    const std::string role = fixture.options.schema + "_odd";
     postgres::Connection owner{fixture.address};
     owner.execute("CREATE ROLE " + role + " LOGIN SUPERUSER");
     for (const char* const setting :

@@ -68,9 +68,11 @@ constexpr const char* drawn = "SELECT pg_sequence_last_value('{s}.positions')";
 
 } // namespace
 
-TEST_CASE("the first step of the schema stays as it is: databases were made by it")
+TEST_CASE("the steps of the schema stay as they are: databases were made by them")
 {
     // What is to change goes into a further step.
+    CHECK(hash_of(escqrs::postgres::detail::add_log_id) == "e804fd4e-7bfb-5738-af12-2790f3b40f1c");
+    CHECK(hash_of(escqrs::postgres::detail::bound_positions) == "5d6d8b25-13c3-53aa-85c0-67d55a162ae9");
     CHECK(hash_of(escqrs::postgres::detail::create_event_log(0)) == "de8f767c-65fc-5876-929a-8b2010e3f564");
     CHECK(hash_of(escqrs::postgres::detail::create_event_log(10'000)) == "7ed4d9c3-c004-5834-a58d-be8578bc7054");
 }
@@ -161,7 +163,7 @@ TEST_CASE("a sequence from which positions come out of order, or that only the o
     place.change("ALTER SEQUENCE {s}.positions CACHE 10");
     CHECK_THROWS_WITH(place.open(), Catch::Contains("sequence positions: expected CACHE 1, found more"));
     place.change("ALTER SEQUENCE {s}.positions CACHE 1; SELECT setval('{s}.positions', 4)");
-    const std::string role = "app_" + place.schema;
+    const std::string role = place.schema + "_application";
     place.owner.execute("CREATE ROLE " + role + " LOGIN");
     grant_event_store(place.owner, place.schema, role);
     Place application{place.schema, Server::shared().address(role), Connection{Server::shared().address(role)}};

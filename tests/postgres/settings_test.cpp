@@ -47,7 +47,7 @@ struct Role {
     }
 
     std::string schema = Server::shared().new_schema();
-    std::string name = "role_of_" + schema;
+    std::string name = schema + "_role";
     std::string address = Server::shared().address(name) + "?application_name=" + schema;
     Connection owner{Server::shared().address()};
 };
@@ -180,7 +180,7 @@ TEST_CASE("nothing that others have put into the schema public runs with the app
 {
     const bool prepares_statements = GENERATE(true, false);
     Connection server{Server::shared().address()};
-    const std::string database = "trapped_" + Server::shared().new_schema();
+    const std::string database = Server::shared().new_schema() + "_trapped";
     server.execute("CREATE DATABASE " + database);
     std::string address = Server::shared().address();
     address.replace(address.rfind('/') + 1, std::string::npos, database);

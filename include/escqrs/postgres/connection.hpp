@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/detail/check_option.hpp>
 #include <escqrs/postgres/database_error.hpp>
 #include <escqrs/postgres/detail/connection_string.hpp>
 #include <escqrs/timestamp.hpp>
@@ -51,7 +52,7 @@ struct ConnectionOptions {
 /// @par Thread safety  one thread at a time; use a connection per thread, or a `ConnectionPool`
 class Connection {
 public:
-    /// @throws ConnectionLost if no connection can be made
+    /// @throws ConnectionLost if no connection can be made; InvalidOption
     explicit Connection(std::string address, ConnectionOptions options = {});
 
     Connection(const Connection&) = delete;
@@ -182,10 +183,7 @@ private:
 inline Connection::Connection(std::string address, ConnectionOptions options)
     : address_{std::move(address)}, options_{options}
 {
-    if (options_.answer_timeout <= Duration::zero()) {
-        throw StoreError{"postgres: answer_timeout: expected more than 0, found " +
-                         std::to_string(options_.answer_timeout.count()) + " us"};
-    }
+    escqrs::detail::check_at_least(escqrs::detail::not_zero, options_.answer_timeout, "answer_timeout");
     detail::require_connection_string(address_);
     connect();
 }
