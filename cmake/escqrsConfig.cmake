@@ -20,6 +20,7 @@ foreach(_escqrs_component IN LISTS escqrs_FIND_COMPONENTS)
         find_dependency(PostgreSQL)
     elseif(_escqrs_component STREQUAL "sqlite")
         find_dependency(SQLite3)
+        include("${CMAKE_CURRENT_LIST_DIR}/warn_of_sqlite.cmake")
     elseif(_escqrs_component STREQUAL "testing")
         find_package(Catch2 QUIET) # for <escqrs/testing/catch2.hpp>; the rest of the kit does without
     endif()

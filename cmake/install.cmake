@@ -12,4 +12,5 @@ endforeach()
 
 write_basic_package_version_file("${PROJECT_BINARY_DIR}/escqrsConfigVersion.cmake"
     COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
-install(FILES cmake/escqrsConfig.cmake "${PROJECT_BINARY_DIR}/escqrsConfigVersion.cmake" DESTINATION "${package_dir}")
+install(FILES cmake/escqrsConfig.cmake cmake/warn_of_sqlite.cmake "${PROJECT_BINARY_DIR}/escqrsConfigVersion.cmake"
+    DESTINATION "${package_dir}")

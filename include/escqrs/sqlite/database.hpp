@@ -4,14 +4,18 @@
 #include <escqrs/detail/check_option.hpp>
 #include <escqrs/error.hpp>
 #include <escqrs/sqlite/database_error.hpp>
+#include <escqrs/sqlite/detail/file_hold.hpp>
+#include <escqrs/sqlite/detail/file_path.hpp>
+#include <escqrs/sqlite/detail/log_checkpoint.hpp>
 #include <escqrs/sqlite/statement.hpp>
+#include <escqrs/sqlite/transaction.hpp>
 #include <escqrs/timestamp.hpp>
 
 #include <sqlite3.h>
 
-#include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -38,26 +42,44 @@ struct Schema {
     std::span<const char* const> upgrades = {}; ///< each makes the next version, the last of them `version`
 };
 
+class Database;
+
+/// Asks for another connection to the file that `database` has open.
+struct SameFile {
+    const Database& database;
+};
+
 /// A connection to an SQLite file, in write-ahead-log mode, with foreign keys enforced.
 ///
-/// The log is moved into the file as it grows, and begun anew. If readers that follow on each other without a gap never let
-/// that happen, the connection waits a moment for them once the log has reached 32 MiB.
+/// Every commit checks first that the file and its log are still those that were opened, and that this is the process that
+/// opened them; if not, it throws a `StoreError` and nothing is committed. While the connection is open, no other process
+/// takes itself for the last one, even if this one opens and closes the file by other means, which ends SQLite's locks.
+///
+/// The log is moved into the file as it grows, and begun anew. If readers never let that happen, a commit waits a moment
+/// for them once the log has reached 32 MiB.
 /// @par Thread safety  one thread at a time; use a connection per thread, or a `GroupCommit`
 class Database {
 public:
-    /// Opens or creates any SQLite file. ":memory:" makes a database of this connection's own.
-    /// @throws StoreError if that is impossible, or the file is something else
+    /// Opens or creates any SQLite file. The path is made absolute here, once, and is never taken for a URI.
+    /// @param path  ":memory:" makes a database that this connection alone can see, and that ends with it
+    /// @throws StoreError if that is impossible, or the file is something else, or the path begins with "file:"
     explicit Database(std::string path, DatabaseOptions options = {});
 
     /// Opens a file of this schema, or creates it, or upgrades it from an older version. Any number of processes may do so
     /// at once.
     /// @throws StoreError as above, and if the file is another kind of database, or of a version that there is no upgrade
-    ///         from; nothing in the file is changed then
+    ///         from; nothing in the file is changed then. Also if `path` is ":memory:"
     Database(std::string path, const Schema& schema, DatabaseOptions options = {});
+
+    /// Opens another connection to a file that is open, with the same options. Creates nothing.
+    /// @throws StoreError if that is impossible, or the path leads to another file by now
+    explicit Database(SameFile same);
 
     Database(const Database&) = delete;
     Database& operator=(const Database&) = delete;
+    ~Database();
 
+    /// The absolute path of the file.
     const std::string& path() const noexcept { return path_; }
     sqlite3* handle() const noexcept { return handle_.get(); }
 
@@ -79,6 +101,20 @@ public:
     std::uint64_t transactions() const noexcept { return transactions_; }
     std::uint64_t rollbacks() const noexcept { return rollbacks_; }
 
+    /// Checks that the file and its log are those that were opened, as every commit does. For those who only wait and read.
+    /// @throws DatabaseError if they are not, or if this process is a fork of the one that opened them
+    /// @par Thread safety  may be called from any thread
+    void check_file() const
+    {
+        if (hold_) hold_->check();
+    }
+
+    /// @throws DatabaseError if this process is a fork of the one that opened the file; SQLite cannot be used in both
+    void check_process() const
+    {
+        if (hold_) hold_->check_process();
+    }
+
     /// @throws DatabaseError with the message and code of the call that has just failed
     [[noreturn]] void fail(std::string_view what) const;
 
@@ -90,13 +126,11 @@ private:
         void operator()(sqlite3* handle) const noexcept { sqlite3_close_v2(handle); }
     };
 
-    static constexpr int checkpoint_pages = 1000; ///< SQLite's default
-    static constexpr int restart_pages = 8192;
-    static constexpr Duration restart_patience = std::chrono::milliseconds{100};
-
     static int wait_while_busy(void* self, int attempts) noexcept;
+    static int before_commit(void* self) noexcept;
     static int after_commit(void* self, sqlite3* handle, const char* name, int log_pages) noexcept;
-    void open(const DatabaseOptions& options);
+    void open(int flags);
+    void hold();
     std::int32_t schema_version(const Schema& schema);
     void create_or_upgrade(const Schema& schema);
     void enter_wal_mode();
@@ -116,66 +150,48 @@ private:
     }
 
     std::string path_;
-    Duration busy_timeout_;
-    int restart_at_ = restart_pages;
+    DatabaseOptions options_;
+    detail::LogCheckpoint checkpoint_;
+    std::optional<DatabaseError> refusal_; ///< why the commit that is failing is refused
+    std::optional<detail::FileHold> hold_; ///< none in memory
     std::unique_ptr<sqlite3, Close> handle_;
     std::uint64_t transactions_ = 0;
     std::uint64_t rollbacks_ = 0;
 };
 
-/// A write transaction. Rolls back when it ends without `commit`.
-///
-/// It takes the write lock at once: a transaction that read first and wrote later could not wait for another writer.
-class Transaction {
-public:
-    explicit Transaction(Database& database);
-    Transaction(const Transaction&) = delete;
-    Transaction& operator=(const Transaction&) = delete;
-    ~Transaction();
-
-    /// Makes durable what was written.
-    /// @throws DatabaseError and the destructor rolls back
-    void commit();
-
-private:
-    Database* database_;
-    bool committed_ = false;
-};
-
-/// A part of a transaction that can be undone alone. Rolls back when it ends without `commit`.
-class Savepoint {
-public:
-    explicit Savepoint(Database& database) : database_{&database} { database.execute("SAVEPOINT part"); }
-    Savepoint(const Savepoint&) = delete;
-    Savepoint& operator=(const Savepoint&) = delete;
-    ~Savepoint();
-
-    /// Makes what was written part of the transaction around it.
-    void commit()
-    {
-        database_->execute("RELEASE part");
-        committed_ = true;
-    }
-
-private:
-    Database* database_;
-    bool committed_ = false;
-};
-
 inline Database::Database(std::string path, DatabaseOptions options)
-    : path_{std::move(path)}, busy_timeout_{options.busy_timeout}
+    : path_{path == ":memory:" ? path : detail::absolute_path(path)}, options_{options}
 {
-    open(options);
+    open(SQLITE_OPEN_CREATE);
     enter_wal_mode();
+    hold();
 }
 
 inline Database::Database(std::string path, const Schema& schema, DatabaseOptions options)
-    : path_{std::move(path)}, busy_timeout_{options.busy_timeout}
+    : path_{detail::absolute_path(path)}, options_{options}
 {
-    open(options);
+    open(SQLITE_OPEN_CREATE);
     const std::int32_t found = while_file_is_busy([&] { return schema_version(schema); });
     enter_wal_mode();
     if (found != schema.version) create_or_upgrade(schema);
+    hold();
+}
+
+inline Database::Database(SameFile same) : path_{same.database.path_}, options_{same.database.options_}
+{
+    same.database.check_file();
+    open(0);
+    enter_wal_mode();
+    hold();
+    same.database.check_file();
+}
+
+inline Database::~Database()
+{
+    if (!hold_) return;
+    // In a fork the file is the other process's: closing it here would write into it.
+    if (hold_->is_inherited()) static_cast<void>(handle_.release());
+    else hold_->unlock();
 }
 
 inline void Database::create_or_upgrade(const Schema& schema)
@@ -195,13 +211,13 @@ inline void Database::create_or_upgrade(const Schema& schema)
     transaction.commit();
 }
 
-inline void Database::open(const DatabaseOptions& options)
+inline void Database::open(int flags)
 {
-    escqrs::detail::check_at_least(escqrs::detail::not_negative, options.busy_timeout, "busy_timeout");
+    escqrs::detail::check_at_least(escqrs::detail::not_negative, options_.busy_timeout, "busy_timeout");
     if (sqlite3_threadsafe() == 0) throw StoreError{"this SQLite library was built without thread safety"};
     sqlite3* opened = nullptr;
-    const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-    const int code = sqlite3_open_v2(path_.c_str(), &opened, flags, nullptr);
+    const int code =
+        sqlite3_open_v2(path_.c_str(), &opened, flags | SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
     handle_.reset(opened);
     if (opened == nullptr) throw DatabaseError{path_, "cannot open", code, sqlite3_errstr(code)};
     sqlite3_extended_result_codes(handle(), 1);
@@ -209,38 +225,58 @@ inline void Database::open(const DatabaseOptions& options)
     // Until the file is known to be ours, closing it must not even move another program's log into its database.
     sqlite3_db_config(handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
     sqlite3_busy_handler(handle(), &Database::wait_while_busy, this);
+    if (path_ != ":memory:") {
+        path_ = sqlite3_db_filename(handle(), "main"); // symbolic links resolved: the log stands beside it
+        hold_.emplace(path_);
+    }
     while_file_is_busy([this] {
         const char* const look = "SELECT 1 FROM sqlite_schema LIMIT 1";
         if (sqlite3_exec(handle(), look, nullptr, nullptr, nullptr) != SQLITE_OK) fail("expected an SQLite database");
     });
     execute("PRAGMA foreign_keys = ON");
-    execute(options.synchronous == Synchronous::full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
+    execute(options_.synchronous == Synchronous::full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
+}
+
+/// To be called when the file is open, with its log: makes sure that it is that of the path, and that it stays in use.
+inline void Database::hold()
+{
+    if (!hold_) return;
+    execute("SELECT 1 FROM sqlite_schema LIMIT 1");
+    int has_moved = 0;
+    sqlite3_file_control(handle(), "main", SQLITE_FCNTL_HAS_MOVED, &has_moved);
+    if (has_moved != 0) throw DatabaseError{path_, "cannot open", SQLITE_READONLY_DBMOVED, "the file has moved"};
+    hold_->lock();
+    hold_->check();
+    sqlite3_commit_hook(handle(), &Database::before_commit, this);
 }
 
 /// SQLite's own handler sleeps up to 100 ms at a time, in which a busy process takes the lock again many times over.
 inline int Database::wait_while_busy(void* self, int attempts) noexcept
 {
     const auto& database = *static_cast<const Database*>(self);
-    if (std::chrono::milliseconds{attempts} >= database.busy_timeout_) return 0;
+    if (std::chrono::milliseconds{attempts} >= database.options_.busy_timeout) return 0;
     sqlite3_sleep(1);
     return 1;
 }
 
-/// Takes the place of SQLite's automatic checkpoint, which by itself never waits for readers.
-inline int Database::after_commit(void* self, sqlite3* handle, const char* name, int log_pages) noexcept
+/// @return other than 0 has SQLite roll back instead; `fail` tells why
+inline int Database::before_commit(void* self) noexcept
 {
     auto& database = *static_cast<Database*>(self);
-    if (log_pages < checkpoint_pages) {
-        database.restart_at_ = restart_pages;
-    } else if (log_pages < database.restart_at_) {
-        sqlite3_wal_checkpoint_v2(handle, name, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
-    } else {
-        database.restart_at_ += restart_pages; // a reader that stays is not waited for with each commit
-        const Duration patience =
-            std::exchange(database.busy_timeout_, std::min(restart_patience, database.busy_timeout_));
-        sqlite3_wal_checkpoint_v2(handle, name, SQLITE_CHECKPOINT_RESTART, nullptr, nullptr);
-        database.busy_timeout_ = patience;
+    try {
+        database.hold_->check_write();
+        return 0;
+    } catch (const DatabaseError& error) {
+        database.refusal_ = error;
+        return 1;
     }
+}
+
+/// Takes the place of SQLite's automatic checkpoint, which by itself never waits for readers.
+inline int Database::after_commit(void* self, sqlite3* handle, const char* /*name*/, int log_pages) noexcept
+{
+    auto& database = *static_cast<Database*>(self);
+    if (database.hold_) database.checkpoint_.after_commit(handle, *database.hold_, log_pages);
     return SQLITE_OK; // the commit has succeeded, even if the log could not be moved
 }
 
@@ -279,12 +315,14 @@ inline void Database::enter_wal_mode()
         if (mode == "wal" || mode == "memory") return;
         throw StoreError{"sqlite '" + path_ + "': expected journal mode 'wal', found '" + mode + "'"};
     });
+    execute(("PRAGMA journal_size_limit = " + std::to_string(detail::LogCheckpoint::long_pages * 4096)).c_str());
     sqlite3_db_config(handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
     sqlite3_wal_hook(handle(), &Database::after_commit, this);
 }
 
 inline void Database::execute(const char* sql)
 {
+    check_process();
     if (sqlite3_exec(handle(), sql, nullptr, nullptr, nullptr) != SQLITE_OK) fail(sql);
 }
 
@@ -295,15 +333,32 @@ inline std::int64_t Database::query_integer(const char* sql)
     return rows.next() ? rows.integer(0) : 0;
 }
 
-inline void Database::fail(std::string_view what) const { detail::fail(handle(), path_, what); }
-
-inline Statement::Statement(Database& database, std::string_view sql) : path_{&database.path()}
+inline void Database::fail(std::string_view what) const
 {
+    if (sqlite3_extended_errcode(handle()) == SQLITE_CONSTRAINT_COMMITHOOK && refusal_) throw DatabaseError{*refusal_};
+    throw DatabaseError{path_, what, sqlite3_extended_errcode(handle()), sqlite3_errmsg(handle())};
+}
+
+inline Statement::Statement(Database& database, std::string_view sql) : database_{&database}
+{
+    begin();
     sqlite3_stmt* prepared = nullptr;
     const int code = sqlite3_prepare_v3(database.handle(), sql.data(), static_cast<int>(sql.size()),
                                         SQLITE_PREPARE_PERSISTENT, &prepared, nullptr);
     if (code != SQLITE_OK) database.fail(sql);
     statement_.reset(prepared);
+}
+
+inline void Statement::begin() const { database_->check_process(); }
+
+inline void Statement::fail(const char* what) const { database_->fail(what); }
+
+inline bool Rows::next()
+{
+    const int code = sqlite3_step(statement_);
+    if (code == SQLITE_ROW) return true;
+    if (code != SQLITE_DONE) database_->fail(sqlite3_sql(statement_));
+    return false;
 }
 
 inline Transaction::Transaction(Database& database) : database_{&database}
@@ -314,7 +369,7 @@ inline Transaction::Transaction(Database& database) : database_{&database}
 
 inline Transaction::~Transaction()
 {
-    if (committed_) return;
+    if (committed_ || (database_->hold_ && database_->hold_->is_inherited())) return;
     ++database_->rollbacks_;
     // A full disk, for example, makes SQLite roll back by itself.
     if (database_->in_transaction()) sqlite3_exec(database_->handle(), "ROLLBACK", nullptr, nullptr, nullptr);
@@ -326,9 +381,17 @@ inline void Transaction::commit()
     committed_ = true;
 }
 
+inline Savepoint::Savepoint(Database& database) : database_{&database} { database.execute("SAVEPOINT part"); }
+
+inline void Savepoint::commit()
+{
+    database_->execute("RELEASE part");
+    committed_ = true;
+}
+
 inline Savepoint::~Savepoint()
 {
-    if (committed_) return;
+    if (committed_ || (database_->hold_ && database_->hold_->is_inherited())) return;
     ++database_->rollbacks_;
     if (!database_->in_transaction()) return; // undone as a whole
     sqlite3_exec(database_->handle(), "ROLLBACK TO part; RELEASE part", nullptr, nullptr, nullptr);

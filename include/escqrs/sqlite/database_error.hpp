@@ -28,14 +28,4 @@ private:
     int code_;
 };
 
-namespace detail {
-
-/// @throws DatabaseError with the message and code of the call that has just failed
-[[noreturn]] inline void fail(sqlite3* handle, const std::string& path, std::string_view what)
-{
-    throw DatabaseError{path, what, sqlite3_extended_errcode(handle), sqlite3_errmsg(handle)};
-}
-
-} // namespace detail
-
 } // namespace escqrs::sqlite

@@ -61,6 +61,7 @@ public:
     LogId log_id();
     GlobalPosition head();
     std::optional<EventLocation> locate(EventId id);
+    /// @throws StoreError also if the file has been deleted, moved or replaced
     bool wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop);
 
 private:
@@ -102,7 +103,7 @@ inline EventStoreOptions EventStore::checked(const EventStoreOptions& options)
 inline EventStore::EventStore(const std::string& path, EventStoreOptions options)
     : options_{checked(options)},
       database_{detail::file_path(path), detail::event_log_schema, {options.synchronous, options.busy_timeout}},
-      readers_{path, {options.synchronous, options.busy_timeout}, options.max_readers}
+      readers_{database_, options.max_readers}
 {
 }
 
@@ -220,6 +221,7 @@ inline bool EventStore::wait_for_events(GlobalPosition after, Duration at_most, 
         const std::uint64_t seen = appends_; // before the look: an append after it is not slept through
         lock.unlock();
         if (head() > after) return true;
+        database_.check_file(); // what others append to another file would never be seen
         if (at_most <= Duration::zero() || stop.stop_requested()) return false;
         lock.lock();
 

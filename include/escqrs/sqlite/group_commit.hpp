@@ -89,6 +89,7 @@ private:
 
 inline void GroupCommit::wait_for_commit(FunctionRef<void(Database&)> work, bool needs_sync)
 {
+    database_->check_process(); // in a fork, those ahead in the queue are gone
     Caller self{work, needs_sync};
     queue_.take_part(self, [this](Caller* group) { commit_group(group); });
     if (self.failure) std::rethrow_exception(self.failure);

@@ -106,6 +106,8 @@ private:
 
     /// A connection that only reads.
     struct Reader {
+        explicit Reader(const Database& writer) : database{SameFile{writer}} {}
+
         std::mutex mutex;
         Database database;
         detail::MessageQueueView view{database};
@@ -116,6 +118,7 @@ private:
     static auto look(Reader& reader, Action action)
     {
         return as_transport([&] {
+            reader.database.check_process();
             const std::scoped_lock lock{reader.mutex};
             return action(reader.view);
         });
@@ -146,12 +149,10 @@ inline MessageQueue::MessageQueue(const std::string& path, const MessageQueueOpt
                                   MessageQueueSettings settings)
 try : options_{(check(options, settings), options)}, settings_{std::move(settings)},
     writer_{path, detail::queue_sql::schema, settings_.database}, tables_{writer_, options_}, commits_{writer_},
-    receivers_{{}, {
-    path, detail::queue_sql::schema, settings_.database
+    receivers_{writer_}, people_{writer_} {
+} catch (const StoreError& error) {
+    std::throw_with_nested(TransportError{error.what()});
 }
-} // namespace escqrs::sqlite
-, people_{{}, {path, detail::queue_sql::schema, settings_.database}} {}
-catch (const StoreError& error) { std::throw_with_nested(TransportError{error.what()}); }
 
 inline void MessageQueue::send(std::span<const Message> messages)
 {
@@ -208,6 +209,7 @@ inline void MessageQueue::wait_for_change(std::uint64_t seen, const State& state
         const Duration next = std::min(poll_interval, escqrs::detail::next_wait(now, until));
         if (options_.clock->wait_for(lock, wake_, next, stop, [&] { return changes_ != seen; })) return;
         lock.unlock();
+        as_transport([this] { writer_.check_file(); });
         if (look(receivers_, [](auto& view) { return view.version(); }) != state.version) return;
         lock.lock();
     }

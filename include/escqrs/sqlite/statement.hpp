@@ -25,7 +25,7 @@ class Rows {
 public:
     Rows(const Rows&) = delete;
     Rows& operator=(const Rows&) = delete;
-    Rows(Rows&& other) noexcept : statement_{std::exchange(other.statement_, nullptr)}, path_{other.path_} {}
+    Rows(Rows&& other) noexcept : statement_{std::exchange(other.statement_, nullptr)}, database_{other.database_} {}
     ~Rows();
 
     /// Goes to the next row, at first to the first one.
@@ -42,10 +42,10 @@ public:
 
 private:
     friend Statement;
-    Rows(sqlite3_stmt* statement, const std::string& path) noexcept : statement_{statement}, path_{&path} {}
+    Rows(sqlite3_stmt* statement, const Database& database) noexcept : statement_{statement}, database_{&database} {}
 
     sqlite3_stmt* statement_;
-    const std::string* path_;
+    const Database* database_;
 };
 
 /// A prepared statement, made once and run often. It must not outlive its database.
@@ -71,7 +71,8 @@ public:
     template <class... Values>
     [[nodiscard]] Rows query(const Values&... values)
     {
-        Rows rows{statement_.get(), *path_};
+        begin();
+        Rows rows{statement_.get(), *database_};
         int index = 0;
         (check(bind(++index, values)), ...);
         return rows;
@@ -99,24 +100,18 @@ private:
 
     void check(int code) const
     {
-        if (code != SQLITE_OK) detail::fail(sqlite3_db_handle(statement_.get()), *path_, "cannot bind a value");
+        if (code != SQLITE_OK) fail("cannot bind a value");
     }
+    void begin() const;
+    [[noreturn]] void fail(const char* what) const;
 
-    const std::string* path_; ///< of the database
+    const Database* database_;
     std::unique_ptr<sqlite3_stmt, Finalize> statement_;
 };
 
 inline Rows::~Rows()
 {
     if (statement_ != nullptr) sqlite3_reset(statement_); // its code is that of the last step, which was thrown
-}
-
-inline bool Rows::next()
-{
-    const int code = sqlite3_step(statement_);
-    if (code == SQLITE_ROW) return true;
-    if (code != SQLITE_DONE) detail::fail(sqlite3_db_handle(statement_), *path_, sqlite3_sql(statement_));
-    return false;
 }
 
 inline std::string_view Rows::text(int column) const noexcept

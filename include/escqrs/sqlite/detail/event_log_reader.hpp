@@ -121,7 +121,7 @@ struct SnapshotCopy {
 /// @par Thread safety  one thread at a time
 class EventLogReader {
 public:
-    EventLogReader(const std::string& path, const DatabaseOptions& options) : database_{path, options}
+    explicit EventLogReader(const Database& writer) : database_{SameFile{writer}}
     {
         database_.execute("PRAGMA query_only = ON");
     }
@@ -170,10 +170,8 @@ private:
 /// @par Thread safety  may be called from any thread
 class EventLogReaders {
 public:
-    EventLogReaders(std::string path, DatabaseOptions options, std::size_t at_most)
-        : path_{std::move(path)}, options_{options}, at_most_{at_most}
-    {
-    }
+    /// @param writer  has the file open that is to be read; must outlive this
+    EventLogReaders(const Database& writer, std::size_t at_most) : writer_{&writer}, at_most_{at_most} {}
 
     /// Calls `use(reader)`; nothing in there may take another reader.
     template <class Use>
@@ -197,8 +195,7 @@ private:
     EventLogReader* take();
     void give_back(EventLogReader* reader) noexcept;
 
-    std::string path_;
-    DatabaseOptions options_;
+    const Database* writer_;
     std::size_t at_most_;
 
     std::mutex mutex_;
@@ -338,11 +335,12 @@ inline std::optional<EventLocation> EventLogReader::locate(const EventId& id)
 
 inline EventLogReader* EventLogReaders::take()
 {
+    writer_->check_process(); // in a fork, those who have the readers are gone
     std::unique_lock lock{mutex_};
     returned_.wait(lock, [&] { return !idle_.empty() || all_.size() < at_most_; });
     if (idle_.empty()) {
         idle_.reserve(all_.size() + 1);
-        all_.push_back(std::make_unique<EventLogReader>(path_, options_));
+        all_.push_back(std::make_unique<EventLogReader>(*writer_));
         return all_.back().get();
     }
     EventLogReader* const reader = idle_.back();

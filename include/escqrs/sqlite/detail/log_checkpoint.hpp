@@ -1,0 +1,87 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/sqlite/detail/file_hold.hpp>
+
+#include <sqlite3.h>
+
+#include <cerrno>
+#include <mutex>
+#include <unistd.h>
+
+namespace escqrs::sqlite::detail {
+
+/// SQLite's write lock, taken beside SQLite: nobody commits while this is held, and no log is begun anew.
+class LogLock {
+public:
+    /// Tries `attempts` times, a tenth of a millisecond apart.
+    LogLock(FileHold& hold, int attempts);
+    LogLock(const LogLock&) = delete;
+    LogLock& operator=(const LogLock&) = delete;
+    ~LogLock();
+
+    explicit operator bool() const noexcept { return is_held_; }
+
+    /// Whether anybody reads from the log, here or in another process.
+    bool is_log_read() const noexcept { return holder_of(file_->index, reading_log).value_or(0) != 0; }
+
+private:
+    HeldFile* file_;
+    std::unique_lock<std::mutex> threads_;
+    bool is_held_ = false;
+};
+
+/// Moves the log of a database into the file after a commit, so that a later commit begins it anew.
+///
+/// Nobody commits meanwhile: before SQLite 3.51.3 (3.50.7, 3.44.6) a commit that begins the log anew just then can lose
+/// other commits (https://sqlite.org/wal.html#walresetbug).
+/// @par Thread safety  as its database: one thread at a time
+class LogCheckpoint {
+public:
+    /// From here on, writers and readers are made to wait.
+    static constexpr int long_pages = 8192;
+
+    /// @param pages  that the log holds
+    void after_commit(sqlite3* handle, FileHold& hold, int pages) noexcept;
+
+private:
+    static constexpr int least_pages = 1000; ///< SQLite's default
+
+    int long_at_ = long_pages;
+};
+
+inline LogLock::LogLock(FileHold& hold, int attempts)
+    : file_{hold.file_}, threads_{file_->checkpointing, std::try_to_lock}
+{
+    if (!threads_ || !hold.is_locked_) return;
+    while (!(is_held_ = try_lock(file_->index, writing)) && errno != EBADF && --attempts > 0) ::usleep(100);
+}
+
+inline LogLock::~LogLock()
+{
+    if (is_held_) unlock(file_->index, writing);
+}
+
+inline void LogCheckpoint::after_commit(sqlite3* handle, FileHold& hold, int pages) noexcept
+{
+    if (pages < least_pages) {
+        long_at_ = long_pages;
+        return;
+    }
+    const bool is_long = pages >= long_at_;
+    const LogLock lock{hold, is_long ? 1000 : 1};
+    if (!lock) return; // the next commit tries again
+    int moved = 0;
+    const auto move = [&] {
+        return sqlite3_wal_checkpoint_v2(handle, "main", SQLITE_CHECKPOINT_PASSIVE, &pages, &moved) == SQLITE_OK;
+    };
+    if (!move() || !is_long) return;
+    // Once all is moved, new readers read from the file; those that read from the log are waited for.
+    for (int attempts = 0; attempts < 100 && (moved < pages || lock.is_log_read()); ++attempts) {
+        sqlite3_sleep(1);
+        if (moved < pages && !move()) return;
+    }
+    long_at_ = pages + long_pages; // a reader that stays is not waited for with each commit
+}
+
+} // namespace escqrs::sqlite::detail
