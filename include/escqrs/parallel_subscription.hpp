@@ -124,7 +124,7 @@ template <EventStore Store, Checkpoint Place>
 Bookmark ParallelSubscription<Store, Place>::begin(const std::stop_token& stop)
 {
     for (Duration delay = options_.first_retry_delay; !stop.stop_requested();
-         delay = std::min(2 * delay, options_.max_retry_delay)) {
+         delay = doubled(delay, options_.max_retry_delay)) {
         try {
             return begin();
         } catch (const LogMismatch&) {

@@ -24,7 +24,7 @@ namespace escqrs {
 /// Waits until a reader of the log, in whatever process, has saved a position at or beyond `position`: then a question to
 /// its read model is answered with that event in it.
 /// @param place          the reader's checkpoint, to be looked at every `poll_interval` by this thread
-/// @param deadline       by the clock
+/// @param deadline       by the clock; if that is set meanwhile, the wait is as long as it was to be at first
 /// @return false if that did not come about by the deadline, or `stop` was requested first
 template <class Place>
     requires requires(Place& place) {
@@ -34,9 +34,10 @@ bool wait_for(Place& place, GlobalPosition position, Timestamp deadline, std::st
               Duration poll_interval = std::chrono::milliseconds{5}, Clock& clock = system_clock())
 {
     detail::check_at_least(detail::not_zero, poll_interval, "poll_interval");
+    const SteadyTime end = later_by(clock.steady(), time_until(deadline, clock.now()));
     while (place.load() < position) {
-        const Timestamp now = clock.now();
-        if (now >= deadline || !sleep_for(clock, std::min(poll_interval, deadline - now), stop)) return false;
+        const Duration left = time_until(end, clock.steady());
+        if (left == Duration::zero() || !sleep_for(clock, std::min(poll_interval, left), stop)) return false;
     }
     return true;
 }
@@ -118,7 +119,7 @@ void follow_log(Store& store, LogGuard<Store>& guard, const SubscriptionOptions&
         } catch (const std::exception&) {
             if (options.on_failure) options.on_failure(std::current_exception(), delay);
             sleep_for(*options.clock, delay, stop);
-            delay = std::min(2 * delay, options.max_retry_delay);
+            delay = doubled(delay, options.max_retry_delay);
         }
     }
 }

@@ -129,9 +129,9 @@ HttpAnswer http(const std::string& method, const std::string& url, const std::st
 bool ShiftedClock::wait_for(std::unique_lock<std::mutex>& lock, std::condition_variable_any& wake,
                             escqrs::Duration at_most, std::stop_token stop, escqrs::FunctionRef<bool()> ready)
 {
-    const escqrs::Timestamp begin = now();
-    while (!ready() && !stop.stop_requested() && now() - begin < at_most) {
-        const auto slice = std::min<escqrs::Duration>(at_most - (now() - begin), std::chrono::milliseconds{5});
+    const escqrs::SteadyTime begin = steady();
+    while (!ready() && !stop.stop_requested() && steady() - begin < at_most) {
+        const auto slice = std::min<escqrs::Duration>(at_most - (steady() - begin), std::chrono::milliseconds{5});
         wake.wait_for(lock, stop, slice, ready);
     }
     return ready();

@@ -51,6 +51,10 @@ HttpAnswer http(const std::string& method, const std::string& url, const std::st
 class ShiftedClock final : public escqrs::Clock {
 public:
     escqrs::Timestamp now() const override { return escqrs::system_clock().now() + escqrs::Duration{shift_.load()}; }
+    escqrs::SteadyTime steady() const override
+    {
+        return escqrs::system_clock().steady() + escqrs::Duration{shift_.load()};
+    }
     bool wait_for(std::unique_lock<std::mutex>& lock, std::condition_variable_any& wake, escqrs::Duration at_most,
                   std::stop_token stop, escqrs::FunctionRef<bool()> ready) override;
     void shift(escqrs::Duration by) { shift_ += by.count(); }

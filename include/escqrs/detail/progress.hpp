@@ -4,8 +4,6 @@
 #include <escqrs/clock.hpp>
 #include <escqrs/identifiers.hpp>
 
-#include <algorithm>
-#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <stop_token>
@@ -36,9 +34,7 @@ public:
     /// @return false if the position was not reached by the deadline or before a stop request
     bool wait_for(GlobalPosition position, Timestamp deadline, std::stop_token stop, Clock& clock) const
     {
-        constexpr Duration long_enough = std::chrono::hours{24 * 365}; // what is longer might overflow
-        const Timestamp now = clock.now();
-        const Duration at_most = deadline <= now ? Duration::zero() : std::min(deadline - now, long_enough);
+        const Duration at_most = time_until(deadline, clock.now());
         std::unique_lock lock{mutex_};
         return clock.wait_for(lock, moved_, at_most, std::move(stop), [&] { return position_ >= position; });
     }

@@ -185,7 +185,7 @@ inline void Shards::work(Shard& shard, const std::stop_token& stop)
 /// @return false if the event could not be handled, and the thread is to end
 inline bool Shards::handle(const OwnedEvent& event, const std::stop_token& stop)
 {
-    for (Duration delay = options_->first_retry_delay;; delay = std::min(2 * delay, options_->max_retry_delay)) {
+    for (Duration delay = options_->first_retry_delay;; delay = doubled(delay, options_->max_retry_delay)) {
         try {
             handle_(event.view());
             return true;

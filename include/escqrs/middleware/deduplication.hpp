@@ -74,13 +74,11 @@ inline bool CommandsUnderWay::Place::take(const CommandInfo& command, Clock& clo
     for (auto at = threads.lower_bound({key.first, {}}); at != threads.end() && at->first.first == key.first; ++at) {
         if (at->second == self) return false;
     }
-    while (threads.contains(key)) {
-        constexpr Duration longest = std::chrono::hours{1}; // no wait at all, if the deadline is over
-        const Duration at_most = std::clamp(command.deadline - clock.now(), Duration{}, longest);
-        if (clock.wait_for(lock, commands_.ended_, at_most, command.stop, [&] { return !threads.contains(key); }))
-            break;
+    const auto has_ended = [&] { return !threads.contains(key); };
+    const Duration at_most = time_until(command.deadline, clock.now());
+    if (!has_ended() && !clock.wait_for(lock, commands_.ended_, at_most, command.stop, has_ended)) {
         if (command.stop.stop_requested()) throw CommandCancelled{std::string{command.name}};
-        if (clock.now() >= command.deadline) throw CommandDeadlineExceeded{std::string{command.name}};
+        throw CommandDeadlineExceeded{std::string{command.name}};
     }
     at_ = threads.emplace(key, self).first;
     taken_ = true;

@@ -35,11 +35,11 @@ inline CommandMiddleware retry_on_conflict(RetryPolicy policy = {}, Clock& clock
             } catch (const ConcurrencyError&) {
                 if (attempt >= policy.attempts) throw;
                 delay = Duration{static_cast<Duration::rep>(static_cast<double>(longest.count()) * jitter())};
-                const bool has_time = command.deadline == Timestamp::max() || delay < command.deadline - clock.now();
+                const bool has_time = delay < time_until(command.deadline, clock.now());
                 if (!has_time) throw;
             }
             if (!sleep_for(clock, delay, command.stop)) throw CommandCancelled{std::string{command.name}};
-            longest = longest > policy.max_delay / 2 ? policy.max_delay : 2 * longest;
+            longest = doubled(longest, policy.max_delay);
         }
     };
 }

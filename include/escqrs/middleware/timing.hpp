@@ -24,9 +24,8 @@ struct CommandTiming {
 inline CommandMiddleware timing(std::function<void(const CommandTiming&)> record, Clock& clock = system_clock())
 {
     return [record = std::move(record), &clock](const CommandInfo& command, NextHandler next) {
-        const Timestamp start = clock.now();
-        // The machine's clock may be set back meanwhile.
-        const auto elapsed = [&] { return std::max(clock.now() - start, Duration{}); };
+        const SteadyTime start = clock.steady();
+        const auto elapsed = [&] { return clock.steady() - start; };
         try {
             next();
         } catch (...) {

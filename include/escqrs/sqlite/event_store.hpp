@@ -216,19 +216,18 @@ inline std::optional<EventLocation> EventStore::locate(EventId id)
 
 inline bool EventStore::wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop)
 {
+    Clock& clock = *options_.clock;
+    const SteadyTime end = later_by(clock.steady(), at_most);
     std::unique_lock lock{wait_mutex_};
     while (true) {
         const std::uint64_t seen = appends_; // before the look: an append after it is not slept through
         lock.unlock();
         if (head() > after) return true;
         database_.check_file(); // what others append to another file would never be seen
-        if (at_most <= Duration::zero() || stop.stop_requested()) return false;
+        const Duration left = time_until(end, clock.steady());
+        if (left == Duration::zero() || stop.stop_requested()) return false;
         lock.lock();
-
-        const Duration slice = std::min(at_most, options_.poll_interval);
-        const Timestamp begin = options_.clock->now();
-        const bool woken = options_.clock->wait_for(lock, appended_, slice, stop, [&] { return appends_ != seen; });
-        at_most -= woken ? std::clamp(options_.clock->now() - begin, Duration::zero(), slice) : slice;
+        clock.wait_for(lock, appended_, std::min(left, options_.poll_interval), stop, [&] { return appends_ != seen; });
     }
 }
 

@@ -23,7 +23,7 @@ class ManualClock final : public Clock {
 public:
     /// Starts at 2026-01-01T00:00:00Z.
     ManualClock() noexcept : ManualClock{std::chrono::sys_days{std::chrono::year{2026} / 1 / 1}} {}
-    explicit ManualClock(Timestamp start) noexcept : now_{start} {}
+    explicit ManualClock(Timestamp start) noexcept : now_{start}, steady_{start.time_since_epoch()} {}
 
     Timestamp now() const override
     {
@@ -31,10 +31,25 @@ public:
         return now_;
     }
 
+    /// Begins as `now` does, and is moved by `advance` alone.
+    SteadyTime steady() const override
+    {
+        const std::scoped_lock lock{mutex_};
+        return steady_;
+    }
+
     bool wait_for(std::unique_lock<std::mutex>& lock, std::condition_variable_any& wake, Duration at_most,
                   std::stop_token stop, FunctionRef<bool()> ready) override;
 
-    /// Moves the time on and wakes those whose time has come; returns when all of them have been woken.
+    /// Sets the time of day, forward or back, as an administrator does. No time passes by that, and nobody wakes.
+    void set(Timestamp now)
+    {
+        const std::scoped_lock lock{mutex_};
+        now_ = now;
+    }
+
+    /// Moves the time on and wakes those whose time has come; returns when all of them have been woken. What is below zero
+    /// sets the time of day back, as `set` does.
     void advance(Duration by);
 
     /// How many calls of `wait_for` are under way.
@@ -55,12 +70,13 @@ private:
     struct Waiter {
         std::mutex* mutex;
         std::condition_variable_any* wake;
-        Timestamp deadline;
+        SteadyTime deadline;
     };
 
     mutable std::mutex mutex_;
     mutable std::condition_variable changed_;
     Timestamp now_;
+    SteadyTime steady_;
     std::list<Waiter> waiters_;
 };
 
@@ -68,14 +84,14 @@ inline bool ManualClock::wait_for(std::unique_lock<std::mutex>& lock, std::condi
                                   Duration at_most, std::stop_token stop, FunctionRef<bool()> ready)
 {
     std::list<Waiter>::iterator self;
-    Timestamp deadline;
+    SteadyTime deadline;
     {
         const std::scoped_lock guard{mutex_};
-        deadline = at_most < Timestamp::max() - now_ ? now_ + at_most : Timestamp::max();
+        deadline = later_by(steady_, at_most);
         self = waiters_.insert(waiters_.end(), {lock.mutex(), &wake, deadline});
         changed_.notify_all();
     }
-    wake.wait(lock, std::move(stop), [&] { return ready() || now() >= deadline; });
+    wake.wait(lock, std::move(stop), [&] { return ready() || steady() >= deadline; });
     {
         const std::scoped_lock guard{mutex_};
         waiters_.erase(self);
@@ -86,13 +102,14 @@ inline bool ManualClock::wait_for(std::unique_lock<std::mutex>& lock, std::condi
 inline void ManualClock::advance(Duration by)
 {
     std::unique_lock lock{mutex_};
-    now_ += by;
+    now_ = later_by(now_, by);
+    steady_ = later_by(steady_, std::max(by, Duration::zero()));
     // A waiter between its look at the time and its sleep holds its mutex, so a wake-up that has got hold of the mutex is
     // not lost. Waiters take that mutex first and the clock's second, hence only a try; while the clock's is held here, no
     // waiter goes away.
     for (bool again = true; std::exchange(again, false);) {
         for (Waiter& waiter : waiters_) {
-            if (waiter.deadline > now_) continue;
+            if (waiter.deadline > steady_) continue;
             if (waiter.mutex->try_lock()) {
                 waiter.mutex->unlock();
                 waiter.wake->notify_all();

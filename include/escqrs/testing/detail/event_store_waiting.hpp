@@ -50,6 +50,37 @@ void check_waiting(Fixture& fixture)
         CHECK(std::chrono::steady_clock::now() - begin >= milliseconds{30});
     }
 
+    SECTION("for no longer, when the time of day is set back meanwhile")
+    {
+        append_some(*store, stream, 1);
+        auto waiting = in_thread([&] { return store->wait_for_events(store->head(), milliseconds{100}, {}); });
+        clock.await_waiting(1);
+        clock.set(clock.now() - hours{1});
+        for (int count = 0; count < 1000 && waiting.wait_for(milliseconds{1}) != std::future_status::ready; ++count) {
+            clock.advance(milliseconds{10});
+        }
+        CHECK(waiting.wait_for(milliseconds{0}) == std::future_status::ready);
+        clock.advance(hours{2});
+        CHECK_FALSE(waiting.get());
+    }
+
+    SECTION("without an end, on the machine's clock, until an append or a request to stop")
+    {
+        SystemClock system;
+        const auto on_system_time = fixture.open(system);
+        std::stop_source stop;
+        const auto wait = [&] { return on_system_time->wait_for_events({}, Duration::max(), stop.get_token()); };
+        auto stopped = in_thread(wait);
+        CHECK(stopped.wait_for(milliseconds{20}) == std::future_status::timeout);
+        stop.request_stop();
+        CHECK_FALSE(stopped.get());
+        stop = std::stop_source{};
+        auto woken = in_thread(wait);
+        CHECK(woken.wait_for(milliseconds{20}) == std::future_status::timeout);
+        append_some(*on_system_time, stream, 1);
+        CHECK(woken.get());
+    }
+
     SECTION("until an append, which wakes all who wait")
     {
         auto first = in_thread([&] { return store->wait_for_events({}, hours{1}, {}); });
