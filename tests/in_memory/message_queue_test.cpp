@@ -20,6 +20,7 @@ public:
     const escqrs::MessageQueueOptions& options() const { return options_; }
     escqrs::Timestamp now() const { return clock_->now(); }
     void advance(escqrs::Duration duration) { clock_->advance(duration); }
+    void set_time_of_day(escqrs::Timestamp now) { clock_->set(now); }
     escqrs::Duration patience() const { return escqrs::Duration::zero(); }
     bool reopen() { return false; }
 

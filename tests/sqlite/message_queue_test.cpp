@@ -46,6 +46,7 @@ public:
     const MessageQueueOptions& options() const { return options_; }
     escqrs::Timestamp now() const { return clock_->now(); }
     void advance(Duration duration) { clock_->advance(duration); }
+    void set_time_of_day(escqrs::Timestamp now) { clock_->set(now); }
     Duration patience() const { return Duration::zero(); }
     bool reopen()
     {
@@ -244,4 +245,96 @@ TEST_CASE("sqlite queue: properties that are damaged are refused, not misread")
         CHECK_THROWS_AS(decode_properties(bytes(good.substr(0, length))), TransportError);
     }
     CHECK_THROWS_AS(decode_properties(bytes("\xFF\xFF\xFF\xFFname")), TransportError);
+}
+
+namespace {
+
+/// The clock of a machine that can be started anew.
+struct MachineClock final : escqrs::Clock {
+    escqrs::Timestamp now() const override { return time; }
+    escqrs::SteadyTime steady() const override { return since_start; }
+    std::string steady_origin() const override { return start; }
+    bool wait_for(std::unique_lock<std::mutex>&, std::condition_variable_any&, Duration at_most, std::stop_token,
+                  escqrs::FunctionRef<bool()> ready) override
+    {
+        pass(at_most);
+        return ready();
+    }
+    void pass(Duration duration)
+    {
+        time += duration;
+        since_start += duration;
+    }
+    void restart(const std::string& name)
+    {
+        start = name;
+        since_start = escqrs::SteadyTime{std::chrono::seconds{5}};
+    }
+
+    escqrs::Timestamp time{std::chrono::sys_days{std::chrono::year{2026} / 6 / 1}};
+    escqrs::SteadyTime since_start{std::chrono::hours{100}};
+    std::string start = "first start";
+};
+
+} // namespace
+
+TEST_CASE("sqlite queue: when the machine is started anew, locks end, and ids of messages are as old as they were")
+{
+    using namespace escqrs::testing::detail;
+    const Folder folder;
+    MachineClock clock;
+    MessageQueueOptions options;
+    options.clock = &clock;
+    const std::string session = GENERATE("", "session");
+    auto queue = std::make_unique<sqlite::MessageQueue>(folder.file("queue.db"), options);
+    send_all(*queue, {"1"}, session);
+    const auto held = queue->receive(1, {});
+    REQUIRE(held.size() == 1);
+    clock.pass(std::chrono::minutes{4});
+    queue.reset();
+    clock.time += std::chrono::minutes{2}; // while it is off
+    clock.restart("second start");
+    queue = std::make_unique<sqlite::MessageQueue>(folder.file("queue.db"), options);
+    const auto again = queue->receive(1, {});
+    REQUIRE(again.size() == 1);
+    CHECK(again[0].delivery_count == 2);
+    queue->settle(again[0], escqrs::Complete{});
+    queue.reset();
+    queue = std::make_unique<sqlite::MessageQueue>(folder.file("queue.db"), options); // not a start of the machine
+
+    clock.pass(std::chrono::minutes{3}); // nine of the ten that the window has
+    send_all(*queue, {"1"}, session);
+    CHECK(queue->counts().active == 0);
+    clock.pass(std::chrono::minutes{1});
+    send_all(*queue, {"1"}, session);
+    CHECK(queue->counts().active == 1);
+}
+
+TEST_CASE("sqlite queue: a queue of the first schema is upgraded, and keeps what it holds")
+{
+    using namespace escqrs::testing::detail;
+    const Folder folder;
+    const std::string path = folder.file("queue.db");
+    MachineClock clock;
+    MessageQueueOptions options;
+    options.clock = &clock;
+    {
+        sqlite::MessageQueue queue{path, options};
+        send_all(queue, {"waiting", "held"});
+        REQUIRE(queue.receive(1, {}).size() == 1);
+    }
+    { // as it was: all moments by the time of day
+        const auto before = std::to_string((clock.time - std::chrono::minutes{1}).time_since_epoch().count());
+        sqlite::Database file{path};
+        file.execute("DROP TABLE clock; PRAGMA user_version = 1");
+        file.execute(("UPDATE seen SET seen_at = " + before).c_str());
+        file.execute("UPDATE message SET locked_until = locked_until + 1000000000000 WHERE locked_until IS NOT NULL");
+    }
+    sqlite::MessageQueue queue{path, options};
+    send_all(queue, {"waiting", "held", "new"});
+    CHECK(ids_of(queue.receive(10, {})) == std::vector<std::string>{"waiting", "held", "new"});
+    clock.pass(std::chrono::minutes{9});
+    send_all(queue, {"waiting", "new"});
+    CHECK(queue.counts().active == 4); // of which three come back, and "new" is a repeat
+    CHECK(sqlite::Database{path}.query_integer("PRAGMA user_version") == 2);
 }

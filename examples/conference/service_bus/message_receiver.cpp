@@ -88,7 +88,7 @@ std::vector<escqrs::ReceivedMessage> MessageReceiver::receive(std::size_t at_mos
 {
     if (at_most == 0 || stop.stop_requested()) return {};
     wait = std::max(wait, options_.least_wait);
-    const escqrs::Timestamp deadline = escqrs::detail::later_by(connection_->now(), wait);
+    const escqrs::Timestamp deadline = escqrs::later_by(connection_->now(), wait);
     const auto call = std::make_shared<ReceiveCall>(at_most, deadline);
     connection_->post([this, call] {
         calls_.push_back(call);

@@ -122,18 +122,20 @@ inline void check_options(const MessageQueueOptions& options, const IdGenerator&
     if (lock_tokens == nullptr) refuse("lock_tokens is missing");
 }
 
-/// `moment + duration`, or the last moment there is.
-inline Timestamp later_by(Timestamp moment, Duration duration) noexcept
-{
-    if (duration > Duration::zero() && moment > Timestamp::max() - duration) return Timestamp::max();
-    return moment + duration;
-}
+/// A moment by both readings of a queue's clock: messages are scheduled by the time of day; locks, waits and the window of
+/// duplicates last.
+struct QueueTime {
+    explicit QueueTime(const Clock& clock) : now{clock.now()}, steady{clock.steady()} {}
 
-/// The part of a longer wait that is waited at once: never so long that a clock's arithmetic overflows.
-inline Duration next_wait(Timestamp now, Timestamp until) noexcept
+    Timestamp now;
+    SteadyTime steady;
+};
+
+/// The part of a longer wait that is waited at once. Whoever waits for a time of day has to look again: it may be set.
+inline Duration next_wait(Duration wait) noexcept
 {
-    constexpr Duration longest = std::chrono::hours{1};
-    return until <= now ? Duration::zero() : std::min<Duration>(longest, until - now);
+    constexpr Duration longest = std::chrono::minutes{1};
+    return std::min(wait, longest);
 }
 
 [[noreturn]] inline void throw_lock_lost(const ReceivedMessage& received)

@@ -20,7 +20,7 @@
 
 namespace escqrs::detail {
 
-/// What a queue in memory holds, and what becomes of it: no clock, no lock, no waiting. Each call is told the time.
+/// What a queue in memory holds, and what becomes of it: no clock, no lock, no waiting. Each call is given the time.
 ///
 /// Sessions that have something to hand out stand in line; one that has been served goes to the end. Messages without a
 /// session are handed out in the order they came; they and the sessions take turns at being served first.
@@ -31,19 +31,19 @@ public:
 
     /// Does what has become due by `now`: enqueues scheduled messages, takes back locks that ran out, forgets old ids.
     /// To be called before anything else is done at that time.
-    void pass_time(Timestamp now);
-    /// When time alone will make something available.
-    Timestamp next_change() const;
+    void pass_time(const QueueTime& now);
+    /// How long it takes until time alone makes something available.
+    Duration next_change(const QueueTime& now) const;
     bool can_take() const noexcept { return !line_.empty() || !single_.empty(); }
 
-    void send(const Message& message, Timestamp now);
-    std::vector<ReceivedMessage> take(std::size_t at_most, const std::string& token, Timestamp now);
+    void send(const Message& message, const QueueTime& now);
+    std::vector<ReceivedMessage> take(std::size_t at_most, const std::string& token, const QueueTime& now);
     /// @return false if the lock is lost; nothing has changed
-    bool settle(const ReceivedMessage& message, const Disposition& disposition, Timestamp now);
+    bool settle(const ReceivedMessage& message, const Disposition& disposition, const QueueTime& now);
     /// @return false if the lock is lost; nothing has changed
-    bool renew_lock(ReceivedMessage& message, Timestamp now);
+    bool renew_lock(ReceivedMessage& message, const QueueTime& now);
     std::vector<DeadLetteredMessage> dead_letters(std::uint64_t after, std::size_t at_most) const;
-    bool resubmit(const std::string& message_id, Timestamp now);
+    bool resubmit(const std::string& message_id, const QueueTime& now);
     MessageQueueCounts counts() const;
 
 private:
@@ -53,7 +53,7 @@ private:
         std::uint32_t failed_deliveries = 0;
         Timestamp enqueued_at{};
         std::string lock_token; ///< of a message without session
-        Timestamp locked_until{};
+        SteadyTime locked_until{};
     };
     using Entries = std::map<std::uint64_t, Entry>;
 
@@ -63,60 +63,61 @@ private:
         std::uint64_t turn = 0; ///< place in line; 0 while locked
         std::uint64_t held_up_to = 0;
         std::string lock_token;
-        Timestamp locked_until{};
+        SteadyTime locked_until{};
     };
     using Sessions = std::unordered_map<std::string, Session>;
     using SessionEntry = Sessions::value_type;
 
     void enqueue(Entry entry);
-    void take_sessions(std::size_t at_most, Timestamp now, const std::string& token,
+    void take_sessions(std::size_t at_most, const QueueTime& now, const std::string& token,
                        std::vector<ReceivedMessage>& taken);
-    void take_single(std::size_t at_most, Timestamp now, const std::string& token, std::vector<ReceivedMessage>& taken);
+    void take_single(std::size_t at_most, const QueueTime& now, const std::string& token,
+                     std::vector<ReceivedMessage>& taken);
     bool is_held(const ReceivedMessage& message) const;
-    void settle_in_session(const ReceivedMessage& message, const Disposition& disposition, Timestamp now);
-    bool fail_delivery(Entry& entry, Timestamp now);
+    void settle_in_session(const ReceivedMessage& message, const Disposition& disposition, const QueueTime& now);
+    bool fail_delivery(Entry& entry, const QueueTime& now);
     void release_if_settled(SessionEntry& session);
-    void lock_session(SessionEntry& session, Timestamp until);
-    void put_aside(Entry entry, std::string_view reason, std::string_view description, Timestamp now);
-    static ReceivedMessage hand_out(const Entry& entry, const std::string& token, Timestamp until);
+    void lock_session(SessionEntry& session, SteadyTime until);
+    void put_aside(Entry entry, std::string_view reason, std::string_view description, const QueueTime& now);
+    ReceivedMessage hand_out(const Entry& entry, const std::string& token, const QueueTime& now) const;
 
     const MessageQueueOptions options_;
     std::uint64_t last_number_ = 0; ///< of sequence numbers and of turns
     bool sessions_first_ = false;
     Sessions sessions_;
     std::map<std::uint64_t, SessionEntry*> line_;
-    std::set<std::pair<Timestamp, SessionEntry*>> session_locks_;
+    std::set<std::pair<SteadyTime, SessionEntry*>> session_locks_;
     Entries single_;
     Entries locked_single_;
-    std::set<std::pair<Timestamp, std::uint64_t>> single_locks_;
+    std::set<std::pair<SteadyTime, std::uint64_t>> single_locks_;
     std::multimap<Timestamp, Entry> scheduled_;
     std::map<std::uint64_t, DeadLetteredMessage> dead_;
-    std::unordered_map<std::string, Timestamp> seen_;
-    std::deque<std::pair<Timestamp, std::string>> seen_order_;
+    std::unordered_map<std::string, SteadyTime> seen_;
+    std::deque<std::pair<SteadyTime, std::string>> seen_order_;
 };
 
-inline void MessageQueueState::send(const Message& message, Timestamp now)
+inline void MessageQueueState::send(const Message& message, const QueueTime& now)
 {
     if (options_.duplicate_detection_window > Duration::zero()) {
-        if (!seen_.try_emplace(message.message_id, now).second) return;
-        seen_order_.emplace_back(now, message.message_id);
+        if (!seen_.try_emplace(message.message_id, now.steady).second) return;
+        seen_order_.emplace_back(now.steady, message.message_id);
     }
-    Entry entry{.message = message, .sequence_number = 0, .enqueued_at = now, .lock_token = {}};
-    if (message.scheduled_enqueue_time.value_or(now) > now) {
+    Entry entry{.message = message, .sequence_number = 0, .enqueued_at = now.now, .lock_token = {}};
+    if (message.scheduled_enqueue_time.value_or(now.now) > now.now) {
         scheduled_.emplace(*message.scheduled_enqueue_time, std::move(entry));
     } else {
         enqueue(std::move(entry));
     }
 }
 
-inline void MessageQueueState::pass_time(Timestamp now)
+inline void MessageQueueState::pass_time(const QueueTime& now)
 {
-    while (!scheduled_.empty() && scheduled_.begin()->first <= now) {
+    while (!scheduled_.empty() && scheduled_.begin()->first <= now.now) {
         auto node = scheduled_.extract(scheduled_.begin());
-        node.mapped().enqueued_at = now;
+        node.mapped().enqueued_at = now.now;
         enqueue(std::move(node.mapped()));
     }
-    while (!session_locks_.empty() && session_locks_.begin()->first <= now) {
+    while (!session_locks_.empty() && session_locks_.begin()->first <= now.steady) {
         SessionEntry& session = *session_locks_.begin()->second;
         Entries& entries = session.second.entries;
         for (auto entry = entries.begin(); entry != entries.end() && entry->first <= session.second.held_up_to;) {
@@ -125,12 +126,13 @@ inline void MessageQueueState::pass_time(Timestamp now)
         session.second.held_up_to = 0;
         release_if_settled(session);
     }
-    while (!single_locks_.empty() && single_locks_.begin()->first <= now) {
+    while (!single_locks_.empty() && single_locks_.begin()->first <= now.steady) {
         auto node = locked_single_.extract(single_locks_.begin()->second);
         single_locks_.erase(single_locks_.begin());
         if (fail_delivery(node.mapped(), now)) single_.insert(std::move(node));
     }
-    while (!seen_order_.empty() && seen_order_.front().first <= now - options_.duplicate_detection_window) {
+    while (!seen_order_.empty() &&
+           seen_order_.front().first <= later_by(now.steady, -options_.duplicate_detection_window)) {
         seen_.erase(seen_order_.front().second);
         seen_order_.pop_front();
     }
@@ -153,7 +155,7 @@ inline void MessageQueueState::enqueue(Entry entry)
 }
 
 inline std::vector<ReceivedMessage> MessageQueueState::take(std::size_t at_most, const std::string& token,
-                                                            Timestamp now)
+                                                            const QueueTime& now)
 {
     std::vector<ReceivedMessage> taken;
     sessions_first_ = !sessions_first_;
@@ -167,10 +169,10 @@ inline std::vector<ReceivedMessage> MessageQueueState::take(std::size_t at_most,
     return taken;
 }
 
-inline void MessageQueueState::take_sessions(std::size_t at_most, Timestamp now, const std::string& token,
+inline void MessageQueueState::take_sessions(std::size_t at_most, const QueueTime& now, const std::string& token,
                                              std::vector<ReceivedMessage>& taken)
 {
-    const Timestamp until = now + options_.lock_duration;
+    const SteadyTime until = later_by(now.steady, options_.lock_duration);
     while (!line_.empty() && taken.size() < at_most) {
         SessionEntry& session = *line_.begin()->second;
         line_.erase(line_.begin());
@@ -180,33 +182,34 @@ inline void MessageQueueState::take_sessions(std::size_t at_most, Timestamp now,
         for (const auto& [number, entry] : session.second.entries) {
             if (taken.size() == at_most) break;
             session.second.held_up_to = number;
-            taken.push_back(hand_out(entry, token, until));
+            taken.push_back(hand_out(entry, token, now));
         }
     }
 }
 
-inline void MessageQueueState::take_single(std::size_t at_most, Timestamp now, const std::string& token,
+inline void MessageQueueState::take_single(std::size_t at_most, const QueueTime& now, const std::string& token,
                                            std::vector<ReceivedMessage>& taken)
 {
-    const Timestamp until = now + options_.lock_duration;
+    const SteadyTime until = later_by(now.steady, options_.lock_duration);
     while (!single_.empty() && taken.size() < at_most) {
         auto node = single_.extract(single_.begin());
         Entry& entry = node.mapped();
         entry.lock_token = token;
         entry.locked_until = until;
-        taken.push_back(hand_out(entry, token, until));
+        taken.push_back(hand_out(entry, token, now));
         single_locks_.emplace(until, entry.sequence_number);
         locked_single_.insert(std::move(node));
     }
 }
 
-inline ReceivedMessage MessageQueueState::hand_out(const Entry& entry, const std::string& token, Timestamp until)
+inline ReceivedMessage MessageQueueState::hand_out(const Entry& entry, const std::string& token,
+                                                   const QueueTime& now) const
 {
     return {.message = entry.message,
             .sequence_number = entry.sequence_number,
             .delivery_count = entry.failed_deliveries + 1,
             .enqueued_at = entry.enqueued_at,
-            .locked_until = until,
+            .locked_until = later_by(now.now, options_.lock_duration),
             .lock_token = token};
 }
 
@@ -222,7 +225,8 @@ inline bool MessageQueueState::is_held(const ReceivedMessage& message) const
            session->second.entries.contains(message.sequence_number);
 }
 
-inline bool MessageQueueState::settle(const ReceivedMessage& message, const Disposition& disposition, Timestamp now)
+inline bool MessageQueueState::settle(const ReceivedMessage& message, const Disposition& disposition,
+                                      const QueueTime& now)
 {
     if (!is_held(message)) return false;
     if (!message.message.session_id.empty()) {
@@ -244,7 +248,7 @@ inline bool MessageQueueState::settle(const ReceivedMessage& message, const Disp
 
 /// Settles a message that is held. Abandoning it takes the later ones of its session from the holder as well.
 inline void MessageQueueState::settle_in_session(const ReceivedMessage& message, const Disposition& disposition,
-                                                 Timestamp now)
+                                                 const QueueTime& now)
 {
     SessionEntry& session = *sessions_.find(message.message.session_id);
     Entries& entries = session.second.entries;
@@ -265,7 +269,7 @@ inline void MessageQueueState::settle_in_session(const ReceivedMessage& message,
 
 /// Counts a delivery that came to nothing.
 /// @return false if it was one too many: then the message has been put aside, and `entry` is to be erased
-inline bool MessageQueueState::fail_delivery(Entry& entry, Timestamp now)
+inline bool MessageQueueState::fail_delivery(Entry& entry, const QueueTime& now)
 {
     if (++entry.failed_deliveries < options_.max_delivery_count) return true;
     const std::string description = max_delivery_count_description(entry.failed_deliveries);
@@ -289,7 +293,7 @@ inline void MessageQueueState::release_if_settled(SessionEntry& session)
     line_.emplace(session.second.turn, &session);
 }
 
-inline void MessageQueueState::lock_session(SessionEntry& session, Timestamp until)
+inline void MessageQueueState::lock_session(SessionEntry& session, SteadyTime until)
 {
     session_locks_.erase({session.second.locked_until, &session});
     session.second.locked_until = until;
@@ -297,31 +301,31 @@ inline void MessageQueueState::lock_session(SessionEntry& session, Timestamp unt
 }
 
 inline void MessageQueueState::put_aside(Entry entry, std::string_view reason, std::string_view description,
-                                         Timestamp now)
+                                         const QueueTime& now)
 {
     const std::uint64_t number = entry.sequence_number;
     dead_.emplace(number, DeadLetteredMessage{.message = std::move(entry.message),
                                               .sequence_number = number,
                                               .delivery_count = entry.failed_deliveries,
                                               .enqueued_at = entry.enqueued_at,
-                                              .dead_lettered_at = now,
+                                              .dead_lettered_at = now.now,
                                               .reason = std::string{dead_letter_text(reason)},
                                               .description = std::string{dead_letter_text(description)}});
 }
 
-inline Timestamp MessageQueueState::next_change() const
+inline Duration MessageQueueState::next_change(const QueueTime& now) const
 {
-    Timestamp next = Timestamp::max();
-    if (!scheduled_.empty()) next = std::min(next, scheduled_.begin()->first);
-    if (!session_locks_.empty()) next = std::min(next, session_locks_.begin()->first);
-    if (!single_locks_.empty()) next = std::min(next, single_locks_.begin()->first);
+    Duration next = Duration::max();
+    if (!scheduled_.empty()) next = std::min(next, time_until(scheduled_.begin()->first, now.now));
+    if (!session_locks_.empty()) next = std::min(next, time_until(session_locks_.begin()->first, now.steady));
+    if (!single_locks_.empty()) next = std::min(next, time_until(single_locks_.begin()->first, now.steady));
     return next;
 }
 
-inline bool MessageQueueState::renew_lock(ReceivedMessage& message, Timestamp now)
+inline bool MessageQueueState::renew_lock(ReceivedMessage& message, const QueueTime& now)
 {
     if (!is_held(message)) return false;
-    const Timestamp until = now + options_.lock_duration;
+    const SteadyTime until = later_by(now.steady, options_.lock_duration);
     if (message.message.session_id.empty()) {
         Entry& entry = locked_single_.at(message.sequence_number);
         single_locks_.erase({entry.locked_until, entry.sequence_number});
@@ -330,7 +334,7 @@ inline bool MessageQueueState::renew_lock(ReceivedMessage& message, Timestamp no
     } else {
         lock_session(*sessions_.find(message.message.session_id), until);
     }
-    message.locked_until = until;
+    message.locked_until = later_by(now.now, options_.lock_duration);
     return true;
 }
 
@@ -343,13 +347,13 @@ inline std::vector<DeadLetteredMessage> MessageQueueState::dead_letters(std::uin
     return found;
 }
 
-inline bool MessageQueueState::resubmit(const std::string& message_id, Timestamp now)
+inline bool MessageQueueState::resubmit(const std::string& message_id, const QueueTime& now)
 {
     const auto found = std::find_if(dead_.begin(), dead_.end(),
                                     [&](const auto& dead) { return dead.second.message.message_id == message_id; });
     if (found == dead_.end()) return false;
     Entry entry{
-        .message = std::move(found->second.message), .sequence_number = 0, .enqueued_at = now, .lock_token = {}};
+        .message = std::move(found->second.message), .sequence_number = 0, .enqueued_at = now.now, .lock_token = {}};
     dead_.erase(found);
     enqueue(std::move(entry));
     return true;

@@ -39,7 +39,7 @@ public:
     void send(std::span<const Message> messages)
     {
         detail::check_messages(messages, options_);
-        at_present([&](Timestamp now) {
+        at_present([&](const detail::QueueTime& now) {
             for (const Message& message : messages) state_.send(message, now);
             ++changes_;
         });
@@ -49,13 +49,14 @@ public:
     std::vector<ReceivedMessage> receive(std::size_t at_most, Duration wait, std::stop_token stop = {})
     {
         std::unique_lock lock{mutex_};
-        const Timestamp deadline = detail::later_by(options_.clock->now(), wait);
+        const SteadyTime end = later_by(options_.clock->steady(), wait);
         while (at_most > 0 && !stop.stop_requested()) {
-            const Timestamp now = options_.clock->now();
+            const detail::QueueTime now{*options_.clock};
             state_.pass_time(now);
             if (state_.can_take()) return state_.take(at_most, escqrs::to_string(lock_tokens_()), now);
-            if (now >= deadline) break;
-            const Duration next = detail::next_wait(now, std::min(deadline, state_.next_change()));
+            const Duration left = time_until(end, now.steady);
+            if (left == Duration::zero()) break;
+            const Duration next = detail::next_wait(std::min(left, state_.next_change(now)));
             options_.clock->wait_for(lock, wake_, next, stop, [&, seen = changes_] { return changes_ != seen; });
         }
         return {};
@@ -74,7 +75,7 @@ public:
         }
         std::vector<SettlementResult> results;
         results.reserve(settlements.size());
-        at_present([&](Timestamp now) {
+        at_present([&](const detail::QueueTime& now) {
             for (const auto& [message, disposition] : settlements) {
                 const bool held = state_.settle(message, disposition, now);
                 results.push_back(held ? SettlementResult::settled : SettlementResult::lock_lost);
@@ -87,19 +88,19 @@ public:
 
     void renew_lock(ReceivedMessage& message)
     {
-        if (!at_present([&](Timestamp now) { return state_.renew_lock(message, now); })) {
+        if (!at_present([&](const detail::QueueTime& now) { return state_.renew_lock(message, now); })) {
             detail::throw_lock_lost(message);
         }
     }
 
     std::vector<DeadLetteredMessage> dead_letters(std::uint64_t after, std::size_t at_most)
     {
-        return at_present([&](Timestamp) { return state_.dead_letters(after, at_most); });
+        return at_present([&](const detail::QueueTime&) { return state_.dead_letters(after, at_most); });
     }
 
     bool resubmit(const std::string& message_id)
     {
-        const bool found = at_present([&](Timestamp now) {
+        const bool found = at_present([&](const detail::QueueTime& now) {
             ++changes_;
             return state_.resubmit(message_id, now);
         });
@@ -109,15 +110,15 @@ public:
 
     MessageQueueCounts counts()
     {
-        return at_present([&](Timestamp) { return state_.counts(); });
+        return at_present([&](const detail::QueueTime&) { return state_.counts(); });
     }
 
 private:
     template <class Action>
-    std::invoke_result_t<Action&, Timestamp> at_present(Action action)
+    std::invoke_result_t<Action&, const detail::QueueTime&> at_present(Action action)
     {
         const std::scoped_lock lock{mutex_};
-        const Timestamp now = options_.clock->now();
+        const detail::QueueTime now{*options_.clock};
         state_.pass_time(now);
         return action(now);
     }

@@ -37,10 +37,10 @@ struct MessageQueueSettings {
 
 /// A queue in an SQLite file of its own: `MessageSender`, `MessageReceiver` and `DeadLetterQueue`.
 ///
-/// Any number of processes may use the file at once, on one machine; they are to give the same options. What was sent,
-/// settled or resubmitted is durable once the member has returned; members running at once share the commits. A lock
-/// outlives the process, but not a power cut, as its holder does not either. A holder that dies loses its locks when
-/// they run out, not before.
+/// Any number of processes may use the file at once, on one machine; they must give the same options, and clocks of the
+/// same `steady_origin`. What was sent, settled or resubmitted is durable once the member has returned; members running at
+/// once share the commits. A lock outlives the process, but not the machine's next start, as its holder does not either. A
+/// holder that dies loses its locks when they run out, not before.
 ///
 /// Sessions that have something to hand out stand in line; one that has been served goes to the end. Messages without a
 /// session are handed out in the order they came; they and the sessions take turns at being served first.
@@ -69,6 +69,7 @@ public:
 
 private:
     using State = detail::MessageQueueView::State;
+    using QueueTime = escqrs::detail::QueueTime;
 
     static void check(const MessageQueueOptions& options, const MessageQueueSettings& settings)
     {
@@ -92,7 +93,7 @@ private:
     auto change(Action action)
     {
         return as_transport(
-            [&] { return commits_.commit([&](Database&) { return action(tables_, options_.clock->now()); }); });
+            [&] { return commits_.commit([&](Database&) { return action(tables_, QueueTime{*options_.clock}); }); });
     }
 
     /// As `change`, for locks and for what time does: after a power cut their holders are gone, and time does it again.
@@ -100,7 +101,7 @@ private:
     auto change_for_now(Action action)
     {
         return as_transport([&] {
-            return commits_.commit_without_sync([&](Database&) { return action(tables_, options_.clock->now()); });
+            return commits_.commit_without_sync([&](Database&) { return action(tables_, QueueTime{*options_.clock}); });
         });
     }
 
@@ -127,7 +128,7 @@ private:
     void wake_receivers();
     void do_what_is_due();
     std::vector<ReceivedMessage> take(std::size_t at_most);
-    void wait_for_change(std::uint64_t seen, const State& state, Timestamp deadline, const std::stop_token& stop);
+    void wait_for_change(std::uint64_t seen, const State& state, SteadyTime end, const std::stop_token& stop);
 
     const MessageQueueOptions options_;
     const MessageQueueSettings settings_;
@@ -150,6 +151,7 @@ inline MessageQueue::MessageQueue(const std::string& path, const MessageQueueOpt
 try : options_{(check(options, settings), options)}, settings_{std::move(settings)},
     writer_{path, detail::queue_sql::schema, settings_.database}, tables_{writer_, options_}, commits_{writer_},
     receivers_{writer_}, people_{writer_} {
+    detail::adopt_clock(writer_, *options_.clock);
 } catch (const StoreError& error) {
     std::throw_with_nested(TransportError{error.what()});
 }
@@ -158,13 +160,13 @@ inline void MessageQueue::send(std::span<const Message> messages)
 {
     escqrs::detail::check_messages(messages, options_);
     if (messages.empty()) return;
-    change([&](auto& tables, Timestamp now) { tables.send(messages, now); });
+    change([&](auto& tables, const QueueTime& now) { tables.send(messages, now); });
     wake_receivers();
 }
 
 inline std::vector<ReceivedMessage> MessageQueue::receive(std::size_t at_most, Duration wait, std::stop_token stop)
 {
-    const Timestamp deadline = escqrs::detail::later_by(options_.clock->now(), wait);
+    const SteadyTime end = later_by(options_.clock->steady(), wait);
     while (at_most > 0 && !stop.stop_requested()) {
         std::uint64_t seen = 0;
         {
@@ -172,15 +174,16 @@ inline std::vector<ReceivedMessage> MessageQueue::receive(std::size_t at_most, D
             seen = changes_;
         }
         const auto state = look(receivers_, [](auto& view) { return view.state(); });
-        const Timestamp now = options_.clock->now();
-        if (state.can_take || state.next_change <= now) {
+        const QueueTime now{*options_.clock};
+        const bool is_over = now.steady >= end;
+        if (state.can_take || state.next_change.is_due(now)) {
             auto taken = take(at_most);
             if (!taken.empty()) return taken;
-            // Somebody else was faster, or what was due has been put aside.
-            if (now < deadline || state.next_change <= now) continue;
+            // Another receiver was faster, or what was due has been dead-lettered.
+            if (!is_over || state.next_change.is_due(now)) continue;
         }
-        if (now >= deadline) break;
-        wait_for_change(seen, state, deadline, stop);
+        if (is_over) break;
+        wait_for_change(seen, state, end, stop);
     }
     return {};
 }
@@ -189,24 +192,22 @@ inline std::vector<ReceivedMessage> MessageQueue::take(std::size_t at_most)
 {
     const std::string token = escqrs::to_string(settings_.lock_tokens());
     const bool sessions_first = takes_.fetch_add(1, std::memory_order_relaxed) % 2 == 0;
-    return change_for_now([&](auto& tables, Timestamp now) {
-        tables.pass_time(now);
-        return tables.take(at_most, token, sessions_first, now);
-    });
+    return change_for_now(
+        [&](auto& tables, const QueueTime& now) { return tables.take(at_most, token, sessions_first, now); });
 }
 
 /// Returns when there may be something to take.
-inline void MessageQueue::wait_for_change(std::uint64_t seen, const State& state, Timestamp deadline,
+inline void MessageQueue::wait_for_change(std::uint64_t seen, const State& state, SteadyTime end,
                                           const std::stop_token& stop)
 {
-    const Timestamp until = std::min(deadline, state.next_change);
     Duration poll_interval = std::chrono::milliseconds{1};
     std::unique_lock lock{wake_mutex_};
     while (changes_ == seen && !stop.stop_requested()) {
-        const Timestamp now = options_.clock->now();
-        if (now >= until) return;
+        const QueueTime now{*options_.clock};
+        const Duration left = std::min(time_until(end, now.steady), state.next_change.wait(now));
+        if (left == Duration::zero()) return;
         poll_interval = std::min(poll_interval + poll_interval / 32, settings_.poll_interval);
-        const Duration next = std::min(poll_interval, escqrs::detail::next_wait(now, until));
+        const Duration next = std::min(poll_interval, escqrs::detail::next_wait(left));
         if (options_.clock->wait_for(lock, wake_, next, stop, [&] { return changes_ != seen; })) return;
         lock.unlock();
         as_transport([this] { writer_.check_file(); });
@@ -238,16 +239,16 @@ inline std::vector<SettlementResult> MessageQueue::settle(std::span<const Settle
         escqrs::detail::check_disposition(message, disposition, options_);
     }
     if (settlements.empty()) return {};
-    auto results = change([&](auto& tables, Timestamp now) { return tables.settle(settlements, now); });
+    auto results = change([&](auto& tables, const QueueTime& now) { return tables.settle(settlements, now); });
     wake_receivers();
     return results;
 }
 
 inline void MessageQueue::renew_lock(ReceivedMessage& message)
 {
-    const auto until = change_for_now([&](auto& tables, Timestamp now) {
-        const Timestamp end = now + options_.lock_duration;
-        return tables.renew_lock(message, end, now) ? std::optional{end} : std::nullopt;
+    const auto until = change_for_now([&](auto& tables, const QueueTime& now) {
+        return tables.renew_lock(message, now) ? std::optional{later_by(now.now, options_.lock_duration)}
+                                               : std::nullopt;
     });
     if (!until) escqrs::detail::throw_lock_lost(message);
     message.locked_until = *until;
@@ -256,9 +257,9 @@ inline void MessageQueue::renew_lock(ReceivedMessage& message)
 /// Enqueues and takes back what time alone has made available, as a receiver would.
 inline void MessageQueue::do_what_is_due()
 {
-    while (look(receivers_, [](auto& view) { return view.next_change(); }) <= options_.clock->now()) {
-        change_for_now([](auto& tables, Timestamp now) { tables.pass_time(now); });
-    }
+    const auto next = look(receivers_, [](auto& view) { return view.next_change(); });
+    if (!next.is_due(QueueTime{*options_.clock})) return;
+    change_for_now([](auto& tables, const QueueTime& now) { tables.pass_time(now); });
 }
 
 inline std::vector<DeadLetteredMessage> MessageQueue::dead_letters(std::uint64_t after, std::size_t at_most)
@@ -270,7 +271,7 @@ inline std::vector<DeadLetteredMessage> MessageQueue::dead_letters(std::uint64_t
 inline bool MessageQueue::resubmit(const std::string& message_id)
 {
     do_what_is_due();
-    const bool found = change([&](auto& tables, Timestamp now) { return tables.resubmit(message_id, now); });
+    const bool found = change([&](auto& tables, const QueueTime& now) { return tables.resubmit(message_id, now); });
     wake_receivers();
     return found;
 }

@@ -7,6 +7,7 @@
 #include <escqrs/testing/detail/message_queue_sending.hpp>
 #include <escqrs/testing/detail/message_queue_sessions.hpp>
 #include <escqrs/testing/detail/message_queue_stress.hpp>
+#include <escqrs/testing/detail/message_queue_time.hpp>
 
 /// Defines the Catch2 test cases that every queue passes, whatever it is made of.
 ///
@@ -19,5 +20,6 @@
     TEST_CASE(name " queue: delivery") { escqrs::testing::check_message_delivery(__VA_ARGS__); }                       \
     TEST_CASE(name " queue: sending") { escqrs::testing::check_message_sending(__VA_ARGS__); }                         \
     TEST_CASE(name " queue: sessions") { escqrs::testing::check_message_sessions(__VA_ARGS__); }                       \
+    TEST_CASE(name " queue: time") { escqrs::testing::check_message_queue_time(__VA_ARGS__); }                         \
     TEST_CASE(name " queue: dead letters") { escqrs::testing::check_dead_letters(__VA_ARGS__); }                       \
     TEST_CASE(name " queue: under load") { escqrs::testing::check_message_queue_under_load(__VA_ARGS__); }

@@ -13,7 +13,17 @@ namespace escqrs::sqlite::detail::queue_sql {
 // - message: what waits or is held. `session` is 0 without a session, and while scheduled, when `due` is not NULL. Only
 //   a message without a session has a lock of its own.
 // - seen: ids of messages sent within the duplicate detection window, by number of the message.
-inline constexpr Schema schema{.name = "message queue", .application_id = 0x65736D71, .version = 1, .sql = R"(
+// - clock: what `locked_until` and `seen_at` count from, and by how many microseconds the time of day was ahead of it then.
+//   The moments `due`, `scheduled_at`, `enqueued_at` and `dead_lettered_at` are of the time of day.
+inline constexpr const char* add_clock = R"(
+    CREATE TABLE clock (id INTEGER PRIMARY KEY CHECK (id = 1), origin TEXT NOT NULL, ahead INTEGER NOT NULL);
+    INSERT INTO clock VALUES (1, '', 0);
+)";
+inline constexpr const char* upgrades[] = {add_clock}; // NOLINT(modernize-avoid-c-arrays)
+inline constexpr Schema schema{.name = "message queue",
+                               .application_id = 0x65736D71,
+                               .version = 2,
+                               .sql = R"(
     CREATE TABLE counter (id INTEGER PRIMARY KEY CHECK (id = 1), last INTEGER NOT NULL);
     INSERT INTO counter VALUES (1, 0);
     CREATE TABLE session (
@@ -61,7 +71,8 @@ inline constexpr Schema schema{.name = "message queue", .application_id = 0x6573
         body BLOB NOT NULL);
     CREATE INDEX dead_letter_id ON dead_letter (message_id);
     CREATE TABLE seen (number INTEGER PRIMARY KEY, message_id TEXT NOT NULL UNIQUE, seen_at INTEGER NOT NULL);
-)"};
+)",
+                               .upgrades = upgrades};
 
 #define ESCQRS_CONTENT "message_id, session_id, subject, correlation_id, content_type, scheduled_at, properties, body"
 #define ESCQRS_READY "session = ?1 AND due IS NULL AND locked_until IS NULL"
@@ -83,6 +94,13 @@ inline constexpr const char* find_session = "SELECT id FROM session WHERE name =
 inline constexpr const char* add_message =
     "INSERT INTO message (number, session, enqueued_at, due, " ESCQRS_CONTENT ") "
     "VALUES (?1, ?2, ?3, NULLIF(?4, -1), ?5, ?6, ?7, ?8, ?9, NULLIF(?10, -1), ?11, ?12)";
+
+// The clock. ?1 and ?2 are its steady reading and the time of day.
+inline constexpr const char* select_clock = "SELECT origin, ahead FROM clock WHERE id = 1";
+inline constexpr const char* set_clock = "UPDATE clock SET origin = ?1, ahead = ?2 WHERE id = 1";
+inline constexpr const char* end_message_locks = "UPDATE message SET locked_until = ?1 WHERE locked_until IS NOT NULL";
+inline constexpr const char* end_session_locks = "UPDATE session SET locked_until = ?1 WHERE locked_until IS NOT NULL";
+inline constexpr const char* set_seen = "UPDATE seen SET seen_at = ?1 - max(0, ?2 - (seen_at + ?3))";
 
 // Time.
 inline constexpr const char* due_messages =

@@ -5,6 +5,7 @@
 #include <escqrs/sqlite/database.hpp>
 #include <escqrs/sqlite/detail/message_queue_codec.hpp>
 #include <escqrs/sqlite/detail/message_queue_sql.hpp>
+#include <escqrs/sqlite/detail/message_queue_time.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -19,7 +20,8 @@ namespace escqrs::sqlite::detail {
 
 namespace rules = escqrs::detail;
 
-/// Changes the tables of a queue. Every function runs within a transaction, and is told the time.
+/// Changes the tables of a queue. Every function runs within a transaction, and is given the time; what has become due by
+/// then comes first.
 /// @par Thread safety  as the database: one thread at a time
 class MessageQueueTables {
 public:
@@ -27,18 +29,18 @@ public:
     {
     }
 
-    void send(std::span<const Message> messages, Timestamp now);
+    void send(std::span<const Message> messages, const QueueTime& now);
 
-    /// Does part of what has become due by `now`: enqueues scheduled messages, and takes back locks that ran out.
-    void pass_time(Timestamp now);
+    /// Does what has become due by `now`: enqueues scheduled messages, and takes back locks that ran out.
+    void pass_time(const QueueTime& now);
 
     /// Hands out under a lock what is available, sessions in line first or messages without a session first.
     std::vector<ReceivedMessage> take(std::size_t at_most, const std::string& token, bool sessions_first,
-                                      Timestamp now);
+                                      const QueueTime& now);
 
-    std::vector<SettlementResult> settle(std::span<const Settlement> settlements, Timestamp now);
-    bool renew_lock(const ReceivedMessage& message, Timestamp until, Timestamp now);
-    bool resubmit(const std::string& message_id, Timestamp now);
+    std::vector<SettlementResult> settle(std::span<const Settlement> settlements, const QueueTime& now);
+    bool renew_lock(const ReceivedMessage& message, const QueueTime& now);
+    bool resubmit(const std::string& message_id, const QueueTime& now);
 
 private:
     /// A session of which something is settled.
@@ -54,21 +56,23 @@ private:
         MessageProperties properties;
     };
 
+    void pass_some_time(const QueueTime& now);
+    SteadyTime lock_until(const QueueTime& now);
     std::int64_t next_numbers(std::size_t count);
     std::int64_t session_of(std::string_view name, std::int64_t number);
     using Messages = std::vector<ReceivedMessage>;
 
-    void take_sessions(std::size_t at_most, const std::string& token, Timestamp now, Messages& taken);
-    void take_single(std::size_t at_most, const std::string& token, Timestamp now, Messages& taken);
-    bool take_ready(std::int64_t session, std::size_t at_most, const std::string& token, Timestamp until,
+    void take_sessions(std::size_t at_most, const std::string& token, const QueueTime& now, Messages& taken);
+    void take_single(std::size_t at_most, const std::string& token, const QueueTime& now, Messages& taken);
+    bool take_ready(std::int64_t session, std::size_t at_most, const std::string& token, const QueueTime& now,
                     Messages& taken);
-    HeldSession find_held(std::string_view name, std::string_view token, Timestamp now);
-    bool settle_single(const ReceivedMessage& message, const Disposition& disposition, Timestamp now);
+    HeldSession find_held(std::string_view name, std::string_view token, const QueueTime& now);
+    bool settle_single(const ReceivedMessage& message, const Disposition& disposition, const QueueTime& now);
     bool settle_in_session(HeldSession& session, const ReceivedMessage& message, const Disposition& disposition,
-                           Timestamp now);
-    void fail(std::int64_t number, HeldMessage held, const Disposition& disposition, Timestamp now);
-    void put_aside_if_exceeded(std::int64_t number, std::uint32_t deliveries, Timestamp now);
-    void put_aside(std::int64_t number, std::string_view reason, std::string_view description, Timestamp now);
+                           const QueueTime& now);
+    void fail(std::int64_t number, HeldMessage held, const Disposition& disposition, const QueueTime& now);
+    void put_aside_if_exceeded(std::int64_t number, std::uint32_t deliveries, const QueueTime& now);
+    void put_aside(std::int64_t number, std::string_view reason, std::string_view description, const QueueTime& now);
     void release(std::int64_t session, std::int64_t held_up_to, std::string_view token);
 
     [[noreturn]] void throw_damaged(const char* what) const
@@ -79,6 +83,12 @@ private:
     Database* database_;
     MessageQueueOptions options_;
 
+    // What is due next, as far as the transaction that was open then knew.
+    NextChange next_change_;
+    std::uint64_t seen_transactions_ = 0;
+    std::uint64_t seen_rollbacks_ = 0;
+
+    Statement select_next_change_{*database_, queue_sql::next_change};
     Statement count_on_{*database_, queue_sql::count_on};
     Statement last_number_{*database_, queue_sql::last_number};
     Statement remember_id_{*database_, queue_sql::remember_id};
@@ -135,19 +145,23 @@ inline std::int64_t MessageQueueTables::session_of(std::string_view name, std::i
     return rows.integer(0);
 }
 
-inline void MessageQueueTables::send(std::span<const Message> messages, Timestamp now)
+inline void MessageQueueTables::send(std::span<const Message> messages, const QueueTime& now)
 {
-    const Timestamp window_begin = now - options_.duplicate_detection_window;
+    pass_time(now);
+    const std::int64_t window_begin = as_number(later_by(now.steady, -options_.duplicate_detection_window));
     const bool detects_duplicates = options_.duplicate_detection_window > Duration::zero();
     std::int64_t number = next_numbers(messages.size()) - static_cast<std::int64_t>(messages.size());
     for (const Message& message : messages) {
         ++number;
-        if (detects_duplicates && remember_id_.run(number, message.message_id, now, window_begin) == 0) continue;
-        const bool is_scheduled = message.scheduled_enqueue_time.value_or(now) > now;
+        if (detects_duplicates &&
+            remember_id_.run(number, message.message_id, as_number(now.steady), window_begin) == 0)
+            continue;
+        const bool is_scheduled = message.scheduled_enqueue_time.value_or(now.now) > now.now;
+        if (is_scheduled) next_change_.due = std::min(next_change_.due, *message.scheduled_enqueue_time);
         const std::int64_t session = is_scheduled ? 0 : session_of(message.session_id, number);
         const std::int64_t scheduled_at = encode_time(message.scheduled_enqueue_time);
         const std::string properties = encode_properties(message.properties);
-        add_message_.run(number, session, now, is_scheduled ? scheduled_at : no_time, message.message_id,
+        add_message_.run(number, session, now.now, is_scheduled ? scheduled_at : no_time, message.message_id,
                          message.session_id, message.subject, message.correlation_id, message.content_type,
                          scheduled_at, std::as_bytes(std::span{properties}), std::as_bytes(std::span{message.body}));
     }
@@ -155,14 +169,27 @@ inline void MessageQueueTables::send(std::span<const Message> messages, Timestam
     forget_ids_.run(2 * messages.size() + 4, window_begin);
 }
 
-inline void MessageQueueTables::pass_time(Timestamp now)
+inline void MessageQueueTables::pass_time(const QueueTime& now)
+{
+    const bool is_known = seen_transactions_ == database_->transactions() && seen_rollbacks_ == database_->rollbacks();
+    if (!is_known) next_change_ = read_next_change(select_next_change_);
+    while (next_change_.is_due(now)) {
+        pass_some_time(now);
+        next_change_ = read_next_change(select_next_change_);
+    }
+    seen_transactions_ = database_->transactions();
+    seen_rollbacks_ = database_->rollbacks();
+}
+
+inline void MessageQueueTables::pass_some_time(const QueueTime& now)
 {
     constexpr int at_once = 256;
     std::vector<std::pair<std::int64_t, std::string>> due;
-    for (auto rows = due_messages_.query(now, at_once); rows.next();) due.emplace_back(rows.integer(0), rows.text(1));
+    for (auto rows = due_messages_.query(now.now, at_once); rows.next();)
+        due.emplace_back(rows.integer(0), rows.text(1));
     for (const auto& [number, session] : due) {
         const std::int64_t new_number = next_numbers(1);
-        enqueue_due_.run(number, new_number, session_of(session, new_number), now);
+        enqueue_due_.run(number, new_number, session_of(session, new_number), now.now);
     }
 
     struct Expired {
@@ -171,7 +198,7 @@ inline void MessageQueueTables::pass_time(Timestamp now)
         std::string token;
     };
     std::vector<Expired> sessions;
-    for (auto rows = expired_sessions_.query(now, at_once); rows.next();) {
+    for (auto rows = expired_sessions_.query(as_number(now.steady), at_once); rows.next();) {
         sessions.push_back({rows.integer(0), rows.integer(1), std::string{rows.text(2)}});
     }
     for (const auto& [id, held_up_to, token] : sessions) {
@@ -185,7 +212,7 @@ inline void MessageQueueTables::pass_time(Timestamp now)
     }
 
     std::vector<std::pair<std::int64_t, std::uint32_t>> single;
-    for (auto rows = expired_messages_.query(now, at_once); rows.next();) {
+    for (auto rows = expired_messages_.query(as_number(now.steady), at_once); rows.next();) {
         single.emplace_back(rows.integer(0), static_cast<std::uint32_t>(rows.integer(1)));
     }
     for (const auto& [number, failed_deliveries] : single) {
@@ -195,8 +222,9 @@ inline void MessageQueueTables::pass_time(Timestamp now)
 }
 
 inline std::vector<ReceivedMessage> MessageQueueTables::take(std::size_t at_most, const std::string& token,
-                                                             bool sessions_first, Timestamp now)
+                                                             bool sessions_first, const QueueTime& now)
 {
+    pass_time(now);
     std::vector<ReceivedMessage> taken;
     if (sessions_first) take_sessions(at_most, token, now, taken);
     take_single(at_most, token, now, taken);
@@ -204,12 +232,21 @@ inline std::vector<ReceivedMessage> MessageQueueTables::take(std::size_t at_most
     return taken;
 }
 
+/// The end of a lock that begins now.
+inline SteadyTime MessageQueueTables::lock_until(const QueueTime& now)
+{
+    const SteadyTime end = later_by(now.steady, options_.lock_duration);
+    next_change_.lock_end = std::min(next_change_.lock_end, end);
+    return end;
+}
+
 /// Appends what is ready of a session to `taken`.
 /// @return false if there was nothing
 inline bool MessageQueueTables::take_ready(std::int64_t session, std::size_t at_most, const std::string& token,
-                                           Timestamp until, Messages& taken)
+                                           const QueueTime& now, Messages& taken)
 {
     const std::size_t before = taken.size();
+    const Timestamp until = later_by(now.now, options_.lock_duration);
     for (auto rows = ready_messages_.query(session, as_number(at_most - before)); rows.next();) {
         taken.push_back({.message = decode_message(rows, 3),
                          .sequence_number = static_cast<std::uint64_t>(rows.integer(0)),
@@ -221,178 +258,32 @@ inline bool MessageQueueTables::take_ready(std::int64_t session, std::size_t at_
     return taken.size() > before;
 }
 
-inline void MessageQueueTables::take_sessions(std::size_t at_most, const std::string& token, Timestamp now,
+inline void MessageQueueTables::take_sessions(std::size_t at_most, const std::string& token, const QueueTime& now,
                                               Messages& taken)
 {
     if (taken.size() >= at_most) return;
-    const Timestamp until = now + options_.lock_duration;
+    const std::int64_t until = as_number(lock_until(now));
     std::vector<std::int64_t> sessions;
     for (auto rows = line_.query(as_number(at_most - taken.size())); rows.next();) sessions.push_back(rows.integer(0));
     for (const std::int64_t session : sessions) {
         if (taken.size() >= at_most) break;
-        if (!take_ready(session, at_most, token, until, taken)) throw_damaged("a session in line has no messages");
+        if (!take_ready(session, at_most, token, now, taken)) throw_damaged("a session in line has no messages");
         lock_session_.run(session, taken.back().sequence_number, until, token);
     }
 }
 
-inline void MessageQueueTables::take_single(std::size_t at_most, const std::string& token, Timestamp now,
+inline void MessageQueueTables::take_single(std::size_t at_most, const std::string& token, const QueueTime& now,
                                             Messages& taken)
 {
     if (taken.size() >= at_most) return;
-    const Timestamp until = now + options_.lock_duration;
+    const std::int64_t until = as_number(lock_until(now));
     const std::size_t before = taken.size();
-    take_ready(0, at_most, token, until, taken);
+    take_ready(0, at_most, token, now, taken);
     for (const ReceivedMessage& message : std::span{taken}.subspan(before)) {
         lock_message_.run(message.sequence_number, until, token);
     }
 }
 
-inline std::vector<SettlementResult> MessageQueueTables::settle(std::span<const Settlement> settlements, Timestamp now)
-{
-    std::vector<SettlementResult> results;
-    results.reserve(settlements.size());
-    std::vector<HeldSession> sessions;
-    for (const auto& [received, disposition] : settlements) {
-        const ReceivedMessage& message = received;
-        const std::string& name = message.message.session_id;
-        bool is_held = false;
-        if (name.empty()) {
-            is_held = settle_single(message, disposition, now);
-        } else {
-            // The messages of a session mostly stand together.
-            if (sessions.empty() || sessions.back().name != name || sessions.back().token != message.lock_token) {
-                sessions.push_back(find_held(name, message.lock_token, now));
-            }
-            is_held = settle_in_session(sessions.back(), message, disposition, now);
-        }
-        results.push_back(is_held ? SettlementResult::settled : SettlementResult::lock_lost);
-    }
-    for (const HeldSession& session : sessions) {
-        if (session.id != 0) release(session.id, session.held_up_to, session.token);
-    }
-    return results;
-}
-
-inline MessageQueueTables::HeldSession MessageQueueTables::find_held(std::string_view name, std::string_view token,
-                                                                     Timestamp now)
-{
-    HeldSession session{.name = name, .token = token};
-    if (auto rows = held_session_.query(name, token, now); rows.next()) {
-        session.id = rows.integer(0);
-        session.held_up_to = rows.integer(1);
-    }
-    return session;
-}
-
-inline bool MessageQueueTables::settle_single(const ReceivedMessage& message, const Disposition& disposition,
-                                              Timestamp now)
-{
-    const std::int64_t number = as_number(message.sequence_number);
-    if (std::holds_alternative<Complete>(disposition)) return remove_held_.run(number, message.lock_token, now) > 0;
-    HeldMessage held;
-    {
-        auto rows = held_message_.query(number, message.lock_token, now);
-        if (!rows.next()) return false;
-        held = {static_cast<std::uint32_t>(rows.integer(0)), decode_properties(rows.blob(1))};
-    }
-    fail(number, std::move(held), disposition, now);
-    return true;
-}
-
-/// Abandoning a message takes the later ones of its session from the holder as well.
-inline bool MessageQueueTables::settle_in_session(HeldSession& session, const ReceivedMessage& message,
-                                                  const Disposition& disposition, Timestamp now)
-{
-    const std::int64_t number = as_number(message.sequence_number);
-    if (session.id == 0 || number > session.held_up_to) return false;
-    if (std::holds_alternative<Complete>(disposition)) return remove_of_session_.run(number, session.id) > 0;
-    HeldMessage held;
-    {
-        auto rows = message_of_session_.query(number, session.id);
-        if (!rows.next()) return false;
-        held = {static_cast<std::uint32_t>(rows.integer(0)), decode_properties(rows.blob(1))};
-    }
-    fail(number, std::move(held), disposition, now);
-    if (std::holds_alternative<Abandon>(disposition)) {
-        session.held_up_to = number - 1;
-        hold_up_to_.run(session.id, session.held_up_to);
-    }
-    return true;
-}
-
-/// Abandons or dead-letters a message that is held.
-inline void MessageQueueTables::fail(std::int64_t number, HeldMessage held, const Disposition& disposition,
-                                     Timestamp now)
-{
-    if (const auto* dead = std::get_if<DeadLetter>(&disposition)) {
-        fail_message_.run(number);
-        put_aside(number, rules::dead_letter_text(dead->reason), rules::dead_letter_text(dead->description), now);
-        return;
-    }
-    const MessageProperties& added = std::get<Abandon>(disposition).properties;
-    if (!added.empty()) {
-        rules::merge_properties(held.properties, added);
-        const std::string properties = encode_properties(held.properties);
-        set_properties_.run(number, std::as_bytes(std::span{properties}));
-    }
-    fail_message_.run(number);
-    put_aside_if_exceeded(number, held.failed_deliveries + 1, now);
-}
-
-/// Puts a message aside that has been delivered too often.
-inline void MessageQueueTables::put_aside_if_exceeded(std::int64_t number, std::uint32_t deliveries, Timestamp now)
-{
-    if (deliveries < options_.max_delivery_count) return;
-    put_aside(number, rules::max_delivery_count_exceeded, rules::max_delivery_count_description(deliveries), now);
-}
-
-inline void MessageQueueTables::put_aside(std::int64_t number, std::string_view reason, std::string_view description,
-                                          Timestamp now)
-{
-    put_aside_.run(number, now, reason, description);
-    remove_message_.run(number);
-}
-
-/// Ends a session's lock once nothing is held under it, and forgets a session without messages.
-inline void MessageQueueTables::release(std::int64_t session, std::int64_t held_up_to, std::string_view token)
-{
-    std::int64_t first = 0;
-    if (auto rows = first_of_session_.query(session); rows.next()) first = rows.integer(0);
-    if (first == 0) {
-        remove_session_.run(session, token);
-    } else if (first > held_up_to) {
-        release_session_.run(session, token, next_numbers(1));
-    }
-}
-
-inline bool MessageQueueTables::renew_lock(const ReceivedMessage& message, Timestamp until, Timestamp now)
-{
-    const std::int64_t number = as_number(message.sequence_number);
-    if (message.message.session_id.empty()) {
-        if (auto rows = held_message_.query(number, message.lock_token, now); !rows.next()) return false;
-        renew_message_.run(number, until);
-        return true;
-    }
-    const HeldSession session = find_held(message.message.session_id, message.lock_token, now);
-    if (session.id == 0 || number > session.held_up_to) return false;
-    if (auto rows = message_of_session_.query(number, session.id); !rows.next()) return false;
-    renew_session_.run(session.id, until);
-    return true;
-}
-
-inline bool MessageQueueTables::resubmit(const std::string& message_id, Timestamp now)
-{
-    std::int64_t dead = 0;
-    std::string session;
-    if (auto rows = find_dead_letter_.query(message_id); rows.next()) {
-        dead = rows.integer(0);
-        session = rows.text(1);
-    }
-    if (dead == 0) return false;
-    const std::int64_t number = next_numbers(1);
-    resubmit_.run(dead, number, session_of(session, number), now);
-    remove_dead_letter_.run(dead);
-    return true;
-}
-
 } // namespace escqrs::sqlite::detail
+
+#include <escqrs/sqlite/detail/message_queue_settling.hpp>

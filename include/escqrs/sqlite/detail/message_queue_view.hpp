@@ -5,8 +5,8 @@
 #include <escqrs/sqlite/database.hpp>
 #include <escqrs/sqlite/detail/message_queue_codec.hpp>
 #include <escqrs/sqlite/detail/message_queue_sql.hpp>
+#include <escqrs/sqlite/detail/message_queue_time.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -20,9 +20,9 @@ class MessageQueueView {
 public:
     /// What a receiver has to know before it waits.
     struct State {
-        std::int64_t version = 0;                 ///< differs as soon as anybody has changed the file
-        bool can_take = false;                    ///< something is available
-        Timestamp next_change = Timestamp::max(); ///< else, when time alone will make something available
+        std::int64_t version = 0; ///< differs as soon as anybody has changed the file
+        bool can_take = false;    ///< something is available
+        NextChange next_change{}; ///< else, when time alone will make something available
     };
 
     explicit MessageQueueView(Database& database) : database_{&database} {}
@@ -41,16 +41,7 @@ public:
         return state;
     }
 
-    Timestamp next_change()
-    {
-        Timestamp next = Timestamp::max();
-        if (auto rows = next_change_.query(); rows.next()) {
-            for (int column = 0; column < 3; ++column) {
-                if (!rows.is_null(column)) next = std::min(next, rows.time(column));
-            }
-        }
-        return next;
-    }
+    NextChange next_change() { return read_next_change(next_change_); }
 
     std::vector<DeadLetteredMessage> dead_letters(std::uint64_t after, std::size_t at_most)
     {

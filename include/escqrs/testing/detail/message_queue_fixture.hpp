@@ -24,6 +24,7 @@ namespace escqrs::testing {
 /// - `now()` is the queue's time, `advance(duration)` returns when that much of it has passed.
 /// - `patience()` is how long a receive may have to wait for a message that is there: 0 for a queue on this machine.
 /// - `reopen()` closes the queue and opens it again; false if it is not durable.
+/// - `set_time_of_day(moment)`, if there is one, sets the queue's time of day; no time passes by that.
 template <class Fixture>
 concept MessageQueueFixture = requires(Fixture& fixture, Duration duration) {
     requires MessageSender<std::remove_cvref_t<decltype(fixture.queue())>>;
