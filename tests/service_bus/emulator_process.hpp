@@ -50,7 +50,10 @@ HttpAnswer http(const std::string& method, const std::string& url, const std::st
 /// The real time, moved on by what a test adds.
 class ShiftedClock final : public escqrs::Clock {
 public:
-    escqrs::Timestamp now() const override { return escqrs::system_clock().now() + escqrs::Duration{shift_.load()}; }
+    escqrs::Timestamp now() const override
+    {
+        return escqrs::system_clock().now() + escqrs::Duration{shift_.load() + wrong_by_.load()};
+    }
     escqrs::SteadyTime steady() const override
     {
         return escqrs::system_clock().steady() + escqrs::Duration{shift_.load()};
@@ -58,9 +61,12 @@ public:
     bool wait_for(std::unique_lock<std::mutex>& lock, std::condition_variable_any& wake, escqrs::Duration at_most,
                   std::stop_token stop, escqrs::FunctionRef<bool()> ready) override;
     void shift(escqrs::Duration by) { shift_ += by.count(); }
+    /// Sets the time of day: that far from the right one. No time passes by that.
+    void set_wrong_by(escqrs::Duration difference) { wrong_by_ = difference.count(); }
 
 private:
     std::atomic<escqrs::Duration::rep> shift_{0};
+    std::atomic<escqrs::Duration::rep> wrong_by_{0};
 };
 
 /// What a queue of the emulator holds.

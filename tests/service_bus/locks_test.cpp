@@ -53,6 +53,25 @@ TEST_CASE("locks are renewed while the handler works, a message's as well as a s
     CHECK(place.counts().to_be_handled() == 0);
 }
 
+TEST_CASE("a lock is renewed in time when the machine's clock is set while it is held", "[faults]")
+{
+    const bool sessions = GENERATE(false, true);
+    const escqrs::Duration by = GENERATE(-1h, 1h);
+    const EmulatorQueue place{with_lock_of(30s, sessions)};
+    MessageQueue queue{patient(place)};
+    send(queue, make_message("long", sessions ? "session" : ""));
+    const auto held = receive_all(queue, 1);
+    REQUIRE(held.size() == 1);
+    const auto renewals = count("renewals");
+    Emulator::shared().clock().set_wrong_by(by);
+    Emulator::shared().advance(21s); // within the last ten seconds of the lock
+    const bool is_renewed = eventually([&] { return count("renewals") > renewals; });
+    Emulator::shared().clock().set_wrong_by(0s);
+    CHECK(is_renewed);
+    CHECK_FALSE(held[0].lock_lost.stop_requested());
+    CHECK_NOTHROW(queue.settle(held[0], escqrs::Complete{}));
+}
+
 TEST_CASE("a lost lock: the handler is told, settling does not pretend, and the message comes again", "[faults]")
 {
     const bool sessions = GENERATE(false, true);

@@ -115,7 +115,7 @@ void AmqpConnection::call(const Task& task)
     if (failure) std::rethrow_exception(failure);
 }
 
-void AmqpConnection::at(escqrs::Timestamp moment, Task task, const ConnectionUser* owner)
+void AmqpConnection::at(escqrs::SteadyTime moment, Task task, const ConnectionUser* owner)
 {
     timers_.emplace(moment, Timer{owner, std::move(task)});
     set_timeout();
@@ -290,7 +290,7 @@ void AmqpConnection::open_connection()
     std::array<char, PN_MAX_ADDR> address{};
     pn_proactor_addr(address.data(), address.size(), broker.host.c_str(), std::to_string(broker.port).c_str());
     connection_ = connection;
-    attempt_deadline_ = now() + options_.operation_timeout;
+    attempt_deadline_ = later_by(now(), options_.operation_timeout);
     pn_proactor_connect2(proactor_.get(), connection, transport, address.data());
     // Only now: while it looks up the host's name, it would keep waiting whoever wakes the connection.
     const std::scoped_lock lock{mutex_};
@@ -379,7 +379,7 @@ void AmqpConnection::run_tasks()
 
 void AmqpConnection::run_timers()
 {
-    const escqrs::Timestamp moment = now();
+    const escqrs::SteadyTime moment = now();
     if (moment >= last_tick_ + tick_interval || moment < last_tick_) {
         last_tick_ = moment;
         tick();
@@ -393,7 +393,7 @@ void AmqpConnection::run_timers()
 void AmqpConnection::tick()
 {
     if (connection_ != nullptr && !ready_ && !stopping_ && now() >= attempt_deadline_) {
-        attempt_deadline_ = escqrs::Timestamp::max();
+        attempt_deadline_ = escqrs::SteadyTime::max();
         drop("no answer from the broker");
         return;
     }
@@ -404,7 +404,7 @@ void AmqpConnection::tick()
 void AmqpConnection::set_timeout()
 {
     escqrs::Duration wait = tick_interval;
-    if (!timers_.empty()) wait = std::clamp(timers_.begin()->first - now(), escqrs::Duration::zero(), wait);
+    if (!timers_.empty()) wait = std::min(time_until(timers_.begin()->first, now()), wait);
     const auto rounded_up = std::chrono::ceil<std::chrono::milliseconds>(wait).count();
     pn_proactor_set_timeout(proactor_.get(), static_cast<pn_millis_t>(rounded_up));
 }

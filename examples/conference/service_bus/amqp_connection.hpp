@@ -60,7 +60,7 @@ public:
     /// The connection is gone; each link has been told before.
     virtual void on_lost(const Condition& why) = 0;
     /// Some time has passed; comes about ten times a second.
-    virtual void on_tick(escqrs::Timestamp /*now*/) {}
+    virtual void on_tick(escqrs::SteadyTime /*now*/) {}
 };
 
 struct AmqpConnectionOptions {
@@ -109,7 +109,7 @@ public:
     void call(const Task& task);
 
     /// Runs `task` at `moment` or soon after it, unless `owner` has been removed by then.
-    void at(escqrs::Timestamp moment, Task task, const ConnectionUser* owner = nullptr);
+    void at(escqrs::SteadyTime moment, Task task, const ConnectionUser* owner = nullptr);
 
     ConnectionHealth health() const;
 
@@ -120,7 +120,15 @@ public:
     bool is_ready() const noexcept { return ready_; }
     pn_session_t* session() const noexcept { return session_; }
     const AmqpConnectionOptions& options() const noexcept { return options_; }
-    escqrs::Timestamp now() const { return options_.clock->now(); }
+    /// For durations; never set.
+    escqrs::SteadyTime now() const { return options_.clock->steady(); }
+    escqrs::Timestamp time_of_day() const { return options_.clock->now(); }
+
+    /// When a moment that the broker names will have come, as far as the time of day is right now; now, if it is past.
+    escqrs::SteadyTime when(escqrs::Timestamp moment) const
+    {
+        return later_by(now(), escqrs::time_until(moment, time_of_day()));
+    }
 
     /// Puts every token again, as after a refusal for lack of one.
     void renew_tokens();
@@ -170,11 +178,11 @@ private:
     bool stopping_ = false;
     bool finished_ = false;
     Condition why_lost_;
-    escqrs::Timestamp last_tick_{};
-    escqrs::Timestamp attempt_deadline_{}; ///< until when the connection must be ready
+    escqrs::SteadyTime last_tick_{};
+    escqrs::SteadyTime attempt_deadline_{}; ///< until when the connection must be ready
     std::unordered_set<AmqpLink*> links_;
     std::vector<ConnectionUser*> users_;
-    std::multimap<escqrs::Timestamp, Timer> timers_;
+    std::multimap<escqrs::SteadyTime, Timer> timers_;
     std::unique_ptr<CbsAuthorisation> authorisation_;
 
     mutable std::mutex mutex_; ///< of what follows

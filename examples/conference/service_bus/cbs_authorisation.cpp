@@ -45,7 +45,7 @@ void CbsAuthorisation::renew()
 
 void CbsAuthorisation::tick()
 {
-    const escqrs::Timestamp now = connection_->now();
+    const escqrs::SteadyTime now = connection_->now();
     link_.tick(now);
     for (const auto& [audience, schedule] : schedules_) {
         if (schedule.is_due(now)) put(audience);
@@ -54,9 +54,8 @@ void CbsAuthorisation::tick()
 
 void CbsAuthorisation::put(const std::string& audience)
 {
-    const escqrs::Timestamp now = connection_->now();
     const std::string resource = resource_uri(connection_->options().broker, audience);
-    const SasToken token = make_token(connection_->options(), resource, now);
+    const SasToken token = make_token(connection_->options(), resource, connection_->time_of_day());
     proton::message request;
     request.to(node);
     request.properties().put("operation", std::string{"put-token"});
@@ -64,14 +63,13 @@ void CbsAuthorisation::put(const std::string& audience)
     request.properties().put("name", resource);
     request.body(token.text);
     schedules_.at(audience).sent();
-    link_.request(std::move(request), [this, audience, expires_at = token.expires_at](const Reply& reply) {
-        answered(audience, expires_at, reply);
-    });
+    link_.request(std::move(request), [this, audience, expires_at = connection_->when(token.expires_at)](
+                                          const Reply& reply) { answered(audience, expires_at, reply); });
 }
 
-void CbsAuthorisation::answered(const std::string& audience, escqrs::Timestamp expires_at, const Reply& reply)
+void CbsAuthorisation::answered(const std::string& audience, escqrs::SteadyTime expires_at, const Reply& reply)
 {
-    const escqrs::Timestamp now = connection_->now();
+    const escqrs::SteadyTime now = connection_->now();
     TokenSchedule& schedule = schedules_.at(audience);
     if (!reply.is_success()) {
         schedule.refused(now);

@@ -26,7 +26,7 @@ public:
 
 private:
     void put(const std::string& audience);
-    void answered(const std::string& audience, escqrs::Timestamp expires_at, const Reply& reply);
+    void answered(const std::string& audience, escqrs::SteadyTime expires_at, const Reply& reply);
 
     AmqpConnection* connection_;
     std::function<void()> authorised_;

@@ -42,7 +42,7 @@ public:
 private:
     void on_ready() override {}
     void on_lost(const Condition&) override {}
-    void on_tick(escqrs::Timestamp now) override { management_.tick(now); }
+    void on_tick(escqrs::SteadyTime now) override { management_.tick(now); }
 
     std::vector<DecodedMessage> peek(std::uint64_t after, std::size_t at_most);
     std::optional<std::uint64_t> find(const std::string& message_id);

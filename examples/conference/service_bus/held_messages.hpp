@@ -35,16 +35,17 @@ struct HeldMessage {
     std::string message_id;
     std::string session_id;
     std::uint64_t sequence_number = 0;
-    escqrs::Timestamp locked_until{};
-    escqrs::Timestamp locked_at{};   ///< when it was got, or renewed last
-    escqrs::Timestamp renew_until{}; ///< after which the lock is not renewed by itself
+    escqrs::Timestamp locked_until{}; ///< as the broker names it
+    escqrs::SteadyTime lock_end{};
+    escqrs::SteadyTime locked_at{};   ///< when it was got, or renewed last
+    escqrs::SteadyTime renew_until{}; ///< after which the lock is not renewed by itself
     ReceiveLink* link = nullptr;
     pn_delivery_t* delivery = nullptr;
     std::stop_source lock_lost;
     bool is_renewing = false;
     SettleCall* settle_call = nullptr; ///< null: nobody has decided yet
     Outcome asked = Outcome::complete;
-    escqrs::Timestamp asked_at{};
+    escqrs::SteadyTime asked_at{};
     std::size_t settle_index = 0;
 };
 

@@ -11,11 +11,12 @@ namespace conference::service_bus {
 
 /// When a lock is to be renewed that was got, or renewed, at `since`: 10 seconds before its end, or at half of its time if
 /// that is shorter. Nothing if that would be after `give_up_at`.
-inline std::optional<escqrs::Timestamp> next_renewal(escqrs::Timestamp since, escqrs::Timestamp locked_until,
-                                                     escqrs::Timestamp give_up_at)
+inline std::optional<escqrs::SteadyTime> next_renewal(escqrs::SteadyTime since, escqrs::SteadyTime locked_until,
+                                                      escqrs::SteadyTime give_up_at)
 {
     constexpr std::chrono::seconds margin{10};
-    const escqrs::Timestamp due = locked_until - std::min<escqrs::Duration>((locked_until - since) / 2, margin);
+    const escqrs::SteadyTime due =
+        locked_until - std::min<escqrs::Duration>(time_until(locked_until, since) / 2, margin);
     if (due > give_up_at) return std::nullopt;
     return due;
 }

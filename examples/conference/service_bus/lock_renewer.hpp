@@ -30,7 +30,7 @@ public:
     void close() { management_.close(); }
 
     /// To be called now and then.
-    void tick(escqrs::Timestamp now) { management_.tick(now); }
+    void tick(escqrs::SteadyTime now) { management_.tick(now); }
 
 private:
     RequestLink management_;

@@ -43,7 +43,7 @@ public:
 private:
     void on_ready() override {}
     void on_lost(const Condition&) override {}
-    void on_tick(escqrs::Timestamp now) override { management_.tick(now); }
+    void on_tick(escqrs::SteadyTime now) override { management_.tick(now); }
 
     void require_service_bus() const;
 

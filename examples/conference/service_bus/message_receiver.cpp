@@ -88,7 +88,7 @@ std::vector<escqrs::ReceivedMessage> MessageReceiver::receive(std::size_t at_mos
 {
     if (at_most == 0 || stop.stop_requested()) return {};
     wait = std::max(wait, options_.least_wait);
-    const escqrs::Timestamp deadline = escqrs::later_by(connection_->now(), wait);
+    const escqrs::SteadyTime deadline = later_by(connection_->now(), wait);
     const auto call = std::make_shared<ReceiveCall>(at_most, deadline);
     connection_->post([this, call] {
         calls_.push_back(call);
@@ -238,8 +238,9 @@ void MessageReceiver::recruit(const CallPointer& call)
 void MessageReceiver::accept_sessions(const CallPointer& call, std::size_t more)
 {
     if (connection_->now() < call->not_before) return;
-    const escqrs::Duration wait = std::clamp<escqrs::Duration>(
-        call->deadline - connection_->now(), std::chrono::milliseconds{1}, connection_options().operation_timeout);
+    const escqrs::Duration wait =
+        std::clamp<escqrs::Duration>(time_until(call->deadline, connection_->now()), std::chrono::milliseconds{1},
+                                     connection_options().operation_timeout);
     ReceiveLinkOwner& owner = *this;
     for (; more > 0 && call->share.left() > 0 && call->links < options_.max_sessions; --more)
         enlist(call, std::make_unique<ReceiveLink>(*connection_, address_, wait, owner));
@@ -277,14 +278,15 @@ void MessageReceiver::on_link_open(ReceiveLink& link)
     const CallPointer call = call_of(link);
     if (!call) return close_if_unused(link);
     link.locked_at = connection_->now();
-    link.renew_until = link.locked_at + options_.max_lock_renewal;
+    link.lock_end = connection_->when(link.locked_until);
+    link.renew_until = later_by(link.locked_at, options_.max_lock_renewal);
     if (call->share.left() == 0) { // others have found enough meanwhile
         leave(link);
         close_if_unused(link);
         return check(call);
     }
     ask_all(link);
-    call->linger_until = connection_->now() + options_.linger;
+    call->linger_until = later_by(connection_->now(), options_.linger);
     if (options_.sessions) accept_sessions(call, 2); // where there is one there may be more
 }
 
@@ -314,25 +316,25 @@ void MessageReceiver::take_early_ones(const CallPointer& call)
         if (held_.contains(early_.front().lock_token)) call->messages.push_back(std::move(early_.front()));
         early_.pop_front();
     }
-    call->linger_until = connection_->now() + options_.linger;
+    call->linger_until = later_by(connection_->now(), options_.linger);
 }
 
 /// Holds a message that has arrived; nothing if nobody may handle it.
 std::optional<escqrs::ReceivedMessage> MessageReceiver::take(ReceiveLink& link, pn_delivery_t* delivery,
                                                              const std::vector<char>& bytes)
 {
-    const escqrs::Timestamp now = connection_->now();
+    const escqrs::SteadyTime now = connection_->now();
     try {
         DecodedMessage decoded = options_.hands_out_undecodable ? decode_dead_letter(bytes, options_.default_session)
                                                                 : decode_message(bytes, options_.default_session);
         escqrs::ReceivedMessage& received = decoded.received;
         if (link.has_session()) received.locked_until = link.locked_until;
-        if (received.locked_until <= now) { // whoever handled it would be one of two
+        if (received.locked_until <= connection_->time_of_day()) { // whoever handled it would be one of two
             give_back(link, delivery);
             note_expired(link, received);
             return std::nullopt;
         }
-        if (link.has_session()) link.renew_until = now + options_.max_lock_renewal;
+        if (link.has_session()) link.renew_until = later_by(now, options_.max_lock_renewal);
         HeldMessage held;
         const pn_delivery_tag_t tag = pn_delivery_tag(delivery);
         held.token =
@@ -342,8 +344,9 @@ std::optional<escqrs::ReceivedMessage> MessageReceiver::take(ReceiveLink& link, 
         held.session_id = received.message.session_id;
         held.sequence_number = received.sequence_number;
         held.locked_until = received.locked_until;
+        held.lock_end = connection_->when(received.locked_until);
         held.locked_at = now;
-        held.renew_until = now + options_.max_lock_renewal;
+        held.renew_until = later_by(now, options_.max_lock_renewal);
         held.link = &link;
         held.delivery = delivery;
         received.lock_token = held.token;
@@ -354,7 +357,7 @@ std::optional<escqrs::ReceivedMessage> MessageReceiver::take(ReceiveLink& link, 
     } catch (const std::exception& error) {
         // Nobody can handle it; the others of its session are not to wait for it.
         connection_options().log("service bus: dead-lettered a message of '" + address_ + "': " + error.what());
-        ask_for(delivery, escqrs::DeadLetter{"UndecodableMessage", error.what()}, now);
+        ask_for(delivery, escqrs::DeadLetter{"UndecodableMessage", error.what()}, connection_->time_of_day());
         if (!confirms()) {
             pn_delivery_settle(delivery);
             --link.unsettled;
@@ -564,7 +567,7 @@ void MessageReceiver::begin_one(HeldMessage& held, const escqrs::Settlement& set
     const Outcome outcome = held.asked = outcome_of(settlement.disposition);
     held.asked_at = connection_->now();
     if (!confirms() && outcome == Outcome::abandon) ask_for_release(held.delivery);
-    else ask_for(held.delivery, settlement.disposition, connection_->now());
+    else ask_for(held.delivery, settlement.disposition, connection_->time_of_day());
     if (outcome == Outcome::abandon && !held.session_id.empty()) give_back_later_ones(held);
     if (confirms()) return;
     if (outcome != Outcome::abandon) deliveries_.erase(held.message_id);
@@ -627,28 +630,28 @@ void MessageReceiver::note_decided(SettleCall& call, std::size_t count)
 
 // --- locks ---
 
-void MessageReceiver::on_tick(escqrs::Timestamp now)
+void MessageReceiver::on_tick(escqrs::SteadyTime now)
 {
     renewer_.tick(now);
     if (!confirms()) return;
     const auto unanswered = [&](const HeldMessage* held) {
-        return held->settle_call != nullptr && now >= held->asked_at + connection_options().operation_timeout;
+        return held->settle_call != nullptr && now - held->asked_at >= connection_options().operation_timeout;
     };
     if (std::ranges::any_of(held_.all(), unanswered)) return connection_->drop("the broker does not confirm");
     renew_locks(now);
 }
 
-void MessageReceiver::renew_locks(escqrs::Timestamp now)
+void MessageReceiver::renew_locks(escqrs::SteadyTime now)
 {
     for (const auto& link : links_) {
         if (!link->has_session() || link->unsettled == 0 || link->is_renewing || !link->is_open()) continue;
-        if (now >= link->locked_until) continue;
-        const auto due = next_renewal(link->locked_at, link->locked_until, link->renew_until);
+        if (now >= link->lock_end) continue;
+        const auto due = next_renewal(link->locked_at, link->lock_end, link->renew_until);
         if (due && *due <= now) renew_session_of(*link);
     }
     for (HeldMessage* const held : held_.all()) {
         const bool has_session = held->link->has_session();
-        const bool is_over = now >= (has_session ? held->link->locked_until : held->locked_until);
+        const bool is_over = now >= (has_session ? held->link->lock_end : held->lock_end);
         if (is_over) held->lock_lost.request_stop();
         if (has_session || held->settle_call != nullptr) continue;
         if (is_over) {
@@ -656,7 +659,7 @@ void MessageReceiver::renew_locks(escqrs::Timestamp now)
             continue;
         }
         if (held->is_renewing) continue;
-        const auto due = next_renewal(held->locked_at, held->locked_until, held->renew_until);
+        const auto due = next_renewal(held->locked_at, held->lock_end, held->renew_until);
         if (due && *due <= now) renew_message(*held);
     }
 }
@@ -679,8 +682,10 @@ void MessageReceiver::renew_session_of(ReceiveLink& link)
         if (found == links_.end()) return;
         (*found)->is_renewing = false;
         (*found)->locked_at = connection_->now();
-        if (until) (*found)->locked_until = *until;
-        else if (is_lock_lost(why)) {
+        if (until) {
+            (*found)->locked_until = *until;
+            (*found)->lock_end = connection_->when(*until);
+        } else if (is_lock_lost(why)) {
             for (HeldMessage* const held : held_.of(**found)) held->lock_lost.request_stop();
         }
     });
@@ -692,6 +697,7 @@ void MessageReceiver::note_renewed(const std::string& token, escqrs::Timestamp u
     if (held == nullptr) return;
     held->locked_at = held->link->locked_at = connection_->now();
     held->locked_until = held->link->locked_until = until;
+    held->lock_end = held->link->lock_end = connection_->when(until);
 }
 
 void MessageReceiver::note_lost(const std::string& token)
@@ -707,8 +713,12 @@ void MessageReceiver::renew_message(HeldMessage& held)
         if (still_held == nullptr) return;
         still_held->is_renewing = false;
         still_held->locked_at = connection_->now();
-        if (until) still_held->locked_until = *until;
-        else if (is_lock_lost(why)) note_lost(token);
+        if (until) {
+            still_held->locked_until = *until;
+            still_held->lock_end = connection_->when(*until);
+        } else if (is_lock_lost(why)) {
+            note_lost(token);
+        }
     });
 }
 

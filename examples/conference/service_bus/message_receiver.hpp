@@ -86,7 +86,7 @@ private:
 
     void on_ready() override;
     void on_lost(const Condition&) override { attached_ = false; }
-    void on_tick(escqrs::Timestamp now) override;
+    void on_tick(escqrs::SteadyTime now) override;
     void on_link_open(ReceiveLink& link) override;
     void on_message(ReceiveLink& link, pn_delivery_t* delivery, const std::vector<char>& bytes) override;
     void on_link_idle(ReceiveLink& link) override;
@@ -124,7 +124,7 @@ private:
     void resolve(HeldMessage& held, escqrs::SettlementResult result, const std::string& error);
 
     // locks
-    void renew_locks(escqrs::Timestamp now);
+    void renew_locks(escqrs::SteadyTime now);
     void renew_session_of(ReceiveLink& link);
     void renew_message(HeldMessage& held);
     void note_renewed(const std::string& token, escqrs::Timestamp until);

@@ -140,11 +140,11 @@ void MessageSender::on_lost(const Condition& why)
     for (Batch* const batch : batches_) batch->last_error = to_text(why);
 }
 
-void MessageSender::on_tick(escqrs::Timestamp now)
+void MessageSender::on_tick(escqrs::SteadyTime now)
 {
     const escqrs::Duration patience = connection_->options().operation_timeout;
     const bool is_dead =
-        std::ranges::any_of(in_flight_, [&](const auto& sent) { return now >= sent.second.since + patience; });
+        std::ranges::any_of(in_flight_, [&](const auto& sent) { return now - sent.second.since >= patience; });
     if (is_dead) connection_->drop("the broker does not confirm");
     else pump();
 }
@@ -152,7 +152,7 @@ void MessageSender::on_tick(escqrs::Timestamp now)
 void MessageSender::pump()
 {
     if (!attached_ || !link_ || !link_->is_attached()) return;
-    const escqrs::Timestamp now = connection_->now();
+    const escqrs::SteadyTime now = connection_->now();
     for (auto at = batches_.begin(); at != batches_.end();) {
         Batch& batch = **at++; // it may end meanwhile
         if (batch.not_before > now) continue;

@@ -56,7 +56,7 @@ private:
         std::span<const escqrs::Message> messages;
         std::vector<std::vector<char>> encoded;
         SendWindow window;
-        escqrs::Timestamp not_before{}; ///< after the broker asked for patience
+        escqrs::SteadyTime not_before{}; ///< after the broker asked for patience
         std::string last_error;
         bool is_done = false;
         bool has_failed = false;
@@ -64,12 +64,12 @@ private:
     struct InFlight {
         Batch* batch; ///< null: nobody waits for it any more
         std::size_t index;
-        escqrs::Timestamp since;
+        escqrs::SteadyTime since;
     };
 
     void on_ready() override;
     void on_lost(const Condition& why) override;
-    void on_tick(escqrs::Timestamp now) override;
+    void on_tick(escqrs::SteadyTime now) override;
     void on_attached() override;
     void on_detached(const Condition& why) override;
     void on_flow() override { pump(); }

@@ -13,7 +13,7 @@ namespace conference::service_bus {
 
 /// One call of `receive` that is under way. Of the connection's thread, but for `is_done`.
 struct ReceiveCall {
-    ReceiveCall(std::size_t most, escqrs::Timestamp until) : at_most{most}, share{most}, deadline{until} {}
+    ReceiveCall(std::size_t most, escqrs::SteadyTime until) : at_most{most}, share{most}, deadline{until} {}
 
     bool is_full() const noexcept { return messages.size() >= at_most; }
     /// Links whose messages are on their way.
@@ -21,12 +21,12 @@ struct ReceiveCall {
 
     std::size_t at_most;
     CreditShare share;
-    escqrs::Timestamp deadline;
+    escqrs::SteadyTime deadline;
     std::vector<escqrs::ReceivedMessage> messages;
-    std::size_t links = 0;            ///< that take part
-    std::size_t waiting = 0;          ///< of them, those from which nothing may ever come
-    escqrs::Timestamp linger_until{}; ///< for further sessions
-    escqrs::Timestamp not_before{};   ///< for further links, after a message whose lock was over
+    std::size_t links = 0;             ///< that take part
+    std::size_t waiting = 0;           ///< of them, those from which nothing may ever come
+    escqrs::SteadyTime linger_until{}; ///< for further sessions
+    escqrs::SteadyTime not_before{};   ///< for further links, after a message whose lock was over
     bool is_lingering = false;
     bool is_concluding = false; ///< nothing new is begun
     bool has_renewed_tokens = false;

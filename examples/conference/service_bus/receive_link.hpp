@@ -61,9 +61,10 @@ public:
     std::size_t withdraw_credit() noexcept;
     std::size_t credit() const noexcept { return credit_; }
 
-    escqrs::Timestamp locked_until{}; ///< the session's lock
-    escqrs::Timestamp locked_at{};    ///< when it was got, or renewed last
-    escqrs::Timestamp renew_until{};  ///< after which it is not renewed by itself
+    escqrs::Timestamp locked_until{}; ///< the session's lock, as the broker names it
+    escqrs::SteadyTime lock_end{};
+    escqrs::SteadyTime locked_at{};   ///< when it was got, or renewed last
+    escqrs::SteadyTime renew_until{}; ///< after which it is not renewed by itself
     bool is_renewing = false;
     std::size_t unsettled = 0;   ///< deliveries that the broker still counts as ours
     ReceiveCall* call = nullptr; ///< for which it collects at the moment

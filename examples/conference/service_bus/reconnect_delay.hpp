@@ -4,7 +4,6 @@
 #include <escqrs/jitter.hpp>
 #include <escqrs/timestamp.hpp>
 
-#include <algorithm>
 #include <utility>
 
 namespace conference::service_bus {
@@ -21,7 +20,7 @@ public:
 
     escqrs::Duration next()
     {
-        delay_ = delay_ >= longest_ ? longest_ : std::min(2 * delay_ + base_, longest_);
+        delay_ = delay_ > (longest_ - base_) / 2 ? longest_ : 2 * delay_ + base_;
         const double factor = 0.8 + 0.4 * jitter_();
         return escqrs::Duration{static_cast<escqrs::Duration::rep>(static_cast<double>(delay_.count()) * factor)};
     }

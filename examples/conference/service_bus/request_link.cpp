@@ -107,7 +107,8 @@ void RequestLink::request(proton::message request, Callback done)
     const std::uint64_t id = ++last_id_;
     request.id(proton::message_id{std::to_string(id)});
     request.reply_to(reply_to_);
-    pending_.emplace(id, Pending{std::move(done), connection_->now() + connection_->options().operation_timeout});
+    pending_.emplace(id,
+                     Pending{std::move(done), later_by(connection_->now(), connection_->options().operation_timeout)});
     unsent_.push_back(std::move(request));
     if (!sender_ && connection_->session() != nullptr) attach();
     attached();
@@ -189,7 +190,7 @@ void RequestLink::detached(const Condition& why)
     for (const auto& [id, request] : failed) request.done(Reply{0, why, {}});
 }
 
-void RequestLink::tick(escqrs::Timestamp now)
+void RequestLink::tick(escqrs::SteadyTime now)
 {
     for (const auto& [id, request] : pending_) {
         if (now < request.deadline) continue;

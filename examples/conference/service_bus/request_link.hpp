@@ -45,13 +45,13 @@ public:
     void close() { detached({"", "closed"}); }
 
     /// To be called now and then.
-    void tick(escqrs::Timestamp now);
+    void tick(escqrs::SteadyTime now);
 
 private:
     class End;
     struct Pending {
         Callback done;
-        escqrs::Timestamp deadline;
+        escqrs::SteadyTime deadline;
     };
 
     void attach();

@@ -26,11 +26,11 @@ public:
     }
 
     /// True if the token is to be put now; false while an answer is outstanding.
-    bool is_due(escqrs::Timestamp now) const noexcept { return !is_asking_ && now >= next_; }
+    bool is_due(escqrs::SteadyTime now) const noexcept { return !is_asking_ && now >= next_; }
 
     void sent() noexcept { is_asking_ = true; }
 
-    void accepted(escqrs::Timestamp now, escqrs::Timestamp expires_at)
+    void accepted(escqrs::SteadyTime now, escqrs::SteadyTime expires_at)
     {
         is_asking_ = false;
         expires_at_ = expires_at;
@@ -38,19 +38,19 @@ public:
         delay_.reset();
     }
 
-    void refused(escqrs::Timestamp now)
+    void refused(escqrs::SteadyTime now)
     {
         is_asking_ = false;
         next_ = now + delay_.next();
     }
 
-    bool is_authorised(escqrs::Timestamp now) const noexcept { return now < expires_at_; }
+    bool is_authorised(escqrs::SteadyTime now) const noexcept { return now < expires_at_; }
 
 private:
     ReconnectDelay delay_;
     bool is_asking_ = false;
-    escqrs::Timestamp next_ = escqrs::Timestamp::min();
-    escqrs::Timestamp expires_at_ = escqrs::Timestamp::min();
+    escqrs::SteadyTime next_ = escqrs::SteadyTime::min();
+    escqrs::SteadyTime expires_at_ = escqrs::SteadyTime::min();
 };
 
 } // namespace conference::service_bus

@@ -116,7 +116,7 @@ public:
     template <class Command>
     http::Response accept(const RequestMetadata& about, const Command& command) const
     {
-        const escqrs::SendOptions options{{}, escqrs::system_clock().now() + parts.max_command_wait};
+        const escqrs::SendOptions options{{}, escqrs::later_by(escqrs::system_clock().now(), parts.max_command_wait)};
         const auto result = parts.bus.send(command, about.metadata, options);
         if (result.repeated && !about.metadata.command_id.is_nil()) check_same_request(about, result);
         http::Response response = json_response(202, to_json(command.attendee_id, result));

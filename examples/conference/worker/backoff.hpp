@@ -23,7 +23,7 @@ public:
     {
         const auto whole = static_cast<double>(delay_.count());
         const auto drawn = escqrs::Duration{static_cast<escqrs::Duration::rep>(whole * (0.5 + 0.5 * jitter_()))};
-        delay_ = std::min(2 * delay_, longest_);
+        delay_ = escqrs::doubled(delay_, longest_);
         return drawn;
     }
 

@@ -24,13 +24,14 @@ public:
     LockKeeper(MessageReceiverRef receiver, std::span<escqrs::ReceivedMessage> messages, const escqrs::Clock& clock)
         : receiver_{std::move(receiver)}, messages_{messages}, clock_{&clock}, lost_(messages.size(), false)
     {
+        for (const escqrs::ReceivedMessage& message : messages_) lock_ends_.push_back(end_of(message));
         plan();
     }
 
     /// Renews what is to be renewed now. To be called often: before each message.
     void renew_if_due()
     {
-        if (clock_->now() < renew_at_) return;
+        if (clock_->steady() < renew_at_) return;
         for (std::size_t index = 0; index < messages_.size(); ++index) {
             if (!lost_[index] && !is_renewed_with_its_session(index)) renew(index);
         }
@@ -48,6 +49,7 @@ private:
         for (std::size_t earlier = 0; earlier < index; ++earlier) {
             if (messages_[earlier].message.session_id != message.message.session_id) continue;
             message.locked_until = messages_[earlier].locked_until;
+            lock_ends_[index] = lock_ends_[earlier];
             lost_[index] = lost_[earlier];
             return true;
         }
@@ -58,20 +60,27 @@ private:
     {
         try {
             receiver_.renew_lock(messages_[index]);
+            lock_ends_[index] = end_of(messages_[index]);
         } catch (const escqrs::MessageLockLost&) {
             lost_[index] = true;
         } catch (const escqrs::TransportError&) { // to be tried again for as long as the lock holds
-            lost_[index] = clock_->now() >= messages_[index].locked_until;
+            lost_[index] = clock_->steady() >= lock_ends_[index];
         }
+    }
+
+    /// The lock's end on the clock that is never set. The queue names it as a time of day, which is right when it does.
+    escqrs::SteadyTime end_of(const escqrs::ReceivedMessage& message) const
+    {
+        return later_by(clock_->steady(), escqrs::time_until(message.locked_until, clock_->now()));
     }
 
     void plan()
     {
-        const escqrs::Timestamp now = clock_->now();
-        renew_at_ = escqrs::Timestamp::max();
+        const escqrs::SteadyTime now = clock_->steady();
+        renew_at_ = escqrs::SteadyTime::max();
         for (std::size_t index = 0; index < messages_.size(); ++index) {
             if (lost_[index]) continue;
-            renew_at_ = std::min(renew_at_, now + (messages_[index].locked_until - now) / 2);
+            renew_at_ = std::min(renew_at_, now + escqrs::time_until(lock_ends_[index], now) / 2);
         }
     }
 
@@ -79,7 +88,8 @@ private:
     std::span<escqrs::ReceivedMessage> messages_;
     const escqrs::Clock* clock_;
     std::vector<bool> lost_;
-    escqrs::Timestamp renew_at_{};
+    std::vector<escqrs::SteadyTime> lock_ends_;
+    escqrs::SteadyTime renew_at_{};
 };
 
 } // namespace conference

@@ -4,6 +4,7 @@
 #include "../domain/attendee.hpp"
 #include "../read_model/database.hpp"
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -27,7 +28,9 @@ struct OwedMail {
 class MailOutbox {
 public:
     /// @param database  the read model; must outlive the outbox
-    explicit MailOutbox(read_model::DatabaseRef database);
+    /// @param furthest  for no longer than that is a mail claimed or put off: one that is due later than that from now was
+    ///                  written by a clock that has been set back since, and is due
+    explicit MailOutbox(read_model::DatabaseRef database, escqrs::Duration furthest = std::chrono::hours{24});
 
     /// Takes a mail that is due. Unless it is marked or put off by then, it is due again when `lease` is over.
     /// @throws StoreError
@@ -43,6 +46,7 @@ public:
 
 private:
     read_model::DatabaseRef database_;
+    escqrs::Duration furthest_;
     read_model::Statement is_any_due_;
     read_model::Statement claim_;
     read_model::Statement mark_sent_;

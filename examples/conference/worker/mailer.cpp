@@ -12,7 +12,8 @@ namespace conference {
 
 Mailer::Mailer(read_model::DatabaseRef read_model, MailTransport& transport, ConfirmationMailWriter writer,
                MailerOptions options)
-    : outbox_{read_model}, transport_{&transport}, writer_{std::move(writer)}, options_{std::move(options)}
+    : outbox_{read_model, std::max(options.longest_delay, transport.time_limit())}, transport_{&transport},
+      writer_{std::move(writer)}, options_{std::move(options)}
 {
 }
 
@@ -55,7 +56,7 @@ bool Mailer::send(const OwedMail& owed, const std::stop_token& stop)
     } catch (const std::exception& error) {
         options_.on_attempt(false);
         const std::string text = readable(error.what(), max_error_length);
-        outbox_.put_off(owed, options_.clock->now() + delay_after(owed.attempt), text);
+        outbox_.put_off(owed, escqrs::later_by(options_.clock->now(), delay_after(owed.attempt)), text);
         options_.log("mail of event " + to_string(owed.event_id) + ", attempt " + std::to_string(owed.attempt) + ": " +
                      text);
         return false;

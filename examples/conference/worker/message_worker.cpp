@@ -55,11 +55,11 @@ void MessageWorker::run(std::stop_token stop)
 {
     Backoff pause{options_.first_delay, options_.longest_pause, options_.jitter};
     Backoff outage{options_.first_delay, options_.longest_outage_delay, options_.jitter};
-    status_.start(options_.clock->now());
+    status_.start(options_.clock->steady());
     while (!stop.stop_requested()) {
         try {
             const BatchResult result = work_once(stop);
-            status_.came_round(options_.clock->now());
+            status_.came_round(options_.clock->steady());
             outage.reset();
             if (result.abandoned == 0) pause.reset();
             else
@@ -82,7 +82,7 @@ void MessageWorker::failed(const char* what, const std::exception& error)
     std::string text = std::string{what} + ": " + readable(error.what(), max_error_length);
     options_.log(text);
     options_.on_failure();
-    status_.came_round(options_.clock->now(), std::move(text));
+    status_.came_round(options_.clock->steady(), std::move(text));
 }
 
 /// Every delivery counts against a message. So while nothing can be written, none is taken: an outage, however long,

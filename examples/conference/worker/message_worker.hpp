@@ -87,7 +87,7 @@ public:
     void run(std::stop_token stop);
 
     /// What keeps `run` from its work just now; nothing if it works, or waits for messages. Any thread.
-    std::optional<std::string> problem() const { return status_.problem(options_.clock->now()); }
+    std::optional<std::string> problem() const { return status_.problem(options_.clock->steady()); }
 
 private:
     enum class Outcome : std::uint8_t { handled, early, failed, poison };

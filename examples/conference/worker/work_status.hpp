@@ -18,7 +18,7 @@ public:
     /// A loop that has not come round for this long hangs: longer than anything waits in it.
     static constexpr escqrs::Duration patience = std::chrono::minutes{2};
 
-    void start(escqrs::Timestamp now)
+    void start(escqrs::SteadyTime now)
     {
         const std::scoped_lock lock{mutex_};
         last_round_ = now;
@@ -31,14 +31,14 @@ public:
     }
 
     /// The loop came round without, or with, a problem.
-    void came_round(escqrs::Timestamp now, std::optional<std::string> problem = std::nullopt)
+    void came_round(escqrs::SteadyTime now, std::optional<std::string> problem = std::nullopt)
     {
         const std::scoped_lock lock{mutex_};
         last_round_ = now;
         problem_ = std::move(problem);
     }
 
-    std::optional<std::string> problem(escqrs::Timestamp now) const
+    std::optional<std::string> problem(escqrs::SteadyTime now) const
     {
         const std::scoped_lock lock{mutex_};
         if (!last_round_) return "not running";
@@ -50,7 +50,7 @@ public:
 
 private:
     mutable std::mutex mutex_;
-    std::optional<escqrs::Timestamp> last_round_; ///< none: not running
+    std::optional<escqrs::SteadyTime> last_round_; ///< none: not running
     std::optional<std::string> problem_;
 };
 

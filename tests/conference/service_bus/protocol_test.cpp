@@ -30,6 +30,7 @@ using namespace std::chrono_literals;
 using escqrs::Timestamp;
 
 const Timestamp start = std::chrono::sys_days{std::chrono::year{2026} / 1 / 1};
+const escqrs::SteadyTime begin{1h};
 
 } // namespace
 
@@ -63,24 +64,24 @@ TEST_CASE("a ready-made token tells its end, or is refused without being shown")
 TEST_CASE("a token is put at once, again ahead of its expiry, and soon again after a refusal")
 {
     TokenSchedule schedule{[] { return 0.5; }};
-    CHECK(schedule.is_due(start));
-    CHECK_FALSE(schedule.is_authorised(start));
+    CHECK(schedule.is_due(begin));
+    CHECK_FALSE(schedule.is_authorised(begin));
     schedule.sent();
-    CHECK_FALSE(schedule.is_due(start + 1h)); // an answer is outstanding
-    schedule.accepted(start, start + 1h);
-    CHECK(schedule.is_authorised(start + 59min));
-    CHECK_FALSE(schedule.is_authorised(start + 1h));
-    CHECK_FALSE(schedule.is_due(start + 45min - 1us));
-    CHECK(schedule.is_due(start + 45min));
+    CHECK_FALSE(schedule.is_due(begin + 1h)); // an answer is outstanding
+    schedule.accepted(begin, begin + 1h);
+    CHECK(schedule.is_authorised(begin + 59min));
+    CHECK_FALSE(schedule.is_authorised(begin + 1h));
+    CHECK_FALSE(schedule.is_due(begin + 45min - 1us));
+    CHECK(schedule.is_due(begin + 45min));
     schedule.sent();
-    schedule.refused(start + 45min);
-    CHECK_FALSE(schedule.is_due(start + 45min));
-    CHECK(schedule.is_due(start + 45min + 1s));
-    CHECK(schedule.is_authorised(start + 45min)); // the old one still holds
+    schedule.refused(begin + 45min);
+    CHECK_FALSE(schedule.is_due(begin + 45min));
+    CHECK(schedule.is_due(begin + 45min + 1s));
+    CHECK(schedule.is_authorised(begin + 45min)); // the old one still holds
     schedule.sent();
-    schedule.accepted(start + 46min, start + 50min); // a short life: a quarter ahead
-    CHECK_FALSE(schedule.is_due(start + 49min - 1us));
-    CHECK(schedule.is_due(start + 49min));
+    schedule.accepted(begin + 46min, begin + 50min); // a short life: a quarter ahead
+    CHECK_FALSE(schedule.is_due(begin + 49min - 1us));
+    CHECK(schedule.is_due(begin + 49min));
 }
 
 TEST_CASE("delays between connections grow to the longest, jittered by a fifth, and begin anew")
@@ -126,10 +127,10 @@ TEST_CASE("what helps against which condition")
 
 TEST_CASE("a lock is renewed ten seconds before its end, or at half of a short one, until it is given up")
 {
-    CHECK(next_renewal(start, start + 1min, start + 5min) == start + 50s);
-    CHECK(next_renewal(start, start + 8s, start + 5min) == start + 4s);
-    CHECK_FALSE(next_renewal(start, start + 1min, start + 49s));
-    CHECK(next_renewal(start, start + 1min, start + 50s) == start + 50s);
+    CHECK(next_renewal(begin, begin + 1min, begin + 5min) == begin + 50s);
+    CHECK(next_renewal(begin, begin + 8s, begin + 5min) == begin + 4s);
+    CHECK_FALSE(next_renewal(begin, begin + 1min, begin + 49s));
+    CHECK(next_renewal(begin, begin + 1min, begin + 50s) == begin + 50s);
 }
 
 TEST_CASE("a receive is shared by sessions, a small one is not split")

@@ -233,6 +233,20 @@ TEST_CASE("mailer: one that dies with a mail in hand leaves it to others, after 
     }
 }
 
+TEST_CASE("mailer: a clock that is set back hides no mail of one that died")
+{
+    Office office;
+    TestTransport transport;
+    office.owe("ada@example.org");
+    MailOutbox dead{office.database};
+    REQUIRE(dead.claim(office.clock.now(), transport.time_limit()));
+    office.clock.set(office.clock.now() - 24h);
+    auto mailer = office.mailer(transport);
+    CHECK(mailer.send_due() == 1);
+    CHECK(mailer.send_due() == 0);
+    CHECK(office.unsent() == 0);
+}
+
 TEST_CASE("mailer: several racing for the same mails send each once")
 {
     Office office;

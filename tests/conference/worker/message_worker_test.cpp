@@ -1,4 +1,5 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include "worker/lock_keeper.hpp"
 #include "worker_fixture.hpp"
 
 #include <escqrs/testing/catch2.hpp>
@@ -423,6 +424,28 @@ TEST_CASE("worker: stopping leaves nothing locked")
     }
     place.work();
     CHECK(place.model.attendees() == place.history.fold());
+}
+
+TEST_CASE("worker: the locks of a batch are renewed in time when the time of day is set")
+{
+    escqrs::testing::ManualClock clock;
+    escqrs::MessageQueueOptions options;
+    options.clock = &clock;
+    escqrs::in_memory::MessageQueue queue{options};
+    escqrs::Message message;
+    message.message_id = "1";
+    queue.send(std::span{&message, 1});
+    auto messages = queue.receive(1, {});
+    LockKeeper keeper{MessageReceiverRef{queue}, messages, clock};
+    for (const auto by : {-24h, 24h}) {
+        clock.set(clock.now() + by);
+        for (int renewals = 0; renewals < 3; ++renewals) {
+            clock.advance(options.lock_duration * 3 / 4);
+            keeper.renew_if_due();
+        }
+    }
+    CHECK_FALSE(keeper.is_lost(0));
+    queue.settle(messages[0], escqrs::Complete{});
 }
 
 TEST_CASE("worker: slow handling renews the locks in time")

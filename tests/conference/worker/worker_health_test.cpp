@@ -245,7 +245,7 @@ TEST_CASE("worker health: an address that is taken is said to be")
 TEST_CASE("worker health: a loop that does not come round is told to hang")
 {
     WorkStatus status;
-    const escqrs::Timestamp start{};
+    const escqrs::SteadyTime start{};
     status.start(start);
     CHECK_FALSE(status.problem(start + WorkStatus::patience).has_value());
     CHECK(status.problem(start + WorkStatus::patience + 1s) == "has hung for 121 s");

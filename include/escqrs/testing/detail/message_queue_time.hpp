@@ -89,16 +89,6 @@ void check_message_queue_time(MakeFixture make)
         CHECK(queue.resubmit("dead"));
         CHECK(detail::ids_of(detail::receive(fixture)) == std::vector<std::string>{"due", "dead"});
     }
-    SECTION("a session whose lock has run out stands in line before one that comes after that")
-    {
-        auto fixture = make(MessageQueueOptions{});
-        detail::send_all(fixture.queue(), {"held"}, "first");
-        CHECK(detail::receive(fixture).size() == 1);
-        detail::let_lock_run_out(fixture);
-        detail::send_all(fixture.queue(), {"new"}, "second");
-        CHECK(detail::receive_one(fixture).message.message_id == "held");
-        CHECK(detail::receive_one(fixture).message.message_id == "new");
-    }
     SECTION("a wait without an end ends with a message, and with a request to stop")
     {
         auto fixture = make(MessageQueueOptions{});
@@ -113,7 +103,17 @@ void check_message_queue_time(MakeFixture make)
         receiver.stop();
         CHECK(receiver.result().empty());
     }
-    if constexpr (can_set_clock) {
+    if constexpr (can_set_clock) { // a queue of this library; a broker may take sessions in another order
+        SECTION("a session whose lock has run out stands in line before one that comes after that")
+        {
+            auto fixture = make(MessageQueueOptions{});
+            detail::send_all(fixture.queue(), {"held"}, "first");
+            CHECK(detail::receive(fixture).size() == 1);
+            detail::let_lock_run_out(fixture);
+            detail::send_all(fixture.queue(), {"new"}, "second");
+            CHECK(detail::receive_one(fixture).message.message_id == "held");
+            CHECK(detail::receive_one(fixture).message.message_id == "new");
+        }
         SECTION("locks and the window of duplicates last as long when the time of day is set")
         {
             for (const Duration by : {-std::chrono::hours{24}, std::chrono::hours{24}}) {
