@@ -359,6 +359,31 @@ TEST_CASE("a transaction that lost its write lock to another process is refused"
     CHECK(place.load() == GlobalPosition{2});
 }
 
+TEST_CASE("no other process that uses this library writes while one has lost its write lock")
+{
+    OtherProcess other;
+    const TemporaryFolder folder;
+    sqlite::Database database{folder.file("x.db")};
+    database.execute("CREATE TABLE t (a)");
+    {
+        const sqlite::Transaction transaction{database};
+        database.execute("INSERT INTO t VALUES (1)");
+        read_whole(database.path());
+        CHECK(other.write(database.path(), "INSERT INTO t VALUES (2)") == SQLITE_BUSY);
+    }
+    CHECK(other.write(database.path(), "INSERT INTO t VALUES (2)") == SQLITE_OK);
+    CHECK(database.query_integer("SELECT sum(a) FROM t") == 2);
+    {
+        sqlite::Transaction transaction{database};
+        database.execute("INSERT INTO t VALUES (3)");
+        CHECK_THROWS_AS(sqlite::Transaction{database}, StoreError); // it has its turn already, and keeps it
+        CHECK(other.write(database.path(), "INSERT INTO t VALUES (2)") == SQLITE_BUSY);
+        transaction.commit();
+    }
+    CHECK(other.write(database.path(), "INSERT INTO t VALUES (4)") == SQLITE_OK);
+    CHECK(database.query_integer("SELECT sum(a) FROM t") == 9);
+}
+
 TEST_CASE("closing a database leaves the locks of others in this process alone")
 {
     OtherProcess other;
@@ -397,7 +422,10 @@ TEST_CASE("nobody commits while the log is moved into the file")
         REQUIRE(static_cast<bool>(lock));
         CHECK_THROWS_AS(database.execute("INSERT INTO t VALUES (1)"), StoreError);
         CHECK(other.run(database.path(), "INSERT INTO t VALUES (1)") == SQLITE_BUSY);
-        CHECK_FALSE(static_cast<bool>(sqlite::detail::LogLock{hold, 1}));
+        CHECK(other.write(database.path(), "INSERT INTO t VALUES (1)") == SQLITE_BUSY);
+        sqlite::detail::FileHold second{database.path()};
+        second.lock();
+        CHECK_FALSE(static_cast<bool>(sqlite::detail::LogLock{second, 1}));
     }
     {
         const sqlite::Transaction transaction{database};

@@ -131,6 +131,9 @@ private:
     static int after_commit(void* self, sqlite3* handle, const char* name, int log_pages) noexcept;
     void open(int flags);
     void hold();
+    void take_turn();
+    void end_turn() noexcept;
+    bool is_inherited() const noexcept { return hold_ && hold_->is_inherited(); }
     std::int32_t schema_version(const Schema& schema);
     void create_or_upgrade(const Schema& schema);
     void enter_wal_mode();
@@ -361,40 +364,6 @@ inline bool Rows::next()
     return false;
 }
 
-inline Transaction::Transaction(Database& database) : database_{&database}
-{
-    database.execute("BEGIN IMMEDIATE");
-    ++database.transactions_;
-}
-
-inline Transaction::~Transaction()
-{
-    if (committed_ || (database_->hold_ && database_->hold_->is_inherited())) return;
-    ++database_->rollbacks_;
-    // A full disk, for example, makes SQLite roll back by itself.
-    if (database_->in_transaction()) sqlite3_exec(database_->handle(), "ROLLBACK", nullptr, nullptr, nullptr);
-}
-
-inline void Transaction::commit()
-{
-    database_->execute("COMMIT");
-    committed_ = true;
-}
-
-inline Savepoint::Savepoint(Database& database) : database_{&database} { database.execute("SAVEPOINT part"); }
-
-inline void Savepoint::commit()
-{
-    database_->execute("RELEASE part");
-    committed_ = true;
-}
-
-inline Savepoint::~Savepoint()
-{
-    if (committed_ || (database_->hold_ && database_->hold_->is_inherited())) return;
-    ++database_->rollbacks_;
-    if (!database_->in_transaction()) return; // undone as a whole
-    sqlite3_exec(database_->handle(), "ROLLBACK TO part; RELEASE part", nullptr, nullptr, nullptr);
-}
-
 } // namespace escqrs::sqlite
+
+#include <escqrs/sqlite/detail/transactions.hpp>

@@ -58,6 +58,7 @@ struct LockedBytes {
 inline constexpr LockedBytes in_use{F_RDLCK, 0x40000002, 510}; ///< in the database: the file is open
 inline constexpr LockedBytes index_in_use{F_RDLCK, 128, 1};    ///< in the index: it is not to be made anew
 inline constexpr LockedBytes writing{F_WRLCK, 120, 1};         ///< in the index: the right to write
+inline constexpr LockedBytes turn{F_WRLCK, 256, 1};            ///< in the index, and not SQLite's: the turn to write
 inline constexpr LockedBytes reading_log{F_WRLCK, 124, 4};     ///< in the index: held shared by readers of the log
 
 /// Locks that belong to a descriptor, and not to the process: `F_OFD_SETLK` of fcntl(2).
@@ -101,8 +102,8 @@ struct HeldFile {
     int file = -1;
     int index = -1;
     unsigned connections = 0;
-    unsigned locks = 0;       ///< connections that want it locked
-    std::mutex checkpointing; ///< a descriptor's locks do not keep threads from each other
+    unsigned locks = 0;                ///< connections that want it locked
+    std::atomic<bool> is_taken{false}; ///< the turn: a descriptor's locks do not keep threads from each other
 };
 
 struct HeldFiles {
@@ -141,6 +142,13 @@ public:
     void lock();
     void unlock() noexcept;
 
+    /// Takes the turn to write, among the connections of this library: SQLite's own write lock goes when a part of the process
+    /// opens and closes the log's index, and another process must not begin to write then.
+    /// @return false if another connection has it
+    bool try_turn() noexcept;
+    void end_turn() noexcept;
+    bool has_turn() const noexcept { return has_turn_; }
+
     bool is_inherited() const noexcept { return forks_ != forks.load(std::memory_order_relaxed); }
 
     /// @throws DatabaseError if this is not the process that opened the file
@@ -170,6 +178,7 @@ private:
     HeldFile* file_ = nullptr;
     std::optional<FileIdentity> log_;
     bool is_locked_ = false;
+    bool has_turn_ = false;
 };
 
 inline FileHold::FileHold(std::string path) : path_{std::move(path)}
@@ -244,6 +253,23 @@ inline void FileHold::unlock() noexcept
     if (--file_->locks > 0) return;
     detail::unlock(file_->index, index_in_use);
     detail::unlock(file_->file, in_use);
+}
+
+inline bool FileHold::try_turn() noexcept
+{
+    if (!is_locked_ || has_turn_) return true;
+    if (file_->is_taken.exchange(true)) return false;
+    has_turn_ = try_lock(file_->index, turn);
+    if (!has_turn_) file_->is_taken = false;
+    return has_turn_;
+}
+
+inline void FileHold::end_turn() noexcept
+{
+    if (!has_turn_) return;
+    has_turn_ = false;
+    detail::unlock(file_->index, turn);
+    file_->is_taken = false;
 }
 
 inline void FileHold::check() const

@@ -5,13 +5,12 @@
 
 #include <sqlite3.h>
 
-#include <cerrno>
-#include <mutex>
 #include <unistd.h>
 
 namespace escqrs::sqlite::detail {
 
-/// SQLite's write lock, taken beside SQLite: nobody commits while this is held, and no log is begun anew.
+/// The turn to write, and SQLite's write lock, taken beside SQLite: nobody commits while this is held, and no log is begun
+/// anew.
 class LogLock {
 public:
     /// Tries `attempts` times, a tenth of a millisecond apart.
@@ -26,8 +25,9 @@ public:
     bool is_log_read() const noexcept { return holder_of(file_->index, reading_log).value_or(0) != 0; }
 
 private:
+    FileHold* hold_;
     HeldFile* file_;
-    std::unique_lock<std::mutex> threads_;
+    bool had_turn_;
     bool is_held_ = false;
 };
 
@@ -50,16 +50,18 @@ private:
     int long_at_ = long_pages;
 };
 
-inline LogLock::LogLock(FileHold& hold, int attempts)
-    : file_{hold.file_}, threads_{file_->checkpointing, std::try_to_lock}
+inline LogLock::LogLock(FileHold& hold, int attempts) : hold_{&hold}, file_{hold.file_}, had_turn_{hold.has_turn()}
 {
-    if (!threads_ || !hold.is_locked_) return;
-    while (!(is_held_ = try_lock(file_->index, writing)) && errno != EBADF && --attempts > 0) ::usleep(100);
+    if (!hold.is_locked_) return;
+    do {
+        is_held_ = hold.try_turn() && try_lock(file_->index, writing);
+    } while (!is_held_ && --attempts > 0 && ::usleep(100) == 0);
 }
 
 inline LogLock::~LogLock()
 {
     if (is_held_) unlock(file_->index, writing);
+    if (!had_turn_) hold_->end_turn();
 }
 
 inline void LogCheckpoint::after_commit(sqlite3* handle, FileHold& hold, int pages) noexcept
