@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/detail/type_index.hpp>
+#include <escqrs/detail/type_identity.hpp>
 #include <escqrs/error.hpp>
 #include <escqrs/event.hpp>
 #include <escqrs/metadata.hpp>
@@ -152,8 +152,7 @@ public:
     void publish(const E& event, const EventContext& context);
 
 private:
-    struct Family;
-    using Signals = std::vector<Signal*>;
+    using Signals = detail::TypeTable<Signal*>;
 
     struct SubscriberToAll {
         std::weak_ptr<void> owner;
@@ -167,22 +166,24 @@ private:
     template <class E>
     Signal& signal_of()
     {
-        const std::size_t index = detail::type_index<Family, E>();
-        Signal* const known = find_signal(index);
-        return known != nullptr ? *known : create_signal(index);
+        const detail::TypeIdentity& type = detail::type_identity<E>();
+        Signal* const known = find_signal(type);
+        return known != nullptr ? *known : create_signal(type);
     }
 
-    Signal* find_signal(std::size_t index) const noexcept
+    Signal* find_signal(const detail::TypeIdentity& type) const noexcept
     {
         const Signals* const signals = signals_.load(std::memory_order_acquire);
-        return signals != nullptr && index < signals->size() ? (*signals)[index] : nullptr;
+        if (signals == nullptr) return nullptr;
+        Signal* const* const found = signals->find(type);
+        return found != nullptr ? *found : nullptr;
     }
 
-    Signal& create_signal(std::size_t index);
+    Signal& create_signal(const detail::TypeIdentity& type);
     void add_to_all(SubscriberToAll subscriber);
 
-    /// By type index. Replaced as a whole when an event type is new, so that publishing needs no lock of ours; the old
-    /// ones are kept, for somebody may be reading them, and there are few.
+    /// By type of event. A new type replaces the whole table, so that publishing takes no lock of ours; the old tables are
+    /// kept, because a publisher may still be reading one, and there are few.
     std::atomic<const Signals*> signals_{nullptr};
     std::atomic<bool> is_heard_by_all_{
         false};        ///< somebody has subscribed to every type: unheard ones need a signal, too
@@ -239,7 +240,7 @@ template <class Signal>
 template <class E>
 void BasicEventBus<Signal>::publish(const E& event, const EventContext& context)
 {
-    Signal* signal = find_signal(detail::type_index<Family, E>());
+    Signal* signal = find_signal(detail::type_identity<E>());
     if (signal == nullptr) {
         if (!is_heard_by_all_.load(std::memory_order_acquire)) return;
         signal = &signal_of<E>();
@@ -260,18 +261,17 @@ void BasicEventBus<Signal>::add_to_all(SubscriberToAll subscriber)
 }
 
 template <class Signal>
-Signal& BasicEventBus<Signal>::create_signal(std::size_t index)
+Signal& BasicEventBus<Signal>::create_signal(const detail::TypeIdentity& type)
 {
     const std::scoped_lock lock{mutex_};
-    if (auto* const known = find_signal(index)) return *known;
+    if (auto* const known = find_signal(type)) return *known;
     const Signals* const current = signals_.load(std::memory_order_relaxed);
     auto next = current != nullptr ? std::make_unique<Signals>(*current) : std::make_unique<Signals>();
-    if (next->size() <= index) next->resize(index + 1, nullptr);
     auto created = std::make_unique<Signal>();
     for (const SubscriberToAll& subscriber : to_all_) created->connect_tracked(subscriber.group.value, subscriber.slot);
     owned_.push_back(std::move(created));
     Signal& signal = *owned_.back();
-    (*next)[index] = &signal;
+    (*next)[type] = &signal;
     tables_.push_back(std::move(next));
     signals_.store(tables_.back().get(), std::memory_order_release);
     return signal;

@@ -3,6 +3,7 @@
 
 #include <escqrs/clock.hpp>
 #include <escqrs/command_info.hpp>
+#include <escqrs/detail/type_identity.hpp>
 #include <escqrs/error.hpp>
 
 #include <concepts>
@@ -136,7 +137,7 @@ private:
     }
 
     Clock* clock_ = &system_clock();
-    std::vector<Entry> entries_; ///< by type index
+    detail::TypeTable<Entry> entries_; ///< by type of command
     std::vector<CommandMiddleware> middlewares_;
 };
 
@@ -167,9 +168,8 @@ void CommandBus::add(Handler handler)
                   "CommandContext&) or (const Command&) and returns Command::Result, or escqrs::CommitResult if the "
                   "command names no Result");
     if constexpr (with_metadata || with_context || without) {
-        const std::size_t index = detail::type_index<detail::CommandFamily, Command>();
-        if (index >= entries_.size()) entries_.resize(index + 1);
-        if (entries_[index].call != nullptr) throw DuplicateHandler{std::string{detail::type_name<Command>()}};
+        if (entries_.find(detail::type_identity<Command>()) != nullptr)
+            throw DuplicateHandler{std::string{detail::type_name<Command>()}};
         const Call<Command> call = [](void* object, const Command& command, const Metadata& metadata,
                                       [[maybe_unused]] const SendOptions& options) -> Result {
             Handler& function = *static_cast<Handler*>(object);
@@ -178,7 +178,7 @@ void CommandBus::add(Handler handler)
                 return function(command, CommandContext{metadata, options.stop, options.deadline});
             else return function(command);
         };
-        Entry& entry = entries_[index];
+        Entry entry;
         entry.handler = std::make_shared<Handler>(std::move(handler));
         entry.call = reinterpret_cast<AnyFunction>(call); // NOLINT: cast back to Call<Command> by send
         if constexpr (requires(const Handler& named, const Command& command) {
@@ -189,17 +189,16 @@ void CommandBus::add(Handler handler)
                                     *static_cast<const Command*>(command));
                             }};
         }
+        entries_[detail::type_identity<Command>()] = std::move(entry);
     }
 }
 
 template <class Command>
 const CommandBus::Entry& CommandBus::entry_of() const
 {
-    const std::size_t index = detail::type_index<detail::CommandFamily, Command>();
-    if (index >= entries_.size() || entries_[index].call == nullptr) {
-        throw HandlerNotFound{std::string{detail::type_name<Command>()}};
-    }
-    return entries_[index];
+    const Entry* const entry = entries_.find(detail::type_identity<Command>());
+    if (entry == nullptr) throw HandlerNotFound{std::string{detail::type_name<Command>()}};
+    return *entry;
 }
 
 template <class Command>

@@ -2,12 +2,13 @@
 #pragma once
 
 #include <escqrs/command_bus.hpp>
-#include <escqrs/detail/type_index.hpp>
+#include <escqrs/detail/type_identity.hpp>
 #include <escqrs/identifiers.hpp>
 #include <escqrs/keyed_executor.hpp>
 
 #include <concepts>
 #include <cstddef>
+#include <cstring>
 #include <exception>
 #include <functional>
 #include <future>
@@ -16,13 +17,10 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
 namespace escqrs {
 
 namespace detail {
-
-struct OrderingKeyFamily;
 
 template <class Key>
 inline constexpr bool is_id = false;
@@ -30,14 +28,16 @@ template <class Tag>
 inline constexpr bool is_id<Id<Tag>> = true;
 
 /// The value of a key as bytes that differ for different values. Texts of all types are one kind, and so are whole numbers;
-/// ids of different things differ.
+/// ids of different things differ. Kinds whose hashes collide only wait for each other without need.
 template <class Key>
 std::string ordering_key(const Key& key)
 {
     constexpr bool is_text = std::is_convertible_v<const Key&, std::string_view>;
     using Number = std::conditional_t<std::integral<Key>, long long, Key>;
     using Kind = std::conditional_t<is_text, std::string, Number>;
-    std::string bytes = std::to_string(type_index<OrderingKeyFamily, Kind>()) + ' ';
+    const std::size_t kind = type_identity<Kind>().hash();
+    std::string bytes(sizeof kind, '\0');
+    std::memcpy(bytes.data(), &kind, sizeof kind);
     if constexpr (is_text) bytes.append(std::string_view{key});
     else if constexpr (is_id<Key>) append_text(key.value(), bytes);
     else if constexpr (std::is_same_v<Key, StreamId>) bytes.append(key.text());
@@ -95,7 +95,7 @@ private:
 
     const CommandBus* bus_;
     mutable KeyedExecutor<Executor> executor_;
-    std::vector<KeyOfAny> keys_; ///< by type index of the command
+    detail::TypeTable<KeyOfAny> keys_; ///< by type of command
 };
 
 /// A command on its way, and the promise of its result.
@@ -137,9 +137,7 @@ template <class Executor>
 template <class Command, class KeyOf>
 void CommandDispatcher<Executor>::in_order_by(KeyOf key_of)
 {
-    const std::size_t index = detail::type_index<detail::CommandFamily, Command>();
-    if (index >= keys_.size()) keys_.resize(index + 1);
-    keys_[index] = [key_of = std::move(key_of)](const void* command) {
+    keys_[detail::type_identity<Command>()] = [key_of = std::move(key_of)](const void* command) {
         return detail::ordering_key(key_of(*static_cast<const Command*>(command)));
     };
 }
@@ -152,11 +150,10 @@ std::future<CommandResult<Command>> CommandDispatcher<Executor>::send(Command co
     const auto sending =
         std::make_shared<Sending<Command>>(*bus_, std::move(command), std::move(metadata), std::move(options));
     auto result = sending->promise.get_future();
-    const std::size_t index = detail::type_index<detail::CommandFamily, Command>();
-    const bool is_ordered = index < keys_.size() && keys_[index];
+    const KeyOfAny* const key_of = keys_.find(detail::type_identity<Command>());
     try {
         const auto task = [sending] { sending->run(); };
-        if (is_ordered) executor_.run(keys_[index](&sending->command), task);
+        if (key_of != nullptr) executor_.run((*key_of)(&sending->command), task);
         else executor_.run(task);
     } catch (...) {
         try {

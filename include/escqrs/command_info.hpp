@@ -3,11 +3,10 @@
 
 #include <escqrs/commit_result.hpp>
 #include <escqrs/detail/function_ref.hpp>
-#include <escqrs/detail/type_index.hpp>
+#include <escqrs/detail/type_identity.hpp>
 #include <escqrs/identifiers.hpp>
 #include <escqrs/metadata.hpp>
 
-#include <cstddef>
 #include <functional>
 #include <optional>
 #include <stop_token>
@@ -45,9 +44,6 @@ struct ResultOf<Command> {
     using Type = typename Command::Result;
 };
 
-struct CommandFamily;
-struct ResultFamily;
-
 } // namespace detail
 
 /// What a command's handler returns: `Command::Result` if the command says so, else `CommitResult`.
@@ -79,8 +75,8 @@ public:
                          std::optional<detail::ResultValue<CommandResult<Command>>>* result = nullptr,
                          const detail::TargetStream& target = detail::no_target_stream) noexcept
         : name{detail::type_name<Command>()}, metadata{with}, stop{options.stop}, deadline{options.deadline},
-          command_{&command}, command_type_{detail::type_index<detail::CommandFamily, Command>()}, result_{result},
-          result_type_{detail::type_index<detail::ResultFamily, detail::ResultValue<CommandResult<Command>>>()},
+          command_{&command}, command_type_{&detail::type_identity<Command>()}, result_{result},
+          result_type_{&detail::type_identity<detail::ResultValue<CommandResult<Command>>>()},
           target_{&target}
     {
     }
@@ -94,7 +90,7 @@ public:
     template <class Command>
     const Command* as() const noexcept
     {
-        const bool is_it = command_type_ == detail::type_index<detail::CommandFamily, Command>();
+        const bool is_it = *command_type_ == detail::type_identity<Command>();
         return is_it ? static_cast<const Command*>(command_) : nullptr;
     }
 
@@ -103,7 +99,7 @@ public:
     template <class Result>
     std::optional<Result>* result() const noexcept
     {
-        const bool is_it = result_type_ == detail::type_index<detail::ResultFamily, Result>();
+        const bool is_it = *result_type_ == detail::type_identity<Result>();
         return is_it ? static_cast<std::optional<Result>*>(result_) : nullptr;
     }
 
@@ -126,9 +122,9 @@ private:
     }
 
     const void* command_;
-    std::size_t command_type_;
+    const detail::TypeIdentity* command_type_;
     void* result_; ///< a std::optional of what result_type_ says
-    std::size_t result_type_;
+    const detail::TypeIdentity* result_type_;
     const detail::TargetStream* target_;
 };
 

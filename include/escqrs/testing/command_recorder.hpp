@@ -2,7 +2,7 @@
 #pragma once
 
 #include <escqrs/command_bus.hpp>
-#include <escqrs/detail/type_index.hpp>
+#include <escqrs/detail/type_identity.hpp>
 
 #include <algorithm>
 #include <cstddef>

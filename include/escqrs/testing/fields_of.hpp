@@ -4,7 +4,7 @@
 #include <escqrs/archive/detail/json_time.hpp>
 #include <escqrs/archive/detail/kind.hpp>
 #include <escqrs/archive/detail/operators.hpp>
-#include <escqrs/detail/type_index.hpp>
+#include <escqrs/detail/type_identity.hpp>
 #include <escqrs/event.hpp>
 #include <escqrs/testing/detail/value_text.hpp>
 #include <escqrs/testing/field_tree.hpp>

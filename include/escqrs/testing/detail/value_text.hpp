@@ -2,7 +2,7 @@
 #pragma once
 
 #include <escqrs/archive/detail/json_text.hpp>
-#include <escqrs/detail/type_index.hpp>
+#include <escqrs/detail/type_identity.hpp>
 #include <escqrs/event.hpp>
 
 #include <charconv>
