@@ -1,11 +1,13 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/detail/error_base.hpp>
 #include <escqrs/event.hpp>
 #include <escqrs/identifiers.hpp>
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -22,13 +24,33 @@ struct HistorySize {
     std::uint64_t bytes = 0;
 };
 
+/// True for as long as it lives.
+class Flagged {
+public:
+    explicit Flagged(bool& flag) noexcept : flag_{flag} { flag_ = true; }
+    Flagged(const Flagged&) = delete;
+    Flagged& operator=(const Flagged&) = delete;
+    ~Flagged() { flag_ = false; }
+
+private:
+    bool& flag_;
+};
+
+[[noreturn]] inline void refuse_raise_in_apply(std::string_view event)
+{
+    throw Error{"event '" + std::string{event} +
+                "' was raised inside apply, where it would happen anew at each load; raise it in the behaviour that "
+                "decides"};
+}
+
 } // namespace detail
 
 /// Base of an event-sourced aggregate: identity, version, and the events raised but not yet stored.
 ///
 /// `Derived` names its category (`static constexpr std::string_view category = "attendee";`), has a constructor from
 /// its id, an `apply(const E&)` for every listed event, and public behaviour that decides and calls `raise`.
-/// State changes only in `apply`, so that replaying the events rebuilds the state. Dispatch is resolved at compile time.
+/// State changes only in `apply`, so that replaying the events rebuilds the state; the constructor from an id and `apply`
+/// raise nothing. Dispatch is resolved at compile time.
 /// @par Thread safety  none: one thread at a time
 template <class Derived, class... Events>
 class AggregateRoot {
@@ -56,7 +78,9 @@ protected:
     AggregateRoot& operator=(const AggregateRoot&) = default;
     AggregateRoot& operator=(AggregateRoot&&) noexcept = default;
 
-    /// Applies an event and records it for the next save.
+    /// Applies an event and records it for the next save. If `apply` throws, nothing is recorded.
+    /// @param event  may be one of the uncommitted events, or part of the aggregate's state
+    /// @throws Error if called inside `apply`
     template <class E>
     void raise(E&& event)
     {
@@ -64,10 +88,16 @@ protected:
         static_assert(
             EventTypes::template contains<Raised>,
             "escqrs: raise() was given an event that is not listed in this AggregateRoot<Derived, Events...>");
-        // Room first, so that recording does not fail for want of it once the state has changed.
-        if (uncommitted_.size() == uncommitted_.capacity()) uncommitted_.reserve(2 * uncommitted_.size() + 2);
-        replay(static_cast<const Raised&>(event));
-        uncommitted_.emplace_back(std::in_place_type<Raised>, std::forward<E>(event));
+        if (is_applying_) detail::refuse_raise_in_apply(event_name<Raised>());
+        if (uncommitted_.empty()) uncommitted_.reserve(2);
+        // Recorded first: `apply` may change what `event` refers to.
+        const Event& recorded = uncommitted_.emplace_back(std::in_place_type<Raised>, std::forward<E>(event));
+        try {
+            replay(*std::get_if<Raised>(&recorded));
+        } catch (...) {
+            uncommitted_.pop_back();
+            throw;
+        }
     }
 
 private:
@@ -78,6 +108,7 @@ private:
     {
         // A NoStateChange<E> in the list is not E itself.
         if constexpr ((std::is_same_v<E, Events> || ...) && Access::can_apply<Derived, E>) {
+            const detail::Flagged applying{is_applying_};
             Access::apply(static_cast<Derived&>(*this), event);
         }
     }
@@ -108,6 +139,7 @@ private:
     std::vector<Event> uncommitted_;
     std::vector<EventId> uncommitted_ids_;
     detail::HistorySize since_snapshot_;
+    bool is_applying_ = false;
 };
 
 } // namespace escqrs

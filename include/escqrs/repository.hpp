@@ -20,6 +20,8 @@
 #include <functional>
 #include <optional>
 #include <span>
+#include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -34,6 +36,16 @@ struct RepositoryOptions {
     /// Told when a snapshot could not be read or written by the store; what was asked for is done all the same.
     std::function<void(const StreamId&, std::exception_ptr)> on_snapshot_failure = {};
 };
+
+namespace detail {
+
+[[noreturn]] inline void refuse_raise_in_constructor(std::string_view category)
+{
+    throw Error{"aggregate '" + std::string{category} +
+                "' raises an event in its constructor from an id, where it would happen anew at each load"};
+}
+
+} // namespace detail
 
 /// Loads aggregates from their events and saves what they raised.
 ///
@@ -196,6 +208,7 @@ template <class Aggregate, EventStore Store, class EventCodec>
 bool Repository<Aggregate, Store, EventCodec>::replay(const StreamId& stream, Aggregate& aggregate,
                                                       StreamVersion snapshot) const
 {
+    if (!aggregate.uncommitted_events().empty()) detail::refuse_raise_in_constructor(Aggregate::category);
     typename detail::Spares<typename EventCodec::Scratch>::Loan scratch{scratches_};
     StreamVersion version;
     GlobalPosition position;

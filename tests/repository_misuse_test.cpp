@@ -1,0 +1,40 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+
+// Mistakes that would compile and give wrong results, were they not refused.
+#include "support/account.hpp"
+
+#include <escqrs/in_memory/event_store.hpp>
+#include <escqrs/repository.hpp>
+#include <escqrs/testing/catch2.hpp>
+
+using namespace account;
+
+namespace {
+
+/// Opens itself: each load would open it anew.
+class Eager : public escqrs::AggregateRoot<Eager, AccountOpened> {
+public:
+    static constexpr std::string_view category = "eager";
+
+    explicit Eager(const Id& id) : AggregateRoot{id} { raise(AccountOpened{"Ada"}); }
+
+    int times_opened = 0;
+
+private:
+    friend escqrs::Access;
+
+    void apply(const AccountOpened&) { ++times_opened; }
+};
+
+} // namespace
+
+TEST_CASE("an aggregate that raises in its constructor from an id cannot be loaded", "[misuse]")
+{
+    escqrs::in_memory::EventStore store;
+    const escqrs::Repository<Eager, escqrs::in_memory::EventStore> repository{store};
+    const Eager::Id id{escqrs::random_uuid()};
+    const auto sentence =
+        "aggregate 'eager' raises an event in its constructor from an id, where it would happen anew at each load";
+    CHECK_THROWS_WITH(repository.find(id), sentence);
+    CHECK_THROWS_WITH(repository.execute_or_begin(id, [](Eager&) {}), sentence);
+}
