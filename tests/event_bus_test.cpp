@@ -185,9 +185,13 @@ TEMPLATE_TEST_CASE("a connection that is replaced or moved from ends, or goes on
     auto moved = std::move(connection);
     bus.publish(AccountOpened{}, context());
     CHECK(first == 1);
+    auto& itself = moved;
+    moved = std::move(itself);
+    bus.publish(AccountOpened{}, context());
+    CHECK(first == 2);
     moved = bus.subscribe_to_all([&](const PublishedEvent&) { ++second; });
     bus.publish(AccountOpened{}, context());
-    CHECK(first == 1);
+    CHECK(first == 2);
     CHECK(second == 1);
     moved = typename TestType::Connection{};
     bus.publish(AccountOpened{}, context());
@@ -244,6 +248,12 @@ TEMPLATE_TEST_CASE("what a handler has captured goes with its connection, or whe
         connection.disconnect();
         CHECK(mine.use_count() == 3);
     });
+    bus.publish(AccountOpened{}, context());
+    CHECK(captured.use_count() == 2);
+
+    auto owner = std::make_shared<int>(0);
+    bus.template subscribe<AccountOpened>(owner, [captured](const AccountOpened&) {});
+    owner.reset();
     bus.publish(AccountOpened{}, context());
     CHECK(captured.use_count() == 2);
 }

@@ -207,3 +207,44 @@ TEMPLATE_TEST_CASE("nested publishing on many threads ends, and every event is h
     }
     CHECK(heard >= 3 * threads * 50); // passing subscribers may hear other threads' events as well
 }
+
+TEMPLATE_TEST_CASE("a handler that was disconnected goes away although there is always a publish under way", "",
+                   EventBus, SnapshotEventBus)
+{
+    /// A publish that stays in its handler until it is released.
+    struct Gate {
+        std::promise<void> entered;
+        std::promise<void> released;
+    };
+    TestType bus;
+    std::atomic<Gate*> gate{nullptr};
+    const auto kept = bus.template subscribe<AccountOpened>([&](const AccountOpened&) {
+        Gate* const mine = gate.exchange(nullptr);
+        mine->entered.set_value();
+        mine->released.get_future().wait();
+    });
+    const auto begin_publish = [&](Gate& mine) {
+        gate = &mine;
+        std::jthread publisher{[&] { bus.publish(AccountOpened{}, context()); }};
+        mine.entered.get_future().wait();
+        return publisher;
+    };
+
+    std::vector<std::weak_ptr<int>> captured;
+    std::vector<Gate> gates(8);
+    std::jthread publisher = begin_publish(gates[0]);
+    for (std::size_t next = 1; next < gates.size(); ++next) {
+        const auto mine = std::make_shared<int>(0);
+        captured.push_back(mine);
+        auto connection = bus.template subscribe<AccountOpened>([mine](const AccountOpened&) {});
+        connection.disconnect();
+        std::jthread after = begin_publish(gates[next]);
+        gates[next - 1].released.set_value();
+        publisher = std::move(after); // joins the one before, while this one is under way
+    }
+    // What was disconnected while one of the last two was under way may still be there.
+    for (std::size_t round = 0; round + 3 < captured.size(); ++round) CHECK(captured[round].expired());
+    gates.back().released.set_value();
+    publisher.join();
+    for (const auto& handler : captured) CHECK(handler.expired());
+}

@@ -88,3 +88,26 @@ TEST_CASE("properties are equal if they are the same, in the same order")
     CHECK_FALSE(properties == MessageProperties{{"a", "bc"}, {"d", "e"}});
     CHECK_FALSE(properties == MessageProperties{{"ab", "c"}});
 }
+
+TEST_CASE("properties may be added, set and erased by views of themselves")
+{
+    const std::string name(20, 'n');
+    const std::string text(40, 't');
+    MessageProperties properties{{name, text}};
+    Pairs expected{{name, text}};
+    for (int round = 0; round < 10; ++round) { // the memory grows on the way
+        const auto [its_name, its_text] = *properties.begin();
+        properties.add(its_text, its_name);
+        expected.emplace_back(text, name);
+    }
+    CHECK(pairs(properties) == expected);
+
+    properties.set("new", (*properties.begin()).second);
+    expected.emplace_back("new", text);
+    properties.set((*properties.begin()).first, (*std::next(properties.begin())).second);
+    expected.front().second = name;
+    CHECK(pairs(properties) == expected);
+
+    properties.erase((*std::next(properties.begin())).first);
+    CHECK(pairs(properties) == Pairs{{name, name}, {"new", text}});
+}

@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <initializer_list>
@@ -80,13 +81,20 @@ public:
         return std::nullopt;
     }
 
-    /// Adds a property behind the others. A queue refuses messages in which a name comes twice.
-    /// @param name, text  not of these properties themselves
+    /// Adds a property after the others. A queue refuses messages in which a name comes twice.
+    /// @param name, text  may be views of these properties themselves
     void add(std::string_view name, std::string_view text)
     {
         const Sizes sizes{name.size(), text.size()};
         std::size_t at = bytes_.size();
-        bytes_.resize(at + sizeof sizes + name.size() + text.size());
+        const std::size_t size = at + sizeof sizes + name.size() + text.size();
+        std::string outgrown; // what the views may refer to, until they have been copied
+        if (size > bytes_.capacity()) {
+            outgrown.reserve(std::max(size, 2 * bytes_.capacity()));
+            outgrown.append(bytes_);
+            outgrown.swap(bytes_);
+        }
+        bytes_.resize(size);
         std::memcpy(bytes_.data() + at, &sizes, sizeof sizes);
         at += sizeof sizes;
         at += name.copy(bytes_.data() + at, name.size());
@@ -94,6 +102,7 @@ public:
     }
 
     /// Gives the properties of that name another text; adds one if there is none.
+    /// @param name, text  may be views of these properties themselves
     void set(std::string_view name, std::string_view text)
     {
         MessageProperties changed;

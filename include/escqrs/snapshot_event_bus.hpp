@@ -4,9 +4,11 @@
 #include <escqrs/basic_event_bus.hpp>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <functional>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -18,8 +20,10 @@ namespace detail {
 
 /// The subscribers of one type of event, in a table that is replaced as a whole when they change: calling them takes no lock.
 ///
-/// A table that was replaced is kept while somebody may still be going through it. Whoever goes through one is counted before
-/// reading which is the current one; so if nobody is counted after a table was replaced, nobody has it, and nobody will.
+/// A table that was replaced is kept while a publisher may still be going through it. A publisher is counted, on one of two
+/// sides, before it reads which table is the current one. So no publisher has a replaced table any more once each side has been
+/// empty at some moment since. New publishers are counted on the side that need not become empty: a table goes away even if
+/// there is never a moment without any publisher.
 class SnapshotSignal {
 public:
     class Slot;
@@ -53,10 +57,13 @@ public:
 
     bool is_expired() const noexcept { return has_owner_ && owner_.expired(); }
 
-    void operator()(const PublishedEvent& event) const
+    /// @return false if the owner is gone
+    bool operator()(const PublishedEvent& event) const
     {
-        if (!has_owner_) return handler_(event);
-        if (const std::shared_ptr<void> owner = owner_.lock()) handler_(event);
+        const std::shared_ptr<void> owner = has_owner_ ? owner_.lock() : nullptr;
+        if (has_owner_ && !owner) return false;
+        handler_(event);
+        return true;
     }
 
 private:
@@ -75,25 +82,27 @@ struct SnapshotSignal::Subscriber {
 
 class SnapshotSignal::Subscribers {
 public:
-    /// Somebody who goes through the table.
+    /// A publisher that goes through the table.
     class Reader {
     public:
-        explicit Reader(Subscribers& subscribers) noexcept : subscribers_{&subscribers}
+        explicit Reader(Subscribers& subscribers) noexcept
+            : subscribers_{&subscribers}, side_{subscribers.side_.load(std::memory_order_relaxed)}
         {
-            ++subscribers.readers_;
+            ++subscribers.readers_[side_];
             table_ = subscribers.current_.load(); // NOLINT(cppcoreguidelines-prefer-member-initializer): once counted
         }
         Reader(const Reader&) = delete;
         Reader& operator=(const Reader&) = delete;
         ~Reader()
         {
-            if (--subscribers_->readers_ == 0 && subscribers_->has_replaced_) subscribers_->discard_replaced();
+            if (--subscribers_->readers_[side_] == 0 && subscribers_->has_replaced_) subscribers_->discard_replaced();
         }
 
         const Table& table() const noexcept { return *table_; }
 
     private:
         Subscribers* subscribers_;
+        std::size_t side_;
         const Table* table_;
     };
 
@@ -114,6 +123,12 @@ public:
     void remove(Subscriber& subscriber) noexcept
     {
         subscriber.is_connected = false;
+        remove_dead();
+    }
+
+    /// Takes out of the table what is disconnected or has lost its owner.
+    void remove_dead() noexcept
+    {
         try {
             {
                 const std::scoped_lock lock{mutex_};
@@ -138,27 +153,40 @@ private:
 
     void replace(std::unique_ptr<const Table> next)
     {
-        replaced_.reserve(replaced_.size() + 1);
+        replaced_.emplace_back();
         current_ = next.get();
-        replaced_.push_back(std::exchange(table_, std::move(next)));
+        replaced_.back().table = std::exchange(table_, std::move(next));
         has_replaced_ = true;
     }
 
-    /// Destroys what nobody goes through any more. Without the lock, for what handlers have captured may do anything.
-    void discard_replaced()
+    /// Destroys the tables that no publisher goes through any more; without the lock, because what handlers have captured may
+    /// do anything. The last publisher to leave a side calls this again for the others.
+    void discard_replaced() noexcept
     {
-        std::vector<std::unique_ptr<const Table>> unused;
+        std::list<Replaced> unused;
         const std::scoped_lock lock{mutex_};
-        if (readers_ != 0) return; // the last of them will do it
-        has_replaced_ = false;
-        unused.swap(replaced_);
+        const bool is_empty[]{readers_[0] == 0, readers_[1] == 0};
+        for (Replaced& replaced : replaced_) {
+            for (std::size_t side : {0U, 1U}) replaced.was_empty[side] = replaced.was_empty[side] || is_empty[side];
+        }
+        const auto in_use = std::ranges::find_if_not(
+            replaced_, [](const Replaced& replaced) { return replaced.was_empty[0] && replaced.was_empty[1]; });
+        unused.splice(unused.end(), replaced_, replaced_.begin(), in_use);
+        has_replaced_ = !replaced_.empty();
+        if (has_replaced_) side_ = replaced_.front().was_empty[0] ? 0 : 1;
     }
 
-    std::atomic<std::size_t> readers_{0};
+    struct Replaced {
+        std::unique_ptr<const Table> table;
+        bool was_empty[2] = {false, false}; ///< each side, at some moment since
+    };
+
+    std::atomic<std::size_t> side_{0}; ///< where new publishers are counted
+    std::array<std::atomic<std::size_t>, 2> readers_{};
     std::mutex mutex_; ///< of what follows
     std::unique_ptr<const Table> table_ = std::make_unique<const Table>();
     std::atomic<const Table*> current_{table_.get()};
-    std::vector<std::unique_ptr<const Table>> replaced_;
+    std::list<Replaced> replaced_; ///< the oldest first, which no younger one overtakes
     std::atomic<bool> has_replaced_{false};
 };
 
@@ -169,6 +197,7 @@ public:
     Connection(Connection&&) noexcept = default;
     Connection& operator=(Connection&& other) noexcept
     {
+        if (this == &other) return *this;
         disconnect();
         subscribers_ = std::move(other.subscribers_);
         subscriber_ = std::move(other.subscriber_);
@@ -222,15 +251,18 @@ inline void SnapshotSignal::connect_tracked(int group, Slot slot)
 inline Failures SnapshotSignal::operator()(const PublishedEvent& event) const
 {
     Failures failures;
+    bool some_are_dead = false;
     const Subscribers::Reader reader{*subscribers_};
     for (const auto& subscriber : reader.table()) {
         if (!subscriber->is_connected) continue;
         try {
-            subscriber->slot(event);
+            if (!subscriber->slot(event)) some_are_dead = true;
         } catch (...) {
             add_current_exception(failures);
         }
     }
+    if (some_are_dead) [[unlikely]]
+        subscribers_->remove_dead();
     return failures;
 }
 

@@ -169,6 +169,14 @@ TEST_CASE("binary: a text that is read into again keeps its memory", "[archive][
     CHECK(text.data() == memory);
 }
 
+TEST_CASE("binary: bytes written before may be written again", "[archive][binary]")
+{
+    std::vector<std::byte> bytes = raw({1, 2, 3, 4, 5});
+    bytes.shrink_to_fit();
+    BinaryOutput{bytes}.save_binary(bytes.data(), bytes.size()); // the memory moves meanwhile
+    CHECK(bytes == raw({1, 2, 3, 4, 5, 1, 2, 3, 4, 5}));
+}
+
 TEST_CASE("binary: only the canonical form is read", "[archive][binary]")
 {
     CHECK(refusal<bool>(raw({2})) == "binary archive: expected a boolean byte of 0 or 1, found 2 at byte 0");

@@ -36,7 +36,7 @@ public:
     }
 
     /// Writes `length` bytes as they are; whoever reads them must know the length.
-    void save_binary(const void* bytes, std::size_t length) { sink_.append(bytes, length); }
+    void save_binary(const void* bytes, std::size_t length) { sink_.append_again(bytes, length); }
 
 private:
     friend class detail::OutputOperators<BinaryOutput>;

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstring>
+#include <functional>
 #include <string_view>
 #include <vector>
 
@@ -36,6 +37,16 @@ public:
         std::byte* const to = room_for(length);
         if (length != 0) std::memcpy(to, from, length);
         cursor_ += length;
+    }
+
+    /// @param from  may point to bytes of the vector itself
+    void append_again(const void* from, std::size_t length)
+    {
+        const auto* const bytes = static_cast<const std::byte*>(from);
+        const bool is_inside = !std::less<>{}(bytes, data()) && std::less<>{}(bytes, data() + size());
+        const std::ptrdiff_t offset = is_inside ? bytes - data() : 0;
+        room_for(length);
+        append(is_inside ? data() + offset : bytes, length);
     }
 
     void append(std::string_view text) { append(text.data(), text.size()); }
