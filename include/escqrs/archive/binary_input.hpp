@@ -3,6 +3,7 @@
 
 #include <escqrs/archive/detail/binary_errors.hpp>
 #include <escqrs/archive/detail/binary_layout.hpp>
+#include <escqrs/archive/detail/enum_range.hpp>
 #include <escqrs/archive/detail/operators.hpp>
 
 #include <cstddef>
@@ -183,9 +184,11 @@ void BinaryInput::read(T& value)
     else if constexpr (kind == Kind::integer) value = read_little_endian<T>("an integer");
     else if constexpr (kind == Kind::floating) value = read_little_endian<T>("a number");
     else if constexpr (kind == Kind::enumeration) {
-        std::underlying_type_t<T> underlying{};
-        read(underlying);
-        value = static_cast<T>(underlying);
+        std::underlying_type_t<T> number{};
+        read(number);
+        if (!detail::can_hold<T>(number)) [[unlikely]]
+            detail::fail_at(place(), detail::not_held_text<T>(number));
+        value = static_cast<T>(number);
     } else if constexpr (kind == Kind::uuid) std::memcpy(value.begin(), take(16, "a UUID"), 16);
     else if constexpr (kind == Kind::named) accept(value.value());
     else if constexpr (kind == Kind::object) read_object(value);

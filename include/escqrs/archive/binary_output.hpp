@@ -3,6 +3,7 @@
 
 #include <escqrs/archive/detail/binary_layout.hpp>
 #include <escqrs/archive/detail/byte_sink.hpp>
+#include <escqrs/archive/detail/enum_range.hpp>
 #include <escqrs/archive/detail/operators.hpp>
 #include <escqrs/error.hpp>
 
@@ -128,7 +129,7 @@ void BinaryOutput::write(const T& value)
     constexpr Kind kind = detail::kind_of<BinaryOutput, T>();
     if constexpr (kind == Kind::boolean) write_little_endian(static_cast<std::uint8_t>(value ? 1 : 0));
     else if constexpr (kind == Kind::integer || kind == Kind::floating) write_little_endian(value);
-    else if constexpr (kind == Kind::enumeration) write(static_cast<std::underlying_type_t<T>>(value));
+    else if constexpr (kind == Kind::enumeration) write(detail::number_of(value));
     else if constexpr (kind == Kind::uuid) sink_.append(value.begin(), 16);
     else if constexpr (kind == Kind::named) write(std::as_const(value.value()));
     else if constexpr (kind == Kind::object) write_object(value);

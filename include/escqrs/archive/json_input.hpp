@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/archive/detail/enum_range.hpp>
 #include <escqrs/archive/detail/json_fields.hpp>
 #include <escqrs/archive/detail/json_reader.hpp>
 #include <escqrs/archive/detail/json_time.hpp>
@@ -126,9 +127,11 @@ void JsonInput::read(T& value)
     if constexpr (kind == Kind::boolean) value = reader_.read_boolean();
     else if constexpr (kind == Kind::integer || kind == Kind::floating) value = read_number<T>();
     else if constexpr (kind == Kind::enumeration) {
-        std::underlying_type_t<T> underlying{};
-        read(underlying);
-        value = static_cast<T>(underlying);
+        const std::size_t begin = reader_.next_offset();
+        std::underlying_type_t<T> number{};
+        read(number);
+        if (!detail::can_hold<T>(number)) reader_.fail_at(begin, detail::not_held_text<T>(number));
+        value = static_cast<T>(number);
     } else if constexpr (kind == Kind::uuid) value = read_uuid();
     else if constexpr (kind == Kind::named) read(value.value());
     else if constexpr (kind == Kind::object || kind == Kind::empty) read_object(value);

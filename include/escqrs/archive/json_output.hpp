@@ -2,6 +2,7 @@
 #pragma once
 
 #include <escqrs/archive/detail/byte_sink.hpp>
+#include <escqrs/archive/detail/enum_range.hpp>
 #include <escqrs/archive/detail/json_scope.hpp>
 #include <escqrs/archive/detail/json_text.hpp>
 #include <escqrs/archive/detail/json_time.hpp>
@@ -139,7 +140,7 @@ void JsonOutput::write(const T& value)
     constexpr Kind kind = detail::kind_of<JsonOutput, T>();
     if constexpr (kind == Kind::boolean) sink_.append(value ? std::string_view{"true"} : std::string_view{"false"});
     else if constexpr (kind == Kind::integer || kind == Kind::floating) write_number(value);
-    else if constexpr (kind == Kind::enumeration) write(static_cast<std::underlying_type_t<T>>(value));
+    else if constexpr (kind == Kind::enumeration) write(detail::number_of(value));
     else if constexpr (kind == Kind::uuid) write_text(escqrs::to_string(value));
     else if constexpr (kind == Kind::named) write(std::as_const(value.value()));
     else if constexpr (kind == Kind::object || kind == Kind::empty) write_object(value);
