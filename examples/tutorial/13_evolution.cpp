@@ -44,6 +44,7 @@ struct BookSwapped {
 struct BookAcquired {
     static constexpr std::string_view event_name = "BookAcquired";
     static constexpr unsigned schema_version = 1;
+    static constexpr unsigned oldest_schema_version = 1; ///< serialize reads no older one
 
     std::string title;
     std::string author;
@@ -90,15 +91,13 @@ BookAcquired with_author(const BookAcquiredV0& old)
 
 std::tuple<BookReturned, BookLent> in_two_steps(const BookSwapped& old) { return {{old.from}, {old.to}}; }
 
-using BookEvents = escqrs::Evolution<escqrs::EventList<BookAcquired, BookLent, BookReturned>, //
-                                     escqrs::Upcast<with_author>,                             //
-                                     escqrs::Upcast<in_two_steps>,                            //
-                                     escqrs::Drop<"NewsletterSent">>;
-using BookCodec = escqrs::Codec<BookEvents>;
-
 class Book : public escqrs::AggregateRoot<Book, BookAcquired, BookLent, BookReturned> {
 public:
     static constexpr std::string_view category = "book";
+    using Events = escqrs::Evolution<EventTypes,                   //
+                                     escqrs::Upcast<with_author>,  //
+                                     escqrs::Upcast<in_two_steps>, //
+                                     escqrs::Drop<"NewsletterSent">>;
 
     explicit Book(const Id& id) : AggregateRoot{id} {}
 
@@ -145,7 +144,7 @@ void store_as_then(escqrs::in_memory::EventStore& store, const escqrs::StreamId&
 int main()
 {
     escqrs::in_memory::EventStore store;
-    const escqrs::Repository<Book, escqrs::in_memory::EventStore, BookCodec> books{store};
+    const escqrs::Repository<Book, escqrs::in_memory::EventStore> books{store};
     const auto id = Book::Id::parse("00000000-0000-4000-8000-000000000001");
     const escqrs::StreamId stream{Book::category, id.value()};
     store_as_then(store, stream, BookAcquiredV0{"Dune, Frank Herbert"}, BookSwapped{"Ada", "Bob"});
@@ -155,9 +154,10 @@ int main()
               << book.version().value() << '\n';
 
     // What newer code has written is refused, in so many words.
-    const escqrs::EncodedEvent from_tomorrow{BookAcquired::event_name, 7, BookCodec::content_type, {}};
+    const escqrs::CodecOf<Book> codec;
+    const escqrs::EncodedEvent from_tomorrow{BookAcquired::event_name, 7, codec.content_type, {}};
     try {
-        (void)BookCodec{}.decode(from_tomorrow);
+        (void)codec.decode(from_tomorrow);
     } catch (const escqrs::NewerSchemaVersion& error) {
         std::cout << error.what() << '\n';
     }

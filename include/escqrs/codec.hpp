@@ -44,9 +44,9 @@ struct SchemaRange {
     unsigned newest = 0;
 };
 
-/// What a list of events says about bytes: which type reads them, and what becomes of what was read.
+/// What a list of events, or what names one, says about bytes: which type reads them, and what becomes of what was read.
 template <class List>
-struct Schema;
+struct Schema : Schema<typename EventsOf<List>::Type> {};
 
 template <class... Events>
 struct Schema<EventList<Events...>> {
@@ -133,8 +133,8 @@ template <class T>
 /// Turns the events of a list into bytes and back.
 ///
 /// Writes `Format`; reads `Format` and `OtherFormats`, told apart by content type. `List` is an `EventList`, or an
-/// `Evolution`, which also tells what becomes of events as they were written once. It is closed, so the way from a wire
-/// name to a type is resolved at compile time.
+/// `Evolution`, which also tells what becomes of events as they were written once; or the aggregate, decider or handlers that
+/// name one of these as their `Events`. It is closed, so the way from a wire name to a type is resolved at compile time.
 /// @par Thread safety  has no state; any thread
 template <class List, class Format = archive::Binary, class... OtherFormats>
 class Codec {
@@ -146,6 +146,10 @@ public:
 
     static constexpr std::string_view content_type = Format::content_type;
 
+    /// True if events of this type are written and read, as current ones or in an older shape.
+    template <class E>
+    static constexpr bool reads = Schema::template reads<E>;
+
     /// Event objects that `decode` fills again and again, so that replaying a stream allocates next to nothing.
     using Scratch = typename Schema::Objects;
 
@@ -154,7 +158,7 @@ public:
     template <class E>
     void encode(const E& event, std::vector<std::byte>& out) const
     {
-        static_assert(Schema::template reads<E>, "escqrs: this codec was not given the event E in its EventList");
+        static_assert(reads<E>, "escqrs: this codec was not given the event E in its EventList");
         typename Format::Output output{out};
         output.root(const_cast<E&>(event), schema_version<E>()); // NOLINT: one serialize serves both ways, as in Boost
     }
@@ -241,6 +245,42 @@ private:
         return true;
     }
 };
+
+namespace detail {
+
+template <class Owner>
+struct CodecOf {
+    using Type = Codec<Owner>; // which says what is missing, once it is used
+};
+template <class Owner>
+    requires(!requires { typename Owner::Codec; } &&
+             (
+                 requires { typename Owner::Events; } || requires { typename Owner::EventTypes; }))
+struct CodecOf<Owner> {
+    using Type = Codec<typename EventsOf<Owner>::Type>;
+};
+template <class Owner>
+    requires requires { typename Owner::Codec; }
+struct CodecOf<Owner> {
+    using Type = typename Owner::Codec;
+};
+
+} // namespace detail
+
+/// The codec that an aggregate, a decider or handlers have everywhere, unless another one is given: their member `Codec`, else
+/// a `Codec` of their `Events`.
+///
+/// ```
+/// class Item : public escqrs::AggregateRoot<Item, ItemReceived> {
+///     using Events = escqrs::Evolution<EventTypes, escqrs::Upcast<in_pieces>>; // what becomes of events of older shapes
+/// };
+/// struct Stock {
+///     using Events = escqrs::EventList<ItemReceived>; // those it handles
+///     using Codec = escqrs::CodecOf<Item>;            // read as the aggregate reads them
+/// };
+/// ```
+template <class Owner>
+using CodecOf = typename detail::CodecOf<Owner>::Type;
 
 /// Appends `metadata` to `out`; nothing is appended for empty metadata.
 void encode_metadata(const Metadata& metadata, std::vector<std::byte>& out);

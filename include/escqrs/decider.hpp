@@ -68,7 +68,7 @@ struct CheckedDecider {
     static_assert(
         requires { D::initial(); }, "escqrs: this decider has no initial; add to it: static State initial();");
 
-    using Events = typename D::Events;
+    using Events = typename ListOf<typename D::Events>::Type;
 };
 
 template <class D, class E>
@@ -104,6 +104,15 @@ struct DecidedSnapshots<D> {
     static constexpr unsigned snapshot_version = D::snapshot_version;
 };
 
+/// Passes on the decider's Codec, if it names one.
+template <class D>
+struct DecidedCodec {};
+template <class D>
+    requires requires { typename D::Codec; }
+struct DecidedCodec<D> {
+    using Codec = typename D::Codec;
+};
+
 /// Several things one after the other: a vector, a list, an array.
 template <class Outcome>
 concept EventRange = requires(Outcome& outcome) {
@@ -137,11 +146,14 @@ concept EventTuple = requires { std::tuple_size<Outcome>::value; };
 /// something that can be.
 /// @par Thread safety  none: one thread at a time
 template <class D>
-class Decided final : public detail::DecidedRoot<D>, public detail::DecidedSnapshots<D> {
+class Decided final : public detail::DecidedRoot<D>,
+                      public detail::DecidedSnapshots<D>,
+                      public detail::DecidedCodec<D> {
     using Root = detail::DecidedRoot<D>;
 
 public:
     using State = typename D::State;
+    using Events = typename D::Events;
     using typename Root::EventTypes;
     using typename Root::Id;
 
@@ -232,6 +244,33 @@ struct JoinedLists<EventList<First...>, EventList<Second...>, Rest...> {
     using Type = typename JoinedLists<EventList<First..., Second...>, Rest...>::Type;
 };
 
+template <class... Rules>
+struct RuleList;
+
+template <class Events>
+struct RulesOf {
+    using Type = RuleList<>;
+};
+template <class List, class... Rules>
+struct RulesOf<Evolution<List, Rules...>> {
+    using Type = RuleList<Rules...>;
+};
+
+/// A list, or the `Evolution` that it becomes by rules.
+template <class List, class... RuleLists>
+struct WithRules;
+template <class List>
+struct WithRules<List, RuleList<>> {
+    using Type = List;
+};
+template <class List, class... Rules>
+struct WithRules<List, RuleList<Rules...>> {
+    using Type = Evolution<List, Rules...>;
+};
+template <class List, class... First, class... Second, class... Rest>
+struct WithRules<List, RuleList<First...>, RuleList<Second...>, Rest...>
+    : WithRules<List, RuleList<First..., Second...>, Rest...> {};
+
 /// Index of the first true; the number of values if there is none.
 template <class... Booleans>
 constexpr std::size_t index_of_true(Booleans... booleans) noexcept
@@ -252,7 +291,8 @@ struct Compose {
     static_assert(sizeof...(Parts) > 0, "escqrs: a composition has at least one decider");
 
     using State = std::tuple<typename Parts::State...>;
-    using Events = typename detail::JoinedLists<detail::CheckedEvents<Parts>...>::Type;
+    using Events = typename detail::WithRules<typename detail::JoinedLists<detail::CheckedEvents<Parts>...>::Type,
+                                              typename detail::RulesOf<typename Parts::Events>::Type...>::Type;
 
     template <class P>
     static constexpr bool has_part = (std::is_same_v<P, Parts> || ...);
@@ -270,10 +310,10 @@ struct Compose {
     }
 
     template <class E>
-        requires(Parts::Events::template contains<E> || ...)
+        requires(detail::CheckedEvents<Parts>::template contains<E> || ...)
     static State evolve(State state, const E& event)
     {
-        constexpr std::size_t index = detail::index_of_true(Parts::Events::template contains<E>...);
+        constexpr std::size_t index = detail::index_of_true(detail::CheckedEvents<Parts>::template contains<E>...);
         auto& part = std::get<index>(state);
         part = Part<index>::evolve(std::move(part), event);
         return state;

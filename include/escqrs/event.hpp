@@ -131,4 +131,55 @@ struct EventList {
                   "escqrs: two events of this list have the same wire name (event_name); names must be unique");
 };
 
+template <class List, class... Rules>
+struct Evolution; // completed by <escqrs/upcasting.hpp>
+
+namespace detail {
+
+/// The current events of a list or an `Evolution`.
+template <class Events>
+struct ListOf;
+template <class... Events>
+struct ListOf<EventList<Events...>> {
+    using Type = EventList<Events...>;
+};
+template <class List, class... Rules>
+struct ListOf<Evolution<List, Rules...>> {
+    using Type = List;
+};
+
+/// The events that an aggregate, a decider or handlers name, with what becomes of older shapes: their member `Events`; of an
+/// aggregate that has none, those of its `AggregateRoot`.
+template <class Owner>
+struct EventsOf {
+    static_assert(sizeof(Owner) == 0, "escqrs: this type does not say which events it has; add to it: "
+                                      "using Events = escqrs::EventList<...>;");
+    using Type = EventList<>;
+};
+template <class Owner>
+    requires(
+        requires { typename Owner::Events; } && !requires { typename Owner::EventTypes; })
+struct EventsOf<Owner> {
+    using Type = typename Owner::Events;
+};
+template <class Owner>
+    requires(
+        requires { typename Owner::EventTypes; } && !requires { typename Owner::Events; })
+struct EventsOf<Owner> {
+    using Type = typename Owner::EventTypes;
+};
+template <class Owner>
+    requires requires {
+        typename Owner::EventTypes;
+        typename Owner::Events;
+    }
+struct EventsOf<Owner> {
+    using Type = typename Owner::Events;
+    static_assert(std::is_same_v<typename ListOf<Type>::Type, typename Owner::EventTypes>,
+                  "escqrs: the Events of this aggregate are not those of its AggregateRoot<Derived, Events...>; say: "
+                  "using Events = escqrs::Evolution<EventTypes, ...>;");
+};
+
+} // namespace detail
+
 } // namespace escqrs

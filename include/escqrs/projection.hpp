@@ -33,6 +33,9 @@ namespace escqrs {
 ///     void clear(); // empties the read model, for a rebuild
 /// };
 /// ```
+/// `Events` may be an `Evolution`; handlers of only some of its events name a codec instead, as in
+/// `using Codec = escqrs::CodecOf<Attendee>;`.
+///
 /// Unless the options filter by type, the store is asked for these types only, and events of others are passed over. With
 /// `using KnownEvents = EventList<...>` the handlers name all the types that can be in what they read (filter by category,
 /// then): an event of any other type was written by newer code, and so was one of a higher schema version in any case.
@@ -41,8 +44,8 @@ namespace escqrs {
 /// An event that cannot be handled stops the projection in front of it, unless there is a parking lot: then it is parked,
 /// and so are all later events of its stream, while other streams go on; see `replay`.
 /// @par Thread safety  none, but for `position` and `wait_for`; `run` it in a thread of its own
-template <EventStore Store, TransactionalCheckpoint Place, class Handlers,
-          class EventCodec = Codec<typename Handlers::Events>, class Lot = NoParkingLot>
+template <EventStore Store, TransactionalCheckpoint Place, class Handlers, class EventCodec = CodecOf<Handlers>,
+          class Lot = NoParkingLot>
 class Projection {
 public:
     /// @param store, place, handlers  must outlive the projection
@@ -112,7 +115,7 @@ public:
 private:
     static constexpr bool parks = ParkingLot<Lot>;
     static constexpr GlobalPosition no_limit{~std::uint64_t{0}};
-    using Handled = typename Handlers::Events;
+    using Handled = typename detail::ListOf<typename detail::EventsOf<Handlers>::Type>::Type;
 
     Projection(Store& store, Place& place, Lot* lot, Handlers& handlers, SubscriptionOptions options)
         : store_{&store}, place_{&place}, lot_{lot}, handlers_{&handlers},
@@ -155,11 +158,10 @@ Projection(Store&, Place&, Handlers&) -> Projection<Store, Place, Handlers>;
 template <class Store, class Place, class Handlers>
 Projection(Store&, Place&, Handlers&, SubscriptionOptions) -> Projection<Store, Place, Handlers>;
 template <class Store, class Place, ParkingLot Lot, class Handlers>
-Projection(Store&, Place&, Lot&, Handlers&)
-    -> Projection<Store, Place, Handlers, Codec<typename Handlers::Events>, Lot>;
+Projection(Store&, Place&, Lot&, Handlers&) -> Projection<Store, Place, Handlers, CodecOf<Handlers>, Lot>;
 template <class Store, class Place, ParkingLot Lot, class Handlers>
 Projection(Store&, Place&, Lot&, Handlers&, SubscriptionOptions)
-    -> Projection<Store, Place, Handlers, Codec<typename Handlers::Events>, Lot>;
+    -> Projection<Store, Place, Handlers, CodecOf<Handlers>, Lot>;
 
 /// Waits until a projection that runs in this process has committed a position at or beyond `position`: then a question to
 /// its read model is answered with that event in it, unless it was parked. In another process, wait on its checkpoint.

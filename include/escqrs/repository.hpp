@@ -57,7 +57,7 @@ namespace detail {
 /// used, because it is damaged or of another version, costs a full replay and is written anew; it is never an error. One that
 /// a newer program wrote is left to that.
 /// @par Thread safety  any thread, if the store and the id generator are; an aggregate belongs to one thread
-template <class Aggregate, EventStore Store = AnyEventStore, class EventCodec = Codec<typename Aggregate::EventTypes>>
+template <class Aggregate, EventStore Store = AnyEventStore, class EventCodec = CodecOf<Aggregate>>
 class Repository {
 public:
     using Id = typename Aggregate::Id;

@@ -33,7 +33,8 @@ std::vector<std::string> types_to_read()
 template <class Handlers>
 constexpr bool is_known_to(std::string_view type) noexcept
 {
-    if constexpr (NamesKnownEvents<Handlers>) return has_name(typename Handlers::KnownEvents{}, type);
+    if constexpr (NamesKnownEvents<Handlers>)
+        return has_name(typename ListOf<typename Handlers::KnownEvents>::Type{}, type);
     else return true;
 }
 

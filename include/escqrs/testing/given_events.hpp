@@ -108,7 +108,9 @@ public:
     Projected<Bus> published_on(Bus& bus) const
     {
         return deliver(
-            bus, [&](const auto& event, const EventContext& context) { bus.publish(event, context); }, false);
+            bus,
+            [&](const auto& event, const EventContext& context) { bus.publish(detail::stored_form(event), context); },
+            false);
     }
 
 private:
@@ -124,8 +126,21 @@ private:
                 "escqrs: this read model does not say which events it handles; add to it: "
                 "using Events = escqrs::EventList<...>;");
             if constexpr (requires { typename Handlers::Events; }) {
-                if constexpr (Handlers::Events::template contains<E>) handlers.handle(event, context);
+                if constexpr (CodecOf<Handlers>::template reads<E>) {
+                    EventContext each = context;
+                    detail::read_as_stored<CodecOf<Handlers>>(event, [&](const auto& current) {
+                        show(current, each);
+                        ++each.part;
+                    });
+                }
             }
+        }
+
+        template <class E>
+        void show(const E& event, const EventContext& context) const
+        {
+            using Handled = typename escqrs::detail::ListOf<typename Handlers::Events>::Type;
+            if constexpr (Handled::template contains<E>) handlers.handle(event, context);
         }
     };
 
@@ -156,7 +171,7 @@ private:
             if constexpr (std::is_same_v<std::remove_cvref_t<decltype(item)>, InStream>) place.stream = item.stream;
             else {
                 history.push_back(place.stream.text() + ": " + describe(item));
-                sink(detail::stored_form(item), place.next());
+                sink(item, place.next());
             }
         };
         std::apply([&](const auto&... items) { (next(items), ...); }, items_);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <escqrs/archive/binary.hpp>
+#include <escqrs/codec.hpp>
 #include <escqrs/event.hpp>
 
 #include <cstddef>
@@ -20,6 +21,17 @@ E stored_form(const E& event)
     input.root(stored, schema_version<E>());
     input.finish();
     return stored;
+}
+
+/// Calls `visit(const E&)` for what becomes of the event, of today or of an older shape, when it is read by the codec.
+template <class EventCodec, class E, class Visitor>
+void read_as_stored(const E& event, Visitor&& visit)
+{
+    std::vector<std::byte> bytes;
+    const EventCodec codec;
+    codec.encode(event, bytes);
+    typename EventCodec::Scratch scratch;
+    codec.decode({event_name<E>(), schema_version<E>(), EventCodec::content_type, bytes}, scratch, visit);
 }
 
 } // namespace escqrs::testing::detail
