@@ -7,6 +7,7 @@
 #include <escqrs/detail/command_commit.hpp>
 #include <escqrs/detail/encoded_batch.hpp>
 #include <escqrs/detail/spares.hpp>
+#include <escqrs/detail/takes_copy.hpp>
 #include <escqrs/error.hpp>
 #include <escqrs/event_store.hpp>
 #include <escqrs/id_generator.hpp>
@@ -348,6 +349,10 @@ template <class Decide>
 CommitResult Repository<Aggregate, Store, EventCodec>::execute_at(StreamId stream, const Id& id, Decide& decide,
                                                                   bool may_begin, const Metadata& metadata) const
 {
+    static_assert(
+        !detail::takes_copy<Decide, Aggregate>(),
+        "escqrs: execute() takes a function of the aggregate by reference, [](Item& item) { ... }; what it does "
+        "to a copy would be lost");
     const CommandId& command = metadata.command_id;
     if (metadata.new_command != command) {
         // A repeated command must not be decided again: its own first effect may forbid it.

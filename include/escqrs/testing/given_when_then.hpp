@@ -2,6 +2,7 @@
 #pragma once
 
 #include <escqrs/decider.hpp>
+#include <escqrs/detail/takes_copy.hpp>
 #include <escqrs/testing/detail/outcome.hpp>
 #include <escqrs/testing/detail/stored_form.hpp>
 #include <escqrs/testing/expected_events.hpp>
@@ -86,6 +87,10 @@ public:
         constexpr bool is_function = std::is_invocable_v<const Action&, Aggregate&>;
         static_assert(is_function || detail::is_decided<Aggregate>,
                       "escqrs: when() takes a function of the aggregate: [](Attendee& attendee) { ... }");
+        static_assert(
+            !is_function || !escqrs::detail::takes_copy<Action, Aggregate>(),
+            "escqrs: when() takes a function of the aggregate by reference, [](Item& item) { ... }; what it does "
+            "to a copy would be lost");
         if constexpr (is_function) {
             return Outcome<Aggregate>{{}, history_, where, aggregate(), [&](Aggregate& a) { std::invoke(action, a); }};
         } else if constexpr (detail::is_decided<Aggregate>) {
