@@ -158,6 +158,15 @@ TEST_CASE("what is not a stream id is refused")
     CHECK_THROWS_AS((StreamId{"a", ""}), InvalidIdentifier);
 }
 
+TEST_CASE("a nil id is no id of a stream, but one that is stored can be read")
+{
+    const auto sentence = "a stream of category 'item' needs an id, found the nil UUID: the id was not set";
+    CHECK_THROWS_WITH((StreamId{"item", Uuid{}}), sentence);
+    CHECK_THROWS_WITH((StreamId{"item", to_string(EventId{})}), sentence);
+    CHECK_THROWS_AS((StreamId{"item", EventId{}.value()}), InvalidIdentifier);
+    CHECK(StreamId::parse("item-" + to_string(EventId{})).category() == "item");
+}
+
 TEST_CASE("expected versions say when they are met")
 {
     const StreamVersion none{};

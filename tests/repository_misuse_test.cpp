@@ -3,6 +3,7 @@
 // Mistakes that would compile and give wrong results, were they not refused.
 #include "support/account.hpp"
 
+#include <escqrs/decider_handler.hpp>
 #include <escqrs/in_memory/event_store.hpp>
 #include <escqrs/repository.hpp>
 #include <escqrs/testing/catch2.hpp>
@@ -37,4 +38,18 @@ TEST_CASE("an aggregate that raises in its constructor from an id cannot be load
         "aggregate 'eager' raises an event in its constructor from an id, where it would happen anew at each load";
     CHECK_THROWS_WITH(repository.find(id), sentence);
     CHECK_THROWS_WITH(repository.execute_or_begin(id, [](Eager&) {}), sentence);
+}
+
+TEST_CASE("a nil id is refused wherever an aggregate is named", "[misuse]")
+{
+    escqrs::in_memory::EventStore store;
+    const escqrs::Repository<Account, escqrs::in_memory::EventStore> accounts{store};
+    const auto sentence = "a stream of category 'account' needs an id, found the nil UUID: the id was not set";
+    CHECK_THROWS_WITH(accounts.find(Account::Id{}), sentence);
+    CHECK_THROWS_WITH(accounts.get(Account::Id{}), sentence);
+    CHECK_THROWS_WITH(accounts.execute(Account::Id{}, [](Account&) {}), sentence);
+    CHECK_THROWS_WITH(accounts.execute_or_begin(Account::Id{}, [](Account&) {}), sentence);
+    Account account = Account::open(Account::Id{}, "Ada");
+    CHECK_THROWS_WITH(accounts.save(account), sentence);
+    CHECK(store.head() == escqrs::GlobalPosition{});
 }

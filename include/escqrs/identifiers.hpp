@@ -142,10 +142,12 @@ class StreamId {
 public:
     static constexpr std::size_t max_length = 128;
 
-    /// @throws InvalidIdentifier if the category is empty or holds a hyphen, the id is empty, or both are too long
+    /// @throws InvalidIdentifier if the category is empty or holds a hyphen, the id is empty or the nil UUID, or both are too
+    ///         long
     StreamId(std::string_view category, std::string_view id);
     StreamId(std::string_view category, const Uuid& id);
 
+    /// Also of a nil UUID, with which a stream may have been stored before this was refused.
     /// @throws InvalidIdentifier if `text` is not `category-id`
     static StreamId parse(std::string_view text);
 
@@ -160,6 +162,7 @@ private:
     explicit StreamId(std::string text);
 
     void check_category(std::string_view category) const;
+    void check_id() const;
 
     std::string text_;
     std::size_t category_length_ = 0;
@@ -257,6 +260,7 @@ inline StreamId::StreamId(std::string_view category, std::string_view id)
     : StreamId{std::string{category}.append(1, '-').append(id)}
 {
     check_category(category);
+    check_id();
 }
 
 inline StreamId::StreamId(std::string_view category, const Uuid& id)
@@ -268,12 +272,21 @@ inline StreamId::StreamId(std::string_view category, const Uuid& id)
     bool is_valid = !category.empty() && text_.size() <= max_length;
     for (const char character : category) is_valid = is_valid && character != '-' && !detail::is_control(character);
     if (!is_valid) parse(text_).check_category(category); // one of them says why
+    if (id.is_nil()) check_id();
 }
 
 inline void StreamId::check_category(std::string_view category) const
 {
     if (category_length_ != category.size()) {
         throw InvalidIdentifier{"a stream category must not hold a hyphen, found '" + std::string{category} + "'"};
+    }
+}
+
+inline void StreamId::check_id() const
+{
+    if (id() == "00000000-0000-0000-0000-000000000000") {
+        throw InvalidIdentifier{"a stream of category '" + std::string{category()} +
+                                "' needs an id, found the nil UUID: the id was not set"};
     }
 }
 

@@ -36,11 +36,12 @@ template <class Identifier>
 Identifier parse_id(const std::string& text, const char* field)
 {
     try {
-        return Identifier::parse(text);
-    } catch (const escqrs::InvalidIdentifier&) {
-        refuse(400, "malformed-id",
-               "This is not an id: expected 36 characters like 123e4567-e89b-12d3-a456-426614174000.", field);
+        const auto id = Identifier::parse(text);
+        if (!id.is_nil()) return id;
+    } catch (const escqrs::InvalidIdentifier&) { // NOLINT(bugprone-empty-catch): refused below
     }
+    refuse(400, "malformed-id", "This is not an id: expected 36 characters like 123e4567-e89b-12d3-a456-426614174000.",
+           field);
 }
 
 AttendeeId attendee_id(const http::RoutedRequest& request)

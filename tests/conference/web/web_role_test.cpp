@@ -200,6 +200,10 @@ TEST_CASE("what a rule refuses is a 400 that names the rule and the field")
     check_problem(client.request("POST", "/api/attendee/" + id + "/email/00000000-0000-4000-8000-000000000000"), 400,
                   "/problems/nothing-to-confirm");
     check_problem(client.request("POST", "/api/attendee/" + id + "/email/17"), 400, "/problems/malformed-id");
+    const std::string nil = "00000000-0000-0000-0000-000000000000";
+    check_problem(
+        client.request("POST", "/api/attendee/register", R"({"email":"a@b.org","attendeeId":")" + nil + "\"}"), 400,
+        "/problems/malformed-id");
     CHECK(client.request("DELETE", "/api/attendee/" + id, R"({"reason":"ill"})").status == 202);
     check_problem(client.request("DELETE", "/api/attendee/" + id, R"({"reason":"ill"})"), 400,
                   "/problems/already-unregistered");
