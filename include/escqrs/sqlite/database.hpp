@@ -83,6 +83,13 @@ public:
     const std::string& path() const noexcept { return path_; }
     sqlite3* handle() const noexcept { return handle_.get(); }
 
+    /// The whole name of the file, the same for all connections to it; empty for a database in memory.
+    std::string file() const
+    {
+        const char* const name = sqlite3_db_filename(handle(), "main");
+        return name == nullptr ? std::string{} : std::string{name};
+    }
+
     /// Runs one or more statements that return nothing.
     void execute(const char* sql);
 

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <exception>
 #include <optional>
+#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -18,14 +19,15 @@ namespace escqrs::sqlite {
 /// Writes to one database from many threads, many pieces of work to one transaction, so that they share its price.
 ///
 /// A lone caller commits at once; under load the groups grow.
-/// @par Thread safety  may be called from any thread, but not from inside a piece of work
+/// @par Thread safety  may be called from any thread, but not from inside a piece of work, nor while the thread has a
+///                     transaction open on the same file
 class GroupCommit {
 public:
     /// @param database        must outlive this, and is used by nobody else meanwhile
     /// @param max_group_size  bounds the time a caller waits for others' work
     /// @throws InvalidOption
     explicit GroupCommit(Database& database, std::size_t max_group_size = 256)
-        : database_{&database}, queue_{max_group_size}
+        : database_{&database}, file_{database.file()}, queue_{max_group_size}
     {
         escqrs::detail::check_at_least(1, max_group_size, "max_group_size");
     }
@@ -38,6 +40,7 @@ public:
     /// another caller's thread, and more than once: the whole group is repeated if a part of it failed after it had changed
     /// rows. Only rows count: create tables elsewhere.
     /// @throws DatabaseError if the transaction fails; so it does for the whole group
+    /// @throws Error if the thread has a transaction open on the file, for which it would wait in vain
     template <class Work>
     auto commit(Work&& work) -> std::invoke_result_t<Work&, Database&>
     {
@@ -82,6 +85,7 @@ private:
     void run_apart(Caller* group);
 
     Database* database_;
+    std::string file_;
     std::optional<bool> can_sync_; ///< whether the database was opened with `Synchronous::full`
     bool syncs_ = true;            ///< whether it syncs now; the leader alone uses these two
     escqrs::detail::GroupQueue<Caller> queue_;
@@ -90,6 +94,7 @@ private:
 inline void GroupCommit::wait_for_commit(FunctionRef<void(Database&)> work, bool needs_sync)
 {
     database_->check_process(); // in a fork, those ahead in the queue are gone
+    detail::OpenTransactions::of_process().check(file_, database_->path()); // another thread may do the waiting
     Caller self{work, needs_sync};
     queue_.take_part(self, [this](Caller* group) { commit_group(group); });
     if (self.failure) std::rethrow_exception(self.failure);

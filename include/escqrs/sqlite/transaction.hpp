@@ -1,6 +1,10 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/sqlite/detail/open_transactions.hpp>
+
+#include <string>
+
 namespace escqrs::sqlite {
 
 class Database;
@@ -10,6 +14,7 @@ class Database;
 /// It takes the write lock at once: a transaction that read first and wrote later could not wait for another writer.
 class Transaction {
 public:
+    /// @throws DatabaseError at once if this thread has one open on the same file already, through another connection
     explicit Transaction(Database& database);
     Transaction(const Transaction&) = delete;
     Transaction& operator=(const Transaction&) = delete;
@@ -20,7 +25,10 @@ public:
     void commit();
 
 private:
+    static std::string checked_file(const Database& database);
+
     Database* database_;
+    detail::OpenTransaction open_;
     bool committed_ = false;
 };
 

@@ -5,6 +5,8 @@
 
 #include <sqlite3.h>
 
+#include <string>
+
 // How `Transaction` and `Savepoint` begin and end.
 namespace escqrs::sqlite {
 
@@ -23,7 +25,14 @@ inline void Database::end_turn() noexcept
     if (hold_) hold_->end_turn();
 }
 
-inline Transaction::Transaction(Database& database) : database_{&database}
+inline std::string Transaction::checked_file(const Database& database)
+{
+    std::string file = database.file();
+    if (!database.in_transaction()) detail::OpenTransactions::of_process().check(file, database.path());
+    return file;
+}
+
+inline Transaction::Transaction(Database& database) : database_{&database}, open_{checked_file(database)}
 {
     database.take_turn();
     try {
@@ -49,6 +58,7 @@ inline void Transaction::commit()
     database_->execute("COMMIT");
     committed_ = true;
     database_->end_turn();
+    open_.end();
 }
 
 inline Savepoint::Savepoint(Database& database) : database_{&database} { database.execute("SAVEPOINT part"); }
