@@ -53,3 +53,10 @@ TEST_CASE("a nil id is refused wherever an aggregate is named", "[misuse]")
     CHECK_THROWS_WITH(accounts.save(account), sentence);
     CHECK(store.head() == escqrs::GlobalPosition{});
 }
+
+TEST_CASE("to_string of a UUID is found without the namespace", "[misuse]")
+{
+    const auto uuid = escqrs::parse_uuid("00112233-4455-6677-8899-aabbccddeeff");
+    CHECK(to_string(uuid) == "00112233-4455-6677-8899-aabbccddeeff");
+    CHECK(to_string(escqrs::EventId{uuid}) == to_string(uuid));
+}

@@ -16,6 +16,7 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -71,6 +72,21 @@ struct Schema<EventList<Events...>> {
         visit(event);
     }
 };
+
+template <class E>
+constexpr bool require_default_constructor() noexcept
+{
+    static_assert(std::is_default_constructible_v<E>,
+                  "escqrs: this event has no public default constructor; give it one: an event that is read is made "
+                  "first and filled by its serialize then");
+    return true;
+}
+
+template <class... Events>
+constexpr bool require_default_constructors(const std::tuple<Events...>* /*objects*/) noexcept
+{
+    return (require_default_constructor<Events>() && ...);
+}
 
 /// `text == expected`, whose size the compiler knows: word by word, which takes a third off the time of decoding.
 template <std::size_t Size>
@@ -139,6 +155,7 @@ template <class T>
 template <class List, class Format = archive::Binary, class... OtherFormats>
 class Codec {
     using Schema = detail::Schema<List>;
+    static_assert(detail::require_default_constructors(static_cast<typename Schema::Objects*>(nullptr)));
 
 public:
     using Types = typename Schema::Types;

@@ -90,6 +90,17 @@ public:
     /// Adds a middleware around all handlers; the first one added is the outermost.
     void use(CommandMiddleware middleware) { middlewares_.push_back(std::move(middleware)); }
 
+    /// Says what a middleware looks like.
+    template <class Other>
+        requires(!std::is_convertible_v<Other, CommandMiddleware>)
+    void use(Other&& /*middleware*/)
+    {
+        static_assert(
+            sizeof(Other) == 0,
+            "escqrs: a middleware is called with (const CommandInfo& command, NextHandler next), for commands of "
+            "every type; command.as<Command>() is the command itself, or null if it is another one");
+    }
+
     /// Calls the command's handler and returns what it returns.
     /// @throws HandlerNotFound if it has none; whatever the handler or a middleware throws
     template <class Command>

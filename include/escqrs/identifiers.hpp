@@ -6,6 +6,7 @@
 #include <boost/uuid/uuid.hpp>
 
 #include <compare>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -308,6 +309,18 @@ inline StreamId::StreamId(std::string text) : text_{std::move(text)}, category_l
 }
 
 } // namespace escqrs
+
+namespace boost::uuids {
+
+/// For argument-dependent lookup, as in `to_string(escqrs::random_uuid())`. A template, so that it gives way to Boost's own
+/// function, which says the same, where that is included.
+template <std::same_as<uuid> Uuid>
+std::string to_string(const Uuid& id)
+{
+    return escqrs::to_string(id);
+}
+
+} // namespace boost::uuids
 
 template <class Tag>
 struct std::hash<escqrs::Id<Tag>> {

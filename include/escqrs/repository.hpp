@@ -60,6 +60,10 @@ namespace detail {
 /// @par Thread safety  any thread, if the store and the id generator are; an aggregate belongs to one thread
 template <class Aggregate, EventStore Store = AnyEventStore, class EventCodec = CodecOf<Aggregate>>
 class Repository {
+    static_assert(std::is_constructible_v<Aggregate, const typename Aggregate::Id&>,
+                  "escqrs: this aggregate has no public constructor from its id; add to it: "
+                  "explicit Item(const Id& id) : AggregateRoot{id} {}");
+
 public:
     using Id = typename Aggregate::Id;
 
@@ -72,6 +76,15 @@ public:
         detail::check_given(options_.ids, "ids");
         detail::check_given(options_.clock, "clock");
         if (!HasSnapshots<Aggregate> && !options_.snapshots.is_never()) detail::throw_no_snapshots(Aggregate::category);
+    }
+
+    /// Says how a store of another type is handed in.
+    template <EventStore Other>
+        requires(!std::is_convertible_v<Other&, Store&>)
+    explicit Repository(Other& /*store*/, RepositoryOptions /*options*/ = {})
+    {
+        static_assert(sizeof(Other) == 0, "escqrs: this is a repository of another store; name the store's type, "
+                                          "Repository<Item, Store>, or hand in an AnyEventStore");
     }
 
     static StreamId stream_of(const Id& id) { return StreamId{Aggregate::category, id.value()}; }

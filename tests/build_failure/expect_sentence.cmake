@@ -1,14 +1,15 @@
-# Compiles `source` as it stands, which must succeed, and with OFFENDING defined, which must fail with its sentence.
+# Compiles `source` as it stands, which must succeed, and with OFFENDING defined, which must fail with its sentences.
 cmake_minimum_required(VERSION 3.25)
 
 list(TRANSFORM includes PREPEND "-I")
 set(compile "${compiler}" -std=c++20 -fsyntax-only ${includes})
 
 file(READ "${source}" text)
-if(NOT text MATCHES "\n// Expected: ([^\n]+)\n")
+string(REPLACE ";" "\\;" text "${text}")
+string(REGEX MATCHALL "\n// Expected: [^\n]+" sentences "${text}")
+if(NOT sentences)
     message(FATAL_ERROR "${source} does not say what is expected")
 endif()
-set(sentence "${CMAKE_MATCH_1}")
 
 execute_process(COMMAND ${compile} "${source}" RESULT_VARIABLE failed ERROR_VARIABLE text)
 if(failed)
@@ -19,7 +20,10 @@ execute_process(COMMAND ${compile} -DOFFENDING "${source}" RESULT_VARIABLE faile
 if(NOT failed)
     message(FATAL_ERROR "the offending form compiles")
 endif()
-string(FIND "${text}" "${sentence}" at)
-if(at EQUAL -1)
-    message(FATAL_ERROR "expected the sentence\n  ${sentence}\nbut the compiler said\n${text}")
-endif()
+foreach(sentence IN LISTS sentences)
+    string(REPLACE "\n// Expected: " "" sentence "${sentence}")
+    string(FIND "${text}" "${sentence}" at)
+    if(at EQUAL -1)
+        message(FATAL_ERROR "expected the sentence\n  ${sentence}\nbut the compiler said\n${text}")
+    endif()
+endforeach()

@@ -153,6 +153,20 @@ struct SerializeNameProbe : T, HasSerializeName {};
 template <class T>
 concept HiddenSerialize = std::is_class_v<T> && !std::is_final_v<T> && !requires { &SerializeNameProbe<T>::serialize; };
 
+template <auto Member>
+using SignatureOf = decltype(Member);
+
+/// A `serialize` that one may name, but not call as an archive does.
+template <class T, class Archive>
+concept OtherSerialize = HiddenSerialize<T> && (
+                                                   requires { typename SignatureOf<&T::serialize>; } ||
+                                                   requires { typename SignatureOf<&T::template serialize<Archive>>; });
+
+/// A member `serialize` that is const, and so can read nothing.
+template <class T, class Archive>
+concept ConstSerialize =
+    !std::is_empty_v<T> && requires(const T& object, Archive& archive) { object.serialize(archive, 0U); };
+
 template <class>
 struct BoostAccess {
     using Type = boost::serialization::access;
@@ -180,7 +194,8 @@ consteval Kind kind_of_class()
     else if constexpr (TimePointLike<T>) return Kind::time_point;
     else if constexpr (FreeSerialize<T, Archive>) return Kind::object;
     else if constexpr (std::is_empty_v<T> && !HiddenSerialize<T>) return Kind::empty;
-    else if constexpr (HiddenSerialize<T> && BoostAccessIsComplete<T>) return Kind::object;
+    else if constexpr (HiddenSerialize<T> && !OtherSerialize<T, Archive> && BoostAccessIsComplete<T>)
+        return Kind::object;
     else return Kind::unsupported;
 }
 
@@ -208,16 +223,32 @@ constexpr void require_supported() noexcept
     constexpr Kind kind = kind_of<Archive, T>();
     static_assert(kind != Kind::pointer,
                   "escqrs: a pointer cannot be stored; store the value itself, a std::optional of it, or an id");
-    static_assert(kind != Kind::unsupported,
-                  "escqrs: this type cannot be stored; give it a public member "
-                  "template <class Archive> void serialize(Archive& archive, unsigned version)");
+    if constexpr (kind == Kind::unsupported && OtherSerialize<T, Archive>) {
+        static_assert(kind != Kind::unsupported,
+                      "escqrs: this type cannot be stored; its serialize has another signature than "
+                      "template <class Archive> void serialize(Archive& archive, unsigned version)");
+    } else if constexpr (kind == Kind::unsupported && HiddenSerialize<T>) {
+        static_assert(kind != Kind::unsupported,
+                      "escqrs: this type cannot be stored; its serialize is private: make it public, or include "
+                      "<boost/serialization/access.hpp> and add to the type: friend boost::serialization::access;");
+    } else {
+        static_assert(kind != Kind::unsupported,
+                      "escqrs: this type cannot be stored; give it a public member "
+                      "template <class Archive> void serialize(Archive& archive, unsigned version), or, if it is not "
+                      "yours, write in namespace boost::serialization: "
+                      "template <class Archive> void serialize(Archive& archive, T& value, unsigned version)");
+    }
 }
 
 /// Calls the `serialize` of a class: the member, a free one, or a private one that befriends Boost's access class.
 template <class Archive, class T>
 void serialize_object(Archive& archive, T& object, unsigned version)
 {
-    if constexpr (MemberSerialize<T, Archive>) object.serialize(archive, version);
+    constexpr bool is_unreadable = Archive::is_loading::value && ConstSerialize<T, Archive>;
+    static_assert(!is_unreadable,
+                  "escqrs: the serialize of this type is const, so it cannot read; take the const away");
+    if constexpr (is_unreadable) return;
+    else if constexpr (MemberSerialize<T, Archive>) object.serialize(archive, version);
     else if constexpr (FreeSerialize<T, Archive>) serialize(archive, object, FreeVersionArgument{version});
     else BoostAccess<T>::Type::serialize(archive, object, version);
 }
