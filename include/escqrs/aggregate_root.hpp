@@ -36,6 +36,12 @@ private:
     bool& flag_;
 };
 
+[[noreturn]] inline void refuse_raise_in_constructor(std::string_view category)
+{
+    throw Error{"aggregate '" + std::string{category} +
+                "' raises an event in its constructor from an id, where it would happen anew at each load"};
+}
+
 [[noreturn]] inline void refuse_raise_in_apply(std::string_view event)
 {
     throw Error{"event '" + std::string{event} +

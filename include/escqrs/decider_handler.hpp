@@ -32,10 +32,10 @@ Id decider_id(const Given& given)
 
 template <class Command, class Deciders, class IdOf>
 struct DecidingHandler {
-    CommitResult operator()(const Command& command, const Metadata& metadata) const
+    CommitResult operator()(const Command& command, const CommandContext& context) const
     {
         return deciders->execute_or_begin(
-            id(command), [&](auto& decided) { decided.decide(command); }, metadata);
+            id(command), [&](auto& decided) { decided.decide(command); }, context);
     }
 
     StreamId stream_of(const Command& command) const { return Deciders::stream_of(id(command)); }

@@ -3,6 +3,7 @@
 
 #include <escqrs/aggregate_root.hpp>
 #include <escqrs/codec.hpp>
+#include <escqrs/command_info.hpp>
 #include <escqrs/commit_result.hpp>
 #include <escqrs/detail/command_commit.hpp>
 #include <escqrs/detail/encoded_batch.hpp>
@@ -37,16 +38,6 @@ struct RepositoryOptions {
     /// Told when a snapshot could not be read or written by the store; what was asked for is done all the same.
     std::function<void(const StreamId&, std::exception_ptr)> on_snapshot_failure = {};
 };
-
-namespace detail {
-
-[[noreturn]] inline void refuse_raise_in_constructor(std::string_view category)
-{
-    throw Error{"aggregate '" + std::string{category} +
-                "' raises an event in its constructor from an id, where it would happen anew at each load"};
-}
-
-} // namespace detail
 
 /// Loads aggregates from their events and saves what they raised.
 ///
@@ -120,14 +111,29 @@ public:
     template <class Decide>
     CommitResult execute(const Id& id, Decide&& decide, const Metadata& metadata = no_metadata) const
     {
-        return execute_at(stream_of(id), id, decide, false, metadata);
+        return execute_at(stream_of(id), id, decide, false, within(metadata));
+    }
+
+    /// The same for a command handler, which hands on its context: after a conflict, it does not wait beyond the command's
+    /// deadline, but throws the ConcurrencyError.
+    /// @throws CommandCancelled if a stop is requested after a conflict
+    template <class Decide>
+    CommitResult execute(const Id& id, Decide&& decide, const CommandContext& context) const
+    {
+        return execute_at(stream_of(id), id, decide, false, context);
     }
 
     /// Like `execute`; an aggregate that has no events yet begins as its constructor makes it.
     template <class Decide>
     CommitResult execute_or_begin(const Id& id, Decide&& decide, const Metadata& metadata = no_metadata) const
     {
-        return execute_at(stream_of(id), id, decide, true, metadata);
+        return execute_at(stream_of(id), id, decide, true, within(metadata));
+    }
+
+    template <class Decide>
+    CommitResult execute_or_begin(const Id& id, Decide&& decide, const CommandContext& context) const
+    {
+        return execute_at(stream_of(id), id, decide, true, context);
     }
 
     /// What the command with this id has stored before, if anything, in whatever stream.
@@ -153,7 +159,11 @@ private:
     void report(const StreamId& stream) const;
     template <class Decide>
     CommitResult execute_at(StreamId stream, const Id& id, Decide& decide, bool may_begin,
-                            const Metadata& metadata) const;
+                            const CommandContext& context) const;
+    static CommandContext within(const Metadata& metadata) noexcept
+    {
+        return {metadata, no_send_options.stop, no_send_options.deadline};
+    }
     std::optional<CommitResult> find_commit_in(const StreamId& stream, const CommandId& command) const;
     CommitResult store(StreamId stream, Aggregate& aggregate, const Metadata& metadata, Caller caller) const;
     CommitResult stored(StreamId stream, Aggregate& aggregate, const AppendResult& result,
@@ -360,12 +370,13 @@ CommitResult Repository<Aggregate, Store, EventCodec>::repeated(CommitResult fir
 template <class Aggregate, EventStore Store, class EventCodec>
 template <class Decide>
 CommitResult Repository<Aggregate, Store, EventCodec>::execute_at(StreamId stream, const Id& id, Decide& decide,
-                                                                  bool may_begin, const Metadata& metadata) const
+                                                                  bool may_begin, const CommandContext& context) const
 {
     static_assert(
         !detail::takes_copy<Decide, Aggregate>(),
         "escqrs: execute() takes a function of the aggregate by reference, [](Item& item) { ... }; what it does "
         "to a copy would be lost");
+    const Metadata& metadata = context.metadata;
     const CommandId& command = metadata.command_id;
     if (metadata.new_command != command) {
         // A repeated command must not be decided again: its own first effect may forbid it.
@@ -392,9 +403,12 @@ CommitResult Repository<Aggregate, Store, EventCodec>::execute_at(StreamId strea
         try {
             return store(stream, *aggregate, metadata, Caller::execute);
         } catch (const ConcurrencyError&) {
-            if (attempt >= options_.retry.attempts) throw;
+            const bool has_time =
+                context.deadline == Timestamp::max() || delay < context.deadline - options_.clock->now();
+            if (attempt >= options_.retry.attempts || !has_time) throw;
         }
-        sleep_for(*options_.clock, delay, {});
+        if (!sleep_for(*options_.clock, delay, context.stop))
+            throw CommandCancelled{"for '" + stream.text() + "', after a conflict,"};
         delay = std::min(std::max(2 * delay, options_.retry.delay), options_.retry.max_delay);
     }
 }

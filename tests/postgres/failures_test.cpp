@@ -3,6 +3,7 @@
 
 #include <escqrs/testing/catch2.hpp>
 #include <escqrs/testing/detail/sample_events.hpp>
+#include <escqrs/testing/manual_clock.hpp>
 
 #include "postgres/server.hpp"
 
@@ -239,6 +240,25 @@ TEST_CASE("the head is not waited for longer than allowed")
     }
     CHECK(store.head() == GlobalPosition{3});
     CHECK(count_events(store) == 2);
+}
+
+TEST_CASE("the head is waited for by the clock that was handed in")
+{
+    Place place;
+    escqrs::testing::ManualClock clock;
+    auto store = place.open({.clock = &clock});
+    append_some(store, sample_stream(), 1);
+    Connection slow{place.address};
+    const Transaction transaction{slow};
+    slow.execute(with_schema("SELECT {s}.append(ARRAY['sample-slow'], ARRAY[-1::bigint], ARRAY[1], ARRAY[1], "
+                             "ARRAY[0], ARRAY[gen_random_uuid()], ARRAY[1], ARRAY[''::bytea], ARRAY[''::bytea], now())",
+                             place.schema));
+    append_some(store, sample_stream(), 1);
+    auto error = std::async(std::launch::async, [&] { return error_of([&] { (void)store.head(); }); });
+    while (clock.waiting() == 0 && error.wait_for(0ms) != std::future_status::ready) std::this_thread::yield();
+    CHECK(clock.waiting() == 1);
+    clock.advance(1h);
+    CHECK(error.get().find("holds the log back at 1") != std::string::npos);
 }
 
 TEST_CASE("large events are read in pages of bounded size")

@@ -305,17 +305,18 @@ inline void EventStore::write_snapshot(const StreamId& stream, const Snapshot& s
 inline GlobalPosition EventStore::head()
 {
     const GlobalPosition last = read([](auto& session) { return session.last(); });
-    const Timestamp deadline = system_clock().now() + options_.head_timeout;
+    Clock& clock = *options_.clock;
+    const Timestamp deadline = clock.now() + options_.head_timeout;
     while (last > GlobalPosition{}) {
         const std::uint64_t readable = readable_beyond(last.value() - 1);
         if (readable >= last.value()) break;
-        if (system_clock().now() > deadline) {
+        if (clock.now() > deadline) {
             throw StoreError{"postgres, schema " + options_.schema + ": the last event is at position " +
                              std::to_string(last.value()) +
                              ", but an append that has not ended holds the log back at " + std::to_string(readable) +
                              read([](auto& session) { return session.holder(); })};
         }
-        sleep_for(system_clock(), std::chrono::milliseconds{1}, {});
+        sleep_for(clock, std::chrono::milliseconds{1}, {});
     }
     return last;
 }
