@@ -40,7 +40,7 @@ public:
     /// another caller's thread, and more than once: the whole group is repeated if a part of it failed after it had changed
     /// rows. Only rows count: create tables elsewhere.
     /// @throws DatabaseError if the transaction fails; so it does for the whole group
-    /// @throws Error if the thread has a transaction open on the file, for which it would wait in vain
+    /// @throws DatabaseError at once if the thread has a transaction open on the file, for which it would wait in vain
     template <class Work>
     auto commit(Work&& work) -> std::invoke_result_t<Work&, Database&>
     {

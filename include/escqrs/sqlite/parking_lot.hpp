@@ -130,6 +130,7 @@ inline bool ParkingLot::is_passing(const std::exception& error) const noexcept
     if (!database_->in_transaction()) return true;
     const auto* const failure = dynamic_cast<const DatabaseError*>(&error);
     if (failure == nullptr) return is_passing_fault(error);
+    if (failure->code() == detail::waits_for_itself) return false;
     switch (failure->code() & 0xFF) {
     case SQLITE_CONSTRAINT:
     case SQLITE_MISMATCH:

@@ -1,7 +1,9 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/detail/error_base.hpp>
+#include <escqrs/sqlite/database_error.hpp>
+
+#include <sqlite3.h>
 
 #include <algorithm>
 #include <cstddef>
@@ -12,6 +14,9 @@
 #include <vector>
 
 namespace escqrs::sqlite::detail {
+
+/// Extended result code of the error below; SQLite's own ones of SQLITE_BUSY are far smaller.
+inline constexpr int waits_for_itself = SQLITE_BUSY | 0x7F00;
 
 /// The files on which threads of this process have write transactions open, so that a thread which is about to wait for
 /// itself hears of it at once.
@@ -24,17 +29,17 @@ public:
         return all;
     }
 
-    /// @throws Error if this thread has a transaction open on the file
+    /// @throws DatabaseError at once if this thread has a transaction open on the file
     void check(const std::string& file, const std::string& path)
     {
         if (open_here_ == 0 || file.empty()) return;
         const std::scoped_lock lock{mutex_};
         if (std::ranges::find(open_, std::pair{std::this_thread::get_id(), file}) == open_.end()) return;
-        throw Error{
-            "sqlite '" + path +
-            "': this thread has a transaction open on the file already, and would wait for itself; the handlers of a "
-            "projection cannot write to the file of their read model by another connection, nor append to an event "
-            "store in it"};
+        throw DatabaseError{"sqlite '" + path +
+                                "': this thread has a transaction open on the file already, and would wait for itself; "
+                                "the handlers of a projection cannot write to the file of their read model by another "
+                                "connection, nor append to an event store in it",
+                            waits_for_itself};
     }
 
     void add(const std::string& file)
