@@ -71,6 +71,31 @@ TEST_CASE("one statement takes values of different types one after the other, an
     CHECK(number(connection, "SELECT sum(n) FROM t") == 7);
 }
 
+TEST_CASE("the server forgets a statement that is no longer there, or was prepared anew")
+{
+    Connection connection{Server::shared().address()};
+    const auto prepared = [&] { return number(connection, "SELECT count(*) FROM pg_prepared_statements"); };
+    for (int round = 0; round < 5; ++round) {
+        Statement statement{connection, "SELECT $1 || 'x'"};
+        for (int time = 0; time < 3; ++time) (void)statement.query("text");
+    }
+    CHECK(prepared() <= 2); // the last one, until another is prepared
+    Statement changing{connection, "SELECT coalesce($1, NULL)"};
+    for (int round = 0; round < 5; ++round) {
+        (void)changing.query(round);
+        (void)changing.query("text");
+    }
+    CHECK(prepared() <= 2);
+
+    const Transaction transaction{connection};
+    CHECK_THROWS_AS(connection.execute("no SQL"), DatabaseError);
+    {
+        Statement failing{connection, "SELECT $1::text"};
+        CHECK_THROWS_AS(failing.query("a"), DatabaseError);
+        CHECK_THROWS_AS(failing.query("a"), DatabaseError);
+    }
+}
+
 TEST_CASE("an error tells the server's words, its code and where, but no password")
 {
     Connection connection{Server::shared().address() + "?password=secret"};

@@ -16,12 +16,14 @@
 #include <limits>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <poll.h>
 #include <string>
 #include <string_view>
 #include <sys/socket.h>
 #include <thread>
 #include <utility>
+#include <vector>
 
 namespace escqrs::postgres {
 
@@ -100,6 +102,12 @@ public:
     /// For names of prepared statements.
     std::uint64_t next_statement_number() noexcept { return ++statements_; }
 
+    /// Notes a prepared statement that nobody needs any more; it may be that something is under way now.
+    void release_statement(std::string name, std::uint64_t generation) noexcept;
+
+    /// Has the server forget the statements that were released. Nothing is under way.
+    void deallocate_released();
+
     // What libpq's own functions do, within `answer_timeout`. `what` is for error messages.
 
     /// Sends what `queue(handle)`, one of libpq's `PQsend...`, puts into its buffer.
@@ -139,6 +147,7 @@ private:
     std::unique_ptr<PGconn, Finish> handle_;
     std::uint64_t generation_ = 0;
     std::uint64_t statements_ = 0;
+    std::vector<std::string> released_;  ///< prepared statements
     bool is_within_transaction_ = false; ///< as this object has begun it
 };
 
@@ -204,6 +213,7 @@ inline void Connection::connect()
     PQsetNoticeProcessor(
         handle(), [](void*, const char*) {}, nullptr); // libpq would write them to stderr
     ++generation_;
+    released_.clear();
     if (set_up_.empty()) return;
     try {
         execute(set_up_);
@@ -218,6 +228,24 @@ inline void Connection::ensure_connected()
     if (!is_lost()) return;
     if (is_within_transaction_) fail("the transaction is lost", "the connection was lost", "");
     connect();
+}
+
+inline void Connection::release_statement(std::string name, std::uint64_t generation) noexcept
+{
+    if (name.empty() || generation != generation_ || is_lost()) return;
+    try {
+        released_.push_back(std::move(name));
+    } catch (const std::bad_alloc&) { // NOLINT(bugprone-empty-catch): the server keeps it as long as the connection
+    }
+}
+
+inline void Connection::deallocate_released()
+{
+    if (released_.empty() || PQtransactionStatus(handle()) == PQTRANS_INERROR) return;
+    std::string sql;
+    for (const std::string& name : released_) sql.append("DEALLOCATE ").append(name).append(1, ';');
+    released_.clear();
+    execute(sql);
 }
 
 inline void Connection::execute(const std::string& sql)

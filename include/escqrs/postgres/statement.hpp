@@ -55,13 +55,16 @@ private:
 };
 
 /// A statement, made once and run often. It must not outlive its connection. From the second run on it is prepared on the
-/// server, where it stays as long as the connection.
+/// server, which forgets it with the next statement that is prepared after this object's end, or with the connection.
 ///
 /// Values take the places `$1`, `$2`, … in order: integers (as bigint), bool, floating point, text (`std::string_view`),
 /// bytes (`std::span<const std::byte>`), moments (as timestamptz), UUIDs and ids, and `nullptr` (NULL).
 class Statement {
 public:
     Statement(Connection& connection, std::string sql) : connection_{&connection}, sql_{std::move(sql)} {}
+    Statement(const Statement&) = delete;
+    Statement& operator=(const Statement&) = delete;
+    ~Statement() { connection_->release_statement(std::move(name_), prepared_in_); }
 
     /// Runs an INSERT, UPDATE or DELETE.
     /// @return number of rows it changed
@@ -175,6 +178,8 @@ inline bool Statement::prepare()
         if (nulls_[index]) types_[index] = prepared_types_[index]; // NULL is of any type
     }
     if (prepared_in_ != connection_->generation() || types_ != prepared_types_) {
+        connection_->release_statement(std::move(name_), std::exchange(prepared_in_, 0));
+        connection_->deallocate_released();
         name_ = "s" + std::to_string(connection_->next_statement_number());
         const auto queue = [&](PGconn* handle) {
             return PQsendPrepare(handle, name_.c_str(), sql_.c_str(), count(), types_.data());

@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/detail/recent_map.hpp>
 #include <escqrs/event_store.hpp>
 #include <escqrs/postgres/detail/append_kinds.hpp>
 #include <escqrs/postgres/detail/binary_format.hpp>
@@ -16,7 +17,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 #include <vector>
@@ -103,7 +103,7 @@ private:
     [[noreturn]] static void refuse_sequence(const PendingAppend& append);
 
     AppendKinds kinds_;
-    std::unordered_map<StreamId, StreamEnd> ends_; ///< none behind a PgBouncer: see `AppendKinds`
+    escqrs::detail::RecentMap<StreamId, StreamEnd> ends_{max_ends}; ///< none behind a PgBouncer: see `AppendKinds`
     Statement append_;
     Statement append_one_;
     Statement append_behind_;
@@ -207,7 +207,7 @@ void AppendSession::send(Timestamp now, std::span<Append* const> group)
         PendingAppend& append = *group[index];
         append.actual = StreamVersion{static_cast<std::uint64_t>(bases.at(index))};
         if (is_met.at(index) == 0) {
-            if (const auto end = ends_.find(*append.stream); end != ends_.end()) end->second.is_ours = false;
+            if (StreamEnd* const end = ends_.find(*append.stream)) end->is_ours = false;
             continue;
         }
         stored += append.events.size();
@@ -229,13 +229,13 @@ inline void AppendSession::send_alone(Timestamp now, PendingAppend& append)
 /// Where an append belongs, if this connection has seen what it follows.
 inline std::optional<AppendSession::Behind> AppendSession::known_place(PendingAppend& append)
 {
-    const auto end = ends_.find(*append.stream);
-    if (end == ends_.end()) return std::nullopt;
+    const StreamEnd* const end = ends_.find(*append.stream);
+    if (end == nullptr) return std::nullopt;
     const bool is_any =
         append.expected == ExpectedVersion::any() || append.expected == ExpectedVersion::stream_exists();
-    const bool is_met = is_any ? end->second.is_ours : append.expected.version() == end->second.version;
+    const bool is_met = is_any ? end->is_ours : append.expected.version() == end->version;
     if (!is_met) return std::nullopt;
-    return Behind{&append, end->second.id, end->second.version};
+    return Behind{&append, end->id, end->version};
 }
 
 /// Each to a stream of its own, whose end is known: nothing has to be looked up.
@@ -251,7 +251,9 @@ inline bool AppendSession::insert_all(Timestamp now)
         return true;
     } catch (const DatabaseError& error) {
         if (error.state() != unique_violation) throw;
-        for (const Behind& place : places_) ends_.at(*place.append->stream).is_ours = false;
+        for (const Behind& place : places_) {
+            if (StreamEnd* const end = ends_.find(*place.append->stream)) end->is_ours = false;
+        }
         return false;
     }
 }
@@ -301,8 +303,7 @@ inline void AppendSession::note_stored(const Behind& place, std::int64_t last_po
 /// @return false if that event is not there or another follows it, or nothing can be guessed
 inline bool AppendSession::insert_next(Timestamp now, PendingAppend& append)
 {
-    const auto found = ends_.find(*append.stream);
-    StreamEnd* const end = found == ends_.end() ? nullptr : &found->second;
+    StreamEnd* const end = ends_.find(*append.stream);
     const bool guesses =
         append.expected == ExpectedVersion::any() || append.expected == ExpectedVersion::stream_exists();
     if (guesses && (end == nullptr || !end->is_ours)) return false;
@@ -344,9 +345,8 @@ inline void AppendSession::append_one(Timestamp now, PendingAppend& append)
 inline void AppendSession::remember(const PendingAppend& append, std::int64_t stream)
 {
     if (kinds_.is_pooled()) return;
-    const auto known = ends_.find(*append.stream);
-    const bool is_ours = known == ends_.end() || known->second.version == append.actual;
-    if (known == ends_.end() && ends_.size() == max_ends) ends_.clear();
+    const StreamEnd* const known = ends_.find(*append.stream);
+    const bool is_ours = known == nullptr || known->version == append.actual;
     ends_.insert_or_assign(*append.stream, StreamEnd{stream, append.result->version, is_ours});
 }
 

@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/detail/recent_map.hpp>
 #include <escqrs/event_store.hpp>
 #include <escqrs/postgres/detail/event_page.hpp>
 #include <escqrs/postgres/detail/page_request.hpp>
@@ -14,7 +15,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -133,6 +133,7 @@ public:
 
 private:
     static constexpr std::size_t max_page_bytes = 4 * 1024 * 1024;
+    static constexpr std::size_t max_filters_remembered = 32;
 
     static GlobalPosition position(Statement& select)
     {
@@ -180,7 +181,7 @@ private:
     Statement select_snapshot_;
     Statement write_snapshot_;
     Statement select_stream_;
-    std::unordered_map<std::string, Statement> select_log_; ///< by condition
+    escqrs::detail::RecentMap<std::string, Statement> select_log_{max_filters_remembered}; ///< by condition
 };
 
 inline PageRequest EventLogSession::stream_page(const StreamId& stream, std::uint64_t version,
@@ -216,9 +217,12 @@ inline PageEnd EventLogSession::read_log_begin(std::uint64_t position, std::uint
         return receive(request, page);
     }
     const std::string condition = condition_of(filter, schema_);
-    const auto select =
-        select_log_.try_emplace(condition, *connection_, log_query("$1", "$2", condition, first_page_size));
-    select.first->second.begin(position, end);
+    Statement* select = select_log_.find(condition);
+    if (select == nullptr) {
+        select = &select_log_.find_or_emplace(condition, *connection_,
+                                              log_query("$1", "$2", condition, first_page_size));
+    }
+    select->begin(position, end);
     return receive_first(page, end);
 }
 

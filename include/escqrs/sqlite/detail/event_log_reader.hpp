@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/detail/recent_map.hpp>
 #include <escqrs/event_store.hpp>
 #include <escqrs/sqlite/database.hpp>
 
@@ -149,8 +150,8 @@ private:
     const EventPage::Kind* find_kind(std::int64_t id);
 
     Database database_;
-    std::unordered_map<std::int64_t, std::unique_ptr<const EventPage::Kind>> kinds_; ///< kinds stay as they are
-    std::unordered_map<std::string, Statement> filtered_;                            ///< by condition
+    std::unordered_map<std::int64_t, std::unique_ptr<const EventPage::Kind>> kinds_;     ///< kinds stay as they are
+    escqrs::detail::RecentMap<std::string, Statement> filtered_{max_filters_remembered}; ///< by condition
     Statement select_stream_{
         database_, "SELECT position, version, id, kind, recorded_at, metadata, payload FROM events "
                    "WHERE stream = (SELECT id FROM streams WHERE name = ?) AND version >= ? ORDER BY version LIMIT ?"};
@@ -241,17 +242,16 @@ inline void EventLogReader::read_log(std::uint64_t position, std::size_t at_most
 inline void EventLogReader::read_log(std::uint64_t position, std::uint64_t end, std::size_t at_most,
                                      const EventFilter& filter, EventPage& page)
 {
-    std::string condition = condition_of(filter);
-    auto known = filtered_.find(condition);
-    if (known == filtered_.end()) {
-        if (filtered_.size() >= max_filters_remembered) filtered_.clear();
-        Statement select{database_,
-                         "SELECT position, version, events.id, kind, recorded_at, metadata, payload, name FROM events "
-                         "CROSS JOIN streams ON streams.id = events.stream WHERE position > ? AND position <= ?" +
-                             condition + " ORDER BY position LIMIT ?"};
-        known = filtered_.emplace(std::move(condition), std::move(select)).first;
+    const std::string condition = condition_of(filter);
+    Statement* select = filtered_.find(condition);
+    if (select == nullptr) {
+        select = &filtered_.find_or_emplace(
+            condition, database_,
+            "SELECT position, version, events.id, kind, recorded_at, metadata, payload, name FROM events "
+            "CROSS JOIN streams ON streams.id = events.stream WHERE position > ? AND position <= ?" +
+                condition + " ORDER BY position LIMIT ?");
     }
-    fill(page, known->second.query(position, end, at_most), at_most, true);
+    fill(page, select->query(position, end, at_most), at_most, true);
 }
 
 inline void EventLogReader::fill(EventPage& page, Rows rows, std::size_t at_most, bool with_name)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <escqrs/clock.hpp>
+#include <escqrs/detail/recent_map.hpp>
 #include <escqrs/event_store.hpp>
 #include <escqrs/sqlite/database.hpp>
 
@@ -11,7 +12,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -63,7 +63,7 @@ private:
 
     // What the file holds as seen by the transaction that is open, or the last one. It is stale if another connection has
     // written since, or if anything was rolled back.
-    std::unordered_map<StreamId, Stream> streams_;
+    escqrs::detail::RecentMap<StreamId, Stream> streams_{max_streams_remembered};
     std::vector<Kind> kinds_; ///< few, so they are looked through
     std::uint64_t last_position_ = 0;
     std::uint64_t seen_transactions_ = 0;
@@ -117,7 +117,6 @@ inline AppendResult EventLogWriter::append(const StreamId& name, ExpectedVersion
         throw DuplicateEventId{name, event.id};
     }
 
-    if (streams_.size() >= max_streams_remembered) streams_.clear();
     streams_.insert_or_assign(name, stream);
     last_position_ = position;
     return {StreamVersion{stream.version}, GlobalPosition{position}};
@@ -152,7 +151,7 @@ inline void EventLogWriter::forget_what_may_be_stale()
 
 inline EventLogWriter::Stream EventLogWriter::find_stream(const StreamId& name)
 {
-    if (const auto known = streams_.find(name); known != streams_.end()) return known->second;
+    if (const Stream* const known = streams_.find(name)) return *known;
     auto rows = select_stream_.query(name.text());
     if (!rows.next()) return {};
     return {rows.integer(0), static_cast<std::uint64_t>(rows.integer(1))};
