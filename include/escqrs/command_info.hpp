@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/clock.hpp>
 #include <escqrs/commit_result.hpp>
 #include <escqrs/detail/function_ref.hpp>
 #include <escqrs/detail/type_identity.hpp>
@@ -33,6 +34,18 @@ struct CommandContext {
 };
 
 namespace detail {
+
+/// The context of what is done for no command, or for one that nothing ends.
+inline CommandContext without_end(const Metadata& metadata) noexcept
+{
+    return {metadata, no_send_options.stop, no_send_options.deadline};
+}
+
+/// Whether a wait ends before the command's deadline.
+inline bool has_time(const CommandContext& context, Duration wait, const Clock& clock)
+{
+    return context.deadline == Timestamp::max() || wait < context.deadline - clock.now();
+}
 
 template <class Command>
 struct ResultOf {
@@ -76,8 +89,7 @@ public:
                          const detail::TargetStream& target = detail::no_target_stream) noexcept
         : name{detail::type_name<Command>()}, metadata{with}, stop{options.stop}, deadline{options.deadline},
           command_{&command}, command_type_{&detail::type_identity<Command>()}, result_{result},
-          result_type_{&detail::type_identity<detail::ResultValue<CommandResult<Command>>>()},
-          target_{&target}
+          result_type_{&detail::type_identity<detail::ResultValue<CommandResult<Command>>>()}, target_{&target}
     {
     }
 

@@ -42,6 +42,7 @@
 #include <escqrs/read_model_schema.hpp>
 #include <escqrs/relay.hpp>
 #include <escqrs/repository.hpp>
+#include <escqrs/repository_options.hpp>
 #include <escqrs/retry_policy.hpp>
 #include <escqrs/snapshot.hpp>
 #include <escqrs/snapshot_event_bus.hpp>

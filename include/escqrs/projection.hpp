@@ -33,8 +33,7 @@ namespace escqrs {
 ///     void clear(); // empties the read model, for a rebuild
 /// };
 /// ```
-/// `Events` may be an `Evolution`; handlers of only some of its events name a codec instead, as in
-/// `using Codec = escqrs::CodecOf<Attendee>;`.
+/// `Events` may be an `Evolution`; handlers of some of its events name a `Codec` instead (see `CodecOf`).
 ///
 /// Unless the options filter by type, the store is asked for these types only, and events of others are passed over. With
 /// `using KnownEvents = EventList<...>` the handlers name all the types that can be in what they read (filter by category,

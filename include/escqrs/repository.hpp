@@ -7,37 +7,24 @@
 #include <escqrs/commit_result.hpp>
 #include <escqrs/detail/command_commit.hpp>
 #include <escqrs/detail/encoded_batch.hpp>
+#include <escqrs/detail/repository_misuse.hpp>
 #include <escqrs/detail/spares.hpp>
-#include <escqrs/detail/takes_copy.hpp>
 #include <escqrs/error.hpp>
 #include <escqrs/event_store.hpp>
-#include <escqrs/id_generator.hpp>
 #include <escqrs/metadata.hpp>
-#include <escqrs/retry_policy.hpp>
+#include <escqrs/repository_options.hpp>
 #include <escqrs/snapshot.hpp>
 
 #include <algorithm>
 #include <cstddef>
 #include <exception>
-#include <functional>
 #include <optional>
 #include <span>
 #include <string>
-#include <string_view>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
 namespace escqrs {
-
-struct RepositoryOptions {
-    RetryPolicy retry;
-    IdGenerator ids = time_ordered_uuid;
-    Clock* clock = &system_clock();
-    SnapshotPolicy snapshots = SnapshotPolicy::never();
-    /// Told when a snapshot could not be read or written by the store; what was asked for is done all the same.
-    std::function<void(const StreamId&, std::exception_ptr)> on_snapshot_failure = {};
-};
 
 /// Loads aggregates from their events and saves what they raised.
 ///
@@ -51,16 +38,13 @@ struct RepositoryOptions {
 /// @par Thread safety  any thread, if the store and the id generator are; an aggregate belongs to one thread
 template <class Aggregate, EventStore Store = AnyEventStore, class EventCodec = CodecOf<Aggregate>>
 class Repository {
-    static_assert(std::is_constructible_v<Aggregate, const typename Aggregate::Id&>,
-                  "escqrs: this aggregate has no public constructor from its id; add to it: "
-                  "explicit Item(const Id& id) : AggregateRoot{id} {}");
+    static_assert(detail::require_constructor<Aggregate>());
 
 public:
     using Id = typename Aggregate::Id;
 
     /// @param store  must outlive the repository
-    /// @throws InvalidOption
-    /// @throws Error if the options ask for snapshots of an aggregate that has none
+    /// @throws InvalidOption; Error if the options ask for snapshots of an aggregate that has none
     explicit Repository(Store& store, RepositoryOptions options = {}) : store_{&store}, options_{std::move(options)}
     {
         detail::check(options_.retry);
@@ -69,13 +53,11 @@ public:
         if (!HasSnapshots<Aggregate> && !options_.snapshots.is_never()) detail::throw_no_snapshots(Aggregate::category);
     }
 
-    /// Says how a store of another type is handed in.
     template <EventStore Other>
         requires(!std::is_convertible_v<Other&, Store&>)
-    explicit Repository(Other& /*store*/, RepositoryOptions /*options*/ = {})
+    explicit Repository(Other&, RepositoryOptions = {})
     {
-        static_assert(sizeof(Other) == 0, "escqrs: this is a repository of another store; name the store's type, "
-                                          "Repository<Item, Store>, or hand in an AnyEventStore");
+        detail::refuse_other_store<Other>();
     }
 
     static StreamId stream_of(const Id& id) { return StreamId{Aggregate::category, id.value()}; }
@@ -83,11 +65,16 @@ public:
     /// The aggregate as its events tell it, or nothing if it has none.
     /// @throws HydrationError if an event cannot be decoded or applied
     /// @par Complexity  linear in the length of the stream behind its snapshot
-    std::optional<Aggregate> find(const Id& id) const;
+    std::optional<Aggregate> find(const Id& id) const { return load(stream_of(id), id); }
 
     /// Like `find`.
     /// @throws AggregateNotFound if it has no events
-    Aggregate get(const Id& id) const;
+    Aggregate get(const Id& id) const
+    {
+        auto aggregate = find(id);
+        if (!aggregate) throw AggregateNotFound{stream_of(id)};
+        return *std::move(aggregate);
+    }
 
     /// Stores the aggregate's uncommitted events, all or none. Without any, nothing is written.
     ///
@@ -100,7 +87,10 @@ public:
     /// @throws ConcurrencyError if another save has stored events since the aggregate was loaded
     /// @throws CommandIdRefused if the command id has stored events, and this is no repeat: in another stream, or of a change
     ///         that the aggregate has seen
-    CommitResult save(Aggregate& aggregate, const Metadata& metadata = no_metadata) const;
+    CommitResult save(Aggregate& aggregate, const Metadata& metadata = no_metadata) const
+    {
+        return store(stream_of(aggregate.id()), aggregate, metadata, Caller::save);
+    }
 
     /// Loads the aggregate, lets `decide(aggregate)` change it, and saves it; does all three again after a conflict.
     ///
@@ -111,11 +101,10 @@ public:
     template <class Decide>
     CommitResult execute(const Id& id, Decide&& decide, const Metadata& metadata = no_metadata) const
     {
-        return execute_at(stream_of(id), id, decide, false, within(metadata));
+        return execute_at(stream_of(id), id, decide, false, detail::without_end(metadata));
     }
 
-    /// The same for a command handler, which hands on its context: after a conflict, it does not wait beyond the command's
-    /// deadline, but throws the ConcurrencyError.
+    /// The same with a handler's context: no wait between tries goes beyond the command's deadline.
     /// @throws CommandCancelled if a stop is requested after a conflict
     template <class Decide>
     CommitResult execute(const Id& id, Decide&& decide, const CommandContext& context) const
@@ -127,7 +116,7 @@ public:
     template <class Decide>
     CommitResult execute_or_begin(const Id& id, Decide&& decide, const Metadata& metadata = no_metadata) const
     {
-        return execute_at(stream_of(id), id, decide, true, within(metadata));
+        return execute_at(stream_of(id), id, decide, true, detail::without_end(metadata));
     }
 
     template <class Decide>
@@ -156,14 +145,14 @@ private:
     std::optional<Aggregate> load_with_snapshot(const StreamId& stream, const Id& id) const;
     bool replay(const StreamId& stream, Aggregate& aggregate, StreamVersion snapshot) const;
     void keep_snapshot(const StreamId& stream, Aggregate& aggregate) const;
-    void report(const StreamId& stream) const;
+    /// To be called while an exception is being handled.
+    void report(const StreamId& stream) const
+    {
+        if (options_.on_snapshot_failure) options_.on_snapshot_failure(stream, std::current_exception());
+    }
     template <class Decide>
     CommitResult execute_at(StreamId stream, const Id& id, Decide& decide, bool may_begin,
                             const CommandContext& context) const;
-    static CommandContext within(const Metadata& metadata) noexcept
-    {
-        return {metadata, no_send_options.stop, no_send_options.deadline};
-    }
     std::optional<CommitResult> find_commit_in(const StreamId& stream, const CommandId& command) const;
     CommitResult store(StreamId stream, Aggregate& aggregate, const Metadata& metadata, Caller caller) const;
     CommitResult stored(StreamId stream, Aggregate& aggregate, const AppendResult& result,
@@ -182,12 +171,6 @@ private:
     mutable detail::Spares<typename EventCodec::Scratch> scratches_;
     mutable detail::Spares<detail::EncodedBatch> batches_;
 };
-
-template <class Aggregate, EventStore Store, class EventCodec>
-std::optional<Aggregate> Repository<Aggregate, Store, EventCodec>::find(const Id& id) const
-{
-    return load(stream_of(id), id);
-}
 
 template <class Aggregate, EventStore Store, class EventCodec>
 std::optional<Aggregate> Repository<Aggregate, Store, EventCodec>::load(const StreamId& stream, const Id& id) const
@@ -275,27 +258,6 @@ void Repository<Aggregate, Store, EventCodec>::keep_snapshot(const StreamId& str
     }
 }
 
-/// To be called while an exception is being handled.
-template <class Aggregate, EventStore Store, class EventCodec>
-void Repository<Aggregate, Store, EventCodec>::report(const StreamId& stream) const
-{
-    if (options_.on_snapshot_failure) options_.on_snapshot_failure(stream, std::current_exception());
-}
-
-template <class Aggregate, EventStore Store, class EventCodec>
-Aggregate Repository<Aggregate, Store, EventCodec>::get(const Id& id) const
-{
-    auto aggregate = find(id);
-    if (!aggregate) throw AggregateNotFound{stream_of(id)};
-    return *std::move(aggregate);
-}
-
-template <class Aggregate, EventStore Store, class EventCodec>
-CommitResult Repository<Aggregate, Store, EventCodec>::save(Aggregate& aggregate, const Metadata& metadata) const
-{
-    return store(stream_of(aggregate.id()), aggregate, metadata, Caller::save);
-}
-
 template <class Aggregate, EventStore Store, class EventCodec>
 CommitResult Repository<Aggregate, Store, EventCodec>::store(StreamId stream, Aggregate& aggregate,
                                                              const Metadata& metadata, Caller caller) const
@@ -372,10 +334,7 @@ template <class Decide>
 CommitResult Repository<Aggregate, Store, EventCodec>::execute_at(StreamId stream, const Id& id, Decide& decide,
                                                                   bool may_begin, const CommandContext& context) const
 {
-    static_assert(
-        !detail::takes_copy<Decide, Aggregate>(),
-        "escqrs: execute() takes a function of the aggregate by reference, [](Item& item) { ... }; what it does "
-        "to a copy would be lost");
+    detail::require_reference<Decide, Aggregate>();
     const Metadata& metadata = context.metadata;
     const CommandId& command = metadata.command_id;
     if (metadata.new_command != command) {
@@ -403,9 +362,7 @@ CommitResult Repository<Aggregate, Store, EventCodec>::execute_at(StreamId strea
         try {
             return store(stream, *aggregate, metadata, Caller::execute);
         } catch (const ConcurrencyError&) {
-            const bool has_time =
-                context.deadline == Timestamp::max() || delay < context.deadline - options_.clock->now();
-            if (attempt >= options_.retry.attempts || !has_time) throw;
+            if (attempt >= options_.retry.attempts || !detail::has_time(context, delay, *options_.clock)) throw;
         }
         if (!sleep_for(*options_.clock, delay, context.stop))
             throw CommandCancelled{"for '" + stream.text() + "', after a conflict,"};

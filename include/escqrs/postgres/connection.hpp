@@ -23,7 +23,6 @@
 #include <sys/socket.h>
 #include <thread>
 #include <utility>
-#include <vector>
 
 namespace escqrs::postgres {
 
@@ -102,11 +101,19 @@ public:
     /// For names of prepared statements.
     std::uint64_t next_statement_number() noexcept { return ++statements_; }
 
-    /// Notes a prepared statement that nobody needs any more; it may be that something is under way now.
-    void release_statement(std::string name, std::uint64_t generation) noexcept;
+    /// Notes a prepared statement that is no longer needed; a query may be under way.
+    void release_statement(const std::string& name, std::uint64_t generation) noexcept
+    try {
+        if (!name.empty() && generation == generation_) released_ += "DEALLOCATE " + name + ';';
+    } catch (const std::bad_alloc&) { // NOLINT(bugprone-empty-catch): the server keeps it as long as the connection
+    }
 
-    /// Has the server forget the statements that were released. Nothing is under way.
-    void deallocate_released();
+    /// Has the server forget those statements, unless it is in a transaction that has failed.
+    void deallocate_released()
+    {
+        if (released_.empty() || PQtransactionStatus(handle()) == PQTRANS_INERROR) return;
+        execute(std::exchange(released_, {}));
+    }
 
     // What libpq's own functions do, within `answer_timeout`. `what` is for error messages.
 
@@ -147,7 +154,7 @@ private:
     std::unique_ptr<PGconn, Finish> handle_;
     std::uint64_t generation_ = 0;
     std::uint64_t statements_ = 0;
-    std::vector<std::string> released_;  ///< prepared statements
+    std::string released_;               ///< the SQL that has the server forget prepared statements
     bool is_within_transaction_ = false; ///< as this object has begun it
 };
 
@@ -228,24 +235,6 @@ inline void Connection::ensure_connected()
     if (!is_lost()) return;
     if (is_within_transaction_) fail("the transaction is lost", "the connection was lost", "");
     connect();
-}
-
-inline void Connection::release_statement(std::string name, std::uint64_t generation) noexcept
-{
-    if (name.empty() || generation != generation_ || is_lost()) return;
-    try {
-        released_.push_back(std::move(name));
-    } catch (const std::bad_alloc&) { // NOLINT(bugprone-empty-catch): the server keeps it as long as the connection
-    }
-}
-
-inline void Connection::deallocate_released()
-{
-    if (released_.empty() || PQtransactionStatus(handle()) == PQTRANS_INERROR) return;
-    std::string sql;
-    for (const std::string& name : released_) sql.append("DEALLOCATE ").append(name).append(1, ';');
-    released_.clear();
-    execute(sql);
 }
 
 inline void Connection::execute(const std::string& sql)

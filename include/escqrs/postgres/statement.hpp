@@ -64,7 +64,7 @@ public:
     Statement(Connection& connection, std::string sql) : connection_{&connection}, sql_{std::move(sql)} {}
     Statement(const Statement&) = delete;
     Statement& operator=(const Statement&) = delete;
-    ~Statement() { connection_->release_statement(std::move(name_), prepared_in_); }
+    ~Statement() { connection_->release_statement(name_, prepared_in_); }
 
     /// Runs an INSERT, UPDATE or DELETE.
     /// @return number of rows it changed
@@ -178,7 +178,7 @@ inline bool Statement::prepare()
         if (nulls_[index]) types_[index] = prepared_types_[index]; // NULL is of any type
     }
     if (prepared_in_ != connection_->generation() || types_ != prepared_types_) {
-        connection_->release_statement(std::move(name_), std::exchange(prepared_in_, 0));
+        connection_->release_statement(name_, std::exchange(prepared_in_, 0));
         connection_->deallocate_released();
         name_ = "s" + std::to_string(connection_->next_statement_number());
         const auto queue = [&](PGconn* handle) {

@@ -219,8 +219,8 @@ inline PageEnd EventLogSession::read_log_begin(std::uint64_t position, std::uint
     const std::string condition = condition_of(filter, schema_);
     Statement* select = select_log_.find(condition);
     if (select == nullptr) {
-        select = &select_log_.find_or_emplace(condition, *connection_,
-                                              log_query("$1", "$2", condition, first_page_size));
+        select =
+            &select_log_.find_or_emplace(condition, *connection_, log_query("$1", "$2", condition, first_page_size));
     }
     select->begin(position, end);
     return receive_first(page, end);

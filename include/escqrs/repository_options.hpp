@@ -1,0 +1,24 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/clock.hpp>
+#include <escqrs/id_generator.hpp>
+#include <escqrs/identifiers.hpp>
+#include <escqrs/retry_policy.hpp>
+#include <escqrs/snapshot.hpp>
+
+#include <exception>
+#include <functional>
+
+namespace escqrs {
+
+struct RepositoryOptions {
+    RetryPolicy retry;
+    IdGenerator ids = time_ordered_uuid;
+    Clock* clock = &system_clock();
+    SnapshotPolicy snapshots = SnapshotPolicy::never();
+    /// Told when a snapshot could not be read or written by the store; what was asked for is done all the same.
+    std::function<void(const StreamId&, std::exception_ptr)> on_snapshot_failure = {};
+};
+
+} // namespace escqrs
