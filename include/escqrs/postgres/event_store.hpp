@@ -306,11 +306,11 @@ inline GlobalPosition EventStore::head()
 {
     const GlobalPosition last = read([](auto& session) { return session.last(); });
     Clock& clock = *options_.clock;
-    const Timestamp deadline = clock.now() + options_.head_timeout;
+    const SteadyTime end = later_by(clock.steady(), options_.head_timeout);
     while (last > GlobalPosition{}) {
         const std::uint64_t readable = readable_beyond(last.value() - 1);
         if (readable >= last.value()) break;
-        if (clock.now() > deadline) {
+        if (clock.steady() > end) {
             throw StoreError{"postgres, schema " + options_.schema + ": the last event is at position " +
                              std::to_string(last.value()) +
                              ", but an append that has not ended holds the log back at " + std::to_string(readable) +
@@ -328,18 +328,17 @@ inline std::optional<EventLocation> EventStore::locate(EventId id)
 
 inline bool EventStore::wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop)
 {
+    Clock& clock = *options_.clock;
+    const SteadyTime end = later_by(clock.steady(), at_most);
     std::unique_lock lock{wait_mutex_};
     while (true) {
         const std::uint64_t seen = appends_; // before the look: an append after it is not slept through
         lock.unlock();
         if (readable_beyond(after.value()) > after.value()) return true;
-        if (at_most <= Duration::zero() || stop.stop_requested()) return false;
+        const Duration left = time_until(end, clock.steady());
+        if (left == Duration::zero() || stop.stop_requested()) return false;
         lock.lock();
-
-        const Duration slice = std::min(at_most, options_.poll_interval);
-        const Timestamp begin = options_.clock->now();
-        const bool woken = options_.clock->wait_for(lock, appended_, slice, stop, [&] { return appends_ != seen; });
-        at_most -= woken ? std::clamp(options_.clock->now() - begin, Duration::zero(), slice) : slice;
+        clock.wait_for(lock, appended_, std::min(left, options_.poll_interval), stop, [&] { return appends_ != seen; });
     }
 }
 

@@ -29,7 +29,7 @@ template <class Work>
 auto persistently(Clock& clock, Duration at_most, Work work)
 {
     constexpr Duration longest_pause = std::chrono::seconds{1};
-    std::optional<Timestamp> first_failure;
+    std::optional<SteadyTime> first_failure;
     for (Duration pause = std::chrono::milliseconds{10};; pause = std::min(2 * pause, longest_pause)) {
         try {
             return work();
@@ -37,8 +37,8 @@ auto persistently(Clock& clock, Duration at_most, Work work)
             const bool is_passing = dynamic_cast<const ConnectionLost*>(&error) != nullptr ||
                                     error.state() == "40P01" || error.state() == "40001" || error.state() == "55P03" ||
                                     error.state() == "57014";
-            if (!first_failure) first_failure = clock.now();
-            if (!is_passing || clock.now() - *first_failure + pause > at_most) throw;
+            if (!first_failure) first_failure = clock.steady();
+            if (!is_passing || later_by(clock.steady(), pause) > later_by(*first_failure, at_most)) throw;
         }
         sleep_for(clock, pause, {});
     }
