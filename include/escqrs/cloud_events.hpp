@@ -100,7 +100,7 @@ public:
         }
     }
 
-    static constexpr std::string_view prefix = "cloudEvents:";
+    static constexpr std::string_view prefix = cloud_events_prefix;
 
 private:
     std::optional<std::string_view> find(std::string_view name) const noexcept

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <escqrs/archive/binary.hpp>
+#include <escqrs/detail/metadata_rules.hpp>
 #include <escqrs/error.hpp>
 #include <escqrs/event.hpp>
 #include <escqrs/event_store.hpp>
@@ -135,6 +136,19 @@ template <std::size_t Size>
                      "', which this codec does not read"};
 }
 
+/// To be called while `error` is being handled.
+[[noreturn, gnu::cold, gnu::noinline]] inline void fail_encoding(std::string_view type, const CodecError& error)
+{
+    throw CodecError{"event '" + std::string{type} + "': " + error.what()};
+}
+
+[[noreturn, gnu::cold, gnu::noinline]] inline void refuse_event_size(const NewEvent& event, std::size_t most)
+{
+    throw CodecError{"event '" + std::string{event.type} + "' has " +
+                     std::to_string(event.payload.size() + event.metadata.size()) +
+                     " bytes with its metadata, at most " + std::to_string(most) + " (max_event_size)"};
+}
+
 /// `object = T{}`, but with all of it inlined: then the compiler sees that nothing is left to move or to free, and a text
 /// costs two stores instead of 30 instructions. What texts have allocated they keep, in the standard
 /// libraries that move so.
@@ -171,13 +185,20 @@ public:
     using Scratch = typename Schema::Objects;
 
     /// Appends the bytes of `event` to `out`.
-    /// @throws CodecError if the format cannot express a value; `out` then ends in bytes to be thrown away
+    /// @throws CodecError if the format cannot express a value, or if messages could not (see `archive::Binary`); the text
+    ///         names event and field. `out` then ends in bytes to be thrown away
     template <class E>
     void encode(const E& event, std::vector<std::byte>& out) const
     {
         static_assert(reads<E>, "escqrs: this codec was not given the event E in its EventList");
         typename Format::Output output{out};
-        output.root(const_cast<E&>(event), schema_version<E>()); // NOLINT: one serialize serves both ways, as in Boost
+        if constexpr (requires { requires Format::json_values_only; }) output.require_json_values();
+        try {
+            output.root(const_cast<E&>(event),
+                        schema_version<E>()); // NOLINT: one serialize serves both ways, as in Boost
+        } catch (const CodecError& error) {
+            detail::fail_encoding(event_name<E>(), error);
+        }
     }
 
     /// Decodes into `scratch`, upcasts, and calls `visit(const E&)` for each event that comes of it, in order: for an
@@ -300,6 +321,8 @@ template <class Owner>
 using CodecOf = typename detail::CodecOf<Owner>::Type;
 
 /// Appends `metadata` to `out`; nothing is appended for empty metadata.
+/// @throws CodecError naming what no message could carry: text that is not UTF-8, a header twice, without a name, or named
+///         like a CloudEvents attribute
 void encode_metadata(const Metadata& metadata, std::vector<std::byte>& out);
 
 /// @throws CodecError if the bytes are not what `encode_metadata` writes
@@ -362,6 +385,7 @@ private:
 inline void encode_metadata(const Metadata& metadata, std::vector<std::byte>& out)
 {
     if (metadata == Metadata{}) return;
+    detail::check_metadata(metadata);
     Metadata copy = metadata;
     detail::StoredMetadata stored{copy};
     archive::BinaryOutput{out}.root(stored, 0);

@@ -17,7 +17,7 @@ struct Metadata {
     CommandId command_id;         ///< the command it came from; makes a repeated command recognisable
     std::string actor;            ///< who asked
     std::string traceparent;      ///< W3C Trace Context, carried along
-    std::vector<std::pair<std::string, std::string>> headers;
+    std::vector<std::pair<std::string, std::string>> headers; ///< each name once, and none of CloudEvents' own
     /// Equals `command_id` if that was looked for in the log before the handler began, and nothing found: a repository does
     /// not look again. Never stored.
     CommandId new_command{};

@@ -85,6 +85,7 @@ public:
     /// becomes what the log holds of it (an aggregate without move assignment keeps its events instead). It is a repeat if
     /// the aggregate has not seen the command's events, or was loaded with them and holds the same ones once more.
     /// @throws ConcurrencyError if another save has stored events since the aggregate was loaded
+    /// @throws CodecError if an event is too large, or could not be sent (see `Codec::encode`, `encode_metadata`)
     /// @throws CommandIdRefused if the command id has stored events, and this is no repeat: in another stream, or of a change
     ///         that the aggregate has seen
     CommitResult save(Aggregate& aggregate, const Metadata& metadata = no_metadata) const
@@ -266,7 +267,7 @@ CommitResult Repository<Aggregate, Store, EventCodec>::store(StreamId stream, Ag
     const CommandId& command = metadata.command_id;
     const bool may_be_repeat = assign_ids(stream, aggregate, command);
     typename detail::Spares<detail::EncodedBatch>::Loan batch{batches_};
-    const auto events = (*batch).encode(aggregate, metadata, codec_);
+    const auto events = (*batch).encode(aggregate, metadata, codec_, options_.max_event_size);
     if ((*batch).memory() > max_kept) batch.discard_afterwards();
     AppendResult result;
     try {

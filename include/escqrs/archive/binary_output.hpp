@@ -4,13 +4,18 @@
 #include <escqrs/archive/detail/binary_layout.hpp>
 #include <escqrs/archive/detail/byte_sink.hpp>
 #include <escqrs/archive/detail/enum_range.hpp>
+#include <escqrs/archive/detail/json_text.hpp>
+#include <escqrs/archive/detail/json_time.hpp>
 #include <escqrs/archive/detail/operators.hpp>
 #include <escqrs/error.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string>
+#include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace escqrs::archive {
@@ -24,6 +29,10 @@ class BinaryOutput : public detail::OutputOperators<BinaryOutput> {
 public:
     /// Appends to `out`, which must outlive the archive and not be touched while a value is being written.
     explicit BinaryOutput(std::vector<std::byte>& out) noexcept : sink_{out} {}
+
+    /// From here on also refuses values that JSON cannot express, which this format could hold: text that is not UTF-8,
+    /// numbers that are not finite, times outside the years 0 to 9999.
+    void require_json_values() noexcept { json_values_only_ = true; }
 
     /// Writes an event or another whole value. Its `serialize`, and those of classes nested in it, are given
     /// `schema_version`.
@@ -98,6 +107,40 @@ private:
     template <class Count>
     void write_ticks(Count count);
 
+    void require_utf8(std::string_view text) const
+    {
+        if (!json_values_only_) return;
+        const std::size_t valid = detail::valid_utf8_length(text);
+        if (valid != text.size()) [[unlikely]]
+            fail_value("the text is not valid UTF-8 at its byte " + std::to_string(valid) +
+                       "; bytes that are no text belong into a std::vector<std::byte>");
+    }
+
+    template <class T>
+    void require_finite(T value) const
+    {
+        // std::isfinite would bring in all of <cmath>.
+        const bool is_finite = value >= std::numeric_limits<T>::lowest() && value <= std::numeric_limits<T>::max();
+        if (json_values_only_ && !is_finite) [[unlikely]]
+            fail_value("the number is not finite");
+    }
+
+    template <class T>
+    void require_json_time(const T& time) const
+    {
+        if constexpr (std::is_integral_v<typename T::rep> && detail::has_decimal_ticks<T>) {
+            if (json_values_only_ && !detail::split_time(time)) [[unlikely]]
+                fail_value("the time is outside the years 0 to 9999");
+        }
+    }
+
+    [[noreturn, gnu::cold, gnu::noinline]] void fail_value(const std::string& why) const
+    {
+        throw CodecError{"binary archive: cannot write" +
+                         (field_ == nullptr ? std::string{} : " in '" + std::string{field_} + "'") + ": " + why +
+                         ", so it could not be sent as JSON"};
+    }
+
     [[noreturn, gnu::cold, gnu::noinline]] static void fail_depth()
     {
         throw CodecError{"binary archive: cannot write: classes are nested more than " +
@@ -118,6 +161,8 @@ private:
     detail::ByteSink sink_;
     unsigned schema_version_ = 0;
     unsigned depth_ = 0;
+    bool json_values_only_ = false;
+    const char* field_ = nullptr; ///< the inmost that is being written and has a name
     std::size_t empty_elements_ = 0;
 };
 
@@ -128,13 +173,21 @@ void BinaryOutput::write(const T& value)
     detail::require_supported<BinaryOutput, T>();
     constexpr Kind kind = detail::kind_of<BinaryOutput, T>();
     if constexpr (kind == Kind::boolean) write_little_endian(static_cast<std::uint8_t>(value ? 1 : 0));
-    else if constexpr (kind == Kind::integer || kind == Kind::floating) write_little_endian(value);
-    else if constexpr (kind == Kind::enumeration) write(detail::number_of(value));
+    else if constexpr (kind == Kind::integer) write_little_endian(value);
+    else if constexpr (kind == Kind::floating) {
+        require_finite(value);
+        write_little_endian(value);
+    } else if constexpr (kind == Kind::enumeration) write(detail::number_of(value));
     else if constexpr (kind == Kind::uuid) sink_.append(value.begin(), 16);
-    else if constexpr (kind == Kind::named) write(std::as_const(value.value()));
-    else if constexpr (kind == Kind::object) write_object(value);
-    else if constexpr (kind == Kind::text) write_sized(value.data(), value.size());
-    else if constexpr (kind == Kind::bytes) {
+    else if constexpr (kind == Kind::named) {
+        const char* const outer = std::exchange(field_, value.name());
+        write(std::as_const(value.value()));
+        field_ = outer;
+    } else if constexpr (kind == Kind::object) write_object(value);
+    else if constexpr (kind == Kind::text) {
+        require_utf8({value.data(), value.size()});
+        write_sized(value.data(), value.size());
+    } else if constexpr (kind == Kind::bytes) {
         if constexpr (detail::SequenceLike<T>) write_sized(value.data(), value.size());
         else sink_.append(value.data(), value.size());
     } else if constexpr (kind == Kind::sequence || kind == Kind::set || kind == Kind::map) {
@@ -151,7 +204,10 @@ void BinaryOutput::write(const T& value)
         write_count(value.index());
         detail::visit_alternative(value, [&](const auto& alternative) { write(alternative); });
     } else if constexpr (kind == Kind::duration) write_ticks(value.count());
-    else if constexpr (kind == Kind::time_point) write_ticks(value.time_since_epoch().count());
+    else if constexpr (kind == Kind::time_point) {
+        require_json_time(value);
+        write_ticks(value.time_since_epoch().count());
+    }
 }
 
 template <class T>
@@ -159,6 +215,9 @@ void BinaryOutput::write_elements(const T& container)
 {
     if constexpr (detail::CopiedWhole<T>) {
         const auto* first = std::data(container);
+        if constexpr (std::is_floating_point_v<std::remove_cvref_t<decltype(*first)>>) {
+            for (const auto element : container) require_finite(element);
+        }
         sink_.append(first, std::size(container) * sizeof *first);
     } else if constexpr (detail::MapLike<T>) {
         for (const auto& [key, value] : container) {
@@ -178,6 +237,7 @@ void BinaryOutput::write_ticks(Count count)
 {
     if constexpr (std::is_floating_point_v<Count>) {
         static_assert(sizeof(Count) <= sizeof(double), "escqrs: a duration counted in long double cannot be stored");
+        require_finite(count);
         write_little_endian(static_cast<double>(count));
     } else {
         static_assert(std::is_integral_v<Count>, "escqrs: a duration must count in integers or floating-point numbers");

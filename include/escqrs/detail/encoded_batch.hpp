@@ -18,8 +18,10 @@ namespace escqrs::detail {
 class EncodedBatch {
 public:
     /// @return valid until the next call
+    /// @throws CodecError
     template <class Aggregate, class EventCodec>
-    std::span<const NewEvent> encode(Aggregate& aggregate, const Metadata& metadata, const EventCodec& codec)
+    std::span<const NewEvent> encode(Aggregate& aggregate, const Metadata& metadata, const EventCodec& codec,
+                                     std::size_t max_event_size)
     {
         bytes_.clear();
         events_.clear();
@@ -36,6 +38,8 @@ public:
         for (std::size_t index = 0; index < events_.size(); ++index) {
             events_[index].payload = all.subspan(begin, ends_[index] - begin);
             events_[index].metadata = all.first(metadata_size);
+            if (metadata_size + events_[index].payload.size() > max_event_size)
+                refuse_event_size(events_[index], max_event_size);
             begin = ends_[index];
         }
         return events_;

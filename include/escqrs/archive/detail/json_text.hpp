@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string>
 #include <string_view>
@@ -30,6 +31,26 @@ inline std::size_t utf8_sequence_length(std::string_view text) noexcept
     const bool overlong = lead == 0xF0U && byte(1) < 0x90U;
     const bool too_large = lead == 0xF4U && byte(1) >= 0x90U;
     return continues(1) && continues(2) && continues(3) && !overlong && !too_large ? 4 : 0;
+}
+
+/// Length of the valid UTF-8 at the start of `text`: all of it, or up to the first byte that is wrong.
+inline std::size_t valid_utf8_length(std::string_view text) noexcept
+{
+    std::size_t at = 0;
+    while (at < text.size()) {
+        std::uint64_t word = 0;
+        if (text.size() - at >= sizeof word) {
+            std::memcpy(&word, text.data() + at, sizeof word);
+            if ((word & 0x8080808080808080U) == 0) { // eight characters of ASCII
+                at += sizeof word;
+                continue;
+            }
+        }
+        const std::size_t length = utf8_sequence_length(text.substr(at));
+        if (length == 0) break;
+        at += length;
+    }
+    return at;
 }
 
 /// Appends a code point, which must not be a surrogate, as UTF-8.

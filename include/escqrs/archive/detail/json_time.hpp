@@ -9,20 +9,28 @@
 
 namespace escqrs::archive::detail {
 
+/// The smallest exponent, at most 18, whose power of ten reaches `number`.
+consteval unsigned decimal_digits(std::uint64_t number)
+{
+    unsigned count = 0;
+    while (count < 18 && escqrs::detail::power_of_ten(count) < number) ++count;
+    return count;
+}
+
+/// Counts seconds, or decimal fractions or multiples of them.
+template <class Time>
+inline constexpr bool has_decimal_ticks =
+    escqrs::detail::power_of_ten(decimal_digits(Time::period::den)) == static_cast<std::uint64_t>(Time::period::den) &&
+    (Time::period::den == 1 || Time::period::num == 1);
+
 /// Digits of the fraction of a second that a point in time needs: 6 for microseconds.
 template <class Time>
 consteval unsigned fraction_digits()
 {
     static_assert(std::is_integral_v<typename Time::rep>, "escqrs: a point in time must count in integers");
-    constexpr auto ticks_per_second = static_cast<std::uint64_t>(Time::period::den);
-    constexpr unsigned digits = [] {
-        unsigned count = 0;
-        while (count < 18 && escqrs::detail::power_of_ten(count) < ticks_per_second) ++count;
-        return count;
-    }();
-    static_assert(escqrs::detail::power_of_ten(digits) == ticks_per_second && (digits == 0 || Time::period::num == 1),
+    static_assert(has_decimal_ticks<Time>,
                   "escqrs: a point in time must count seconds, or decimal fractions or multiples of them");
-    return digits;
+    return decimal_digits(Time::period::den);
 }
 
 /// Nothing if the time is outside the years that RFC 3339 can write.

@@ -1,0 +1,46 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/archive/detail/json_text.hpp>
+#include <escqrs/error.hpp>
+#include <escqrs/metadata.hpp>
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace escqrs::detail {
+
+/// Names of message properties that begin so are CloudEvents attributes (AMQP protocol binding, section 3.1.3.1).
+inline constexpr std::string_view cloud_events_prefix = "cloudEvents:";
+inline constexpr std::string_view other_cloud_events_prefix = "cloudEvents_";
+
+/// Refuses metadata that no message could carry.
+/// @throws CodecError naming the field or header
+inline void check_metadata(const Metadata& metadata)
+{
+    const auto require_utf8 = [](const std::string& what, std::string_view text) {
+        const std::size_t valid = archive::detail::valid_utf8_length(text);
+        if (valid == text.size()) return;
+        throw CodecError{"metadata: " + what + " is not valid UTF-8 at its byte " + std::to_string(valid)};
+    };
+    require_utf8("actor", metadata.actor);
+    require_utf8("traceparent", metadata.traceparent);
+    if (metadata.headers.empty()) return;
+    std::vector<std::string_view> names;
+    names.reserve(metadata.headers.size());
+    for (const auto& [name, text] : metadata.headers) {
+        if (name.empty()) throw CodecError{"metadata: a header has no name"};
+        require_utf8("the name of a header", name);
+        require_utf8("header '" + name + "'", text);
+        if (name.starts_with(cloud_events_prefix) || name.starts_with(other_cloud_events_prefix))
+            throw CodecError{"metadata: header '" + name + "' is named like a CloudEvents attribute"};
+        names.push_back(name);
+    }
+    std::sort(names.begin(), names.end());
+    if (const auto twice = std::adjacent_find(names.begin(), names.end()); twice != names.end())
+        throw CodecError{"metadata: header '" + std::string{*twice} + "' comes more than once, expected at most once"};
+}
+
+} // namespace escqrs::detail
