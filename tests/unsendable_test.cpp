@@ -54,6 +54,14 @@ public:
     void apply(const Surveyed&) {}
 };
 
+/// Nested as deep as wished.
+struct Tree {
+    static constexpr std::string_view event_name = "Tree";
+    std::vector<Tree> children;
+
+    void serialize(auto& archive, unsigned) { archive & field("children", children); }
+};
+
 struct AnyValues : archive::Binary {
     static constexpr bool json_values_only = false;
 };
@@ -99,6 +107,27 @@ TEST_CASE("an event that JSON cannot express is refused when it is saved, by eve
     CHECK_THAT(refusal_of({.at = Timestamp::max()}), Catch::Contains("'at'") && Catch::Contains("0 to 9999"));
     using Hours = std::chrono::sys_time<std::chrono::hours>;
     CHECK_THAT(refusal_of({.due = Hours{std::chrono::hours{24 * 365 * 9000}}}), Catch::Contains("'due'"));
+}
+
+TEST_CASE("an event that is nested deeper than JSON is written is refused when it is saved")
+{
+    const auto nested = [](unsigned levels) {
+        Tree tree;
+        while (--levels > 0) {
+            Tree outer;
+            outer.children.push_back(std::move(tree));
+            tree = std::move(outer);
+        }
+        return tree;
+    };
+    const Codec<EventList<Tree>> codec;
+    const Codec<EventList<Tree>, archive::Json> as_json;
+    std::vector<std::byte> bytes;
+    codec.encode(nested(32), bytes); // each is an object and an array
+    as_json.encode(nested(32), bytes);
+    CHECK_THROWS_WITH(as_json.encode(nested(33), bytes), Catch::Contains("64 deep"));
+    CHECK_THROWS_WITH(codec.encode(nested(33), bytes), Catch::Contains("event 'Tree'") && Catch::Contains("64 deep"));
+    Codec<EventList<Tree>, AnyValues>{}.encode(nested(60), bytes);
 }
 
 TEST_CASE("events that are never sent as JSON can be stored whatever they hold")

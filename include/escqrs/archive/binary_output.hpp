@@ -31,7 +31,7 @@ public:
     explicit BinaryOutput(std::vector<std::byte>& out) noexcept : sink_{out} {}
 
     /// From here on also refuses values that JSON cannot express, which this format could hold: text that is not UTF-8,
-    /// numbers that are not finite, times outside the years 0 to 9999.
+    /// numbers that are not finite, times outside the years 0 to 9999, classes and containers nested more than 64 deep.
     void require_json_values() noexcept { json_values_only_ = true; }
 
     /// Writes an event or another whole value. Its `serialize`, and those of classes nested in it, are given
@@ -85,8 +85,10 @@ private:
     void write_object(const T& object)
     {
         if (++depth_ > detail::max_depth) fail_depth();
+        enter();
         // One serialize serves both ways, as in Boost, so it cannot be const.
         detail::serialize_object(*this, const_cast<T&>(object), schema_version_); // NOLINT
+        leave();
         --depth_;
     }
 
@@ -107,13 +109,27 @@ private:
     template <class Count>
     void write_ticks(Count count);
 
+    /// Counts what JSON writes as arrays and objects.
+    void enter(unsigned levels = 1)
+    {
+        json_depth_ += levels;
+        if (json_values_only_ && json_depth_ > detail::max_depth) [[unlikely]]
+            fail_value("classes and containers are nested more than 64 deep");
+    }
+    void leave(unsigned levels = 1) noexcept { json_depth_ -= levels; }
+
     void require_utf8(std::string_view text) const
     {
-        if (!json_values_only_) return;
+        if (json_values_only_ && !detail::is_ascii(text)) [[unlikely]]
+            require_valid(text);
+    }
+
+    [[gnu::cold, gnu::noinline]] void require_valid(std::string_view text) const
+    {
         const std::size_t valid = detail::valid_utf8_length(text);
-        if (valid != text.size()) [[unlikely]]
-            fail_value("the text is not valid UTF-8 at its byte " + std::to_string(valid) +
-                       "; bytes that are no text belong into a std::vector<std::byte>");
+        if (valid == text.size()) return;
+        fail_value("the text is not valid UTF-8 at its byte " + std::to_string(valid) +
+                   "; bytes that are no text belong in a std::vector<std::byte>");
     }
 
     template <class T>
@@ -134,11 +150,11 @@ private:
         }
     }
 
-    [[noreturn, gnu::cold, gnu::noinline]] void fail_value(const std::string& why) const
+    [[noreturn, gnu::cold, gnu::noinline]] void fail_value(std::string_view why) const
     {
         throw CodecError{"binary archive: cannot write" +
-                         (field_ == nullptr ? std::string{} : " in '" + std::string{field_} + "'") + ": " + why +
-                         ", so it could not be sent as JSON"};
+                         (field_ == nullptr ? std::string{} : " in '" + std::string{field_} + "'") + ": " +
+                         std::string{why} + ", so it could not be sent as JSON"};
     }
 
     [[noreturn, gnu::cold, gnu::noinline]] static void fail_depth()
@@ -161,6 +177,7 @@ private:
     detail::ByteSink sink_;
     unsigned schema_version_ = 0;
     unsigned depth_ = 0;
+    unsigned json_depth_ = 0;
     bool json_values_only_ = false;
     const char* field_ = nullptr; ///< the inmost that is being written and has a name
     std::size_t empty_elements_ = 0;
@@ -195,14 +212,18 @@ void BinaryOutput::write(const T& value)
         write_elements(value);
     } else if constexpr (kind == Kind::array) write_elements(value);
     else if constexpr (kind == Kind::tuple) {
+        enter();
         detail::for_each_element(value, [&](const auto& element) { write(element); });
+        leave();
     } else if constexpr (kind == Kind::optional) {
         write(value.has_value());
         if (value.has_value()) write(*value);
     } else if constexpr (kind == Kind::variant) {
         if (value.valueless_by_exception()) fail("the variant is valueless");
         write_count(value.index());
+        enter();
         detail::visit_alternative(value, [&](const auto& alternative) { write(alternative); });
+        leave();
     } else if constexpr (kind == Kind::duration) write_ticks(value.count());
     else if constexpr (kind == Kind::time_point) {
         require_json_time(value);
@@ -214,21 +235,28 @@ template <class T>
 void BinaryOutput::write_elements(const T& container)
 {
     if constexpr (detail::CopiedWhole<T>) {
+        enter();
+        leave(); // numbers hold nothing
         const auto* first = std::data(container);
         if constexpr (std::is_floating_point_v<std::remove_cvref_t<decltype(*first)>>) {
             for (const auto element : container) require_finite(element);
         }
         sink_.append(first, std::size(container) * sizeof *first);
     } else if constexpr (detail::MapLike<T>) {
+        const unsigned levels = detail::JsonObjectLike<BinaryOutput, T> ? 1 : 2; // an array of [key, value]
+        enter(levels);
         for (const auto& [key, value] : container) {
             write(key);
             write_element(value);
         }
+        leave(levels);
     } else {
+        enter();
         for (auto&& element : container) {
             if constexpr (requires { typename T::value_type; }) write_element<typename T::value_type>(element);
             else write_element(element);
         }
+        leave();
     }
 }
 

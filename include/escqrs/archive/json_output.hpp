@@ -194,8 +194,7 @@ void JsonOutput::write_object(const T& object)
 template <class T>
 void JsonOutput::write_map(const T& map)
 {
-    if constexpr (detail::kind_of<JsonOutput, typename T::key_type>() == detail::Kind::text &&
-                  detail::UniqueMapLike<T>) {
+    if constexpr (detail::JsonObjectLike<JsonOutput, T>) {
         Scope scope{.shape = Shape::object};
         const detail::JsonScopeGuard guard{scope_, scope};
         enter('{');

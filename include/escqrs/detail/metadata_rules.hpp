@@ -20,20 +20,20 @@ inline constexpr std::string_view other_cloud_events_prefix = "cloudEvents_";
 /// @throws CodecError naming the field or header
 inline void check_metadata(const Metadata& metadata)
 {
-    const auto require_utf8 = [](const std::string& what, std::string_view text) {
-        const std::size_t valid = archive::detail::valid_utf8_length(text);
-        if (valid == text.size()) return;
-        throw CodecError{"metadata: " + what + " is not valid UTF-8 at its byte " + std::to_string(valid)};
+    const auto require_utf8 = [](std::string_view text, const char* field, const std::string& header = {}) {
+        if (archive::detail::is_utf8(text)) return;
+        throw CodecError{"metadata: " + (header.empty() ? field : field + (" '" + header + "'")) +
+                         " is not valid UTF-8 at its byte " + std::to_string(archive::detail::valid_utf8_length(text))};
     };
-    require_utf8("actor", metadata.actor);
-    require_utf8("traceparent", metadata.traceparent);
+    require_utf8(metadata.actor, "actor");
+    require_utf8(metadata.traceparent, "traceparent");
     if (metadata.headers.empty()) return;
     std::vector<std::string_view> names;
     names.reserve(metadata.headers.size());
     for (const auto& [name, text] : metadata.headers) {
         if (name.empty()) throw CodecError{"metadata: a header has no name"};
-        require_utf8("the name of a header", name);
-        require_utf8("header '" + name + "'", text);
+        require_utf8(name, "the name of a header");
+        require_utf8(text, "header", name);
         if (name.starts_with(cloud_events_prefix) || name.starts_with(other_cloud_events_prefix))
             throw CodecError{"metadata: header '" + name + "' is named like a CloudEvents attribute"};
         names.push_back(name);

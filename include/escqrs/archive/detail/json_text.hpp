@@ -38,20 +38,33 @@ inline std::size_t valid_utf8_length(std::string_view text) noexcept
 {
     std::size_t at = 0;
     while (at < text.size()) {
-        std::uint64_t word = 0;
-        if (text.size() - at >= sizeof word) {
-            std::memcpy(&word, text.data() + at, sizeof word);
-            if ((word & 0x8080808080808080U) == 0) { // eight characters of ASCII
-                at += sizeof word;
-                continue;
-            }
-        }
         const std::size_t length = utf8_sequence_length(text.substr(at));
         if (length == 0) break;
         at += length;
     }
     return at;
 }
+
+/// Whether every character is one of ASCII, and so valid UTF-8: the usual case, in which a text need not be looked at closely.
+inline bool is_ascii(std::string_view text) noexcept
+{
+    constexpr std::uint64_t high_bits = 0x8080808080808080U;
+    std::uint64_t seen = 0;
+    if (text.size() < sizeof seen) {
+        for (const char character : text) seen |= static_cast<unsigned char>(character);
+        return seen < 0x80U;
+    }
+    const auto look = [&](std::size_t at) {
+        std::uint64_t word = 0;
+        std::memcpy(&word, text.data() + at, sizeof word);
+        seen |= word;
+    };
+    for (std::size_t at = 0; at + sizeof seen < text.size(); at += sizeof seen) look(at);
+    look(text.size() - sizeof seen); // may overlap the one before
+    return (seen & high_bits) == 0;
+}
+
+inline bool is_utf8(std::string_view text) noexcept { return is_ascii(text) || valid_utf8_length(text) == text.size(); }
 
 /// Appends a code point, which must not be a surrogate, as UTF-8.
 inline void append_utf8(std::string& text, std::uint32_t code_point)

@@ -216,6 +216,12 @@ consteval Kind kind_of()
     else return Kind::unsupported;
 }
 
+/// A map that is an object in JSON; any other is an array of pairs.
+template <class Archive, class T>
+inline constexpr bool JsonObjectLike = false;
+template <class Archive, UniqueMapLike T>
+inline constexpr bool JsonObjectLike<Archive, T> = kind_of<Archive, typename T::key_type>() == Kind::text;
+
 /// Stops the compilation with a sentence if an archive cannot store `T`.
 template <class Archive, class T>
 constexpr void require_supported() noexcept
