@@ -22,7 +22,7 @@ using namespace escqrs;
 namespace {
 
 struct Place {
-    std::string street;
+    std::string street{};
     double height = 0;
 
     void serialize(auto& archive, unsigned) { archive & field("street", street) & field("height", height); }
@@ -31,10 +31,10 @@ struct Place {
 /// A value of each kind that can be stored and not be sent, at every depth.
 struct Surveyed {
     static constexpr std::string_view event_name = "Surveyed";
-    Place place;
-    std::vector<double> heights;
-    std::vector<std::string> notes;
-    std::map<std::string, std::optional<float>> readings;
+    Place place{};
+    std::vector<double> heights{};
+    std::vector<std::string> notes{};
+    std::map<std::string, std::optional<float>> readings{};
     std::chrono::duration<double> took{};
     Timestamp at{};
     std::chrono::sys_time<std::chrono::hours> due{};

@@ -275,6 +275,20 @@ public:
     using Error::Error;
 };
 
+/// A queue will never take this message: what is wrong with it stays wrong, however often it is sent.
+class MessageRefused : public TransportError {
+public:
+    MessageRefused(std::string message_id, const std::string& text)
+        : TransportError{text}, message_id_{std::move(message_id)}
+    {
+    }
+
+    const std::string& message_id() const noexcept { return message_id_; }
+
+private:
+    std::string message_id_;
+};
+
 /// The lock of a received message ran out or was given back; whoever holds it now decides about the message.
 class MessageLockLost : public TransportError {
 public:

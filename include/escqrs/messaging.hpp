@@ -85,9 +85,10 @@ enum class SettlementResult : std::uint8_t {
 /// Puts messages on a queue.
 ///
 /// `send(messages)` returns once the queue has taken every message durably; order within a session is the order given.
-/// Throws `TransportError` before anything is sent if a message has no id, too long an id, one property twice, or too
-/// many bytes. After any other `TransportError` any part may have been taken: send the same messages again, duplicates
-/// within the queue's window are dropped by message id.
+/// Throws `MessageRefused`, which names the message, before anything is sent if a message has no id, too long an id, text
+/// that is not UTF-8, a property twice or without a name, or too many bytes; later, if the broker refuses the message for
+/// what it is. After that, or any other `TransportError`, any part may have been taken: send the same messages again, but
+/// for the one that was refused. Duplicates within the queue's window are dropped by message id.
 template <class Sender>
 concept MessageSender = requires(Sender& sender, std::span<const Message> messages) {
     { sender.send(messages) } -> std::same_as<void>;

@@ -12,12 +12,12 @@ namespace escqrs {
 
 /// What is known about an event beside its content: who and what caused it. Nil ids and empty texts mean "not given".
 struct Metadata {
-    CorrelationId correlation_id; ///< the same for everything one outside request set off
-    CausationId causation_id;     ///< the message that led directly to this event
-    CommandId command_id;         ///< the command it came from; makes a repeated command recognisable
-    std::string actor;            ///< who asked
-    std::string traceparent;      ///< W3C Trace Context, carried along
-    std::vector<std::pair<std::string, std::string>> headers; ///< each name once, and none of CloudEvents' own
+    CorrelationId correlation_id{}; ///< the same for everything one outside request set off
+    CausationId causation_id{};     ///< the message that led directly to this event
+    CommandId command_id{};         ///< the command it came from; makes a repeated command recognisable
+    std::string actor{};            ///< who asked
+    std::string traceparent{};      ///< W3C Trace Context, carried along
+    std::vector<std::pair<std::string, std::string>> headers{}; ///< each name once, and none of CloudEvents' own
     /// Equals `command_id` if that was looked for in the log before the handler began, and nothing found: a repository does
     /// not look again. Never stored.
     CommandId new_command{};

@@ -256,3 +256,25 @@ TEST_CASE("a token that expires all the same takes its links with it: a new one 
     Emulator::shared().fault("expire");
     check_that_it_works(queue, "after");
 }
+
+TEST_CASE("a message that the broker refuses for what it is is named, and the others can go", "[faults]")
+{
+    const bool is_too_large = GENERATE(false, true);
+    const EmulatorQueue place{
+        {{"requiresSession", !is_too_large}, {"duplicateDetectionWindowMs", 60'000}, {"maxMessageSize", 10'000}}};
+    QueueSettings settings = place.settings();
+    settings.default_session.clear();
+    MessageQueue queue{settings};
+    std::vector<escqrs::Message> messages{make_message("good", "a"), make_message("bad", is_too_large ? "b" : "")};
+    if (is_too_large) messages[1].body.assign(20'000, 'x');
+    try {
+        queue.send(messages);
+        FAIL("expected a MessageRefused");
+    } catch (const escqrs::MessageRefused& refusal) {
+        CHECK(refusal.message_id() == "bad");
+        CHECK_THAT(refusal.what(), Contains("'bad'"));
+    }
+    messages.pop_back();
+    queue.send(messages); // again: the queue drops what it has
+    CHECK(place.counts().active == 1);
+}

@@ -81,7 +81,8 @@ std::vector<char> encoded(pn_message_t* amqp, const escqrs::Message& message)
             return bytes;
         }
         if (result != PN_OVERFLOW)
-            throw escqrs::TransportError{"message '" + message.message_id + "' refused: Proton cannot encode it"};
+            throw escqrs::MessageRefused{message.message_id,
+                                         "message '" + message.message_id + "' refused: Proton cannot encode it"};
         bytes.resize(2 * bytes.size());
     }
 }
@@ -119,26 +120,6 @@ std::vector<char> sections_up_to(std::uint64_t last, const std::vector<char>& by
         end += static_cast<std::size_t>(length);
     }
     return {bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(end)};
-}
-
-void require_text(const escqrs::Message& message, const std::string& field, std::string_view text)
-{
-    if (is_utf8(text)) return;
-    throw escqrs::TransportError{"message '" + (is_utf8(message.message_id) ? message.message_id : "?") +
-                                 "' refused: " + field + " is not UTF-8"};
-}
-
-void require_texts(const escqrs::Message& message)
-{
-    require_text(message, "message_id", message.message_id);
-    require_text(message, "session_id", message.session_id);
-    require_text(message, "subject", message.subject);
-    require_text(message, "correlation_id", message.correlation_id);
-    require_text(message, "content_type", message.content_type);
-    for (const auto& [name, value] : message.properties) {
-        require_text(message, "name of a property", name);
-        require_text(message, "property '" + std::string{name} + "'", value);
-    }
 }
 
 /// The text of a scalar of any type.
@@ -212,33 +193,9 @@ void sort_out_properties(const proton::message& message, DecodedMessage& decoded
 
 } // namespace
 
-bool is_utf8(std::string_view text) noexcept
-{
-    std::size_t at = 0;
-    while (at < text.size()) {
-        const auto byte = static_cast<unsigned char>(text[at]);
-        const std::size_t length = byte < 0x80U                    ? 1
-                                   : byte >= 0xC2U && byte < 0xE0U ? 2
-                                   : byte >= 0xE0U && byte < 0xF0U ? 3
-                                   : byte >= 0xF0U && byte < 0xF5U ? 4
-                                                                   : 0;
-        if (length == 0 || at + length > text.size()) return false;
-        for (std::size_t next = 1; next < length; ++next) {
-            if ((static_cast<unsigned char>(text[at + next]) & 0xC0U) != 0x80U) return false;
-        }
-        const auto second = length > 1 ? static_cast<unsigned char>(text[at + 1]) : 0U;
-        if ((byte == 0xE0U && second < 0xA0U) || (byte == 0xEDU && second >= 0xA0U) ||
-            (byte == 0xF0U && second < 0x90U) || (byte == 0xF4U && second >= 0x90U))
-            return false;
-        at += length;
-    }
-    return true;
-}
-
 std::vector<char> encode_message(const escqrs::Message& message, const std::string& wire_message_id,
                                  const std::string& default_session, Dialect dialect)
 {
-    require_texts(message);
     const std::string& session = message.session_id.empty() ? default_session : message.session_id;
     const std::unique_ptr<pn_message_t, MessageDeleter> amqp{pn_message()};
     pn_message_set_durable(amqp.get(), true);
@@ -251,8 +208,9 @@ std::vector<char> encode_message(const escqrs::Message& message, const std::stri
     pn_data_put_binary(pn_message_body(amqp.get()), proton_bytes(message.body));
     if (message.scheduled_enqueue_time) {
         if (dialect == Dialect::amqp10)
-            throw escqrs::TransportError{"message '" + message.message_id +
-                                         "' refused: plain AMQP 1.0 has no scheduled enqueue time"};
+            throw escqrs::MessageRefused{message.message_id,
+                                         "message '" + message.message_id +
+                                             "' refused: plain AMQP 1.0 has no scheduled enqueue time"};
         pn_data_t* const annotations = pn_message_annotations(amqp.get());
         pn_data_put_map(annotations);
         pn_data_enter(annotations);

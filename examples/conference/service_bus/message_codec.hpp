@@ -28,9 +28,10 @@ struct DecodedMessage {
 
 /// Encodes a message as AMQP 1.0 has it: texts in the properties section, named texts as application properties, the body
 /// as one data section.
+/// @param message          its texts must be UTF-8, which `MessageSender` has checked
 /// @param wire_message_id  the id that the queue is to see
 /// @param default_session  session of a message that has none; empty: it goes without
-/// @throws TransportError if a text is not UTF-8, or the dialect has no word for a part of it
+/// @throws escqrs::MessageRefused if the dialect has no word for a part of it
 std::vector<char> encode_message(const escqrs::Message& message, const std::string& wire_message_id,
                                  const std::string& default_session, Dialect dialect);
 
@@ -43,8 +44,5 @@ DecodedMessage decode_message(const std::vector<char>& bytes, const std::string&
 /// annotations. Why it could not be is told as the dead letter's description, if that tells nothing else.
 /// @throws escqrs::TransportError if not even the annotations can be read
 DecodedMessage decode_dead_letter(const std::vector<char>& bytes, const std::string& default_session);
-
-/// True if AMQP may carry it as a string.
-bool is_utf8(std::string_view text) noexcept;
 
 } // namespace conference::service_bus

@@ -51,7 +51,7 @@ void MessageSender::send(std::span<const escqrs::Message> messages, const std::s
     limits.max_message_size = options_.max_message_size;
     escqrs::detail::check_messages(messages, limits);
     if (messages.empty()) return;
-    Batch batch{messages, {}, SendWindow{messages, options_.max_in_flight}, {}, {}, false, false};
+    Batch batch{.messages = messages, .encoded = {}, .window = SendWindow{messages, options_.max_in_flight}};
     batch.encoded.reserve(messages.size()); // here, so that what cannot be encoded is told before anything is sent
     for (const auto& message : messages) {
         batch.encoded.push_back(encode_message(message,
@@ -74,9 +74,11 @@ void MessageSender::send(std::span<const escqrs::Message> messages, const std::s
     if (!batch.has_failed) return;
     const std::string problem =
         batch.last_error.empty() ? connection_->health().last_error : std::exchange(batch.last_error, {});
-    throw escqrs::TransportError{
+    const std::string text =
         "sending to '" + address_ + "': " + std::to_string(batch.window.pending() + batch.window.in_flight()) + " of " +
-        std::to_string(messages.size()) + " messages not confirmed" + (problem.empty() ? "" : ": " + problem)};
+        std::to_string(messages.size()) + " messages not confirmed" + (problem.empty() ? "" : ": " + problem);
+    if (batch.refused) throw escqrs::MessageRefused{messages[*batch.refused].message_id, text};
+    throw escqrs::TransportError{text};
 }
 
 void MessageSender::on_ready()
@@ -171,6 +173,7 @@ bool MessageSender::put(Batch& batch, std::size_t index)
     if (limit != 0 && bytes.size() > limit) { // Proton would send it all the same
         batch.last_error = "message '" + batch.messages[index].message_id + "' has " + std::to_string(bytes.size()) +
                            " bytes encoded, the queue takes at most " + std::to_string(limit);
+        batch.refused = index;
         finish(batch, true);
         return false;
     }
@@ -193,12 +196,12 @@ void MessageSender::on_delivery(pn_delivery_t* delivery)
         sent.batch->window.accepted(sent.index);
         if (sent.batch->window.is_done()) finish(*sent.batch, false);
     } else {
-        refused(sent, why, outcome == PN_REJECTED);
+        given_back(sent, why, outcome == PN_REJECTED);
     }
     pump();
 }
 
-void MessageSender::refused(const InFlight& sent, const Condition& why, bool is_rejected)
+void MessageSender::given_back(const InFlight& sent, const Condition& why, bool is_rejected)
 {
     Batch& batch = *sent.batch;
     batch.last_error = "message '" + batch.messages[sent.index].message_id + "' " +
@@ -206,6 +209,7 @@ void MessageSender::refused(const InFlight& sent, const Condition& why, bool is_
                        (why.name.empty() ? "" : ": " + to_text(why));
     batch.window.to_be_retried(sent.index);
     if (is_rejected && recovery_for(why.name, ConditionSource::broker) == Recovery::fail) {
+        if (concerns_the_message(why.name)) batch.refused = sent.index;
         finish(batch, true);
         return;
     }

@@ -12,6 +12,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -43,6 +44,7 @@ public:
     ~MessageSender() override;
 
     /// @throws escqrs::TransportError  as `escqrs::MessageSender` says; the text ends with what was wrong last
+    /// @throws escqrs::MessageRefused  if the broker refuses a message for what it is (see `concerns_the_message`)
     void send(std::span<const escqrs::Message> messages);
 
     /// Sends one message that the queue is to know under another id than its receivers.
@@ -57,7 +59,8 @@ private:
         std::vector<std::vector<char>> encoded;
         SendWindow window;
         escqrs::SteadyTime not_before{}; ///< after the broker asked for patience
-        std::string last_error;
+        std::string last_error{};
+        std::optional<std::size_t> refused{}; ///< a message that the broker will never take
         bool is_done = false;
         bool has_failed = false;
     };
@@ -79,7 +82,7 @@ private:
     void attach();
     void pump();
     bool put(Batch& batch, std::size_t index);
-    void refused(const InFlight& sent, const Condition& why, bool is_rejected);
+    void given_back(const InFlight& sent, const Condition& why, bool is_rejected);
     void finish(Batch& batch, bool has_failed);
     void fail_all(const std::string& why);
 

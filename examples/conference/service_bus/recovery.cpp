@@ -62,6 +62,19 @@ Recovery recovery_for(std::string_view condition, ConditionSource source) noexce
     return found != recoveries.end() ? found->second : reattach_link;
 }
 
+bool concerns_the_message(std::string_view condition) noexcept
+{
+    constexpr std::array<std::string_view, 7> conditions{
+        "amqp:link:message-size-exceeded",
+        "amqp:decode-error",
+        "amqp:invalid-field",
+        "amqp:not-allowed", // such as one without a session, where the queue requires sessions
+        "amqp:not-implemented",
+        "com.microsoft:argument-error",
+        "com.microsoft:argument-out-of-range"};
+    return std::ranges::find(conditions, condition) != conditions.end();
+}
+
 escqrs::Duration least_delay_for(std::string_view condition) noexcept
 {
     if (condition == "com.microsoft:server-busy") return std::chrono::seconds{2}; // its text asks for so much

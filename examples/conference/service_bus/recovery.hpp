@@ -34,6 +34,10 @@ enum class Recovery : std::uint8_t {
 /// Unknown ones get a new link: what nobody has heard of may pass.
 Recovery recovery_for(std::string_view condition, ConditionSource source) noexcept;
 
+/// Whether a broker that rejects a message with this condition means that message, and so would reject it again, while
+/// others may go: not the queue, which may be full, closed or forbidden.
+bool concerns_the_message(std::string_view condition) noexcept;
+
 /// How long to wait at least before that.
 escqrs::Duration least_delay_for(std::string_view condition) noexcept;
 

@@ -1,6 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/archive/detail/json_text.hpp>
+#include <escqrs/error.hpp>
 #include <escqrs/id_generator.hpp>
 #include <escqrs/messaging.hpp>
 
@@ -35,26 +37,39 @@ inline std::size_t message_size(const Message& message) noexcept
 
 [[noreturn]] inline void refuse_message(const Message& message, const std::string& why)
 {
-    throw TransportError{"message '" + message.message_id.substr(0, max_message_id_length) + "' refused: " + why};
+    const std::string& id = message.message_id;
+    const bool is_text = archive::detail::is_utf8(id) && id.find('\0') == std::string::npos;
+    throw MessageRefused{id, "message '" + (is_text ? id.substr(0, max_message_id_length) : "?") + "' refused: " + why};
 }
 
-/// @throws TransportError if properties are too many bytes, or one is named twice
-inline void check_properties(const Message& message, const MessageQueueOptions& options)
+/// @throws MessageRefused
+inline void check_size(const Message& message, const MessageQueueOptions& options)
 {
     if (const std::size_t size = message_size(message); size > options.max_message_size) {
         refuse_message(message, "body, properties and texts have " + std::to_string(size) + " bytes, at most " +
                                     std::to_string(options.max_message_size) + " (max_message_size)");
     }
+}
+
+/// @throws MessageRefused if a property is not UTF-8, has no name, or is named twice
+inline void check_properties(const Message& message, const MessageProperties& properties)
+{
     std::vector<std::string_view> names;
-    names.reserve(message.properties.size());
-    for (const auto& property : message.properties) names.push_back(property.first);
+    names.reserve(properties.size());
+    for (const auto& [name, text] : properties) {
+        if (name.empty()) refuse_message(message, "a property has no name");
+        if (!archive::detail::is_utf8(name)) refuse_message(message, "the name of a property is not UTF-8");
+        if (!archive::detail::is_utf8(text))
+            refuse_message(message, "property '" + std::string{name} + "' is not UTF-8");
+        names.push_back(name);
+    }
     std::sort(names.begin(), names.end());
     if (const auto twice = std::adjacent_find(names.begin(), names.end()); twice != names.end()) {
         refuse_message(message, "properties name '" + std::string{*twice} + "' more than once, at most 1");
     }
 }
 
-/// @throws TransportError naming the message, the field, the limit and what was found
+/// @throws MessageRefused naming the message, the field, the limit and what was found
 inline void check_message(const Message& message, const MessageQueueOptions& options)
 {
     const auto refuse_length = [&](const char* field, const std::string& limit, std::size_t found) {
@@ -67,7 +82,17 @@ inline void check_message(const Message& message, const MessageQueueOptions& opt
     if (message.session_id.size() > max_session_id_length) {
         refuse_length("session_id", "at most " + std::to_string(max_session_id_length), message.session_id.size());
     }
-    check_properties(message, options);
+    const auto require_text = [&](const char* field, const std::string& text) {
+        if (!archive::detail::is_utf8(text)) refuse_message(message, std::string{field} + " is not UTF-8");
+        if (text.find('\0') != std::string::npos) refuse_message(message, std::string{field} + " holds a NUL");
+    };
+    require_text("message_id", message.message_id);
+    require_text("session_id", message.session_id);
+    require_text("subject", message.subject);
+    require_text("correlation_id", message.correlation_id);
+    require_text("content_type", message.content_type);
+    check_properties(message, message.properties);
+    check_size(message, options);
 }
 
 inline void check_messages(std::span<const Message> messages, const MessageQueueOptions& options)
@@ -81,15 +106,16 @@ inline void merge_properties(MessageProperties& properties, const MessagePropert
     for (const auto& [name, text] : added) properties.set(name, text);
 }
 
-/// @throws TransportError if an abandoned message would be larger than the queue takes
+/// @throws MessageRefused if an abandoned message would become one that the queue does not take
 inline void check_disposition(const ReceivedMessage& received, const Disposition& disposition,
                               const MessageQueueOptions& options)
 {
     const auto* abandon = std::get_if<Abandon>(&disposition);
     if (abandon == nullptr || abandon->properties.empty()) return;
+    check_properties(received.message, abandon->properties); // what it came with need not be as we would send it
     Message changed = received.message;
     merge_properties(changed.properties, abandon->properties);
-    check_properties(changed, options);
+    check_size(changed, options);
 }
 
 /// `text` cut to what a dead-lettered message may carry, between two UTF-8 characters.

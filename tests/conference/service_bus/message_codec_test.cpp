@@ -67,19 +67,12 @@ TEST_CASE("under another id on the wire, receivers see a message's own")
     CHECK(decode_message(bytes, "").received.message == message);
 }
 
-TEST_CASE("what is no UTF-8, and what the dialect has no word for, is refused by name")
+TEST_CASE("what the dialect has no word for is refused by name")
 {
-    const auto refuses = [](auto change, const char* part, Dialect dialect = Dialect::service_bus) {
-        escqrs::Message message = full_message();
-        change(message);
-        CHECK_THROWS_WITH(encode_message(message, message.message_id, "", dialect), Catch::Matchers::Contains(part));
-    };
-    refuses([](auto& message) { message.message_id = "\xFF"; }, "message_id");
-    refuses([](auto& message) { message.session_id = "\xC0\x80"; }, "session_id");
-    refuses([](auto& message) { message.subject = "\xED\xA0\x80"; }, "subject");
-    refuses([](auto& message) { message.properties.set("a", "\xE2\x82"); }, "property 'a'");
-    refuses([](auto& message) { message.properties.add("\xF5", ""); }, "name of a property");
-    refuses([](auto&) {}, "scheduled enqueue time", Dialect::amqp10);
+    const escqrs::Message message = full_message();
+    CHECK_THROWS_AS(encode_message(message, message.message_id, "", Dialect::amqp10), escqrs::MessageRefused);
+    CHECK_THROWS_WITH(encode_message(message, message.message_id, "", Dialect::amqp10),
+                      Catch::Matchers::Contains("scheduled enqueue time"));
 }
 
 TEST_CASE("what others send is read too: ids and properties of other types, text bodies, annotations")

@@ -121,6 +121,13 @@ TEST_CASE("what helps against which condition")
         CHECK(recovery_for(condition, ConditionSource::broker) == recovery);
         CHECK(recovery_for(condition, ConditionSource::transport) == Recovery::reconnect);
     }
+    for (const char* const condition : {"amqp:not-allowed", "amqp:link:message-size-exceeded", "amqp:decode-error"}) {
+        CHECK(concerns_the_message(condition));
+        CHECK(recovery_for(condition, ConditionSource::broker) == Recovery::fail);
+    }
+    for (const char* const condition : {"", "amqp:resource-limit-exceeded", "com.microsoft:entity-disabled"}) {
+        CHECK_FALSE(concerns_the_message(condition));
+    }
     CHECK(least_delay_for("com.microsoft:server-busy") == 2s);
     CHECK(least_delay_for("amqp:link:detach-forced") == 0s);
 }

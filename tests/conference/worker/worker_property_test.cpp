@@ -126,27 +126,29 @@ TEST_CASE("worker: hostile messages are put aside, and harm nobody")
             forged.session_id = "forged" + std::to_string(draw(chance, 3));
             // It claims to be of another attendee, so what it may do, it does to nobody of ours.
             const std::string stranger = "attendee-" + escqrs::to_string(escqrs::random_uuid());
-            const auto spoil = [&](std::string& text) {
+            // A queue takes texts in UTF-8 only, and any bytes as the body.
+            const auto spoil = [&](std::string& text, std::size_t first, std::size_t last) {
+                const auto any = [&] { return static_cast<char>(first + draw(chance, last - first + 1)); };
                 switch (draw(chance, 4)) {
                 case 0: text.clear(); break;
                 case 1: text.resize(draw(chance, text.size() + 1)); break;
-                case 2: text.insert(draw(chance, text.size() + 1), 1, static_cast<char>(draw(chance, 256))); break;
+                case 2: text.insert(draw(chance, text.size() + 1), 1, any()); break;
                 default:
-                    if (!text.empty()) text[draw(chance, text.size())] = static_cast<char>(draw(chance, 256));
+                    if (!text.empty()) text[draw(chance, text.size())] = any();
                 }
             };
             const auto properties = std::exchange(forged.properties, {});
             for (const auto& [name, value] : properties) {
                 std::string text{name == "cloudEvents:subject" ? stranger : value};
-                if (draw(chance, 6) == 0 && name != "cloudEvents:subject") spoil(text);
+                if (draw(chance, 6) == 0 && name != "cloudEvents:subject") spoil(text, 1, 127);
                 forged.properties.add(name, text);
             }
             if (draw(chance, 4) == 0) {
                 const auto lost = static_cast<std::ptrdiff_t>(draw(chance, forged.properties.size()));
                 forged.properties.erase((*std::next(forged.properties.begin(), lost)).first);
             }
-            if (draw(chance, 3) == 0) spoil(forged.body);
-            if (draw(chance, 8) == 0) spoil(forged.content_type);
+            if (draw(chance, 3) == 0) spoil(forged.body, 0, 255);
+            if (draw(chance, 8) == 0) spoil(forged.content_type, 1, 127);
             messages.push_back(forged);
         }
         messages.push_back(good[index]);

@@ -89,8 +89,9 @@ void check_message_sending(MakeFixture make)
             const std::vector<Message> batch{detail::make_message("good"), bad};
             try {
                 queue.send(batch);
-                FAIL("expected a TransportError");
-            } catch (const TransportError& error) {
+                FAIL("expected a MessageRefused");
+            } catch (const MessageRefused& error) {
+                CHECK(error.message_id() == bad.message_id);
                 for (const std::string& part : parts) CHECK_THAT(error.what(), Catch::Matchers::Contains(part));
             }
             CHECK(queue.counts() == MessageQueueCounts{});
@@ -105,6 +106,25 @@ void check_message_sending(MakeFixture make)
         Message twice = detail::make_message("twice");
         twice.properties = {{"name", "1"}, {"other", "2"}, {"name", "3"}};
         refuses(twice, {"'twice'", "properties", "'name'"});
+        Message nameless = detail::make_message("nameless");
+        nameless.properties = {{"", "text"}};
+        refuses(nameless, {"'nameless'", "property has no name"});
+        for (const std::string& text : {std::string{"Andr\xE9"}, std::string{"\xED\xA0\x80"}, std::string(1, '\0')}) {
+            const char* const what = text[0] == '\0' ? "NUL" : "not UTF-8";
+            refuses(detail::make_message("x" + text), {"message_id", what});
+            refuses(detail::make_message("bad", text), {"'bad'", "session_id", what});
+            for (std::string Message::*field : {&Message::subject, &Message::correlation_id, &Message::content_type}) {
+                Message bad = detail::make_message("bad");
+                bad.*field = text;
+                refuses(bad, {"'bad'", what});
+            }
+            if (text[0] == '\0') continue;
+            Message bad = detail::make_message("bad");
+            bad.properties = {{"name", text}};
+            refuses(bad, {"'bad'", "'name'", what});
+            bad.properties = {{text, "text"}};
+            refuses(bad, {"'bad'", "name of a property", what});
+        }
         detail::send_all(queue, {"good"});
         CHECK(queue.counts() == MessageQueueCounts{.active = 1});
     }
