@@ -14,15 +14,15 @@
 
 namespace escqrs {
 
-/// A stream whose events a projection has put aside: one that could not be handled, and those behind it.
+/// A stream whose events a projection, or a relay, has parked: one that it could not handle, or send, and the later ones.
 ///
 /// The events themselves stay in the store; only where they begin and end is kept.
 struct ParkedStream {
     StreamId stream;
     StreamVersion version{};   ///< of the event that could not be handled
     GlobalPosition position{}; ///< of that event
-    StreamVersion last{};      ///< of the last event put aside
-    std::uint64_t events = 0;  ///< how many were; 0: none any more, and only `unhandled_from` is remembered
+    StreamVersion last{};      ///< of the last event parked
+    std::uint64_t events = 0;  ///< how many are; 0: none any more, and only `unhandled_from` is remembered
     std::string error{};       ///< why the first one could not be handled
 
     /// Events from this version on have never been handled, not even before the read model was last rebuilt; 0 if all have.
@@ -33,35 +33,62 @@ struct ParkedStream {
     friend bool operator==(const ParkedStream&, const ParkedStream&) = default;
 };
 
-/// Where a projection keeps the streams it has parked: in one transaction with its checkpoint, where there are transactions.
+/// Where the streams are kept that a relay has parked.
 ///
 /// - `is_empty()`, `find(stream)`, `all()` tell what is there; `all` in order of the streams' names;
-/// - `put(parked)` adds a stream or takes the place of what is there; `remove(stream)` forgets it;
+/// - `put(parked)` adds a stream or takes the place of what is there; `remove(stream)` forgets it.
+template <class Lot>
+concept ParkedStreams = requires(Lot& lot, const StreamId& stream, const ParkedStream& parked) {
+    { lot.is_empty() } -> std::same_as<bool>;
+    { lot.find(stream) } -> std::same_as<std::optional<ParkedStream>>;
+    { lot.all() } -> std::same_as<std::vector<ParkedStream>>;
+    { lot.put(parked) } -> std::same_as<void>;
+    { lot.remove(stream) } -> std::same_as<void>;
+};
+
+/// Where a projection keeps the streams it has parked: in one transaction with its checkpoint, where there are transactions.
+///
 /// - `attempt(work)` calls `work()`; if that throws, what it wrote to the read model is undone, and the exception passes;
 /// - `is_passing(error)` tells whether a failure says nothing about the event, so that it is to be tried again later.
 template <class Lot>
-concept ParkingLot =
-    requires(Lot& lot, const StreamId& stream, const ParkedStream& parked, const std::exception& error) {
-        { lot.is_empty() } -> std::same_as<bool>;
-        { lot.find(stream) } -> std::same_as<std::optional<ParkedStream>>;
-        { lot.all() } -> std::same_as<std::vector<ParkedStream>>;
-        { lot.put(parked) } -> std::same_as<void>;
-        { lot.remove(stream) } -> std::same_as<void>;
-        {
-            lot.attempt([] {})
-        } -> std::same_as<void>;
-        { lot.is_passing(error) } -> std::same_as<bool>;
-    };
+concept ParkingLot = ParkedStreams<Lot> && requires(Lot& lot, const std::exception& error) {
+    {
+        lot.attempt([] {})
+    } -> std::same_as<void>;
+    { lot.is_passing(error) } -> std::same_as<bool>;
+};
 
-/// For a projection that parks nothing: an event that cannot be handled stops it.
+/// For a projection that parks nothing, so that an event that it cannot handle stops it; and for a relay that keeps the
+/// streams it has parked to itself.
 struct NoParkingLot {};
 
 /// Whether a failure is of the machinery, and not of the event: a store or broker that cannot work, or no memory.
 inline bool is_passing_fault(const std::exception& error) noexcept
 {
+    if (dynamic_cast<const MessageRefused*>(&error) != nullptr) return false;
     return dynamic_cast<const StoreError*>(&error) != nullptr ||
            dynamic_cast<const TransportError*>(&error) != nullptr ||
            dynamic_cast<const std::bad_alloc*>(&error) != nullptr;
 }
+
+namespace detail {
+
+inline constexpr const char* no_std_exception = "something that is not a std::exception was thrown";
+
+/// To be called while an exception is being handled that an event may have caused.
+/// @return its text; throws it again if it says nothing about the event
+inline std::string problem_of_event()
+{
+    try {
+        throw;
+    } catch (const std::exception& error) {
+        if (is_passing_fault(error)) throw;
+        return error.what();
+    } catch (...) {
+        return no_std_exception;
+    }
+}
+
+} // namespace detail
 
 } // namespace escqrs
