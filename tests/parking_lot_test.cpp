@@ -138,6 +138,91 @@ TEST_CASE("an event that cannot be handled is parked, and its stream's followers
     CHECK(deposits.outside.size() == 5 + deposits.seen[bad.text()].size());
 }
 
+namespace {
+
+struct Paid {
+    static constexpr std::string_view event_name = "Paid";
+    void serialize(auto&, unsigned) {}
+};
+struct Noted {
+    static constexpr std::string_view event_name = "Noted";
+    void serialize(auto&, unsigned) {}
+};
+
+/// The versions that were handled; refuses those it is told to.
+template <class... Types>
+struct VersionsOf {
+    using Events = EventList<Types...>;
+
+    void handle(const auto&, const EventContext& context)
+    {
+        const auto version = context.version.value();
+        if (refused.contains(version)) throw std::runtime_error{"cannot handle " + std::to_string(version)};
+        handled.push_back(version);
+    }
+    void clear() { handled.clear(); }
+
+    std::set<std::uint64_t> refused;
+    std::vector<std::uint64_t> handled;
+};
+
+} // namespace
+
+TEST_CASE("a parked stream is replayed whole and in order when the handlers take further types, or fewer")
+{
+    using Numbers = std::vector<std::uint64_t>;
+    Store store;
+    in_memory::Checkpoint place;
+    in_memory::ParkingLot lot;
+    const StreamId stream = StreamId::parse("bill-1");
+    const auto append = [&](std::string_view type) {
+        const NewEvent event{EventId{random_uuid()}, type, 0, archive::Binary::content_type, {}, {}};
+        store.append(stream, ExpectedVersion::any(), {&event, 1});
+    };
+    const auto page = pages_of(GENERATE(std::size_t{1}, std::size_t{2}, std::size_t{500}));
+
+    SECTION("further types")
+    {
+        for (const char* const type : {"Paid", "Noted", "Noted", "Paid", "Noted"}) append(type);
+        VersionsOf<Paid> before{{1}, {}};
+        Projection{store, place, lot, before, page}.catch_up();
+        CHECK(lot.find(stream)->events == 2);
+        VersionsOf<Paid, Noted> after{{GENERATE(std::uint64_t{2}, 3, 4, 5)}, {}};
+        Projection projection{store, place, lot, after, page};
+        CHECK_FALSE(projection.replay(stream));
+        REQUIRE(projection.parked().size() == 1);
+        const std::uint64_t failed = *after.refused.begin();
+        CHECK(projection.parked()[0].version == StreamVersion{failed});
+        CHECK(projection.parked()[0].position == GlobalPosition{failed});
+        CHECK(projection.parked()[0].last == StreamVersion{5});
+        CHECK(projection.parked()[0].events == 6 - failed);
+        append("Paid");
+        projection.catch_up();
+        CHECK(after.handled.size() == failed - 1);
+        after.refused.clear();
+        CHECK(projection.replay(stream));
+        CHECK(after.handled == Numbers{1, 2, 3, 4, 5, 6});
+        CHECK(lot.is_empty());
+    }
+    SECTION("fewer types")
+    {
+        for (const char* const type : {"Paid", "Noted", "Noted", "Paid"}) append(type);
+        VersionsOf<Paid, Noted> before{{1}, {}};
+        Projection{store, place, lot, before, page}.catch_up();
+        VersionsOf<Paid> after{{4}, {}};
+        Projection projection{store, place, lot, after, page};
+        CHECK_FALSE(projection.replay(stream));
+        CHECK(projection.parked().at(0).version == StreamVersion{4});
+        CHECK(projection.parked().at(0).events == 1);
+        after.refused.clear();
+        CHECK(projection.replay(stream));
+        append("Paid");
+        projection.catch_up();
+        CHECK(after.handled == Numbers{1, 4, 5});
+        CHECK(lot.is_empty());
+    }
+}
+
 TEST_CASE("an event that cannot be decoded is parked like any other that fails")
 {
     Bank bank;

@@ -21,14 +21,14 @@ struct ParkedStream {
     StreamId stream;
     StreamVersion version{};   ///< of the event that could not be handled
     GlobalPosition position{}; ///< of that event
-    StreamVersion last{};      ///< of the last event parked
-    std::uint64_t events = 0;  ///< how many are; 0: none any more, and only `unhandled_from` is remembered
-    std::string error{};       ///< why the first one could not be handled
+    StreamVersion last{}; ///< of the last event parked; 0: none is any more, and only `unhandled_from` is remembered
+    std::uint64_t events = 0; ///< how many are, for people to see
+    std::string error{};      ///< why the first one could not be handled
 
     /// Events from this version on have never been handled, not even before the read model was last rebuilt; 0 if all have.
     StreamVersion unhandled_from{};
 
-    bool is_parked() const noexcept { return events != 0; }
+    bool is_parked() const noexcept { return last != StreamVersion{}; }
 
     friend bool operator==(const ParkedStream&, const ParkedStream&) = default;
 };

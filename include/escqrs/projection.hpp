@@ -356,12 +356,19 @@ bool Projection<Store, Place, Handlers, EventCodec, Lot>::replay_page(const Stre
     guard_.check(guard_.begin(guard_.load(transaction)));
     guard_.settle();
     const GlobalPosition replay_until = transaction.replay_until();
-    std::size_t handled = 0;
-    bool has_failed = false;
+    const GlobalPosition reached = transaction.position();
+    std::uint64_t handled = 0;
+    std::uint64_t left = 0; // from the one that failed on
     bool is_page_full = false;
+    // All that was read since the stream was parked is parked, whatever the handlers took then.
     store_->read_stream(stream, parked->version, [&](const RecordedEvent& event) {
-        if (event.version > parked->last) return false;
+        if (event.position > reached) return false;
         if (!is_asked_for(event)) return true;
+        if (left != 0) {
+            parked->last = event.version;
+            ++left;
+            return true;
+        }
         parked->version = event.version;
         parked->position = event.position;
         is_page_full = handled == options_.page_size;
@@ -370,15 +377,17 @@ bool Projection<Store, Place, Handlers, EventCodec, Lot>::replay_page(const Stre
         const bool is_replay = event.position <= replay_until && !never_handled;
         if (auto error = error_of_attempt([&] { apply(event, is_replay); })) {
             parked->error = std::move(*error);
-            has_failed = true;
-            return false;
+            parked->last = event.version;
+            left = 1;
+            return true;
         }
         ++handled;
-        --parked->events;
         if (never_handled) parked->unhandled_from = event.version.next();
         return true;
     });
-    const bool is_free = !has_failed && !is_page_full;
+    if (left != 0) parked->events = left;
+    else if (is_page_full) parked->events = parked->events > handled ? parked->events - handled : 1;
+    const bool is_free = left == 0 && !is_page_full;
     if (is_free) {
         parked->events = 0;
         parked->last = {};
