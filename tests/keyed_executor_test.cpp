@@ -48,6 +48,33 @@ TEST_CASE("a key is free again when its last task has ended")
     CHECK(ran == 2);
 }
 
+TEST_CASE("what a task throws reaches the executor, and the next task of its key runs all the same")
+{
+    std::string ran;
+    SECTION("later")
+    {
+        TaskQueue queue;
+        KeyedExecutor executor{queue.executor()};
+        executor.run("a", [] { throw 42; }); // NOLINT(hicpp-exception-baseclass)
+        executor.run("a", [&] { ran += "second "; });
+        CHECK_THROWS_AS(queue.run_all(), int);
+        CHECK(queue.size() == 1);
+        queue.run_all();
+        CHECK(executor.busy_keys() == 0);
+    }
+    SECTION("at once")
+    {
+        KeyedExecutor executor{[](const std::function<void()>& task) { task(); }};
+        const auto two_tasks = [&] {
+            executor.run("a", [&] { ran += "second "; });
+            throw std::runtime_error{"the first"};
+        };
+        CHECK_THROWS_WITH(executor.run("a", two_tasks), "the first");
+        CHECK(executor.busy_keys() == 0);
+    }
+    CHECK(ran == "second ");
+}
+
 TEST_CASE("an executor may run tasks at once, and a task may bring others")
 {
     std::string ran;

@@ -191,6 +191,59 @@ TEST_CASE("a parallel subscription's checkpoint never passes what is not handled
     CHECK(recorder.count() == 10);
 }
 
+TEST_CASE("a parallel subscription survives whatever is thrown, and reports it")
+{
+    struct FailingPlace {
+        GlobalPosition load()
+        {
+            if (loads++ == 0) throw 1; // NOLINT(hicpp-exception-baseclass)
+            return place.load();
+        }
+        void save(GlobalPosition position)
+        {
+            if (saves++ == 0) throw 2; // NOLINT(hicpp-exception-baseclass)
+            place.save(position);
+        }
+        in_memory::Checkpoint place{};
+        int loads = 0;
+        int saves = 0;
+    };
+    Store store;
+    FailingPlace place;
+    for (int index = 0; index < 20; ++index) append_some(store, sample_stream(std::to_string(index % 3)), 1);
+    Recorder recorder;
+    std::atomic<int> reported{0};
+    auto options = quick();
+    options.on_failure = [&](const std::exception_ptr& failure, Duration) {
+        CHECK_THAT(text_of(failure), Catch::Contains("not a std::exception"));
+        if (++reported == 3) throw "of the callback itself"; // in a thread of the subscription's
+    };
+    std::atomic<bool> has_thrown{false};
+    {
+        const std::jthread runner{[&](std::stop_token stop) {
+            ParallelSubscription subscription{store, place, 3, options};
+            subscription.run(std::move(stop), [&](const RecordedEvent& event) {
+                if (event.position == GlobalPosition{9} && reported >= 2 && !has_thrown.exchange(true)) throw 42;
+                if (event.position == GlobalPosition{9} && reported < 2) throw 42;
+                recorder(event);
+            });
+        }};
+        CHECK(comes_true([&] { return place.place.load() == GlobalPosition{20}; }));
+    }
+    CHECK(recorder.good());
+    CHECK(recorder.count() == 20);
+    CHECK(reported >= 3);
+}
+
+TEST_CASE("whatever a handler throws ends a parallel catch-up")
+{
+    Store store;
+    in_memory::Checkpoint place;
+    append_some(store, sample_stream("only"), 3);
+    ParallelSubscription subscription{store, place, 2, quick()};
+    CHECK_THROWS_AS(subscription.catch_up([](const RecordedEvent&) { throw 42; }), int);
+}
+
 TEST_CASE("a failure ends a parallel catch-up, behind what was handled")
 {
     Store store;

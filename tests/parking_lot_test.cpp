@@ -240,6 +240,24 @@ TEST_CASE("an event that cannot be decoded is parked like any other that fails")
     CHECK_THAT(projection.parked()[0].error, Catch::Contains("unheard-of"));
 }
 
+TEST_CASE("whatever a handler throws parks its event")
+{
+    Store store;
+    in_memory::Checkpoint place;
+    in_memory::ParkingLot lot;
+    struct Thrower {
+        using Events = EventList<Paid>;
+        void handle(const Paid&, const EventContext&) { throw 42; } // NOLINT(hicpp-exception-baseclass)
+        void clear() {}
+    } handlers;
+    const NewEvent event{EventId{random_uuid()}, "Paid", 0, archive::Binary::content_type, {}, {}};
+    store.append(StreamId::parse("bill-1"), ExpectedVersion::any(), {&event, 1});
+    Projection projection{store, place, lot, handlers};
+    projection.catch_up();
+    CHECK_THAT(projection.parked().at(0).error, Catch::Contains("not a std::exception"));
+    CHECK_FALSE(projection.replay(StreamId::parse("bill-1")));
+}
+
 TEST_CASE("a failure that says nothing about the event parks nothing")
 {
     Bank bank;

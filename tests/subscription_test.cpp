@@ -9,7 +9,9 @@
 
 #include <atomic>
 #include <stdexcept>
+#include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 using namespace escqrs;
@@ -108,6 +110,35 @@ TEST_CASE("a running subscription follows the log, survives failures and stops w
     }
     CHECK(failures == 2);
     CHECK(seen == 8);
+}
+
+TEST_CASE("a running subscription survives whatever is thrown, and reports it")
+{
+    Store store;
+    in_memory::Checkpoint place;
+    std::atomic<int> seen{0};
+    std::atomic<int> caught_up{0};
+    std::vector<std::string> failures;
+    auto options = quick();
+    options.on_failure = [&](const std::exception_ptr& failure, Duration) { failures.push_back(text_of(failure)); };
+    options.on_caught_up = [&](GlobalPosition) {
+        if (++caught_up == 1) throw "a text";
+    };
+    append_accounts(store, 4);
+    {
+        const std::jthread runner{[&](std::stop_token stop) {
+            Subscription subscription{store, place, options};
+            bool has_thrown = false;
+            subscription.run(std::move(stop), [&](const RecordedEvent&) {
+                if (!std::exchange(has_thrown, true)) throw 42; // NOLINT(hicpp-exception-baseclass)
+                ++seen;
+            });
+        }};
+        while (caught_up < 2) std::this_thread::yield();
+    }
+    CHECK(seen == 4);
+    REQUIRE(failures.size() == 2);
+    for (const std::string& failure : failures) CHECK_THAT(failure, Catch::Contains("not a std::exception"));
 }
 
 TEST_CASE("a subscription shows what its filter and its predicate let through, and its checkpoint passes the rest")

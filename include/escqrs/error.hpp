@@ -15,6 +15,18 @@
 
 namespace escqrs {
 
+/// What an exception says, whatever its type: `what()`, or that it is not a std::exception.
+inline std::string text_of(const std::exception_ptr& failure)
+{
+    try {
+        std::rethrow_exception(failure);
+    } catch (const std::exception& error) {
+        return error.what();
+    } catch (...) {
+        return "something that is not a std::exception was thrown";
+    }
+}
+
 /// A stream was not at the version that an append expected. Nothing was written; load again and decide again.
 class ConcurrencyError : public Error {
 public:

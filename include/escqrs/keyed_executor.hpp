@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstddef>
 #include <deque>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -44,7 +45,7 @@ public:
             detail::check_given(state_->executor, "executor");
     }
 
-    /// Runs `task`, which must not throw, in its turn.
+    /// Runs `task` in its turn. What it throws reaches the executor, once the next task of its key has been given to it.
     /// @throws what the executor throws
     void run(std::string key, Task task);
 
@@ -101,11 +102,13 @@ public:
         }
         const std::shared_ptr<State> state = std::move(state_);
         if (!state) return;
-        while (run_first(*state) && is_next_due_here(state)) {}
+        std::exception_ptr failure;
+        while (run_first(*state, failure) && is_next_due_here(state)) {}
+        if (failure) std::rethrow_exception(failure);
     }
 
 private:
-    bool run_first(State& state) const;
+    bool run_first(State& state, std::exception_ptr& failure) const;
     bool is_next_due_here(const std::shared_ptr<State>& state);
 
     std::shared_ptr<State> state_; ///< null once it has been taken
@@ -114,9 +117,10 @@ private:
     bool is_due_ = false;                  ///< the executor ran it on that thread at once; known to that thread alone
 };
 
+/// @param failure  receives what the task throws
 /// @return whether there are more
 template <class Executor>
-bool KeyedExecutor<Executor>::Turn::run_first(State& state) const
+bool KeyedExecutor<Executor>::Turn::run_first(State& state, std::exception_ptr& failure) const
 {
     Task task;
     {
@@ -125,7 +129,11 @@ bool KeyedExecutor<Executor>::Turn::run_first(State& state) const
         task = std::move(waiting.front());
         waiting.pop_front();
     }
-    task();
+    try {
+        task();
+    } catch (...) {
+        failure = std::current_exception();
+    }
     task = nullptr;
     const std::scoped_lock lock{state.mutex};
     const auto queue = state.queues.find(key_);

@@ -75,7 +75,7 @@ public:
         shards.stop();
         try {
             save(reading, shards);
-        } catch (const std::exception&) { // what was handled meanwhile is shown again
+        } catch (...) { // what was handled meanwhile is shown again
             if (options_.on_failure) options_.on_failure(std::current_exception(), Duration::zero());
         }
     }
@@ -130,7 +130,7 @@ Bookmark ParallelSubscription<Store, Place>::begin(const std::stop_token& stop)
         } catch (const LogMismatch&) {
             if (options_.on_failure) options_.on_failure(std::current_exception(), Duration::zero());
             throw;
-        } catch (const std::exception&) {
+        } catch (...) {
             if (options_.on_failure) options_.on_failure(std::current_exception(), delay);
             sleep_for(*options_.clock, delay, stop);
         }

@@ -73,8 +73,6 @@ inline bool is_passing_fault(const std::exception& error) noexcept
 
 namespace detail {
 
-inline constexpr const char* no_std_exception = "something that is not a std::exception was thrown";
-
 /// To be called while an exception is being handled that an event may have caused.
 /// @return its text; throws it again if it says nothing about the event
 inline std::string problem_of_event()
@@ -85,7 +83,7 @@ inline std::string problem_of_event()
         if (is_passing_fault(error)) throw;
         return error.what();
     } catch (...) {
-        return no_std_exception;
+        return text_of(std::current_exception());
     }
 }
 

@@ -270,6 +270,10 @@ std::optional<std::string> Projection<Store, Place, Handlers, EventCodec, Lot>::
     } catch (const std::exception& error) {
         if (lot_->is_passing(error)) throw;
         return error.what();
+    } catch (...) {
+        const Error error{text_of(std::current_exception())};
+        if (lot_->is_passing(error)) throw; // after it the transaction may be gone, as after any other
+        return error.what();
     }
 }
 

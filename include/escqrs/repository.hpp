@@ -253,7 +253,7 @@ void Repository<Aggregate, Store, EventCodec>::keep_snapshot(const StreamId& str
             store_->write_snapshot(
                 stream, {aggregate.version(), Aggregate::snapshot_version, archive::Binary::content_type, bytes});
             Access::since_snapshot(aggregate) = {};
-        } catch (const std::exception&) {
+        } catch (...) {
             report(stream); // what it stands for is stored
         }
     }

@@ -116,7 +116,7 @@ void follow_log(Store& store, LogGuard<Store>& guard, const SubscriptionOptions&
         } catch (const LogMismatch&) {
             if (options.on_failure) options.on_failure(std::current_exception(), Duration::zero());
             throw;
-        } catch (const std::exception&) {
+        } catch (...) {
             if (options.on_failure) options.on_failure(std::current_exception(), delay);
             sleep_for(*options.clock, delay, stop);
             delay = doubled(delay, options.max_retry_delay);

@@ -76,6 +76,7 @@ private:
 
     void work(Shard& shard, const std::stop_token& stop);
     bool handle(const OwnedEvent& event, const std::stop_token& stop);
+    void report(std::exception_ptr failure, Duration delay) noexcept;
     void finish(const Task& task);
     void fail(std::exception_ptr failure);
 
@@ -189,14 +190,23 @@ inline bool Shards::handle(const OwnedEvent& event, const std::stop_token& stop)
         try {
             handle_(event.view());
             return true;
-        } catch (const std::exception&) {
+        } catch (...) {
             if (!retries_) {
                 fail(std::current_exception());
                 return false;
             }
-            if (options_->on_failure) options_->on_failure(std::current_exception(), delay);
+            report(std::current_exception(), delay);
         }
         if (!sleep_for(*options_->clock, delay, stop)) return false;
+    }
+}
+
+/// Calls `on_failure`. What that throws must not end the thread, and there is no other place to report it to.
+inline void Shards::report(std::exception_ptr failure, Duration delay) noexcept
+{
+    try {
+        if (options_->on_failure) options_->on_failure(std::move(failure), delay);
+    } catch (...) { // NOLINT(bugprone-empty-catch)
     }
 }
 

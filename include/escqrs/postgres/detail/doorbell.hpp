@@ -86,7 +86,7 @@ private:
                 }
                 hear(*connection);
                 wait(PQsocket(connection->handle()), -1);
-            } catch (const StoreError&) {
+            } catch (...) { // the server's, or no memory: until it is over, readers look for themselves
                 connection.reset();
                 wait(-1, retry_milliseconds);
             }
