@@ -138,3 +138,27 @@ TEST_CASE("a message that is not such a CloudEvent is refused with the attribute
     truncated.body.pop_back();
     CHECK_THROWS_AS(events.decode(truncated, nothing), CodecError);
 }
+
+TEST_CASE("a header that would forge an attribute is not sent, even if it was stored")
+{
+    const StreamId stream = StreamId::parse("account-1");
+    Metadata metadata;
+    metadata.headers = {{"cloudEvents:actor", "eve"}};
+    std::vector<std::byte> bytes;
+    detail::StoredMetadata stored{metadata}; // as before such headers were refused
+    archive::BinaryOutput{bytes}.root(stored, 0);
+    std::vector<std::byte> payload;
+    Codec<Account::EventTypes>{}.encode(account::AccountOpened{"Ada"}, payload);
+    const RecordedEvent event{stream,
+                              StreamVersion{1},
+                              GlobalPosition{1},
+                              Timestamp{},
+                              EventId{},
+                              "AccountOpened",
+                              0,
+                              archive::Binary::content_type,
+                              Bytes{payload},
+                              Bytes{bytes}};
+    CloudEvents<Account::EventTypes> translate{"/bank"};
+    CHECK_THROWS_WITH(translate(event), Catch::Contains("'cloudEvents:actor'") && Catch::Contains("attribute"));
+}

@@ -171,7 +171,12 @@ Message CloudEvents<List, StoredFormat, WireFormat>::operator()(const RecordedEv
     if (!metadata.correlation_id.is_nil()) message.correlation_id = to_string(metadata.correlation_id);
     put("actor", metadata.actor);
     put("traceparent", metadata.traceparent);
-    for (const auto& [name, value] : metadata.headers) message.properties.add(name, value);
+    for (const auto& [name, value] : metadata.headers) {
+        if (name.starts_with(detail::cloud_events_prefix)) // stored before these were refused
+            throw CodecError{"event " + message.message_id + ": header '" + name +
+                             "' is named like a CloudEvents attribute"};
+        message.properties.add(name, value);
+    }
     return message;
 }
 
