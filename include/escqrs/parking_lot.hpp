@@ -33,6 +33,27 @@ struct ParkedStream {
     friend bool operator==(const ParkedStream&, const ParkedStream&) = default;
 };
 
+/// A relay cannot send an event, so it has parked the stream from that event on.
+class StreamParked : public Error {
+public:
+    explicit StreamParked(const ParkedStream& parked)
+        : Error{"stream '" + parked.stream.text() + "' is parked from event version " +
+                std::to_string(parked.version.value()) + " at position " + std::to_string(parked.position.value()) +
+                " on, which cannot be sent: " + parked.error},
+          stream_{parked.stream}, version_{parked.version}, position_{parked.position}
+    {
+    }
+
+    const StreamId& stream() const noexcept { return stream_; }
+    StreamVersion version() const noexcept { return version_; }
+    GlobalPosition position() const noexcept { return position_; }
+
+private:
+    StreamId stream_;
+    StreamVersion version_;
+    GlobalPosition position_;
+};
+
 /// Where the streams are kept that a relay has parked.
 ///
 /// - `is_empty()`, `find(stream)`, `all()` tell what is there; `all` in order of the streams' names;

@@ -4,7 +4,6 @@
 #include <escqrs/bookmark.hpp>
 #include <escqrs/detail/log_guard.hpp>
 #include <escqrs/detail/relay_page.hpp>
-#include <escqrs/error.hpp>
 #include <escqrs/event_store.hpp>
 #include <escqrs/messaging.hpp>
 #include <escqrs/parking_lot.hpp>
@@ -26,27 +25,6 @@
 #include <vector>
 
 namespace escqrs {
-
-/// A relay cannot send an event, so it has parked the stream from that event on.
-class StreamParked : public Error {
-public:
-    explicit StreamParked(const ParkedStream& parked)
-        : Error{"stream '" + parked.stream.text() + "' is parked from event version " +
-                std::to_string(parked.version.value()) + " at position " + std::to_string(parked.position.value()) +
-                " on, which cannot be sent: " + parked.error},
-          stream_{parked.stream}, version_{parked.version}, position_{parked.position}
-    {
-    }
-
-    const StreamId& stream() const noexcept { return stream_; }
-    StreamVersion version() const noexcept { return version_; }
-    GlobalPosition position() const noexcept { return position_; }
-
-private:
-    StreamId stream_;
-    StreamVersion version_;
-    GlobalPosition position_;
-};
 
 /// Publishes the store's log on a queue: the log is the outbox.
 ///
