@@ -95,16 +95,20 @@ inline bool is_passing_fault(const std::exception& error) noexcept
 namespace detail {
 
 /// To be called while an exception is being handled that an event may have caused.
-/// @return its text; throws it again if it says nothing about the event
-inline std::string problem_of_event()
+/// @return its text; throws it again if `is_passing` says that it is not the event's
+template <class IsPassing>
+std::string problem_of_event(IsPassing is_passing)
 {
+    const auto problem = [&](const std::exception& error) -> std::string {
+        if (is_passing(error)) throw;
+        return error.what();
+    };
     try {
         throw;
     } catch (const std::exception& error) {
-        if (is_passing_fault(error)) throw;
-        return error.what();
+        return problem(error);
     } catch (...) {
-        return text_of(std::current_exception());
+        return problem(Error{text_of(std::current_exception())});
     }
 }
 

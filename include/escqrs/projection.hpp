@@ -267,13 +267,8 @@ std::optional<std::string> Projection<Store, Place, Handlers, EventCodec, Lot>::
     try {
         lot_->attempt(work);
         return std::nullopt;
-    } catch (const std::exception& error) {
-        if (lot_->is_passing(error)) throw;
-        return error.what();
     } catch (...) {
-        const Error error{text_of(std::current_exception())};
-        if (lot_->is_passing(error)) throw; // after it the transaction may be gone, as after any other
-        return error.what();
+        return detail::problem_of_event([&](const std::exception& error) { return lot_->is_passing(error); });
     }
 }
 

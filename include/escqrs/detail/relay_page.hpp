@@ -33,7 +33,7 @@ public:
         try {
             message = translate(event);
         } catch (...) {
-            problem = problem_of_event();
+            problem = problem_of_event(is_passing_fault);
         }
         origins_.push_back({event.stream, event.version, event.position, std::move(problem)});
         messages_.push_back(std::move(message));
