@@ -20,8 +20,10 @@
 #include <escqrs/relay.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <csignal>
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -92,8 +94,11 @@ public:
         return problem_;
     }
 
+    /// How many streams this process holds back because one of their events cannot be sent.
+    std::size_t parked_streams() const noexcept { return parked_streams_.load(std::memory_order_relaxed); }
+
 private:
-    /// How often who stands by looks whether it is its turn.
+    /// How often a standby process checks for its turn.
     static constexpr std::chrono::seconds patience{1};
 
     void run(escqrs::AnyEventStore& store, Queue& queue, const std::stop_token& stop)
@@ -104,14 +109,15 @@ private:
                     escqrs::sleep_for(escqrs::system_clock(), patience, stop);
                     continue;
                 }
-                escqrs::Relay relay{store, *place_, queue, AttendeeMessages{"/conference"}, options()};
+                escqrs::Relay relay{store, *place_, *place_, queue, AttendeeMessages{"/conference"}, options()};
                 log("relay: this process relays");
+                send_parked(relay);
                 relay.run(stop);
             } catch (const escqrs::LogMismatch&) { // `check` says so
             } catch (const RelayedElsewhere&) {
                 escqrs::sleep_for(escqrs::system_clock(), patience, stop);
-            } catch (const std::exception& error) {
-                log(std::string{"relay: "} + error.what());
+            } catch (...) {
+                log("relay: " + escqrs::text_of(std::current_exception()));
                 escqrs::sleep_for(escqrs::system_clock(), patience, stop);
             }
         }
@@ -125,7 +131,7 @@ private:
             escqrs::require_same_log(store, *place_);
         } catch (const escqrs::LogMismatch& mismatch) {
             problem = mismatch.what();
-        } catch (const std::exception&) { // NOLINT(bugprone-empty-catch): the relay meets it again
+        } catch (...) { // NOLINT(bugprone-empty-catch): the relay meets it again
         }
         const std::scoped_lock lock{mutex_};
         if (problem && problem != problem_) log("relay: " + *problem);
@@ -133,18 +139,33 @@ private:
         return !problem_;
     }
 
-    static escqrs::SubscriptionOptions options()
+    /// What could not be sent may be sent now, by newer code or to a queue that takes more.
+    template <class Relay>
+    void send_parked(Relay& relay)
+    {
+        for (const escqrs::ParkedStream& parked : relay.parked()) {
+            const bool is_sent = relay.replay(parked.stream);
+            log("relay: stream '" + parked.stream.text() + "' was parked" +
+                (is_sent ? ", and is sent" : ", and stays so"));
+        }
+        parked_streams_.store(relay.parked().size(), std::memory_order_relaxed);
+    }
+
+    escqrs::SubscriptionOptions options()
     {
         escqrs::SubscriptionOptions options;
         options.max_retry_delay = patience;
-        options.on_failure = [](const std::exception_ptr& failure, escqrs::Duration) {
+        options.on_failure = [this](const std::exception_ptr& failure, escqrs::Duration) {
             try {
                 std::rethrow_exception(failure);
             } catch (const escqrs::LogMismatch&) { // `check` says so
             } catch (const RelayedElsewhere&) {
                 // Nothing is wrong: this process stands by.
-            } catch (const std::exception& error) {
+            } catch (const escqrs::StreamParked& error) {
+                parked_streams_.fetch_add(1, std::memory_order_relaxed);
                 log(std::string{"relay: "} + error.what());
+            } catch (...) {
+                log("relay: " + escqrs::text_of(failure));
             }
         };
         return options;
@@ -153,6 +174,7 @@ private:
     std::unique_ptr<RelayPlace> place_;
     mutable std::mutex mutex_;
     std::optional<std::string> problem_;
+    std::atomic<std::size_t> parked_streams_{0};
     std::jthread thread_; ///< last: it ends before what it uses
 };
 
@@ -206,6 +228,8 @@ private:
         };
         metrics.gauge("conference_relay_lag_events", "Stored events not yet on the queue.",
                       [this, behind] { return behind(relay_.position()); });
+        metrics.gauge("conference_relay_parked_streams", "Streams held back, for one of their events cannot be sent.",
+                      [this] { return static_cast<double>(relay_.parked_streams()); });
         metrics.gauge("conference_projection_lag_events", "Stored events not yet in the read model.",
                       [this, behind] { return behind(queries_.position()); });
     }

@@ -306,6 +306,13 @@ TEST_CASE("conference over PostgreSQL: one process relays, and another takes ove
     first->save(GlobalPosition{5});
     CHECK_THROWS_AS(second->load(), RelayedElsewhere);
     CHECK(second->position() == GlobalPosition{5}); // who stands by knows how far the other is
+    escqrs::ParkedStream parked{.stream = escqrs::StreamId::parse("attendee-1")};
+    parked.version = parked.last = escqrs::StreamVersion{2};
+    parked.position = GlobalPosition{4};
+    parked.events = 1;
+    first->put(parked);
+    CHECK_THROWS_AS(second->put(parked), RelayedElsewhere);
+    CHECK_THROWS_AS(second->remove(parked.stream), RelayedElsewhere);
 
     SECTION("when it has ended")
     {
@@ -320,6 +327,10 @@ TEST_CASE("conference over PostgreSQL: one process relays, and another takes ove
         CHECK_THROWS_AS(first->save(GlobalPosition{6}), RelayedElsewhere);
         CHECK_THROWS_AS(first->load(), RelayedElsewhere);
         CHECK_THROWS_AS(first->save(GlobalPosition{6}), RelayedElsewhere);
+        CHECK_THROWS_AS(first->remove(parked.stream), RelayedElsewhere);
+        CHECK(second->all() == std::vector{parked});
+        second->remove(parked.stream);
+        CHECK(second->is_empty());
         CHECK(second->load() == GlobalPosition{7});
     }
     SECTION("but not when it has only lost its connection")

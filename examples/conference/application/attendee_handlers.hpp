@@ -9,6 +9,8 @@
 #include <escqrs/id_generator.hpp>
 #include <escqrs/repository.hpp>
 
+#include <cstddef>
+
 namespace conference {
 
 /// Somebody asked to register under an attendee id that is in use.
@@ -19,8 +21,9 @@ public:
 
 using AttendeeRepository = escqrs::Repository<Attendee, escqrs::AnyEventStore, AttendeeCodec>;
 
-/// For a repository whose conflicts are met again by the command bus, which knows the command's deadline.
-inline const escqrs::RepositoryOptions one_attempt{{1}};
+/// For a repository whose conflicts are met again by the command bus, which knows the command's deadline. An event of this
+/// domain has a few hundred bytes; the queue takes 256 KiB.
+inline const escqrs::RepositoryOptions one_attempt{.retry = {1}, .max_event_size = std::size_t{64} * 1024};
 
 /// The one handler of each attendee command.
 /// @param attendees         must outlive the bus

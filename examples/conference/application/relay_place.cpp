@@ -4,17 +4,33 @@
 #include <escqrs/postgres/checkpoint.hpp>
 #include <escqrs/postgres/connection.hpp>
 #include <escqrs/postgres/lease.hpp>
+#include <escqrs/postgres/parking_lot.hpp>
 #include <escqrs/sqlite/checkpoint.hpp>
+#include <escqrs/sqlite/parking_lot.hpp>
 
-#include <exception>
 #include <string>
+#include <utility>
 
 namespace conference {
 namespace {
 
+/// A place whose parked streams are in a lot of the library's.
+template <class Lot>
+class PlaceWithLot : public RelayPlace {
+public:
+    bool is_empty() override { return lot().is_empty(); }
+    std::optional<escqrs::ParkedStream> find(const escqrs::StreamId& stream) override { return lot().find(stream); }
+    std::vector<escqrs::ParkedStream> all() override { return lot().all(); }
+    void put(const escqrs::ParkedStream& parked) override { lot().put(parked); }
+    void remove(const escqrs::StreamId& stream) override { lot().remove(stream); }
+
+private:
+    virtual Lot& lot() = 0;
+};
+
 /// Not forced to disk: what a power cut takes back of it is sent again. The queue drops that by its message ids, within its
 /// window, and the worker by the versions it has seen.
-class FilePlace : public RelayPlace {
+class FilePlace : public PlaceWithLot<escqrs::sqlite::ParkingLot> {
 public:
     explicit FilePlace(const Settings& settings) : database_{path(settings), {escqrs::sqlite::Synchronous::normal}} {}
 
@@ -26,14 +42,16 @@ private:
 
     escqrs::Bookmark do_load() override { return checkpoint_.bookmark(); }
     void do_save(const escqrs::Bookmark& mark) override { checkpoint_.save_bookmark(mark); }
+    escqrs::sqlite::ParkingLot& lot() override { return lot_; }
 
     escqrs::sqlite::Database database_;
     escqrs::sqlite::Checkpoint checkpoint_{database_, "relay"};
+    escqrs::sqlite::ParkingLot lot_{database_, "relay"};
 };
 
 /// Who relays holds a lease, and renews it with each look at the place. It runs out by the server's clock when that process
 /// dies, is cut off, or is paused; then another takes it, and the place is closed to the old one.
-class SharedPlace : public RelayPlace {
+class SharedPlace : public PlaceWithLot<escqrs::postgres::ParkingLot> {
 public:
     explicit SharedPlace(const std::string& address) : connection_{address} {}
 
@@ -41,11 +59,36 @@ public:
     {
         try {
             lease_.release();
-        } catch (const std::exception&) { // NOLINT(bugprone-empty-catch): it runs out by itself
+        } catch (...) { // NOLINT(bugprone-empty-catch): it runs out by itself
         }
     }
 
+    void put(const escqrs::ParkedStream& parked) override
+    {
+        change([&] { lot_.put(parked); });
+    }
+
+    void remove(const escqrs::StreamId& stream) override
+    {
+        change([&] { lot_.remove(stream); });
+    }
+
 private:
+    escqrs::postgres::ParkingLot& lot() override { return lot_; }
+
+    /// In a transaction that only the process that relays can commit.
+    template <class Change>
+    void change(Change make_change)
+    {
+        try {
+            auto transaction = checkpoint_.begin();
+            make_change();
+            transaction.commit_bookmark(transaction.bookmark());
+        } catch (const escqrs::postgres::LeaseLost& error) {
+            throw RelayedElsewhere{error.what()};
+        }
+    }
+
     escqrs::Bookmark do_load() override
     {
         if (lease_.acquire()) return checkpoint_.bookmark();
@@ -66,6 +109,7 @@ private:
     escqrs::postgres::Connection connection_;
     escqrs::postgres::Lease lease_{connection_, "conference-relay", {.schema = "conference"}};
     escqrs::postgres::Checkpoint checkpoint_{connection_, "conference-relay", lease_};
+    escqrs::postgres::ParkingLot lot_{connection_, "conference-relay", "conference"};
 };
 
 } // namespace

@@ -6,10 +6,13 @@
 #include <escqrs/bookmark.hpp>
 #include <escqrs/error.hpp>
 #include <escqrs/identifiers.hpp>
+#include <escqrs/parking_lot.hpp>
 
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <vector>
 
 namespace conference {
 
@@ -19,7 +22,7 @@ public:
     using StoreError::StoreError;
 };
 
-/// How far the relay has come: a checkpoint beside the event store.
+/// How far the relay has come, and which streams it has parked: a checkpoint and a parking lot beside the event store.
 /// @par Thread safety  none but for `position`
 class RelayPlace {
 public:
@@ -34,6 +37,13 @@ public:
     void save(escqrs::GlobalPosition position) { save_bookmark({position}); }
 
     static constexpr const char* name() noexcept { return "relay"; }
+
+    // What escqrs::ParkedStreams asks for; `put` and `remove` throw RelayedElsewhere like `save`.
+    virtual bool is_empty() = 0;
+    virtual std::optional<escqrs::ParkedStream> find(const escqrs::StreamId& stream) = 0;
+    virtual std::vector<escqrs::ParkedStream> all() = 0;
+    virtual void put(const escqrs::ParkedStream& parked) = 0;
+    virtual void remove(const escqrs::StreamId& stream) = 0;
 
     /// The position as last loaded or saved here, by whatever process. Any thread.
     escqrs::GlobalPosition position() const noexcept
@@ -53,6 +63,8 @@ private:
 
     std::atomic<std::uint64_t> position_{0};
 };
+
+static_assert(escqrs::ParkedStreams<RelayPlace>);
 
 /// The place that goes with the store that the settings name: a file of its own beside an SQLite store, so that the relay
 /// never waits for the store's writers; a table in a PostgreSQL database. There, one of all processes is the one that
