@@ -11,7 +11,6 @@
 
 #include <array>
 #include <chrono>
-#include <exception>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -138,7 +137,7 @@ asio::awaitable<Outcome> Connection::handle(Request request)
                 })};
             try {
                 shared_->handler(std::move(given), responder);
-            } catch (const std::exception&) {
+            } catch (...) {
                 responder.respond(shared_->refusal(500, "Something went wrong here."));
             }
         },

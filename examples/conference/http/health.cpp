@@ -26,6 +26,9 @@ Response readiness(const std::vector<ReadinessCheck>& checks, const Log& log)
         } catch (const std::exception& error) {
             problem = "not available";
             log("not ready: " + check.name + ": " + error.what());
+        } catch (...) {
+            problem = "not available";
+            log("not ready: " + check.name);
         }
         if (problem) problems.push_back(json::object{{"name", check.name}, {"problem", *problem}});
     }

@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <condition_variable>
 #include <cstdint>
-#include <exception>
 #include <mutex>
 #include <optional>
 #include <stop_token>
@@ -135,7 +134,7 @@ private:
             if (version == version_) return Found::nothing;
             changes = queries_->changed_since(revision);
             version_ = version;
-        } catch (const std::exception&) {
+        } catch (...) {
             return Found::failure; // the revision stands, so the next poll finds these changes too
         }
         {

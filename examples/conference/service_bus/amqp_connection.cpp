@@ -166,18 +166,18 @@ void AmqpConnection::run() noexcept
             // An exception must not end the thread that everybody waits for.
             try {
                 dispatch(event);
-            } catch (const std::exception& error) {
-                give_up(error);
+            } catch (...) {
+                give_up(escqrs::text_of(std::current_exception()));
             }
         }
         pn_proactor_done(proactor_.get(), batch);
     }
 }
 
-void AmqpConnection::give_up(const std::exception& error)
+void AmqpConnection::give_up(const std::string& error)
 {
-    options_.log(std::string{"service bus: connection given up: "} + error.what());
-    drop(error.what());
+    options_.log("service bus: connection given up: " + error);
+    drop(error);
 }
 
 bool AmqpConnection::dispatch(pn_event_t* event)
@@ -252,9 +252,10 @@ void AmqpConnection::connect()
     if (stopping_) return;
     try {
         open_connection();
-    } catch (const std::exception& error) {
-        note_error(error.what());
-        options_.log(std::string{"service bus: "} + error.what());
+    } catch (...) {
+        const std::string error = escqrs::text_of(std::current_exception());
+        note_error(error);
+        options_.log("service bus: " + error);
         at(now() + delay_.next(), [this] { connect(); });
     }
 }
@@ -371,8 +372,8 @@ void AmqpConnection::run_tasks()
     for (const Task& task : tasks) {
         try {
             task();
-        } catch (const std::exception& error) { // the others have their turn all the same
-            give_up(error);
+        } catch (...) { // the others have their turn all the same
+            give_up(escqrs::text_of(std::current_exception()));
         }
     }
 }

@@ -152,7 +152,7 @@ private:
     };
 
     void run() noexcept;
-    void give_up(const std::exception& error);
+    void give_up(const std::string& error);
     bool dispatch(pn_event_t* event);
     static void dispatch_to_link(pn_event_t* event, int type);
     void connect();

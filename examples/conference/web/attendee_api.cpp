@@ -101,6 +101,10 @@ public:
             const http::Problem problem = problem_of(error);
             if (problem.status >= 500) parts.log(std::string{"web: "} + error.what());
             return http::to_response(problem);
+        } catch (...) {
+            const escqrs::Error error{escqrs::text_of(std::current_exception())};
+            parts.log(std::string{"web: "} + error.what());
+            return http::to_response(problem_of(error));
         }
     }
 
@@ -386,8 +390,8 @@ private:
                           "\nevent: attendee\ndata: " + json::serialize(message) + "\n\n");
             seen_ = view->version;
             is_started_ = true;
-        } catch (const std::exception& error) {
-            api_->parts.log(std::string{"web: stream: "} + error.what());
+        } catch (...) {
+            api_->parts.log("web: stream: " + escqrs::text_of(std::current_exception()));
             api_->parts.pool.run_after(retry_delay, [self = shared_from_this()] { self->update(); });
         }
     }

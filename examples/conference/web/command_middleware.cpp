@@ -23,6 +23,8 @@ std::string_view outcome_of(const std::exception_ptr& failure)
         const http::Problem problem = problem_of(error);
         if (problem.status == 409) return "conflict";
         return problem.status < 500 ? "refused" : "failed";
+    } catch (...) {
+        return "failed";
     }
 }
 

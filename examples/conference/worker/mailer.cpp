@@ -3,6 +3,8 @@
 
 #include "../application/readable_text.hpp"
 
+#include <escqrs/error.hpp>
+
 #include <algorithm>
 #include <exception>
 #include <string>
@@ -25,10 +27,11 @@ void Mailer::run(std::stop_token stop)
         try {
             send_due(stop);
             outage.reset();
-        } catch (const std::exception& error) {
+        } catch (...) {
             if (stop.stop_requested()) return;
             wait = outage.next();
-            options_.log("mails have to wait: " + readable(error.what(), max_error_length));
+            options_.log("mails have to wait: " +
+                         readable(escqrs::text_of(std::current_exception()), max_error_length));
         }
         sleep_for(*options_.clock, wait, stop);
     }
@@ -53,9 +56,9 @@ bool Mailer::send(const OwedMail& owed, const std::stop_token& stop)
         options_.on_attempt(false);
         outbox_.put_off(owed, options_.clock->now(), readable(error.what(), max_error_length));
         throw;
-    } catch (const std::exception& error) {
+    } catch (...) {
         options_.on_attempt(false);
-        const std::string text = readable(error.what(), max_error_length);
+        const std::string text = readable(escqrs::text_of(std::current_exception()), max_error_length);
         outbox_.put_off(owed, escqrs::later_by(options_.clock->now(), delay_after(owed.attempt)), text);
         options_.log("mail of event " + to_string(owed.event_id) + ", attempt " + std::to_string(owed.attempt) + ": " +
                      text);

@@ -5,6 +5,8 @@
 #include "lock_keeper.hpp"
 #include "read_model_health.hpp"
 
+#include <escqrs/error.hpp>
+
 #include <algorithm>
 #include <exception>
 #include <optional>
@@ -66,10 +68,10 @@ void MessageWorker::run(std::stop_token stop)
                 sleep_for(*options_.clock, pause.next(),
                           stop); // they come again at once, and nothing may have changed yet
         } catch (const escqrs::StoreError& error) {
-            failed("read model unavailable, waiting for it", error);
+            failed("read model unavailable, waiting for it", error.what());
             wait_for_read_model(outage, stop);
-        } catch (const std::exception& error) {
-            failed("worker failed, trying again", error);
+        } catch (...) {
+            failed("worker failed, trying again", escqrs::text_of(std::current_exception()));
             sleep_for(*options_.clock, outage.next(), stop);
         }
     }
@@ -77,9 +79,9 @@ void MessageWorker::run(std::stop_token stop)
 }
 
 /// Tells whoever looks at the log, the counters, or the status.
-void MessageWorker::failed(const char* what, const std::exception& error)
+void MessageWorker::failed(const char* what, const std::string& error)
 {
-    std::string text = std::string{what} + ": " + readable(error.what(), max_error_length);
+    std::string text = std::string{what} + ": " + readable(error, max_error_length);
     options_.log(text);
     options_.on_failure();
     status_.came_round(options_.clock->steady(), std::move(text));
@@ -95,7 +97,7 @@ void MessageWorker::wait_for_read_model(Backoff& backoff, const std::stop_token&
             options_.log("read model available again");
             return;
         } catch (const escqrs::StoreError& error) {
-            failed("read model still unavailable", error);
+            failed("read model still unavailable", error.what());
         }
     }
 }
@@ -163,8 +165,8 @@ std::optional<MessageWorker::Verdicts> MessageWorker::handle(const std::vector<R
 
 MessageWorker::Verdict MessageWorker::handle_one(const ReceivedMessage& message, Undo undo)
 {
-    const auto verdict = [](Outcome outcome, const char* reason, const std::exception& error) {
-        return Verdict{outcome, reason, readable(error.what(), max_description_length)};
+    const auto verdict = [](Outcome outcome, const char* reason, const std::string& error) {
+        return Verdict{outcome, reason, readable(error, max_description_length)};
     };
     try {
         std::optional<read_model::Savepoint> part;
@@ -175,17 +177,18 @@ MessageWorker::Verdict MessageWorker::handle_one(const ReceivedMessage& message,
         if (part) part->commit();
         return {Outcome::handled, {}, {}};
     } catch (const escqrs::UnknownEventType& error) {
-        return verdict(Outcome::poison, "UnknownEventType", error);
+        return verdict(Outcome::poison, "UnknownEventType", error.what());
     } catch (const escqrs::NewerSchemaVersion& error) {
-        return verdict(Outcome::poison, "NewerSchemaVersion", error);
+        return verdict(Outcome::poison, "NewerSchemaVersion", error.what());
     } catch (const escqrs::CodecError& error) {
-        return verdict(Outcome::poison, "CodecError", error);
+        return verdict(Outcome::poison, "CodecError", error.what());
     } catch (const OutOfOrder& error) {
-        return verdict(Outcome::early, "OutOfOrder", error);
-    } catch (const std::exception& error) {
-        if (is_outage(std::current_exception())) throw escqrs::StoreError{error.what()};
+        return verdict(Outcome::early, "OutOfOrder", error.what());
+    } catch (...) {
+        const std::string error = escqrs::text_of(std::current_exception());
+        if (is_outage(std::current_exception())) throw escqrs::StoreError{error};
         // After some errors SQLite has rolled back everything, not only the part.
-        if (!read_model_.in_transaction()) throw escqrs::StoreError{error.what()};
+        if (!read_model_.in_transaction()) throw escqrs::StoreError{error};
         return verdict(Outcome::failed, "HandlerFailed", error);
     }
 }
@@ -275,9 +278,10 @@ void MessageWorker::give_back(const std::vector<ReceivedMessage>& batch) noexcep
         settlements.reserve(batch.size());
         for (const ReceivedMessage& message : batch) settlements.push_back({message, escqrs::Abandon{}});
         receiver_.settle(settlements);
-    } catch (const std::exception& error) {
+    } catch (...) {
         // Their locks run out by themselves.
-        options_.log("cannot give messages back: " + readable(error.what(), max_error_length));
+        options_.log("cannot give messages back: " +
+                     readable(escqrs::text_of(std::current_exception()), max_error_length));
     }
 }
 

@@ -114,7 +114,7 @@ private:
     std::vector<escqrs::SettlementResult> settle(std::vector<escqrs::Settlement>& settlements);
     void give_back(const std::vector<escqrs::ReceivedMessage>& batch) noexcept;
     void wait_for_read_model(Backoff& backoff, const std::stop_token& stop);
-    void failed(const char* what, const std::exception& error);
+    void failed(const char* what, const std::string& error);
 
     MessageReceiverRef receiver_;
     read_model::DatabaseRef read_model_;
