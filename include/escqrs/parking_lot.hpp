@@ -30,6 +30,13 @@ struct ParkedStream {
 
     bool is_parked() const noexcept { return last != StreamVersion{}; }
 
+    /// Leaves nothing but what `unhandled_from` remembers.
+    void unpark() noexcept
+    {
+        last = {};
+        events = 0;
+    }
+
     friend bool operator==(const ParkedStream&, const ParkedStream&) = default;
 };
 

@@ -153,13 +153,9 @@ private:
 };
 
 template <class Store, class Place, class Handlers>
-Projection(Store&, Place&, Handlers&) -> Projection<Store, Place, Handlers>;
-template <class Store, class Place, class Handlers>
-Projection(Store&, Place&, Handlers&, SubscriptionOptions) -> Projection<Store, Place, Handlers>;
+Projection(Store&, Place&, Handlers&, SubscriptionOptions = {}) -> Projection<Store, Place, Handlers>;
 template <class Store, class Place, ParkingLot Lot, class Handlers>
-Projection(Store&, Place&, Lot&, Handlers&) -> Projection<Store, Place, Handlers, CodecOf<Handlers>, Lot>;
-template <class Store, class Place, ParkingLot Lot, class Handlers>
-Projection(Store&, Place&, Lot&, Handlers&, SubscriptionOptions)
+Projection(Store&, Place&, Lot&, Handlers&, SubscriptionOptions = {})
     -> Projection<Store, Place, Handlers, CodecOf<Handlers>, Lot>;
 
 /// Waits until a projection that runs in this process has committed a position at or beyond `position`: then a question to
@@ -316,8 +312,7 @@ void Projection<Store, Place, Handlers, EventCodec, Lot>::restart()
         for (ParkedStream& parked : lot_->all()) {
             lot_->remove(parked.stream);
             if (parked.unhandled_from == StreamVersion{}) continue;
-            parked.events = 0;
-            parked.last = {};
+            parked.unpark();
             lot_->put(parked);
         }
     }
@@ -387,10 +382,7 @@ bool Projection<Store, Place, Handlers, EventCodec, Lot>::replay_page(const Stre
     if (left != 0) parked->events = left;
     else if (is_page_full) parked->events = parked->events > handled ? parked->events - handled : 1;
     const bool is_free = left == 0 && !is_page_full;
-    if (is_free) {
-        parked->events = 0;
-        parked->last = {};
-    }
+    if (is_free) parked->unpark();
     // Events behind the parked ones may have to be shown as new by a rebuild that is under way.
     const bool is_remembered = parked->unhandled_from != StreamVersion{} && transaction.position() < replay_until;
     if (is_free && !is_remembered) lot_->remove(stream);
