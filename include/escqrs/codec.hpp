@@ -142,13 +142,6 @@ template <std::size_t Size>
     throw CodecError{"event '" + std::string{type} + "': " + error.what()};
 }
 
-[[noreturn, gnu::cold, gnu::noinline]] inline void refuse_event_size(const NewEvent& event, std::size_t most)
-{
-    throw CodecError{"event '" + std::string{event.type} + "' has " +
-                     std::to_string(event.payload.size() + event.metadata.size()) +
-                     " bytes with its metadata, at most " + std::to_string(most) + " (max_event_size)"};
-}
-
 /// `object = T{}`, but with all of it inlined: then the compiler sees that nothing is left to move or to free, and a text
 /// costs two stores instead of 30 instructions. What texts have allocated they keep, in the standard
 /// libraries that move so.

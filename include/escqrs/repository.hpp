@@ -84,8 +84,7 @@ public:
     /// If the command was carried out before, nothing is written: the result is the first one, `repeated`, and the aggregate
     /// becomes what the log holds of it (an aggregate without move assignment keeps its events instead). It is a repeat if
     /// the aggregate has not seen the command's events, or was loaded with them and holds the same ones once more.
-    /// @throws ConcurrencyError if another save has stored events since the aggregate was loaded
-    /// @throws CodecError if an event is too large, or could not be sent (see `Codec::encode`, `encode_metadata`)
+    /// @throws ConcurrencyError if another save came between; CodecError if an event is too large or could not be sent
     /// @throws CommandIdRefused if the command id has stored events, and this is no repeat: in another stream, or of a change
     ///         that the aggregate has seen
     CommitResult save(Aggregate& aggregate, const Metadata& metadata = no_metadata) const

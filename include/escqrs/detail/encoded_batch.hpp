@@ -3,16 +3,25 @@
 
 #include <escqrs/codec.hpp>
 #include <escqrs/detail/access.hpp>
+#include <escqrs/error.hpp>
 #include <escqrs/event.hpp>
 #include <escqrs/event_store.hpp>
 #include <escqrs/metadata.hpp>
 
 #include <cstddef>
 #include <span>
+#include <string>
 #include <variant>
 #include <vector>
 
 namespace escqrs::detail {
+
+[[noreturn, gnu::cold, gnu::noinline]] inline void refuse_event_size(const NewEvent& event, std::size_t most)
+{
+    throw CodecError{"event '" + std::string{event.type} + "' has " +
+                     std::to_string(event.payload.size() + event.metadata.size()) +
+                     " bytes with its metadata, at most " + std::to_string(most) + " (max_event_size)"};
+}
 
 /// An aggregate's uncommitted events in one buffer, and the views the store takes.
 class EncodedBatch {
