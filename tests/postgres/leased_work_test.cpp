@@ -119,6 +119,61 @@ TEST_CASE("nothing is written under a lease that has gone to another")
     CHECK(checkpoint.load() == GlobalPosition{4});
 }
 
+TEST_CASE("nothing is written under a lease whose token another holder was given too")
+{
+    const Place place;
+    Connection connection{place.address};
+    Lease lease{connection, "projection", place.options("before")};
+    REQUIRE(lease.acquire());
+    Checkpoint checkpoint{connection, "projection", lease};
+    checkpoint.save(GlobalPosition{1});
+    // A server that took over without the last changes does not know of the first holder.
+    connection.execute(with_schema("DELETE FROM {s}.leases", place.schema));
+    Lease successor{connection, "projection", place.options("after")};
+    REQUIRE(successor.acquire());
+    REQUIRE(successor.token() == lease.token());
+    CHECK_THROWS_AS(checkpoint.save(GlobalPosition{2}), LeaseLost);
+    CHECK_THROWS_AS(checkpoint.begin().commit(GlobalPosition{2}), LeaseLost);
+    CHECK_FALSE(lease.acquire());
+    lease.release(); // it is not its own
+    CHECK_FALSE(lease.acquire());
+    CHECK(checkpoint.load() == GlobalPosition{1});
+    Checkpoint{connection, "projection", successor}.save(GlobalPosition{3});
+}
+
+TEST_CASE("a lease may last as long as can be, but not for no time")
+{
+    const Place place;
+    Connection connection{place.address};
+    auto options = place.options();
+    options.duration = escqrs::Duration::max();
+    Lease lease{connection, "projection", options};
+    REQUIRE(lease.acquire());
+    REQUIRE(lease.acquire());
+    Checkpoint checkpoint{connection, "projection", lease};
+    checkpoint.save(GlobalPosition{1});
+    checkpoint.begin().commit(GlobalPosition{2});
+    Lease other{connection, "projection", place.options()};
+    CHECK_FALSE(other.acquire());
+
+    for (const auto duration : {0us, -1us}) {
+        options.duration = duration;
+        CHECK_THROWS_AS((Lease{connection, "projection", options}), escqrs::InvalidOption);
+    }
+}
+
+TEST_CASE("a lease may have any name that the server can keep, and is told from all others")
+{
+    const Place place;
+    Connection connection{place.address};
+    for (const std::string name : {"", "'", "\"", "\\", "%", "_", "$1", "{s}", "/", "a/worker/b", "\xF0\x9F\x94\x92"}) {
+        Lease lease{connection, name, place.options()};
+        REQUIRE(lease.acquire());
+        CHECK(lease.token() == 1);
+        Checkpoint{connection, name, lease}.save(GlobalPosition{1});
+    }
+}
+
 TEST_CASE("of many who would, one works; when it is killed, another takes over")
 {
     const Place place;

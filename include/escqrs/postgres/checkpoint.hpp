@@ -10,7 +10,9 @@
 #include <escqrs/postgres/statement.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -135,7 +137,9 @@ private:
           update_{connection, with_schema("UPDATE {s}.checkpoints SET position = $2, replay_until = $3, log = $4, "
                                           "event = $5, event_position = $2 WHERE name = $1",
                                           schema)},
-          select_token_{connection, with_schema("SELECT token FROM {s}.leases WHERE name = $1 FOR SHARE", schema)}
+          hold_lease_{connection, with_schema("SELECT 1 FROM {s}.leases WHERE name = $1 AND holder = $2 AND token = $3 "
+                                              "FOR SHARE",
+                                              schema)}
     {
         Statement insert{connection,
                          with_schema("INSERT INTO {s}.checkpoints VALUES ($1, 0, 0) ON CONFLICT DO NOTHING", schema)};
@@ -162,20 +166,22 @@ private:
                 is_at_event ? EventId{rows.uuid(2)} : EventId{}};
     }
 
-    /// Nobody can take the lease between this and the end of the transaction.
+    /// No other holder can take the lease between this and the end of the transaction.
     void check_lease()
     {
         if (lease_ == nullptr) return;
-        auto rows = select_token_.query(lease_->name());
-        if (!rows.next() || rows.integer(0) != lease_->token()) throw LeaseLost{lease_->name(), lease_->token()};
+        // A server that took over without the last changes may give out a token twice.
+        auto rows = hold_lease_.query(lease_->name(), lease_->options().holder, lease_->token());
+        if (!rows.next()) throw LeaseLost{lease_->name(), lease_->token()};
     }
 
-    /// Has the server end the transaction of a process that was stopped in its midst, so that it holds up no successor.
+    /// Makes the server end the transaction of a process that was paused within it, so that it holds up no successor.
     void give_up_when_paused()
     {
         if (lease_ == nullptr) return;
-        const auto longest = std::chrono::ceil<std::chrono::milliseconds>(lease_->options().duration);
-        connection_->execute("SET LOCAL idle_in_transaction_session_timeout = " + std::to_string(longest.count()));
+        constexpr Duration longest = std::chrono::milliseconds{std::numeric_limits<std::int32_t>::max()};
+        const auto limit = std::chrono::ceil<std::chrono::milliseconds>(std::min(lease_->options().duration, longest));
+        connection_->execute("SET LOCAL idle_in_transaction_session_timeout = " + std::to_string(limit.count()));
     }
 
     Connection* connection_;
@@ -184,7 +190,7 @@ private:
     Statement select_;
     Statement lock_;
     Statement update_;
-    Statement select_token_;
+    Statement hold_lease_;
 };
 
 using escqrs::Advance;

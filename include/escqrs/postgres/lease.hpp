@@ -9,6 +9,7 @@
 #include <escqrs/postgres/schema.hpp>
 #include <escqrs/postgres/statement.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -37,17 +38,17 @@ inline std::string new_lease_holder()
 }
 
 struct LeaseOptions {
-    Duration duration =
-        std::chrono::seconds{5}; ///< after which others may take it, unless it is renewed; by the server's clock
-    std::string holder = new_lease_holder(); ///< for people who look at the table
+    /// After which others may take it, unless it is renewed; by the server's clock. Longer than a century is a century.
+    Duration duration = std::chrono::seconds{5};
+    std::string holder = new_lease_holder(); ///< another one for each process; for people who look at the table, too
     std::string schema = "escqrs";
 };
 
 /// The right to do something that only one of many processes may do at a time.
 ///
-/// It is a row in the database, and runs out by the server's clock. Each change of holder gives out a greater token. Whoever
-/// was paused for too long still believes to hold it; so a `Checkpoint` that was made with the lease looks at the token when it
-/// commits, and lets nothing pass that was done under an older one.
+/// It is a row in the database, and runs out by the server's clock; clocks of clients play no part. Each change of holder gives
+/// out a greater token. A process that was paused for too long still believes that it holds the lease; so a `Checkpoint` that
+/// was made with the lease compares token and holder when it commits, and nothing is written for an earlier holder.
 /// @par Thread safety  one thread at a time, but for `token` and `name`
 class Lease {
 public:
@@ -55,7 +56,7 @@ public:
     /// @param connection  must outlive this
     /// @throws InvalidOption
     Lease(Connection& connection, std::string name, LeaseOptions options = {})
-        : name_{std::move(name)}, options_{std::move(options)},
+        : name_{std::move(name)}, options_{checked(std::move(options))},
           acquire_{detail::with_read_models(connection, options_.schema),
                    with_schema(
                        "INSERT INTO {s}.leases AS lease (name, holder, token, expires_at) "
@@ -69,7 +70,6 @@ public:
                                            "WHERE name = $1 AND holder = $2 AND token = $3",
                                            options_.schema)}
     {
-        escqrs::detail::check_at_least(std::chrono::milliseconds{1}, options_.duration, "duration");
     }
 
     const std::string& name() const noexcept { return name_; }
@@ -92,11 +92,20 @@ public:
     void release() { release_.run(name_, options_.holder, token()); }
 
 private:
+    static LeaseOptions checked(LeaseOptions options);
+
     std::string name_;
     LeaseOptions options_;
     Statement acquire_;
     Statement release_;
     std::atomic<std::int64_t> token_{0};
 };
+
+inline LeaseOptions Lease::checked(LeaseOptions options)
+{
+    escqrs::detail::check_at_least(std::chrono::milliseconds{1}, options.duration, "duration");
+    options.duration = std::min<Duration>(options.duration, std::chrono::years{100}); // dates end somewhere
+    return options;
+}
 
 } // namespace escqrs::postgres
