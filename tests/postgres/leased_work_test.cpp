@@ -6,7 +6,7 @@
 #include <escqrs/subscription.hpp>
 #include <escqrs/testing/catch2.hpp>
 
-#include "postgres/server.hpp"
+#include "postgres/lease_place.hpp"
 
 #include <array>
 #include <atomic>
@@ -26,18 +26,9 @@ namespace {
 using namespace std::chrono_literals;
 using namespace escqrs::postgres;
 using escqrs::GlobalPosition;
-using postgres_test::Server;
-
-constexpr auto short_while = 400ms;
-
-bool comes_true(const std::function<bool()>& condition)
-{
-    for (const auto deadline = std::chrono::steady_clock::now() + 30s; std::chrono::steady_clock::now() < deadline;) {
-        if (condition()) return true;
-        std::this_thread::sleep_for(10ms);
-    }
-    return false;
-}
+using postgres_test::comes_true;
+using postgres_test::Place;
+using postgres_test::short_while;
 
 /// A process that runs `work` and ends.
 pid_t child(const std::function<int()>& work)
@@ -58,13 +49,6 @@ int end_of(pid_t process)
     while (waitpid(process, &status, 0) < 0 && errno == EINTR) {}
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
-
-struct Place {
-    std::string address = Server::shared().address();
-    std::string schema = Server::shared().new_schema();
-
-    LeaseOptions options(const std::string& holder = new_lease_holder()) const { return {short_while, holder, schema}; }
-};
 
 } // namespace
 
@@ -356,58 +340,4 @@ TEST_CASE("work that fails is told, and work that returns is not done again")
     run_leased(
         connection, "work", {}, [&](const Lease&, const std::stop_token&) { ++times; }, place.options());
     CHECK(times == 1);
-}
-
-TEST_CASE("shards are spread over those who live, each worked on by one at a time")
-{
-    constexpr std::size_t shards = 8;
-    const Place place;
-    std::array<std::atomic<int>, shards> working{};
-    std::atomic<bool> doubled{false};
-    std::array<std::atomic<int>, 3> held{};
-    const auto worker = [&](std::size_t number) {
-        return std::make_unique<std::jthread>([&, number](const std::stop_token& stop) {
-            Connection connection{place.address};
-            run_sharded(
-                connection, "model", shards, stop,
-                [&](std::size_t shard, const Lease&, const std::stop_token& until) {
-                    if (++working[shard] > 1) doubled = true;
-                    ++held[number];
-                    while (!until.stop_requested()) std::this_thread::sleep_for(2ms);
-                    --held[number];
-                    --working[shard];
-                },
-                place.options());
-        });
-    };
-    const auto spread = [&](int first, int second, int third) {
-        return comes_true([&] {
-            std::array<int, 3> found{held[0], held[1], held[2]};
-            std::array<int, 3> wanted{first, second, third};
-            std::ranges::sort(found);
-            std::ranges::sort(wanted);
-            return found == wanted;
-        });
-    };
-    auto one = worker(0);
-    CHECK(spread(8, 0, 0));
-    auto two = worker(1);
-    CHECK(spread(4, 4, 0));
-    auto three = worker(2);
-    CHECK(spread(3, 3, 2));
-    one.reset();
-    CHECK(spread(4, 4, 0));
-    two.reset();
-    three.reset();
-    CHECK(spread(0, 0, 0));
-    CHECK_FALSE(doubled);
-}
-
-TEST_CASE("a stream's shard is the same everywhere, and the streams of a category spread over all shards")
-{
-    CHECK(shard_of(escqrs::StreamId{"account", "1"}, 8) == 4);
-    std::array<int, 8> streams{};
-    for (int number = 0; number < 800; ++number)
-        ++streams[shard_of(escqrs::StreamId{"account", std::to_string(number)}, 8)];
-    for (const int count : streams) CHECK(count > 50);
 }

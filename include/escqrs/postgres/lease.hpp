@@ -19,6 +19,10 @@
 
 namespace escqrs::postgres {
 
+namespace detail {
+class LeasedWork;
+}
+
 /// The lease under which something was to be written has gone to another holder; nothing was written.
 class LeaseLost : public StoreError {
 public:
@@ -56,19 +60,7 @@ public:
     /// @param connection  must outlive this
     /// @throws InvalidOption
     Lease(Connection& connection, std::string name, LeaseOptions options = {})
-        : name_{std::move(name)}, options_{checked(std::move(options))},
-          acquire_{detail::with_read_models(connection, options_.schema),
-                   with_schema(
-                       "INSERT INTO {s}.leases AS lease (name, holder, token, expires_at) "
-                       "VALUES ($1, $2, 1, clock_timestamp() + $3::float8 * interval '1 microsecond') "
-                       "ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at, "
-                       "token = lease.token + (lease.holder <> $2 OR lease.token <> $4)::integer "
-                       "WHERE lease.expires_at < clock_timestamp() OR (lease.holder = $2 AND lease.token = $4) "
-                       "RETURNING token",
-                       options_.schema)},
-          release_{connection, with_schema("UPDATE {s}.leases SET expires_at = '-infinity' "
-                                           "WHERE name = $1 AND holder = $2 AND token = $3",
-                                           options_.schema)}
+        : Lease{connection, std::move(name), std::move(options), 0}
     {
     }
 
@@ -82,7 +74,7 @@ public:
     /// @return whether this object holds it
     bool acquire()
     {
-        auto rows = acquire_.query(name_, options_.holder, options_.duration.count(), token());
+        auto rows = acquire_.query(name_, options_.holder, options_.duration.count(), token(), shards_);
         if (!rows.next()) return false;
         token_ = rows.integer(0);
         return true;
@@ -92,14 +84,37 @@ public:
     void release() { release_.run(name_, options_.holder, token()); }
 
 private:
+    friend class detail::LeasedWork;
+
+    /// @param shards  of which it is one, and which its row must have for it to be acquired; 0 if it is none
+    Lease(Connection& connection, std::string name, LeaseOptions options, std::int64_t shards);
+
     static LeaseOptions checked(LeaseOptions options);
 
     std::string name_;
     LeaseOptions options_;
+    std::int64_t shards_;
     Statement acquire_;
     Statement release_;
     std::atomic<std::int64_t> token_{0};
 };
+
+inline Lease::Lease(Connection& connection, std::string name, LeaseOptions options, std::int64_t shards)
+    : name_{std::move(name)}, options_{checked(std::move(options))}, shards_{shards},
+      acquire_{
+          detail::with_read_models(connection, options_.schema),
+          with_schema("INSERT INTO {s}.leases AS lease (name, holder, token, expires_at, shards) "
+                      "VALUES ($1, $2, 1, clock_timestamp() + $3::float8 * interval '1 microsecond', nullif($5, 0)) "
+                      "ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at, "
+                      "token = lease.token + (lease.holder <> $2 OR lease.token <> $4)::integer "
+                      "WHERE (lease.expires_at < clock_timestamp() OR (lease.holder = $2 AND lease.token = $4)) "
+                      "AND ($5 = 0 OR lease.shards = $5) RETURNING token",
+                      options_.schema)},
+      release_{connection, with_schema("UPDATE {s}.leases SET expires_at = '-infinity' "
+                                       "WHERE name = $1 AND holder = $2 AND token = $3",
+                                       options_.schema)}
+{
+}
 
 inline LeaseOptions Lease::checked(LeaseOptions options)
 {

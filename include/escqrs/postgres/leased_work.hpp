@@ -44,9 +44,11 @@ void run_leased(Connection& connection, const std::string& name, std::stop_token
 /// Does `work(shard, lease, stop)` for shards 0 to `shards` - 1, spread evenly over all processes that call this with the same
 /// name: each shard is worked on by one of them at a time. When a process comes or goes, the shards are spread anew.
 ///
-/// `work` as for `run_leased`; each shard has a lease of its own, and is to have a checkpoint and a connection of its own.
+/// `work` as for `run_leased`. Each shard has its own lease, and needs its own checkpoint and connection. The number of shards
+/// is kept in the database: a stream belongs to another shard, with another checkpoint, as soon as the number is another one.
 /// @param connection  used for the leases only
 /// @return when stopped
+/// @throws as `run_leased`; ShardCountMismatch if the name has another number of shards, from the first worker on
 template <class Work>
 void run_sharded(Connection& connection, const std::string& name, std::size_t shards, std::stop_token stop, Work work,
                  const LeaseOptions& options = {}, Clock& clock = system_clock())

@@ -8,7 +8,7 @@
 
 namespace escqrs::postgres::detail {
 
-/// What stands beside read models: how far each has come, what it has parked, and who may write to it.
+/// What is kept with read models: how far each has come, what it has parked, and which process may write to it.
 inline constexpr const char* create_read_models = R"(
 CREATE TABLE {s}.checkpoints (
     name         text PRIMARY KEY,
@@ -58,8 +58,28 @@ ALTER TABLE {s}.checkpoints
     ADD COLUMN event_position bigint NOT NULL DEFAULT 0;
 )";
 
-inline constexpr const char* read_model_steps[] = {create_read_models, create_read_model_versions,
-                                                   add_bookmarks}; // NOLINT(modernize-avoid-c-arrays)
+/// Each shard's lease has the number of shards. Workers leave the table of leases, where they stayed for ever. Shards that were
+/// leased before this step are as many as there are leases of them.
+inline constexpr const char* create_shard_workers = R"(
+ALTER TABLE {s}.leases ADD COLUMN shards bigint; -- that its name is divided into; NULL: it is none
+CREATE TABLE {s}.shard_workers (
+    name       text,
+    worker     text,
+    expires_at timestamptz NOT NULL,
+    PRIMARY KEY (name, worker)
+);
+UPDATE {s}.leases AS lease SET shards =
+    (SELECT count(*) FROM {s}.leases AS shard WHERE shard.name ~ '/[0-9]+$' AND
+     regexp_replace(shard.name, '[0-9]+$', '') = regexp_replace(lease.name, '[0-9]+$', ''))
+WHERE lease.name ~ '/[0-9]+$' AND EXISTS
+    (SELECT FROM {s}.leases AS worker WHERE starts_with(worker.name, regexp_replace(lease.name, '[0-9]+$', 'worker/')));
+DELETE FROM {s}.leases AS worker WHERE worker.shards IS NULL AND EXISTS
+    (SELECT FROM {s}.leases AS lease WHERE lease.shards IS NOT NULL AND
+     starts_with(worker.name, regexp_replace(lease.name, '[0-9]+$', 'worker/')));
+)";
+
+inline constexpr const char* read_model_steps[] = { // NOLINT(modernize-avoid-c-arrays)
+    create_read_models, create_read_model_versions, add_bookmarks, create_shard_workers};
 inline constexpr SchemaPart read_model_schema{"read models", read_model_steps};
 
 /// @return `connection`, whose `schema` has these tables now
@@ -80,7 +100,7 @@ inline void grant_read_models(Connection& owner, std::string_view schema, std::s
     const std::string to = " TO " + quoted(role);
     owner.execute(with_schema("GRANT USAGE ON SCHEMA {s}" + to + "; GRANT SELECT ON {s}.schema_versions" + to +
                                   "; GRANT SELECT, INSERT, UPDATE, DELETE ON {s}.checkpoints, {s}.stream_checkpoints, "
-                                  "{s}.parked_streams, {s}.leases, {s}.read_models" +
+                                  "{s}.parked_streams, {s}.leases, {s}.shard_workers, {s}.read_models" +
                                   to,
                               schema));
 }

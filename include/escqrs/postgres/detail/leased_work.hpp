@@ -5,6 +5,7 @@
 #include <escqrs/postgres/lease.hpp>
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -21,8 +22,11 @@ class LeasedWork {
 public:
     using Work = std::function<void(const Lease&, std::stop_token)>;
 
-    LeasedWork(Connection& connection, std::string name, const LeaseOptions& options, Clock& clock, Work work)
-        : lease_{connection, std::move(name), options}, clock_{&clock}, work_{std::move(work)}
+    /// @param shards  of which the lease is one; 0 if it is none
+    LeasedWork(Connection& connection, std::string name, const LeaseOptions& options, Clock& clock, Work work,
+               std::size_t shards = 0)
+        : lease_{connection, std::move(name), options, static_cast<std::int64_t>(shards)}, clock_{&clock},
+          work_{std::move(work)}
     {
     }
     LeasedWork(const LeasedWork&) = delete;

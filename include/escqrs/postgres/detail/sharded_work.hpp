@@ -3,11 +3,14 @@
 
 #include <escqrs/clock.hpp>
 #include <escqrs/detail/check_option.hpp>
+#include <escqrs/postgres/connection.hpp>
 #include <escqrs/postgres/detail/leased_work.hpp>
 #include <escqrs/postgres/lease.hpp>
+#include <escqrs/postgres/read_model_schema.hpp>
+#include <escqrs/postgres/schema.hpp>
+#include <escqrs/postgres/shard.hpp>
 #include <escqrs/postgres/statement.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <stop_token>
@@ -17,31 +20,88 @@
 
 namespace escqrs::postgres::detail {
 
+/// The workers that share the shards of a name. Each has a row that runs out like a lease.
+/// @par Thread safety  as its connection: one thread at a time
+class ShardWorkers {
+public:
+    /// @param self  unlike any other
+    ShardWorkers(Connection& connection, std::string name, const LeaseOptions& options)
+        : name_{std::move(name)}, self_{options.holder}, duration_{options.duration},
+          upsert_{connection, with_schema("INSERT INTO {s}.shard_workers VALUES "
+                                          "($1, $2, clock_timestamp() + $3::float8 * interval '1 microsecond') "
+                                          "ON CONFLICT (name, worker) DO UPDATE SET expires_at = excluded.expires_at",
+                                          options.schema)},
+          select_{connection, with_schema("SELECT worker, expires_at >= clock_timestamp(), "
+                                          "(SELECT shards FROM {s}.leases WHERE name = $1 || '/0') "
+                                          "FROM {s}.shard_workers WHERE name = $1",
+                                          options.schema)},
+          // One worker removes a row; the others pass over it.
+          delete_dead_{connection, with_schema("DELETE FROM {s}.shard_workers WHERE name = $1 AND worker IN "
+                                               "(SELECT worker FROM {s}.shard_workers WHERE name = $1 AND "
+                                               "expires_at < clock_timestamp() FOR UPDATE SKIP LOCKED)",
+                                               options.schema)},
+          delete_{connection,
+                  with_schema("DELETE FROM {s}.shard_workers WHERE name = $1 AND worker = $2", options.schema)}
+    {
+    }
+
+    /// Says that this worker lives, and removes what the dead have left.
+    /// @return how many of `shards` it is to have
+    /// @throws ShardCountMismatch if there are not as many any more
+    std::size_t share_of(std::size_t shards)
+    {
+        upsert_.run(name_, self_, duration_.count());
+        auto rows = select_.query(name_);
+        std::size_t living = 0;
+        std::size_t rank = 0;
+        while (rows.next()) {
+            const auto found = static_cast<std::size_t>(rows.integer(2));
+            if (found != shards) throw ShardCountMismatch{name_, found, shards};
+            if (rows.integer(1) == 0) continue;
+            ++living;
+            if (rows.text(0) < self_) ++rank;
+        }
+        if (living < rows.size()) delete_dead_.run(name_);
+        if (living == 0) return shards; // paused since, for so long
+        return shards / living + (rank < shards % living ? 1 : 0);
+    }
+
+    void leave() { delete_.run(name_, self_); }
+
+private:
+    std::string name_;
+    std::string self_;
+    Duration duration_;
+    Statement upsert_;
+    Statement select_;
+    Statement delete_dead_;
+    Statement delete_;
+};
+
 /// The shards of one process.
 class ShardedWork {
 public:
     template <class Work>
     ShardedWork(Connection& connection, const std::string& name, std::size_t shards, Work work,
                 const LeaseOptions& options, Clock& clock)
-        : members_{name + "/worker/"}, membership_{connection, members_ + options.holder, options},
-          select_members_{connection, with_schema("SELECT holder FROM {s}.leases WHERE starts_with(name, $1) AND "
-                                                  "expires_at >= clock_timestamp() ORDER BY holder",
-                                                  options.schema)}
+        : workers_{with_shards(connection, name, shards, options.schema), name, options}
     {
-        escqrs::detail::check_at_least(1, shards, "shards");
         for (std::size_t shard = 0; shard < shards; ++shard) {
             shards_.push_back(std::make_unique<LeasedWork>(
                 connection, name + '/' + std::to_string(shard), options, clock,
-                [work, shard](const Lease& lease, std::stop_token stop) { work(shard, lease, std::move(stop)); }));
+                [work, shard](const Lease& lease, std::stop_token stop) { work(shard, lease, std::move(stop)); },
+                shards));
         }
     }
+    ShardedWork(const ShardedWork&) = delete;
+    ShardedWork& operator=(const ShardedWork&) = delete;
+    ~ShardedWork() { request_stop(); } // of all of them, before the first is waited for
 
     /// Renews what is held, gives away what is too much, takes what is missing.
     void tend()
     {
         for (auto& shard : shards_) shard->tend();
-        (void)membership_.acquire();
-        std::size_t wanted = share();
+        std::size_t wanted = workers_.share_of(shards_.size());
         for (auto& shard : shards_) {
             if (!shard->is_begun() || shard->is_stopping()) continue;
             if (wanted == 0) shard->request_stop();
@@ -57,26 +117,34 @@ public:
 
     void end()
     {
-        for (auto& shard : shards_) shard->request_stop();
+        request_stop();
         for (auto& shard : shards_) shard->join();
-        membership_.release();
+        workers_.leave();
     }
 
 private:
-    /// How many shards this process is to have, going by those who are alive.
-    std::size_t share()
+    void request_stop()
     {
-        auto rows = select_members_.query(members_);
-        const std::size_t members = std::max<std::size_t>(rows.size(), 1);
-        std::size_t rank = 0;
-        while (rows.next() && rows.text(0) != membership_.options().holder) ++rank;
-        return shards_.size() / members + (rank < shards_.size() % members ? 1 : 0);
+        for (auto& shard : shards_) shard->request_stop();
     }
 
-    std::string members_;
-    Lease membership_;
-    Statement select_members_;
+    static Connection& with_shards(Connection& connection, const std::string& name, std::size_t shards,
+                                   const std::string& schema);
+
+    ShardWorkers workers_;
     std::vector<std::unique_ptr<LeasedWork>> shards_;
 };
+
+/// @return `connection`, in whose database `name` is divided into as many shards
+inline Connection& ShardedWork::with_shards(Connection& connection, const std::string& name, std::size_t shards,
+                                            const std::string& schema)
+{
+    escqrs::detail::check_at_least(1, shards, "shards");
+    Transaction transaction{with_read_models(connection, schema)};
+    const std::size_t found = claim_shards(connection, name, shards, schema);
+    if (found != shards) throw ShardCountMismatch{name, found, shards};
+    transaction.commit();
+    return connection;
+}
 
 } // namespace escqrs::postgres::detail
