@@ -18,6 +18,7 @@
 #include <mutex>
 #include <new>
 #include <poll.h>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <sys/socket.h>
@@ -64,6 +65,9 @@ public:
     PGconn* handle() const noexcept { return handle_.get(); }
     const ConnectionOptions& options() const noexcept { return options_; }
     void set_answer_timeout(Duration timeout) noexcept { options_.answer_timeout = timeout; }
+
+    /// Once `stop` is requested, no wait for the server's answer goes on for longer than a second.
+    void set_stop(std::stop_token stop) noexcept { stop_ = std::move(stop); }
 
     /// Runs `sql` now, and on each connection that is made from now on, before anything else.
     void set_up_by(std::string sql)
@@ -149,6 +153,7 @@ private:
 
     std::string address_;
     ConnectionOptions options_;
+    std::stop_token stop_;
     std::string where_{"?"};
     std::string set_up_;
     std::unique_ptr<PGconn, Finish> handle_;
@@ -286,18 +291,28 @@ inline void Connection::wait_for_socket(short events, std::string_view what)
     using std::chrono::milliseconds;
     constexpr milliseconds longest{std::numeric_limits<int>::max()};
     if (PQsocket(handle()) < 0) return; // libpq has closed it, and has its message
+    constexpr Duration most_when_stopped = std::chrono::seconds{1};
+    constexpr Duration look_for_stop = milliseconds{50};
     const auto begin = std::chrono::steady_clock::now();
-    for (Duration left = options_.answer_timeout; left > Duration::zero();) {
+    Duration at_most = options_.answer_timeout;
+    bool may_be_stopped = stop_.stop_possible();
+    for (Duration passed{}; passed < at_most;
+         passed = std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now() - begin)) {
+        Duration slice = at_most - passed;
+        if (may_be_stopped && stop_.stop_requested()) {
+            may_be_stopped = false;
+            slice = std::min(slice, most_when_stopped);
+            at_most = passed + slice;
+        }
+        if (may_be_stopped) slice = std::min(slice, look_for_stop);
         pollfd socket{PQsocket(handle()), events, 0};
         const int found =
-            poll(&socket, 1, static_cast<int>(std::min(std::chrono::ceil<milliseconds>(left), longest).count()));
+            poll(&socket, 1, static_cast<int>(std::min(std::chrono::ceil<milliseconds>(slice), longest).count()));
         if (found > 0 || (found < 0 && errno != EINTR)) return; // libpq finds out about errors
-        left = options_.answer_timeout - std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now() - begin);
     }
     shutdown(PQsocket(handle()), SHUT_RDWR); // so that libpq, which says goodbye, does not wait
     close();
-    const std::string silence =
-        std::to_string(std::chrono::duration_cast<milliseconds>(options_.answer_timeout).count()) + " ms";
+    const std::string silence = std::to_string(std::chrono::duration_cast<milliseconds>(at_most).count()) + " ms";
     fail(what, ("the server has not answered within " + silence).c_str(), "");
 }
 

@@ -17,17 +17,21 @@ namespace escqrs::postgres {
 /// Does `work(lease, stop)` whenever, and as long as, this process holds the lease of that name: of any number of processes that
 /// call this, one works. When it ends or dies, another takes over, at the latest when the lease has run out.
 ///
-/// `work` is to return soon when it is asked to stop: then it has lost the lease, or is to end. What it writes with a
-/// `Checkpoint` that knows the lease cannot get in the way of its successor, even if it does not notice.
+/// `work` must return soon after a stop request. One is made when the lease is lost, when it ends and has not been renewed, by the
+/// machine's steady clock and whether or not the server answers, and when `stop` is requested. What `work` writes with a
+/// `Checkpoint` that knows the lease is refused once another holds it. What `work` does outside of the database is not: look at the
+/// stop token before each such effect.
 /// @param connection  used for the lease only
-/// @return when stopped, or when `work` has returned by itself
+/// @return when stopped, a second or two after `work` has returned even if the server does not answer, longer only while it is
+///         connected to anew (`ConnectionOptions::answer_timeout`); or when `work` has returned by itself
 /// @throws what `work` threw, but for LeaseLost and what is passing (`DatabaseError::is_passing`): then it is begun again, here
 ///         or elsewhere. DatabaseError if the lease cannot be acquired, and that is not passing
 template <class Work>
 void run_leased(Connection& connection, const std::string& name, std::stop_token stop, Work work,
                 const LeaseOptions& options = {}, Clock& clock = system_clock())
 {
-    detail::LeasedWork leased{connection, name, options, clock, std::move(work)};
+    const detail::StopsWaits stops_waits{connection, stop};
+    detail::LeasedWork leased{connection, name, options, clock, stop, std::move(work)};
     while (!stop.stop_requested() && !leased.is_finished()) {
         try {
             leased.tend();
@@ -35,7 +39,7 @@ void run_leased(Connection& connection, const std::string& name, std::stop_token
         } catch (const DatabaseError& error) {
             if (!error.is_passing()) throw;
         }
-        sleep_for(clock, options.duration / detail::renewals, stop);
+        sleep_for(clock, leased.pause(), stop);
     }
     leased.request_stop();
     leased.join();
@@ -53,14 +57,15 @@ template <class Work>
 void run_sharded(Connection& connection, const std::string& name, std::size_t shards, std::stop_token stop, Work work,
                  const LeaseOptions& options = {}, Clock& clock = system_clock())
 {
-    detail::ShardedWork sharded{connection, name, shards, std::move(work), options, clock};
+    const detail::StopsWaits stops_waits{connection, stop};
+    detail::ShardedWork sharded{connection, name, shards, std::move(work), options, clock, stop};
     while (!stop.stop_requested()) {
         try {
             sharded.tend();
         } catch (const DatabaseError& error) {
             if (!error.is_passing()) throw;
         }
-        sleep_for(clock, options.duration / detail::renewals, stop);
+        sleep_for(clock, sharded.pause(), stop);
     }
     sharded.end();
 }

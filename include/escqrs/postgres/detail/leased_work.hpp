@@ -2,13 +2,19 @@
 #pragma once
 
 #include <escqrs/clock.hpp>
+#include <escqrs/postgres/connection.hpp>
 #include <escqrs/postgres/lease.hpp>
+#include <escqrs/timestamp.hpp>
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <mutex>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -17,36 +23,46 @@
 namespace escqrs::postgres::detail {
 
 /// Work that is done in a thread of its own as long as a lease is held.
+///
+/// A watchdog requests its stop when the lease ends, whatever the connection is doing then; so does whoever stops the whole.
 /// @par Thread safety  none; `work` runs in its own thread
 class LeasedWork {
 public:
     using Work = std::function<void(const Lease&, std::stop_token)>;
 
+    /// @param stop    also stops the work
     /// @param shards  of which the lease is one; 0 if it is none
-    LeasedWork(Connection& connection, std::string name, const LeaseOptions& options, Clock& clock, Work work,
-               std::size_t shards = 0)
-        : lease_{connection, std::move(name), options, static_cast<std::int64_t>(shards)}, clock_{&clock},
-          work_{std::move(work)}
+    LeasedWork(Connection& connection, std::string name, const LeaseOptions& options, Clock& clock,
+               std::stop_token stop, Work work, std::size_t shards = 0)
+        : connection_{&connection}, lease_{connection, std::move(name), options, static_cast<std::int64_t>(shards)},
+          clock_{&clock}, stop_{std::move(stop)}, work_{std::move(work)}
     {
     }
     LeasedWork(const LeasedWork&) = delete;
     LeasedWork& operator=(const LeasedWork&) = delete;
+    ~LeasedWork() { request_stop(); }
 
     bool is_begun() const noexcept { return thread_.joinable(); }
-    bool is_stopping() const { return is_begun() && thread_.get_stop_token().stop_requested(); }
+    bool is_stopping() const { return is_begun() && stop_work_.stop_requested(); }
 
     /// Whether the work has returned by itself.
     bool is_finished() const noexcept { return is_finished_; }
 
-    /// Takes the lease if it is to be had, and begins.
+    /// How long to wait between two calls of `tend`: several times in the lease's duration.
+    Duration pause() const noexcept
+    {
+        return std::clamp<Duration>(lease_.options().duration / 4, std::chrono::milliseconds{1},
+                                    std::chrono::seconds{1});
+    }
+
+    /// Takes the lease if it is free, and begins.
     void try_begin();
 
-    /// To be called several times in the lease's duration: renews it, and has the work stop if that fails; clears up behind
-    /// work that has ended, and lets others have the lease.
+    /// Renews the lease, and requests the work's stop if another holds it. If the work has ended, lets others have the lease.
     /// @throws what `work` threw
     void tend();
 
-    void request_stop() { thread_.request_stop(); }
+    void request_stop() { stop_work_.request_stop(); }
 
     /// Waits until the work has ended.
     void join()
@@ -57,41 +73,79 @@ public:
     }
 
 private:
-    enum class State : std::uint8_t { works, has_returned, has_lost_the_lease, has_failed };
+    enum class State : std::uint8_t { works, has_returned, was_stopped, has_lost_the_lease, has_failed };
 
-    void run(const std::stop_token& stop) noexcept;
+    bool acquire();
+    void run(std::stop_source stop_work) noexcept;
+    void watch(const std::stop_token& stop, std::stop_source stop_work);
     void renew();
     void clear_up();
 
+    Connection* connection_;
     Lease lease_;
     Clock* clock_;
+    std::stop_token stop_;
     Work work_;
-    Timestamp held_until_{}; ///< by this process's clock, at the least
     bool is_finished_ = false;
     std::exception_ptr failure_; ///< before `state_` tells of it
     std::atomic<State> state_{State::works};
-    std::jthread thread_; ///< the first to go
+    std::stop_source stop_work_{std::nostopstate};
+
+    std::mutex mutex_;
+    std::condition_variable_any renewed_;
+    SteadyTime held_until_; ///< at the least
+
+    std::jthread thread_;
+    std::jthread watchdog_; ///< the first to go
 };
+
+/// Takes or renews the lease.
+inline bool LeasedWork::acquire()
+{
+    const SteadyTime asked = clock_->steady(); // before the server's time begins
+    if (!lease_.acquire()) return false;
+    {
+        const std::scoped_lock lock{mutex_};
+        held_until_ = later_by(asked, lease_.options().duration);
+    }
+    renewed_.notify_all();
+    return true;
+}
 
 inline void LeasedWork::try_begin()
 {
-    const Timestamp asked = clock_->now();
-    if (!lease_.acquire()) return;
-    held_until_ = asked + lease_.options().duration;
+    if (!acquire()) return;
     state_ = State::works;
-    thread_ = std::jthread{[this](const std::stop_token& stop) { run(stop); }};
+    stop_work_ = std::stop_source{};
+    thread_ = std::jthread{[this, stop_work = stop_work_] { run(stop_work); }};
+    watchdog_ = std::jthread{[this, stop_work = stop_work_](const std::stop_token& stop) { watch(stop, stop_work); }};
 }
 
-inline void LeasedWork::run(const std::stop_token& stop) noexcept
+inline void LeasedWork::run(std::stop_source stop_work) noexcept
 {
     try {
-        work_(lease_, stop);
-        state_ = State::has_returned;
+        const std::stop_callback stop_too{stop_, [&] { stop_work.request_stop(); }};
+        work_(lease_, stop_work.get_token());
+        state_ = stop_work.stop_requested() ? State::was_stopped : State::has_returned;
     } catch (const LeaseLost&) {
         state_ = State::has_lost_the_lease;
     } catch (...) {
         failure_ = std::current_exception();
         state_ = State::has_failed;
+    }
+}
+
+inline void LeasedWork::watch(const std::stop_token& stop, std::stop_source stop_work)
+{
+    std::unique_lock lock{mutex_};
+    while (!stop.stop_requested()) {
+        const SteadyTime end = held_until_;
+        const Duration left = time_until(end, clock_->steady());
+        if (left <= Duration::zero()) {
+            stop_work.request_stop();
+            return;
+        }
+        (void)clock_->wait_for(lock, renewed_, left, stop, [&] { return held_until_ != end; });
     }
 }
 
@@ -105,29 +159,37 @@ inline void LeasedWork::tend()
 
 inline void LeasedWork::renew()
 {
-    const Timestamp asked = clock_->now();
-    bool is_held = false;
     try {
-        is_held = lease_.acquire();
-        if (is_held) held_until_ = asked + lease_.options().duration;
-    } catch (const StoreError&) {
-        is_held = asked < held_until_; // the server may be back in time
+        if (!acquire()) request_stop();
+    } catch (const StoreError&) { // NOLINT(bugprone-empty-catch): the server may be back in time
     }
-    if (!is_held) request_stop();
 }
 
 inline void LeasedWork::clear_up()
 {
-    is_finished_ = state_ == State::has_returned && !thread_.get_stop_token().stop_requested();
+    is_finished_ = state_ == State::has_returned;
     thread_ = {};
+    watchdog_ = {};
     try {
-        lease_.release();
+        if (!connection_->is_lost()) lease_.release();
     } catch (const StoreError&) { // NOLINT(bugprone-empty-catch): it runs out
     }
     if (state_ == State::has_failed) std::rethrow_exception(failure_);
 }
 
-/// How often in its duration a lease is renewed.
-inline constexpr int renewals = 4;
+/// Lets a stop request end the waits of a connection, as long as this lives.
+class StopsWaits {
+public:
+    StopsWaits(Connection& connection, std::stop_token stop) : connection_{&connection}
+    {
+        connection.set_stop(std::move(stop));
+    }
+    StopsWaits(const StopsWaits&) = delete;
+    StopsWaits& operator=(const StopsWaits&) = delete;
+    ~StopsWaits() { connection_->set_stop({}); }
+
+private:
+    Connection* connection_;
+};
 
 } // namespace escqrs::postgres::detail

@@ -83,13 +83,13 @@ class ShardedWork {
 public:
     template <class Work>
     ShardedWork(Connection& connection, const std::string& name, std::size_t shards, Work work,
-                const LeaseOptions& options, Clock& clock)
-        : workers_{with_shards(connection, name, shards, options.schema), name, options}
+                const LeaseOptions& options, Clock& clock, const std::stop_token& stop)
+        : connection_{&connection}, workers_{with_shards(connection, name, shards, options.schema), name, options}
     {
         for (std::size_t shard = 0; shard < shards; ++shard) {
             shards_.push_back(std::make_unique<LeasedWork>(
-                connection, name + '/' + std::to_string(shard), options, clock,
-                [work, shard](const Lease& lease, std::stop_token stop) { work(shard, lease, std::move(stop)); },
+                connection, name + '/' + std::to_string(shard), options, clock, stop,
+                [work, shard](const Lease& lease, std::stop_token until) { work(shard, lease, std::move(until)); },
                 shards));
         }
     }
@@ -115,11 +115,17 @@ public:
         }
     }
 
+    /// How long to wait between two calls of `tend`.
+    Duration pause() const noexcept { return shards_.front()->pause(); }
+
     void end()
     {
         request_stop();
         for (auto& shard : shards_) shard->join();
-        workers_.leave();
+        try {
+            if (!connection_->is_lost()) workers_.leave();
+        } catch (const StoreError&) { // NOLINT(bugprone-empty-catch): the others remove it
+        }
     }
 
 private:
@@ -131,6 +137,7 @@ private:
     static Connection& with_shards(Connection& connection, const std::string& name, std::size_t shards,
                                    const std::string& schema);
 
+    Connection* connection_;
     ShardWorkers workers_;
     std::vector<std::unique_ptr<LeasedWork>> shards_;
 };
