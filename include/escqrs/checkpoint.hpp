@@ -32,6 +32,9 @@ concept Checkpoint = requires(Place& place, GlobalPosition position) {
 /// A read model that is built beside a running one also has
 /// - `limit()` the position beyond which it must not go yet; once it is there, `commit(limit())` ends the waiting;
 /// - `live()` the bookmark of the running one.
+///
+/// One that has its streams from others, which had come to different positions, also has
+/// - `is_taking_over()` whether it has not passed all of these yet, and `handled_until(stream)` the one that goes for a stream.
 template <class Place>
 concept TransactionalCheckpoint =
     requires(Place& place, decltype(place.begin())& transaction, GlobalPosition position) {

@@ -7,6 +7,7 @@
 #include <escqrs/detail/known_events.hpp>
 #include <escqrs/detail/log_guard.hpp>
 #include <escqrs/detail/progress.hpp>
+#include <escqrs/detail/takeover.hpp>
 #include <escqrs/event_store.hpp>
 #include <escqrs/parking_lot.hpp>
 #include <escqrs/subscription.hpp>
@@ -65,8 +66,7 @@ public:
     /// Handles the events after the checkpoint, until the end of the log or a stop request.
     /// @return the position reached
     /// @throws HydrationError if an event cannot be decoded, or was written by newer code; what handlers and store throw;
-    ///         ReadModelSuperseded; LogMismatch if the read model was made from another log, or is beyond what this one holds;
-    ///         the page is rolled back
+    ///         ReadModelSuperseded; LogMismatch if the read model is of another log, or beyond this one; the page is rolled back
     GlobalPosition catch_up(std::stop_token stop = {})
     {
         GlobalPosition reached;
@@ -178,7 +178,7 @@ bool Projection<Store, Place, Handlers, EventCodec, Lot>::apply_page(GlobalPosit
     const GlobalPosition from = transaction.position();
     const Bookmark saved = guard_.load(transaction);
     const Bookmark mark = guard_.begin(saved);
-    const GlobalPosition replay_until = transaction.replay_until();
+    const GlobalPosition replay_until = detail::replay_until(transaction);
     const GlobalPosition limit = limit_of(transaction);
     is_beside_ = limit != no_limit;
     if constexpr (requires { transaction.live(); }) {
@@ -191,7 +191,8 @@ bool Projection<Store, Place, Handlers, EventCodec, Lot>::apply_page(GlobalPosit
     reached = store_->read_log(from, options_.page_size, options_.filter, [&](const RecordedEvent& event) {
         if (event.position > limit) return false;
         guard_.note(event);
-        if (detail::is_wanted(options_, event)) show(event, event.position <= replay_until);
+        const bool is_new = !detail::was_taken_over(transaction, event);
+        if (is_new && detail::is_wanted(options_, event)) show(event, event.position <= replay_until);
         is_page_full = stop.stop_requested();
         return !is_page_full;
     });

@@ -131,8 +131,9 @@ TEST_CASE("tables of checkpoints from before they knew their log are upgraded")
     Model model;
     postgres::Checkpoint{model.connection, "one", model.schema}.save(GlobalPosition{2});
     model.connection.execute(postgres::with_schema(
-        "ALTER TABLE {s}.checkpoints DROP COLUMN log, DROP COLUMN event, DROP COLUMN event_position; "
-        "ALTER TABLE {s}.leases DROP COLUMN shards; DROP TABLE {s}.shard_workers; "
+        "ALTER TABLE {s}.checkpoints DROP COLUMN log, DROP COLUMN event, DROP COLUMN event_position, DROP COLUMN "
+        "lease, "
+        "DROP COLUMN handled_before; ALTER TABLE {s}.leases DROP COLUMN shards; DROP TABLE {s}.shard_workers; "
         "UPDATE {s}.schema_versions SET version = 2 WHERE part = 'read models'",
         model.schema));
     postgres::Connection connection{model.address};

@@ -142,7 +142,7 @@ TEST_CASE("a lease may last as long as can be, but not for no time")
 
     for (const auto duration : {0us, -1us}) {
         options.duration = duration;
-        CHECK_THROWS_AS((Lease{connection, "projection", options}), escqrs::InvalidOption);
+        CHECK_THROWS_AS((Lease{connection, "projection", options}), escqrs::StoreError);
     }
 }
 

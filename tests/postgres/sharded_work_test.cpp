@@ -127,7 +127,7 @@ TEST_CASE("another number of shards than the name has is refused by an error tha
     CHECK_THROWS_AS(
         run_sharded(
             connection, "model", 0, {}, [](std::size_t, const Lease&, const std::stop_token&) {}, place.options()),
-        escqrs::InvalidOption);
+        escqrs::StoreError);
 }
 
 TEST_CASE("two numbers of shards that come at once: one is taken, and no worker of the other works")

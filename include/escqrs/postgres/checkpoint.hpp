@@ -7,6 +7,7 @@
 #include <escqrs/postgres/connection.hpp>
 #include <escqrs/postgres/lease.hpp>
 #include <escqrs/postgres/read_model_schema.hpp>
+#include <escqrs/postgres/shard.hpp>
 #include <escqrs/postgres/statement.hpp>
 
 #include <algorithm>
@@ -15,6 +16,7 @@
 #include <limits>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace escqrs::postgres {
 
@@ -34,6 +36,17 @@ public:
         /// The furthest position ever reached before the last restart.
         GlobalPosition replay_until() const noexcept { return state_.replay_until; }
 
+        /// Whether this checkpoint has its streams from others (`reshard`), and has not yet passed where all of those stood.
+        bool is_taking_over() const noexcept { return !state_.handled_before.empty(); }
+
+        /// Up to where a stream was handled by the shard that it was in before; 0 if this one is not taking over.
+        GlobalPosition handled_until(const StreamId& stream) const noexcept
+        {
+            if (!is_taking_over()) return {};
+            const auto position = state_.handled_before[shard_of(stream, state_.handled_before.size())];
+            return GlobalPosition{static_cast<std::uint64_t>(position)};
+        }
+
         /// Makes what was written, and the position, durable together.
         /// @throws LeaseLost if there is a lease, and another holder has it by now
         void commit(GlobalPosition position) { commit_bookmark({position, state_.mark.log}); }
@@ -44,15 +57,17 @@ public:
         /// As `commit_bookmark`, and remembers another `replay_until`.
         void commit_bookmark(const Bookmark& mark, GlobalPosition replay_until)
         {
-            checkpoint_->write({mark, replay_until});
+            checkpoint_->write({mark, replay_until, state_.handled_before});
             checkpoint_->check_lease();
             transaction_.commit();
         }
 
         /// As `commit`, with the position at the beginning of a log, whichever is read next.
         /// @param handled_limit  of what was handled before, events up to there count
+        /// @throws StoreError while it is taking over: some streams were handled further than others
         void commit_restart(GlobalPosition handled_limit = GlobalPosition{~std::uint64_t{0}})
         {
+            if (is_taking_over()) checkpoint_->refuse_restart(state_);
             const GlobalPosition handled = std::max(state_.replay_until, state_.mark.position);
             commit_bookmark({}, std::min(handled, handled_limit));
         }
@@ -71,6 +86,12 @@ public:
         struct State {
             Bookmark mark;
             GlobalPosition replay_until;
+            std::vector<std::int64_t> handled_before; ///< where each of the former shards stood
+
+            GlobalPosition taken_over_at() const
+            {
+                return GlobalPosition{static_cast<std::uint64_t>(*std::ranges::max_element(handled_before))};
+            }
         };
 
         Checkpoint* checkpoint_;
@@ -107,7 +128,8 @@ public:
     {
         if (!connection_->in_transaction()) return begin().commit_bookmark(mark);
         give_up_when_paused();
-        write({mark, read(select_).replay_until});
+        const State state = read(select_);
+        write({mark, state.replay_until, state.handled_before});
         check_lease();
     }
 
@@ -120,8 +142,9 @@ private:
     friend class ReadModel;
     using State = Transaction::State;
 
-    static constexpr const char* select_sql = "SELECT position, log, event, event_position, replay_until "
-                                              "FROM {s}.checkpoints WHERE name = $1";
+    static constexpr const char* select_sql =
+        "SELECT position, log, event, event_position, replay_until, handled_before "
+        "FROM {s}.checkpoints WHERE name = $1";
 
     /// @param before  called in the transaction, before it locks the position
     template <class Before>
@@ -137,24 +160,27 @@ private:
           update_{connection, with_schema("UPDATE {s}.checkpoints SET position = $2, replay_until = $3, log = $4, "
                                           "event = $5, event_position = $2 WHERE name = $1",
                                           schema)},
+          forget_former_{connection,
+                         with_schema("UPDATE {s}.checkpoints SET handled_before = NULL WHERE name = $1", schema)},
           hold_lease_{connection, with_schema("SELECT 1 FROM {s}.leases WHERE name = $1 AND holder = $2 AND token = $3 "
                                               "FOR SHARE",
                                               schema)}
     {
-        Statement insert{connection,
-                         with_schema("INSERT INTO {s}.checkpoints VALUES ($1, 0, 0) ON CONFLICT DO NOTHING", schema)};
-        insert.run(name_);
+        create(schema);
     }
+
+    void create(const std::string& schema);
 
     State read(Statement& select)
     {
         auto rows = select.query(name_);
         if (!rows.next()) return {};
-        return {bookmark_in(rows), GlobalPosition{static_cast<std::uint64_t>(rows.integer(4))}};
+        return {bookmark_in(rows), GlobalPosition{static_cast<std::uint64_t>(rows.integer(4))}, rows.integers(5)};
     }
     void write(const State& state)
     {
         update_.run(name_, state.mark.position.value(), state.replay_until.value(), state.mark.log, state.mark.event);
+        if (!state.handled_before.empty() && state.mark.position >= state.taken_over_at()) forget_former_.run(name_);
     }
 
     /// Of columns `position`, `log`, `event` and `event_position`, from the first one on. A program that knows no logs moves the
@@ -164,6 +190,14 @@ private:
         const bool is_at_event = rows.integer(0) == rows.integer(3);
         return {GlobalPosition{static_cast<std::uint64_t>(rows.integer(0))}, LogId{rows.uuid(1)},
                 is_at_event ? EventId{rows.uuid(2)} : EventId{}};
+    }
+
+    [[noreturn]] void refuse_restart(const State& state) const
+    {
+        throw StoreError{"checkpoint '" + name_ + "': cannot be restarted before position " +
+                         std::to_string(state.taken_over_at().value()) +
+                         ", where the furthest shard stood before; it is at " +
+                         std::to_string(state.mark.position.value())};
     }
 
     /// No other holder can take the lease between this and the end of the transaction.
@@ -190,8 +224,30 @@ private:
     Statement select_;
     Statement lock_;
     Statement update_;
+    Statement forget_former_;
     Statement hold_lease_;
 };
+
+/// Sees to it that there is a row, and that it tells the lease.
+inline void Checkpoint::create(const std::string& schema)
+{
+    Statement insert{*connection_, with_schema("INSERT INTO {s}.checkpoints (name, position, replay_until) "
+                                               "VALUES ($1, 0, 0) ON CONFLICT DO NOTHING",
+                                               schema)};
+    insert.run(name_);
+    if (lease_ == nullptr) return;
+    // Not if it is the checkpoint of another shard of the same name.
+    Statement tell{*connection_, with_schema("UPDATE {s}.checkpoints SET lease = $2 WHERE name = $1 AND (lease IS NULL "
+                                             "OR lease <> $2 AND NOT ($3 AND regexp_replace(lease, '/[0-9]+$', '') = "
+                                             "regexp_replace($2, '/[0-9]+$', '')))",
+                                             schema)};
+    tell.run(name_, lease_->name(), lease_->shards_ != 0);
+    Statement select{*connection_, with_schema("SELECT lease FROM {s}.checkpoints WHERE name = $1", schema)};
+    auto rows = select.query(name_);
+    if (!rows.next() || rows.text(0) == lease_->name()) return;
+    throw StoreError{"checkpoint '" + name_ + "': expected one of its own for shard '" + lease_->name() +
+                     "', found that of shard '" + std::string{rows.text(0)} + '\''};
+}
 
 using escqrs::Advance;
 

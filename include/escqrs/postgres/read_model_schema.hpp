@@ -78,8 +78,15 @@ DELETE FROM {s}.leases AS worker WHERE worker.shards IS NULL AND EXISTS
      starts_with(worker.name, regexp_replace(lease.name, '[0-9]+$', 'worker/')));
 )";
 
+/// What it takes to give the streams of a checkpoint to others.
+inline constexpr const char* add_handled_before = R"(
+ALTER TABLE {s}.checkpoints
+    ADD COLUMN lease          text,     -- under which it was last opened; NULL: under none
+    ADD COLUMN handled_before bigint[]; -- where each of the former shards stood, as long as that matters
+)";
+
 inline constexpr const char* read_model_steps[] = { // NOLINT(modernize-avoid-c-arrays)
-    create_read_models, create_read_model_versions, add_bookmarks, create_shard_workers};
+    create_read_models, create_read_model_versions, add_bookmarks, create_shard_workers, add_handled_before};
 inline constexpr SchemaPart read_model_schema{"read models", read_model_steps};
 
 /// @return `connection`, whose `schema` has these tables now

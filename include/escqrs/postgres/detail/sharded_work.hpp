@@ -3,6 +3,7 @@
 
 #include <escqrs/clock.hpp>
 #include <escqrs/detail/check_option.hpp>
+#include <escqrs/error.hpp>
 #include <escqrs/postgres/connection.hpp>
 #include <escqrs/postgres/detail/leased_work.hpp>
 #include <escqrs/postgres/lease.hpp>
