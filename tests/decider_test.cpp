@@ -136,7 +136,7 @@ TEST_CASE("decider: a repository saves and loads it like any aggregate")
 
 TEST_CASE("decider: a composition brings each command and event to its part")
 {
-    Decided<Desk> desk{Decided<Desk>::Id{}};
+    Decided<Desk> desk{Decided<Desk>::Id{escqrs::random_uuid()}};
     desk.decide(Lend{{}, "Ada"});
     desk.decide(Enqueue{{"Bob"}});
     CHECK(raised(desk) == "BookLent ReaderQueued");

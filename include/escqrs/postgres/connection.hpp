@@ -16,7 +16,6 @@
 #include <limits>
 #include <memory>
 #include <mutex>
-#include <new>
 #include <poll.h>
 #include <stop_token>
 #include <string>
@@ -105,18 +104,15 @@ public:
     /// For names of prepared statements.
     std::uint64_t next_statement_number() noexcept { return ++statements_; }
 
-    /// Notes a prepared statement that is no longer needed; a query may be under way.
-    void release_statement(const std::string& name, std::uint64_t generation) noexcept
-    try {
-        if (!name.empty() && generation == generation_) released_ += "DEALLOCATE " + name + ';';
-    } catch (const std::bad_alloc&) { // NOLINT(bugprone-empty-catch): the server keeps it as long as the connection
-    }
+    /// SQL that has the server forget prepared statements. Those that end add to it, while a query may be under way, or after
+    /// this object.
+    const std::shared_ptr<std::string>& released() const noexcept { return released_; }
 
-    /// Has the server forget those statements, unless it is in a transaction that has failed.
+    /// Runs it, unless the server is in a transaction that has failed.
     void deallocate_released()
     {
-        if (released_.empty() || PQtransactionStatus(handle()) == PQTRANS_INERROR) return;
-        execute(std::exchange(released_, {}));
+        if (released_->empty() || PQtransactionStatus(handle()) == PQTRANS_INERROR) return;
+        execute(std::exchange(*released_, {}));
     }
 
     // What libpq's own functions do, within `answer_timeout`. `what` is for error messages.
@@ -159,7 +155,7 @@ private:
     std::unique_ptr<PGconn, Finish> handle_;
     std::uint64_t generation_ = 0;
     std::uint64_t statements_ = 0;
-    std::string released_;               ///< the SQL that has the server forget prepared statements
+    std::shared_ptr<std::string> released_;
     bool is_within_transaction_ = false; ///< as this object has begun it
 };
 
@@ -225,7 +221,7 @@ inline void Connection::connect()
     PQsetNoticeProcessor(
         handle(), [](void*, const char*) {}, nullptr); // libpq would write them to stderr
     ++generation_;
-    released_.clear();
+    released_ = std::make_shared<std::string>(); // those before are gone with their connection
     if (set_up_.empty()) return;
     try {
         execute(set_up_);

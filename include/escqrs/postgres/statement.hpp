@@ -11,6 +11,8 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
+#include <new>
 #include <span>
 #include <string>
 #include <string_view>
@@ -54,6 +56,43 @@ private:
     int row_ = -1;
 };
 
+namespace detail {
+
+/// The name under which a statement is prepared; the server may forget it when this object ends.
+class PreparedName {
+public:
+    PreparedName() = default;
+    PreparedName(std::string name, const Connection& connection)
+        : name_{std::move(name)}, generation_{connection.generation()}, released_{connection.released()}
+    {
+    }
+    PreparedName(PreparedName&& other) noexcept { *this = std::move(other); }
+    PreparedName& operator=(PreparedName&& other) noexcept
+    {
+        std::swap(name_, other.name_);
+        std::swap(generation_, other.generation_);
+        std::swap(released_, other.released_);
+        return *this;
+    }
+    ~PreparedName()
+    {
+        try {
+            if (released_) released_->append("DEALLOCATE ").append(name_).append(1, ';');
+        } catch (const std::bad_alloc&) { // NOLINT(bugprone-empty-catch): the server keeps it as long as the connection
+        }
+    }
+
+    const char* c_str() const noexcept { return name_.c_str(); }
+    bool is_of(const Connection& connection) const noexcept { return generation_ == connection.generation(); }
+
+private:
+    std::string name_;
+    std::uint64_t generation_ = 0; ///< of the connection; 0: of none
+    std::shared_ptr<std::string> released_;
+};
+
+} // namespace detail
+
 /// A statement, made once and run often. It must not outlive its connection. From the second run on it is prepared on the
 /// server, which forgets it with the next statement that is prepared after this object's end, or with the connection.
 ///
@@ -62,9 +101,6 @@ private:
 class Statement {
 public:
     Statement(Connection& connection, std::string sql) : connection_{&connection}, sql_{std::move(sql)} {}
-    Statement(const Statement&) = delete;
-    Statement& operator=(const Statement&) = delete;
-    ~Statement() { connection_->release_statement(name_, prepared_in_); }
 
     /// Runs an INSERT, UPDATE or DELETE.
     /// @return number of rows it changed
@@ -121,8 +157,7 @@ private:
     Connection* connection_;
     std::string sql_;
     bool was_run_ = false;
-    std::string name_;              ///< under which it is prepared
-    std::uint64_t prepared_in_ = 0; ///< generation of the connection
+    detail::PreparedName name_;
     std::vector<std::byte> bytes_;
     std::vector<detail::TypeId> types_;
     std::vector<detail::TypeId> prepared_types_;
@@ -177,16 +212,16 @@ inline bool Statement::prepare()
     for (std::size_t index = 0; index < types_.size() && index < prepared_types_.size(); ++index) {
         if (nulls_[index]) types_[index] = prepared_types_[index]; // NULL is of any type
     }
-    if (prepared_in_ != connection_->generation() || types_ != prepared_types_) {
-        connection_->release_statement(name_, std::exchange(prepared_in_, 0));
+    if (!name_.is_of(*connection_) || types_ != prepared_types_) {
+        name_ = detail::PreparedName{}; // what it was is released
         connection_->deallocate_released();
-        name_ = "s" + std::to_string(connection_->next_statement_number());
+        std::string name = "s" + std::to_string(connection_->next_statement_number());
         const auto queue = [&](PGconn* handle) {
-            return PQsendPrepare(handle, name_.c_str(), sql_.c_str(), count(), types_.data());
+            return PQsendPrepare(handle, name.c_str(), sql_.c_str(), count(), types_.data());
         };
         connection_->send(queue, sql_);
         connection_->check(connection_->last_result(sql_).release(), sql_);
-        prepared_in_ = connection_->generation();
+        name_ = detail::PreparedName{std::move(name), *connection_};
         prepared_types_ = types_;
     }
     return true;
