@@ -44,7 +44,7 @@ std::string readable_lines(const std::string& body)
     return text;
 }
 
-[[noreturn]] void refuse(unsigned status, std::string slug, std::string detail, std::string field = {})
+[[noreturn]] void refuse_request(unsigned status, std::string slug, std::string detail, std::string field = {})
 {
     throw http::RequestRefused{{status, std::move(slug), std::move(detail), std::move(field), {}}};
 }
@@ -119,23 +119,24 @@ json::array history(escqrs::AnyEventStore& store, const AttendeeId& id, escqrs::
 
 CommandBody::CommandBody(const http::Request& request)
 {
-    if (request.body.empty()) refuse(400, "malformed-body", "A JSON object is expected in the body.");
+    if (request.body.empty()) refuse_request(400, "malformed-body", "A JSON object is expected in the body.");
     if (!is_json(request.header("Content-Type"))) {
-        refuse(415, {}, "The body must be sent with Content-Type: application/json.");
+        refuse_request(415, {}, "The body must be sent with Content-Type: application/json.");
     }
     json::parse_options options;
     options.max_depth = 8;
     boost::system::error_code error;
     json::value value = json::parse(request.body, error, {}, options);
-    if (error) refuse(400, "malformed-body", "The body is not JSON: " + error.message() + ".");
-    if (!value.is_object()) refuse(400, "malformed-body", "A JSON object is expected in the body.");
+    if (error) refuse_request(400, "malformed-body", "The body is not JSON: " + error.message() + ".");
+    if (!value.is_object()) refuse_request(400, "malformed-body", "A JSON object is expected in the body.");
     body_ = std::make_shared<const json::object>(std::move(value.as_object()));
 }
 
 std::string CommandBody::text(std::string_view field) const
 {
     auto value = optional_text(field);
-    if (!value) refuse(400, "missing-field", "The field '" + std::string{field} + "' is needed.", std::string{field});
+    if (!value)
+        refuse_request(400, "missing-field", "The field '" + std::string{field} + "' is needed.", std::string{field});
     return *std::move(value);
 }
 
@@ -144,12 +145,14 @@ std::optional<std::string> CommandBody::optional_text(std::string_view field) co
     const json::value* const value = body_->if_contains(field);
     if (value == nullptr || value->is_null()) return std::nullopt;
     if (!value->is_string()) {
-        refuse(400, "malformed-field", "The field '" + std::string{field} + "' must be a text.", std::string{field});
+        refuse_request(400, "malformed-field", "The field '" + std::string{field} + "' must be a text.",
+                       std::string{field});
     }
     std::string text{value->as_string()};
     if (text.find('\0') != std::string::npos) { // PostgreSQL has no such texts
-        refuse(400, "malformed-field", "The field '" + std::string{field} + "' must not hold the character U+0000.",
-               std::string{field});
+        refuse_request(400, "malformed-field",
+                       "The field '" + std::string{field} + "' must not hold the character U+0000.",
+                       std::string{field});
     }
     return text;
 }

@@ -114,7 +114,7 @@ private:
 /// @param owner  a connection of the role that owns the schema
 inline void grant_event_store(Connection& owner, std::string_view schema, std::string_view role)
 {
-    const std::string to = " TO " + quoted(role);
+    const std::string to = " TO " + quoted_name(role);
     owner.execute(with_schema(
         "GRANT USAGE ON SCHEMA {s}" + to +
             "; GRANT SELECT ON {s}.schema_versions, {s}.streams, {s}.event_kinds, {s}.events, {s}.event_keys, "

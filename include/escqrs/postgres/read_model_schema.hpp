@@ -104,7 +104,7 @@ namespace escqrs::postgres {
 /// @param owner  a connection of the role that owns the schema
 inline void grant_read_models(Connection& owner, std::string_view schema, std::string_view role)
 {
-    const std::string to = " TO " + quoted(role);
+    const std::string to = " TO " + quoted_name(role);
     owner.execute(with_schema("GRANT USAGE ON SCHEMA {s}" + to + "; GRANT SELECT ON {s}.schema_versions" + to +
                                   "; GRANT SELECT, INSERT, UPDATE, DELETE ON {s}.checkpoints, {s}.stream_checkpoints, "
                                   "{s}.parked_streams, {s}.leases, {s}.shard_workers, {s}.read_models" +

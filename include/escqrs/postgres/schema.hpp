@@ -20,7 +20,7 @@ struct SchemaPart {
 };
 
 /// `name` as an SQL identifier.
-inline std::string quoted(std::string_view name)
+inline std::string quoted_name(std::string_view name)
 {
     std::string text{'"'};
     for (const char character : name) {
@@ -47,7 +47,7 @@ inline std::string literal(std::string_view text)
 inline std::string with_schema(std::string_view text, std::string_view schema)
 {
     constexpr std::string_view mark = "{s}";
-    const std::string name = quoted(schema);
+    const std::string name = quoted_name(schema);
     std::string result;
     while (true) {
         const auto found = text.find(mark);
@@ -131,7 +131,7 @@ inline void migrate(Connection& connection, std::string_view schema, const Schem
     if (found == 0) {
         // To create a schema "if not exists" takes the right to create one, whether it exists or not.
         Statement exists{connection, "SELECT 1 FROM pg_namespace WHERE nspname = $1"};
-        if (!exists.query(schema).next()) connection.execute("CREATE SCHEMA " + quoted(schema));
+        if (!exists.query(schema).next()) connection.execute("CREATE SCHEMA " + quoted_name(schema));
         connection.execute(with_schema("CREATE TABLE IF NOT EXISTS {s}.schema_versions "
                                        "(part text PRIMARY KEY, version integer NOT NULL)",
                                        schema));

@@ -22,7 +22,7 @@ class AppendKinds {
 public:
     AppendKinds(Connection& connection, const std::string& schema)
         : is_pooled_{!connection.options().prepares_statements},
-          select_{connection, "SELECT " + quoted(schema) + ".kind($1, $2, $3)"}
+          select_{connection, "SELECT " + quoted_name(schema) + ".kind($1, $2, $3)"}
     {
     }
 

@@ -78,7 +78,7 @@ private:
 
     static std::string insert_event(const std::string& schema)
     {
-        return "INSERT INTO " + quoted(schema) +
+        return "INSERT INTO " + quoted_name(schema) +
                ".events (stream, version, recorded_at, index_in_append, kind, id, metadata, payload) SELECT ";
     }
 
@@ -128,17 +128,18 @@ private:
 
 inline AppendSession::AppendSession(Connection& connection, const std::string& schema)
     : kinds_{connection, schema}, append_{connection, with_schema(kinds_.append(), schema)},
-      append_one_{connection, "SELECT " + quoted(schema) + ".append_one($1, $2, $3, $4::integer, $5, $6, $7)"},
-      append_behind_{connection, "SELECT " + quoted(schema) + ".append_behind($1, $2, $3, $4, $5, $6, $7, $8)"},
-      append_all_behind_{connection, "SELECT " + quoted(schema) + ".append_all_behind($1, $2, $3, $4, $5, $6, $7)"},
+      append_one_{connection, "SELECT " + quoted_name(schema) + ".append_one($1, $2, $3, $4::integer, $5, $6, $7)"},
+      append_behind_{connection, "SELECT " + quoted_name(schema) + ".append_behind($1, $2, $3, $4, $5, $6, $7, $8)"},
+      append_all_behind_{connection,
+                         "SELECT " + quoted_name(schema) + ".append_all_behind($1, $2, $3, $4, $5, $6, $7)"},
       insert_by_id_{connection,
                     insert_event(schema) + "$1, $2 + 1, $3, 0, $4::integer, $5, $6, $7 WHERE EXISTS (SELECT FROM " +
-                        quoted(schema) + ".event_keys k WHERE k.stream = $1 AND k.version = $2)" + returning},
+                        quoted_name(schema) + ".event_keys k WHERE k.stream = $1 AND k.version = $2)" + returning},
       insert_by_name_{connection, insert_event(schema) + "k.stream, $2 + 1, $3, 0, $4::integer, $5, $6, $7 FROM " +
-                                      quoted(schema) + ".streams s JOIN " + quoted(schema) +
+                                      quoted_name(schema) + ".streams s JOIN " + quoted_name(schema) +
                                       ".event_keys k ON k.stream = s.id AND k.version = $2 WHERE s.name = $1" +
                                       returning},
-      make_partitions_{connection, "SELECT " + quoted(schema) + ".make_partitions($1)"},
+      make_partitions_{connection, "SELECT " + quoted_name(schema) + ".make_partitions($1)"},
       find_{connection,
             with_schema("SELECT s.name = $1, k.version, k.position, k.index_in_append, next.index_in_append "
                         "FROM pg_catalog.unnest($2::uuid[]) WITH ORDINALITY AS given (id, number) "

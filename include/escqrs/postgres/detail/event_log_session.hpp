@@ -39,7 +39,7 @@ public:
     static constexpr std::size_t page_size = 2048; ///< of those after it
 
     EventLogSession(Connection& connection, const std::string& schema)
-        : connection_{&connection}, schema_{quoted(schema)}, is_pooled_{!connection.options().prepares_statements},
+        : connection_{&connection}, schema_{quoted_name(schema)}, is_pooled_{!connection.options().prepares_statements},
           select_readable_{connection, "SELECT " + schema_ + ".readable_until()"},
           select_last_{connection, "SELECT max(position) FROM " + schema_ + ".events"},
           select_log_id_{connection, "SELECT id FROM " + schema_ + ".log"},
