@@ -95,8 +95,7 @@ public:
 
     /// Handles the parked events of a stream again, in order, in transactions of a page each. What could be handled is no
     /// longer parked; from the next failure on, the rest still is. A read model that is built beside another one waits with
-    /// that until it has taken its place. May be called while another projection over the same
-    /// checkpoint runs, in this process or elsewhere.
+    /// that until it has taken its place. May be called while another projection over the same checkpoint runs, anywhere.
     /// @return whether nothing of the stream is parked now
     /// @throws LogMismatch as `catch_up`
     bool replay(const StreamId& stream)
@@ -351,7 +350,7 @@ bool Projection<Store, Place, Handlers, EventCodec, Lot>::replay_page(const Stre
     guard_.check(guard_.begin(guard_.load(transaction)));
     guard_.settle();
     const GlobalPosition replay_until = transaction.replay_until();
-    const GlobalPosition reached = transaction.position();
+    const GlobalPosition reached = detail::reached_in(transaction, stream);
     std::uint64_t handled = 0;
     std::uint64_t left = 0; // from the one that failed on
     bool is_page_full = false;

@@ -310,6 +310,34 @@ TEST_CASE(
     CHECK(model.number("SELECT count(*) FROM {s}.effects WHERE is_replay") == replayed);
 }
 
+TEST_CASE("what is parked goes with its stream, and can be replayed before its new shard has caught up")
+{
+    Model model;
+    Store store;
+    Accounts accounts{store};
+    constexpr std::int64_t poison = 13;
+    claim(model, 2);
+    accounts.deposit(2);
+    for (const std::size_t shard : {0U, 1U}) Shard{model, store, shard, 2}.projection.catch_up();
+    accounts.deposit(1, poison);
+    accounts.deposit(3);
+    {
+        Shard ahead{model, store, 1, 2};
+        ahead.effects.poison = poison;
+        ahead.projection.catch_up();
+        REQUIRE_FALSE(ahead.projection.parked().empty());
+    }
+    reshard(model.connection, "model", 3, model.place.schema);
+    for (const std::size_t shard : {0U, 1U, 2U}) {
+        Shard worker{model, store, shard, 3};
+        for (const auto& parked : worker.projection.parked()) CHECK(worker.projection.replay(parked.stream));
+        worker.projection.catch_up();
+    }
+    CHECK(model.number("SELECT count(*) FROM {s}.parked_streams") == 0);
+    CHECK(model.handled() == accounts.events());
+    CHECK(model.wrong() == 0);
+}
+
 TEST_CASE("what cannot be divided exactly is refused, and nothing changes")
 {
     Model model;

@@ -2,6 +2,9 @@
 #pragma once
 
 #include <escqrs/event_store.hpp>
+#include <escqrs/identifiers.hpp>
+
+#include <algorithm>
 
 namespace escqrs::detail {
 
@@ -24,6 +27,17 @@ bool was_taken_over(const Transaction& transaction, const RecordedEvent& event)
         return event.position <= transaction.handled_until(event.stream);
     } else {
         return false;
+    }
+}
+
+/// Up to where a stream has been read: here, or by the checkpoint from which this one has it.
+template <class Transaction>
+GlobalPosition reached_in(const Transaction& transaction, const StreamId& stream)
+{
+    if constexpr (requires { transaction.handled_until(stream); }) {
+        return std::max(transaction.position(), transaction.handled_until(stream));
+    } else {
+        return transaction.position();
     }
 }
 
