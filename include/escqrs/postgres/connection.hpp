@@ -3,6 +3,7 @@
 
 #include <escqrs/detail/check_option.hpp>
 #include <escqrs/postgres/database_error.hpp>
+#include <escqrs/postgres/detail/answer_limit.hpp>
 #include <escqrs/postgres/detail/connection_string.hpp>
 #include <escqrs/timestamp.hpp>
 
@@ -287,20 +288,8 @@ inline void Connection::wait_for_socket(short events, std::string_view what)
     using std::chrono::milliseconds;
     constexpr milliseconds longest{std::numeric_limits<int>::max()};
     if (PQsocket(handle()) < 0) return; // libpq has closed it, and has its message
-    constexpr Duration most_when_stopped = std::chrono::seconds{1};
-    constexpr Duration look_for_stop = milliseconds{50};
-    const auto begin = std::chrono::steady_clock::now();
-    Duration at_most = options_.answer_timeout;
-    bool may_be_stopped = stop_.stop_possible();
-    for (Duration passed{}; passed < at_most;
-         passed = std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now() - begin)) {
-        Duration slice = at_most - passed;
-        if (may_be_stopped && stop_.stop_requested()) {
-            may_be_stopped = false;
-            slice = std::min(slice, most_when_stopped);
-            at_most = passed + slice;
-        }
-        if (may_be_stopped) slice = std::min(slice, look_for_stop);
+    detail::AnswerLimit limit{options_.answer_timeout, stop_};
+    for (Duration slice = limit.next(); slice > Duration::zero(); slice = limit.next()) {
         pollfd socket{PQsocket(handle()), events, 0};
         const int found =
             poll(&socket, 1, static_cast<int>(std::min(std::chrono::ceil<milliseconds>(slice), longest).count()));
@@ -308,7 +297,8 @@ inline void Connection::wait_for_socket(short events, std::string_view what)
     }
     shutdown(PQsocket(handle()), SHUT_RDWR); // so that libpq, which says goodbye, does not wait
     close();
-    const std::string silence = std::to_string(std::chrono::duration_cast<milliseconds>(at_most).count()) + " ms";
+    const std::string silence =
+        std::to_string(std::chrono::duration_cast<milliseconds>(limit.at_most()).count()) + " ms";
     fail(what, ("the server has not answered within " + silence).c_str(), "");
 }
 
