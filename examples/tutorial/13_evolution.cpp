@@ -155,7 +155,7 @@ int main()
 
     // What newer code has written is refused, in so many words.
     const escqrs::CodecOf<Book> codec;
-    const escqrs::EncodedEvent from_tomorrow{BookAcquired::event_name, 7, codec.content_type, {}};
+    const escqrs::EncodedEvent from_tomorrow{BookAcquired::event_name, 7, decltype(codec)::content_type, {}};
     try {
         (void)codec.decode(from_tomorrow);
     } catch (const escqrs::NewerSchemaVersion& error) {

@@ -27,7 +27,7 @@ struct HistorySize {
 /// True for as long as it lives.
 class Flagged {
 public:
-    explicit Flagged(bool& flag) noexcept : flag_{flag} { flag_ = true; }
+    explicit Flagged(bool& flag) noexcept : flag_{flag} { flag = true; }
     Flagged(const Flagged&) = delete;
     Flagged& operator=(const Flagged&) = delete;
     ~Flagged() { flag_ = false; }

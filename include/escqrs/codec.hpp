@@ -187,8 +187,8 @@ public:
         typename Format::Output output{out};
         if constexpr (requires { requires Format::json_values_only; }) output.require_json_values();
         try {
-            output.root(const_cast<E&>(event),
-                        schema_version<E>()); // NOLINT: one serialize serves both ways, as in Boost
+            E& in_both_ways = const_cast<E&>(event); // NOLINT: one serialize reads and writes, as in Boost
+            output.root(in_both_ways, schema_version<E>());
         } catch (const CodecError& error) {
             detail::fail_encoding(event_name<E>(), error);
         }

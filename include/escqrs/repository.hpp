@@ -55,7 +55,7 @@ public:
 
     template <EventStore Other>
         requires(!std::is_convertible_v<Other&, Store&>)
-    explicit Repository(Other&, RepositoryOptions = {})
+    explicit Repository(Other&, const RepositoryOptions& = {})
     {
         detail::refuse_other_store<Other>();
     }

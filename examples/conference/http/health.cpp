@@ -72,7 +72,7 @@ HealthServer::HealthServer(HttpServerOptions options, Metrics& metrics, std::vec
 {
 }
 
-HealthServer::~HealthServer()
+HealthServer::~HealthServer() // NOLINT(bugprone-exception-escape): stopping throws only where memory has run out
 {
     constexpr std::chrono::seconds patience{3};
     server_.stop(patience);

@@ -36,7 +36,7 @@ public:
     /// @param metrics  must outlive the server, as what the checks refer to
     /// @throws std::system_error if the address cannot be listened on
     HealthServer(HttpServerOptions options, Metrics& metrics, std::vector<ReadinessCheck> checks, Log log);
-    ~HealthServer();
+    ~HealthServer(); // NOLINT(bugprone-exception-escape): stopping throws only where memory has run out
 
     HealthServer(const HealthServer&) = delete;
     HealthServer& operator=(const HealthServer&) = delete;

@@ -243,7 +243,7 @@ void BinaryOutput::write_elements(const T& container)
         }
         sink_.append(first, std::size(container) * sizeof *first);
     } else if constexpr (detail::MapLike<T>) {
-        const unsigned levels = detail::JsonObjectLike<BinaryOutput, T> ? 1 : 2; // an array of [key, value]
+        const unsigned levels = detail::json_object_like<BinaryOutput, T> ? 1 : 2; // an array of [key, value]
         enter(levels);
         for (const auto& [key, value] : container) {
             write(key);

@@ -194,7 +194,7 @@ void JsonOutput::write_object(const T& object)
 template <class T>
 void JsonOutput::write_map(const T& map)
 {
-    if constexpr (detail::JsonObjectLike<JsonOutput, T>) {
+    if constexpr (detail::json_object_like<JsonOutput, T>) {
         Scope scope{.shape = Shape::object};
         const detail::JsonScopeGuard guard{scope_, scope};
         enter('{');

@@ -104,6 +104,7 @@ public:
     std::vector<ParkedStream> all() const
     {
         std::vector<ParkedStream> all;
+        all.reserve(streams_.size());
         for (const auto& [stream, parked] : streams_) all.push_back(parked);
         return all;
     }

@@ -51,6 +51,7 @@ public:
     {
         const auto stems = find_stems();
         std::vector<Former> formers;
+        formers.reserve(stems.size());
         for (const std::string& stem : stems) formers.push_back(lock(stem));
         change_leases(); // no worker commits any more
         if (find_stems() != stems) return false;

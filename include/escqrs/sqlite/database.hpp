@@ -63,13 +63,13 @@ public:
     /// Opens or creates any SQLite file. The path is made absolute here, once, and is never taken for a URI.
     /// @param path  ":memory:" makes a database that this connection alone can see, and that ends with it
     /// @throws StoreError if that is impossible, or the file is something else, or the path begins with "file:"
-    explicit Database(std::string path, DatabaseOptions options = {});
+    explicit Database(const std::string& path, DatabaseOptions options = {});
 
     /// Opens a file of this schema, or creates it, or upgrades it from an older version. Any number of processes may do so
     /// at once.
     /// @throws StoreError as above, and if the file is another kind of database, or of a version that there is no upgrade
     ///         from; nothing in the file is changed then. Also if `path` is ":memory:"
-    Database(std::string path, const Schema& schema, DatabaseOptions options = {});
+    Database(const std::string& path, const Schema& schema, DatabaseOptions options = {});
 
     /// Opens another connection to a file that is open, with the same options. Creates nothing.
     /// @throws StoreError if that is impossible, or the path leads to another file by now
@@ -169,7 +169,7 @@ private:
     std::uint64_t rollbacks_ = 0;
 };
 
-inline Database::Database(std::string path, DatabaseOptions options)
+inline Database::Database(const std::string& path, DatabaseOptions options)
     : path_{path == ":memory:" ? path : detail::absolute_path(path)}, options_{options}
 {
     open(SQLITE_OPEN_CREATE);
@@ -177,7 +177,7 @@ inline Database::Database(std::string path, DatabaseOptions options)
     hold();
 }
 
-inline Database::Database(std::string path, const Schema& schema, DatabaseOptions options)
+inline Database::Database(const std::string& path, const Schema& schema, DatabaseOptions options)
     : path_{detail::absolute_path(path)}, options_{options}
 {
     open(SQLITE_OPEN_CREATE);

@@ -218,9 +218,9 @@ consteval Kind kind_of()
 
 /// A map that is an object in JSON; any other is an array of pairs.
 template <class Archive, class T>
-inline constexpr bool JsonObjectLike = false;
+inline constexpr bool json_object_like = false;
 template <class Archive, UniqueMapLike T>
-inline constexpr bool JsonObjectLike<Archive, T> = kind_of<Archive, typename T::key_type>() == Kind::text;
+inline constexpr bool json_object_like<Archive, T> = kind_of<Archive, typename T::key_type>() == Kind::text;
 
 /// Stops the compilation with a sentence if an archive cannot store `T`.
 template <class Archive, class T>

@@ -111,7 +111,7 @@ public:
     std::uint64_t readable_beyond(std::uint64_t position)
     {
         forget_other_connections();
-        if (readable_ <= position) readable_ = this->position(select_readable_).value();
+        if (readable_ <= position) readable_ = EventLogSession::position(select_readable_).value();
         return readable_;
     }
 

@@ -77,7 +77,7 @@ private:
 
     bool acquire();
     void run(std::stop_source stop_work) noexcept;
-    void watch(const std::stop_token& stop, std::stop_source stop_work);
+    void watch(const std::stop_token& stop, const std::stop_source& stop_work);
     void renew();
     void clear_up();
 
@@ -135,7 +135,7 @@ inline void LeasedWork::run(std::stop_source stop_work) noexcept
     }
 }
 
-inline void LeasedWork::watch(const std::stop_token& stop, std::stop_source stop_work)
+inline void LeasedWork::watch(const std::stop_token& stop, const std::stop_source& stop_work)
 {
     std::unique_lock lock{mutex_};
     while (!stop.stop_requested()) {

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <cstring>
 #include <fcntl.h>
 #include <memory>
 #include <mutex>
@@ -16,6 +15,7 @@
 #include <pthread.h>
 #include <string>
 #include <sys/stat.h>
+#include <system_error>
 #include <unistd.h>
 #include <vector>
 
@@ -308,7 +308,8 @@ inline void FileHold::fail_moved(const std::string& name) const
 
 inline void FileHold::fail_locking() const
 {
-    throw DatabaseError{path_, "cannot keep the file in use", SQLITE_IOERR_LOCK, std::strerror(errno)};
+    throw DatabaseError{path_, "cannot keep the file in use", SQLITE_IOERR_LOCK,
+                        std::generic_category().message(errno).c_str()};
 }
 
 } // namespace escqrs::sqlite::detail

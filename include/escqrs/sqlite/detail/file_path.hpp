@@ -7,10 +7,10 @@
 
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 namespace escqrs::sqlite::detail {
 
@@ -30,7 +30,8 @@ inline std::string absolute_path(const std::string& path)
     const std::size_t slash = path.rfind('/');
     const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
     const std::unique_ptr<char, decltype(&std::free)> resolved{::realpath(folder.c_str(), nullptr), &std::free};
-    if (!resolved) throw DatabaseError{path, "cannot open", SQLITE_CANTOPEN, std::strerror(errno)};
+    if (!resolved)
+        throw DatabaseError{path, "cannot open", SQLITE_CANTOPEN, std::generic_category().message(errno).c_str()};
     return std::string{resolved.get()} + '/' + path.substr(slash + 1);
 }
 

@@ -32,7 +32,7 @@ public:
     /// @throws DatabaseError at once if this thread has a transaction open on the file
     void check(const std::string& file, const std::string& path)
     {
-        if (open_here_ == 0 || file.empty()) return;
+        if (open_here == 0 || file.empty()) return;
         const std::scoped_lock lock{mutex_};
         if (std::ranges::find(open_, std::pair{std::this_thread::get_id(), file}) == open_.end()) return;
         throw DatabaseError{"sqlite '" + path +
@@ -46,7 +46,7 @@ public:
     {
         const std::scoped_lock lock{mutex_};
         open_.emplace_back(std::this_thread::get_id(), file);
-        ++open_here_;
+        ++open_here;
     }
 
     void remove(std::thread::id thread, const std::string& file) noexcept
@@ -54,11 +54,11 @@ public:
         const std::scoped_lock lock{mutex_};
         const auto mine = std::ranges::find(open_, std::pair{thread, file});
         if (mine != open_.end()) open_.erase(mine);
-        if (open_here_ > 0 && thread == std::this_thread::get_id()) --open_here_;
+        if (open_here > 0 && thread == std::this_thread::get_id()) --open_here;
     }
 
 private:
-    static inline thread_local std::size_t open_here_ = 0; ///< at least; spares the lock
+    static inline thread_local std::size_t open_here = 0; ///< at least; spares the lock
 
     std::mutex mutex_;
     std::vector<std::pair<std::thread::id, std::string>> open_;
