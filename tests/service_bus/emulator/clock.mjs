@@ -66,6 +66,11 @@ export class Clock {
     #nextId = 0;
     #alarm;
 
+    /** How far this clock is ahead of the real time, in milliseconds. */
+    get offset() {
+        return this.#offset;
+    }
+
     /** Milliseconds since 1970. */
     now() {
         return Date.now() + this.#offset;

@@ -53,7 +53,7 @@ function routesOf({ namespace, amqp, faults, stats }) {
             clock.advance(ms);
             return { now: clock.now() };
         }],
-        ["GET", /^\/clock$/, () => ({ now: clock.now() })],
+        ["GET", /^\/clock$/, () => ({ now: clock.now(), offset: clock.offset })],
         ["POST", /^\/faults\/none$/, () => {
             amqp.setSilent(false);
             faults.clear();
