@@ -189,6 +189,45 @@ TEST_CASE("all shards are worked on, whatever the names of others are")
     }
 }
 
+TEST_CASE("a shard that fails over and over keeps the others neither from their leases nor from beginning")
+{
+    constexpr std::size_t shards = 6;
+    const Place place;
+    std::atomic<int> failures{0};
+    std::atomic<int> stops{0};
+    std::atomic<int> working{0};
+    std::jthread worker{[&](const std::stop_token& stop) {
+        Connection connection{place.address};
+        run_sharded(
+            connection, "model", shards, stop,
+            [&](std::size_t shard, const Lease&, const std::stop_token& until) {
+                if (shard != shards - 1) {
+                    ++failures;
+                    throw ConnectionLost{place.address, "the work", "the connection was lost", ""};
+                }
+                ++working;
+                while (!until.stop_requested()) std::this_thread::sleep_for(2ms);
+                --working;
+                if (!stop.stop_requested()) ++stops;
+            },
+            place.options());
+    }};
+    CHECK(comes_true([&] { return working == 1 && failures > 40; }));
+    CHECK(stops == 0);
+}
+
+TEST_CASE("the leases of shards may last as long as can be")
+{
+    const Place place;
+    auto options = place.options();
+    options.duration = escqrs::Duration::max();
+    std::stop_source stop;
+    Connection connection{place.address};
+    CHECK_NOTHROW(run_sharded(
+        connection, "model", 1, stop.get_token(),
+        [&](std::size_t, const Lease&, const std::stop_token&) { stop.request_stop(); }, options));
+}
+
 TEST_CASE("shards that an earlier release leased keep their number")
 {
     const Place place;

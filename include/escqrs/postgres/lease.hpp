@@ -64,6 +64,10 @@ public:
     {
     }
 
+    /// The options as a lease takes them: its duration at most a century.
+    /// @throws InvalidOption
+    static LeaseOptions checked(LeaseOptions options);
+
     const std::string& name() const noexcept { return name_; }
     const LeaseOptions& options() const noexcept { return options_; }
 
@@ -89,8 +93,6 @@ private:
 
     /// @param shards  of which it is one, and which its row must have for it to be acquired; 0 if it is none
     Lease(Connection& connection, std::string name, LeaseOptions options, std::int64_t shards);
-
-    static LeaseOptions checked(LeaseOptions options);
 
     std::string name_;
     LeaseOptions options_;

@@ -42,7 +42,11 @@ void run_leased(Connection& connection, const std::string& name, std::stop_token
         sleep_for(clock, leased.pause(), stop);
     }
     leased.request_stop();
-    leased.join();
+    try {
+        leased.join();
+    } catch (const DatabaseError& error) {
+        if (!error.is_passing()) throw;
+    }
 }
 
 /// Does `work(shard, lease, stop)` for shards 0 to `shards` - 1, spread evenly over all processes that call this with the same

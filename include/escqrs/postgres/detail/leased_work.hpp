@@ -59,8 +59,9 @@ public:
     void try_begin();
 
     /// Renews the lease, and requests the work's stop if another holds it. If the work has ended, lets others have the lease.
+    /// @return false if the server could not be asked: the connection is lost, and there is no new one
     /// @throws what `work` threw
-    void tend();
+    bool tend();
 
     void request_stop() { stop_work_.request_stop(); }
 
@@ -78,7 +79,7 @@ private:
     bool acquire();
     void run(std::stop_source stop_work) noexcept;
     void watch(const std::stop_token& stop, const std::stop_source& stop_work);
-    void renew();
+    bool renew();
     void clear_up();
 
     Connection* connection_;
@@ -149,19 +150,22 @@ inline void LeasedWork::watch(const std::stop_token& stop, const std::stop_sourc
     }
 }
 
-inline void LeasedWork::tend()
+inline bool LeasedWork::tend()
 {
-    if (!is_begun()) return;
+    if (!is_begun()) return true;
     if (state_ == State::works) return renew();
     thread_.join();
     clear_up();
+    return true;
 }
 
-inline void LeasedWork::renew()
+inline bool LeasedWork::renew()
 {
     try {
         if (!acquire()) request_stop();
-    } catch (const StoreError&) { // NOLINT(bugprone-empty-catch): the server may be back in time
+        return true;
+    } catch (const StoreError&) { // the server may be back in time
+        return !connection_->is_lost();
     }
 }
 

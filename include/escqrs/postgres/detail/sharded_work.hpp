@@ -13,6 +13,7 @@
 #include <escqrs/postgres/statement.hpp>
 
 #include <cstddef>
+#include <exception>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -57,7 +58,10 @@ public:
         std::size_t rank = 0;
         while (rows.next()) {
             const auto found = static_cast<std::size_t>(rows.integer(2));
-            if (found != shards) throw ShardCountMismatch{name_, found, shards};
+            if (found != shards) {
+                leave(); // no shard is to wait for this worker
+                throw ShardCountMismatch{name_, found, shards};
+            }
             if (rows.integer(1) == 0) continue;
             ++living;
             if (rows.text(0) < self_) ++rank;
@@ -85,7 +89,8 @@ public:
     template <class Work>
     ShardedWork(Connection& connection, const std::string& name, std::size_t shards, Work work,
                 const LeaseOptions& options, Clock& clock, const std::stop_token& stop)
-        : connection_{&connection}, workers_{with_shards(connection, name, shards, options.schema), name, options}
+        : connection_{&connection},
+          workers_{with_shards(connection, name, shards, Lease::checked(options).schema), name, Lease::checked(options)}
     {
         for (std::size_t shard = 0; shard < shards; ++shard) {
             shards_.push_back(std::make_unique<LeasedWork>(
@@ -98,10 +103,15 @@ public:
     ShardedWork& operator=(const ShardedWork&) = delete;
     ~ShardedWork() { request_stop(); } // of all of them, before the first is waited for
 
-    /// Renews what is held, gives away what is too much, takes what is missing.
+    /// Renews what is held, gives away what is too much, takes what is missing. A server that cannot be reached is tried
+    /// once.
     void tend()
     {
-        for (auto& shard : shards_) shard->tend();
+        bool is_answering = true;
+        for_all([&](LeasedWork& shard) {
+            if (is_answering) is_answering = shard.tend();
+        });
+        if (!is_answering) return;
         std::size_t wanted = workers_.share_of(shards_.size());
         for (auto& shard : shards_) {
             if (!shard->is_begun() || shard->is_stopping()) continue;
@@ -122,14 +132,42 @@ public:
     void end()
     {
         request_stop();
-        for (auto& shard : shards_) shard->join();
         try {
-            if (!connection_->is_lost()) workers_.leave();
-        } catch (const StoreError&) { // NOLINT(bugprone-empty-catch): the others remove it
+            for_all([](LeasedWork& shard) { shard.join(); });
+        } catch (...) {
+            leave();
+            throw;
         }
+        leave();
     }
 
 private:
+    /// Calls `act` for each shard, whatever fails with another one.
+    /// @throws the first failure that is not passing
+    template <class Act>
+    void for_all(Act act)
+    {
+        std::exception_ptr failure;
+        for (auto& shard : shards_) {
+            try {
+                act(*shard);
+            } catch (const DatabaseError& error) {
+                if (!failure && !error.is_passing()) failure = std::current_exception();
+            } catch (...) {
+                if (!failure) failure = std::current_exception();
+            }
+        }
+        if (failure) std::rethrow_exception(failure);
+    }
+
+    void leave() noexcept
+    {
+        try {
+            if (!connection_->is_lost()) workers_.leave();
+        } catch (...) { // NOLINT(bugprone-empty-catch): the others remove it
+        }
+    }
+
     void request_stop()
     {
         for (auto& shard : shards_) shard->request_stop();
