@@ -155,6 +155,12 @@ TEST_CASE("a relay sends streams whole: a filter that would leave gaps in their 
                                           Catch::Contains("version 2 of stream 'account-"));
         CHECK(drain(queue).empty());
         CHECK(place.load() == GlobalPosition{});
+        // It would be refused for ever, so it is not tried again.
+        int failures = 0;
+        options.on_failure = [&](const std::exception_ptr&, Duration) { ++failures; };
+        Relay relay{store, place, queue, AccountEvents{"/bank"}, options};
+        CHECK_THROWS_AS(relay.run({}), InvalidOption);
+        CHECK(failures == 1);
     }
     SECTION("but not by category")
     {

@@ -94,6 +94,7 @@ struct NoParkingLot {};
 inline bool is_passing_fault(const std::exception& error) noexcept
 {
     if (dynamic_cast<const MessageRefused*>(&error) != nullptr) return false;
+    if (dynamic_cast<const InvalidOption*>(&error) != nullptr) return false;
     return dynamic_cast<const StoreError*>(&error) != nullptr ||
            dynamic_cast<const TransportError*>(&error) != nullptr ||
            dynamic_cast<const std::bad_alloc*>(&error) != nullptr;

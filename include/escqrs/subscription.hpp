@@ -113,6 +113,9 @@ void follow_log(Store& store, LogGuard<Store>& guard, const SubscriptionOptions&
             store.wait_for_events(reached, options.max_wait, stop);
         } catch (const ReadModelSuperseded&) {
             throw; // for good
+        } catch (const InvalidOption&) {
+            if (options.on_failure) options.on_failure(std::current_exception(), Duration::zero());
+            throw;
         } catch (const LogMismatch&) {
             if (options.on_failure) options.on_failure(std::current_exception(), Duration::zero());
             throw;
