@@ -72,8 +72,8 @@ TEST_CASE("a stop ends a repository's wait for its next try", "[repository]")
     std::stop_source stop;
     std::jthread sender{[&] {
         CHECK_THROWS_WITH(contention.bus.send(contention.command, no_metadata, {.stop = stop.get_token()}),
-                          "command for 'account-" + to_string(contention.command.account) +
-                              "', after a conflict, was not begun: a stop was requested");
+                          "the change of 'account-" + to_string(contention.command.account) +
+                              "' was not tried again after a conflict: a stop was requested");
     }};
     while (contention.clock.waiting() == 0 || contention.tries < 2) std::this_thread::yield();
     stop.request_stop();

@@ -59,10 +59,14 @@ private:
     void serialize(Archive& archive, unsigned /*version*/)
     {
         archive & field("counts", counts_) & field("movements", movements_);
+        if (refuses_snapshots) throw std::domain_error{"this state breaks a rule"};
     }
 
     std::map<std::string, std::int64_t> counts_;
     std::vector<std::int64_t> movements_;
+
+public:
+    static inline bool refuses_snapshots = false;
 };
 
 /// Passes everything on; counts the events of streams that it shows, and fails at snapshots when told to.
@@ -287,6 +291,18 @@ TEST_CASE("no damaged byte of a snapshot goes unnoticed")
     }
 }
 
+TEST_CASE("a snapshot that the state itself refuses costs a full replay")
+{
+    WatchedStore store;
+    const Stocks stocks{store, with(SnapshotPolicy::every(10))};
+    const auto id = fill(stocks, 10);
+    const auto expected = load(Stocks{store}, id);
+    Stock::refuses_snapshots = true;
+    CHECK(load(stocks, id) == expected);
+    Stock::refuses_snapshots = false;
+    CHECK(load(stocks, id) == expected);
+}
+
 TEST_CASE("a newer program's snapshot is passed over, and left to it")
 {
     WatchedStore store;
@@ -297,6 +313,9 @@ TEST_CASE("a newer program's snapshot is passed over, and left to it")
     newer.payload = {std::byte{1}};
     put_snapshot(store, id, newer);
     CHECK(load(stocks, id) == load(Stocks{store}, id));
+    stocks.execute(id, [](Stock& stock) {
+        for (int moves = 0; moves < 10; ++moves) stock.move("article", 1);
+    });
     CHECK(stored_snapshot(store, id)->payload == newer.payload);
 }
 

@@ -22,6 +22,7 @@ namespace detail {
 struct HistorySize {
     std::uint64_t events = 0;
     std::uint64_t bytes = 0;
+    bool is_anothers_to_keep = false; ///< the stream's snapshot is a newer program's
 };
 
 /// True for as long as it lives.

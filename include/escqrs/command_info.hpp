@@ -44,7 +44,7 @@ inline CommandContext without_end(const Metadata& metadata) noexcept
 /// Whether a wait ends before the command's deadline.
 inline bool has_time(const CommandContext& context, Duration wait, const Clock& clock)
 {
-    return context.deadline == Timestamp::max() || wait < context.deadline - clock.now();
+    return wait < time_until(context.deadline, clock.now());
 }
 
 template <class Command>

@@ -199,6 +199,11 @@ public:
         : Error{"command " + command + " was not begun: a stop was requested"}
     {
     }
+    /// After a conflict.
+    explicit CommandCancelled(const StreamId& stream)
+        : Error{"the change of '" + stream.text() + "' was not tried again after a conflict: a stop was requested"}
+    {
+    }
 };
 
 /// A command does not say what it has to, so it was not begun. Holds every problem, in words.

@@ -205,6 +205,7 @@ std::optional<Aggregate> Repository<Aggregate, Store, EventCodec>::load_with_sna
     }
     aggregate.emplace(id);
     if (!replay(stream, *aggregate, StreamVersion{})) return std::nullopt;
+    Access::since_snapshot(*aggregate).is_anothers_to_keep = use == detail::SnapshotUse::foreign;
     if (use == detail::SnapshotUse::unreadable) keep_snapshot(stream, *aggregate);
     return aggregate;
 }
@@ -292,7 +293,8 @@ CommitResult Repository<Aggregate, Store, EventCodec>::stored(StreamId stream, A
         detail::HistorySize& size = Access::since_snapshot(aggregate);
         size.events += events.size();
         for (const NewEvent& event : events) size.bytes += event.payload.size();
-        if (options_.snapshots.is_due(size.events, size.bytes)) keep_snapshot(stream, aggregate);
+        if (!size.is_anothers_to_keep && options_.snapshots.is_due(size.events, size.bytes))
+            keep_snapshot(stream, aggregate);
     }
     return {std::move(stream), result.version, result.position, result.repeated};
 }
@@ -364,9 +366,9 @@ CommitResult Repository<Aggregate, Store, EventCodec>::execute_at(StreamId strea
         } catch (const ConcurrencyError&) {
             if (attempt >= options_.retry.attempts || !detail::has_time(context, delay, *options_.clock)) throw;
         }
-        if (!sleep_for(*options_.clock, delay, context.stop))
-            throw CommandCancelled{"for '" + stream.text() + "', after a conflict,"};
-        delay = std::min(std::max(2 * delay, options_.retry.delay), options_.retry.max_delay);
+        if (!sleep_for(*options_.clock, delay, context.stop)) throw CommandCancelled{stream};
+        delay = std::min(std::max(doubled(delay, options_.retry.max_delay), options_.retry.delay),
+                         options_.retry.max_delay);
     }
 }
 

@@ -140,7 +140,7 @@ SnapshotUse decode_snapshot(const Snapshot& snapshot, Aggregate& aggregate)
         archive::BinaryInput input{content};
         input.root(state, snapshot.schema_version);
         input.finish();
-    } catch (const CodecError&) {
+    } catch (const std::exception&) { // a rule of the state's own may refuse what an earlier program kept
         return SnapshotUse::unreadable;
     }
     return SnapshotUse::readable;
