@@ -10,6 +10,7 @@
 #include <libpq-fe.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <condition_variable>
@@ -99,7 +100,7 @@ public:
     /// server does not answer.
     void cancel() noexcept;
 
-    /// How often it was made: statements that were prepared are gone with the connection before.
+    /// Tells the connection from all others of this process, also from those before one was lost; 0: none was made.
     std::uint64_t generation() const noexcept { return generation_; }
 
     /// For names of prepared statements.
@@ -221,7 +222,8 @@ inline void Connection::connect()
     if (is_lost()) fail("cannot connect", PQerrorMessage(handle()), "");
     PQsetNoticeProcessor(
         handle(), [](void*, const char*) {}, nullptr); // libpq would write them to stderr
-    ++generation_;
+    static std::atomic<std::uint64_t> generations{0};
+    generation_ = ++generations;
     released_ = std::make_shared<std::string>(); // those before are gone with their connection
     if (set_up_.empty()) return;
     try {
@@ -324,7 +326,8 @@ inline void Connection::cancel() noexcept
         }}.detach();
         std::unique_lock lock{request->mutex};
         const auto is_answered = [&] { return request->is_answered; };
-        if (!request->answered.wait_for(lock, options_.answer_timeout, is_answered)) close();
+        const auto patience = std::min<Duration>(options_.answer_timeout, std::chrono::hours{24});
+        if (!request->answered.wait_for(lock, patience, is_answered)) close();
     } catch (...) { // there is no thread to be had
         close();
     }

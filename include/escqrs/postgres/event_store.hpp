@@ -44,10 +44,10 @@ struct EventStoreOptions {
 
 /// An event store in a PostgreSQL database, for any number of processes on any number of machines.
 ///
-/// An append is one round trip, or two if another process has just appended to the same stream. Appends of this process that wait for each other go out together, in one transaction, each
-/// failing or succeeding alone. One whose answer was lost with the connection is sent again, and stored once. No two
-/// appends to different streams wait for each other, and a reader waits for nobody: docs/postgres.md tells how no event is
-/// ever missed nevertheless. Reads go to the primary server.
+/// An append is one round trip, or two if another process has just appended to the same stream. Appends of this process
+/// that wait for each other go out together, in one transaction, each failing or succeeding alone. One whose answer was lost
+/// with the connection is sent again, and stored once. No two appends to different streams wait for each other, and a reader
+/// waits for nobody: docs/postgres.md tells how no event is ever missed nevertheless. Reads go to the primary server.
 ///
 /// Reads go page by page: a page is copied out of the database, and then shown, while the server sends the next one. So a sink
 /// may take its time, throw, and use the store; what it may hold up on the server is one page.
@@ -223,15 +223,23 @@ inline void EventStore::read_stream(const StreamId& stream, StreamVersion from, 
     detail::EventPage& page = *loan;
     std::uint64_t version = from.value();
     if (version > max_number) return;
-    const auto next_page = [&](auto& session) { return session.stream_page(stream, version, page_size); };
-    detail::PageEnd end = read([&](auto& session) { return session.read_stream_begin(stream, version, page); });
+    detail::LastRead last;
+    const auto next_page = [&](auto& session) {
+        last.check(session);
+        return session.stream_page(stream, version, page_size);
+    };
+    detail::PageEnd end = read([&](auto& session) {
+        last.check(session);
+        return session.read_stream_begin(stream, version, page);
+    });
     while (true) {
         if (!end.is_last) {
             version = page.version(page.size() - 1) + 1;
-            reader.begin(next_page);
+            last.set(page, page.size() - 1);
         }
         for (std::size_t index = 0; index < page.size(); ++index) {
             if (!sink(page.event(index, stream))) return;
+            if (index == 0 && !end.is_last) reader.begin(next_page); // many readers want one event only
         }
         if (end.is_last) return;
         end = read_page(reader, next_page, page);
@@ -252,33 +260,35 @@ inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_
     std::optional<StreamId> stream;
     std::uint64_t position = after.value();
     const std::uint64_t limit = filter.shows_everything() ? max_number : std::min(max_number, position) + max_looked_at;
-    bool is_first = true;
-    while (at_most > 0 && position < limit) {
-        const auto next_page = [&](auto& session) {
-            return session.next_log_page(position, limit, std::min(page_size, at_most), filter);
-        };
-        const auto first_page = [&](auto& session) {
-            return session.read_log_begin(position, limit, at_most, filter, page);
-        };
-        const detail::PageEnd end =
-            std::exchange(is_first, false) ? read(first_page) : read_page(reader, next_page, page);
-        if (end.end <= position) break;
+    if (at_most == 0 || position >= limit) return after;
+    detail::LastRead last{position};
+    const auto next_page = [&](auto& session) {
+        const std::size_t count = std::min(page_size, at_most);
+        auto request = session.next_log_page(position, limit, count, filter);
+        // Where the last server had nothing to show, another may have.
+        if (request && last.check(session)) request = session.log_page(last.position(), request->end, count, filter);
+        return request;
+    };
+    detail::PageEnd end = read([&](auto& session) {
+        last.check(session);
+        return session.read_log_begin(position, limit, at_most, filter, page);
+    });
+    while (end.end > position) {
         const std::size_t shown = std::min(page.size(), at_most);
         at_most -= shown;
+        if (shown > 0) last.set(page, shown - 1);
         // A short page passes over what is between its last event and the end that it was itself asked for, and over no more.
-        const std::uint64_t reached = end.is_last && at_most > 0 ? end.end : page.position(shown - 1);
-        if (!end.is_last && at_most > 0) {
-            reader.begin([&](auto& session) {
-                return session.next_log_page(reached, limit, std::min(page_size, at_most), filter);
-            });
-        }
+        position = end.is_last && at_most > 0 ? end.end : last.position();
+        const bool reads_on = at_most > 0 && position < limit;
+        if (reads_on && !end.is_last) reader.begin(next_page);
         for (std::size_t index = 0; index < shown; ++index) {
             const std::string_view name = page.stream_name(index);
             if (!stream || stream->text() != name) stream = StreamId::parse(name);
             const RecordedEvent event = page.event(index, *stream);
             if (!sink(event)) return event.position;
         }
-        position = reached;
+        if (!reads_on) break;
+        end = read_page(reader, next_page, page);
     }
     return GlobalPosition{position};
 }

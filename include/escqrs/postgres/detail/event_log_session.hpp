@@ -115,6 +115,13 @@ public:
         return readable_;
     }
 
+    /// `Connection::generation` of the connection that is asked next; 0 if that may be any.
+    std::uint64_t connected_as()
+    {
+        forget_other_connections();
+        return is_pooled_ ? 0 : generation_;
+    }
+
     LogId log_id();
 
     /// The position of the last event that is stored.

@@ -67,6 +67,7 @@ public:
     std::size_t size() const noexcept { return rows_.size(); }
     std::uint64_t position(std::size_t index) const noexcept { return rows_[index].position; }
     std::uint64_t version(std::size_t index) const noexcept { return rows_[index].version; }
+    const EventId& id(std::size_t index) const noexcept { return rows_[index].id; }
     std::int32_t kind(std::size_t index) const noexcept { return rows_[index].kind; }
 
     /// Says which kind each number stands for, and keeps `kinds` until it says so again; all of the page are in there.

@@ -5,11 +5,58 @@
 #include <escqrs/postgres/detail/event_log_session.hpp>
 #include <escqrs/postgres/detail/event_page.hpp>
 
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 
 namespace escqrs::postgres::detail {
+
+/// The last event that was read so far. What follows may be read on another connection, and after a failover that may lead to
+/// a server that has lost the end of the log: whoever read on behind an event that is not there would pass over others.
+/// @par Thread safety  none
+class LastRead {
+public:
+    /// @param position  behind which reading begins
+    explicit LastRead(std::uint64_t position = 0) noexcept : position_{position} {}
+
+    void set(const EventPage& page, std::size_t index)
+    {
+        id_ = page.id(index);
+        position_ = page.position(index);
+    }
+
+    std::uint64_t position() const noexcept { return position_; }
+
+    /// To be called for each session that is to read.
+    /// @return whether it may read from another server than the one before
+    /// @throws StoreError if its log does not hold the event at its position
+    bool check(EventLogSession& session)
+    {
+        const std::uint64_t connection = session.connected_as();
+        if (connection != 0 && connection == connection_) return false;
+        if (id_) {
+            const auto found = session.locate(*id_);
+            if (!found || found->position.value() != position_) refuse(found);
+        }
+        connection_ = connection;
+        return true;
+    }
+
+private:
+    [[noreturn]] void refuse(const std::optional<EventLocation>& found) const
+    {
+        throw StoreError{"postgres: the log has changed while it was read: expected event " + to_string(*id_) +
+                         " at position " + std::to_string(position_) + ", found it " +
+                         (found ? "at " + std::to_string(found->position.value()) : "nowhere")};
+    }
+
+    std::optional<EventId> id_;
+    std::uint64_t position_;
+    std::uint64_t connection_ = 0; ///< on which the log was last seen to hold it
+};
 
 /// Reads pages one after the other; the server sends the next one while this one is being shown, if there is a connection to
 /// spare.
