@@ -278,8 +278,10 @@ inline int Database::before_commit(void* self) noexcept
         return 0;
     } catch (const DatabaseError& error) {
         database.refusal_ = error;
-        return 1;
+    } catch (...) { // no memory for the text
+        database.refusal_.reset();
     }
+    return 1;
 }
 
 /// Takes the place of SQLite's automatic checkpoint, which by itself never waits for readers.

@@ -41,10 +41,10 @@ inline std::optional<FileIdentity> identity_of(const std::string& path) noexcept
 inline std::atomic<unsigned> forks{0};
 
 /// @return `forks`, which counts from the first call on
-inline unsigned count_forks() noexcept
+inline unsigned count_forks()
 {
-    static const int registered = ::pthread_atfork(nullptr, nullptr, [] { forks.fetch_add(1); });
-    static_cast<void>(registered);
+    static const int error = ::pthread_atfork(nullptr, nullptr, [] { forks.fetch_add(1); });
+    if (error != 0) throw std::system_error{error, std::generic_category(), "pthread_atfork"};
     return forks.load();
 }
 
@@ -286,7 +286,7 @@ inline void FileHold::check_write() const
     check();
     if (!is_locked_ || holder_of(file_->index, writing).value_or(file_->process) == file_->process) return;
     throw DatabaseError{"sqlite '" + path_ +
-                            "': this process has lost its write lock: some part of it has opened and " + "closed '" +
+                            "': this process has lost its write lock: some part of it has opened and closed '" +
                             index_path_ + "'",
                         SQLITE_PROTOCOL};
 }
@@ -294,15 +294,15 @@ inline void FileHold::check_write() const
 inline void FileHold::fail_inherited() const
 {
     throw DatabaseError{"sqlite '" + path_ +
-                            "': opened before this process was forked; expected the process that opened " +
-                            "it, or one that opens it when no process that it was forked from has it open",
+                            "': opened before this process was forked; expected the process that opened it, or "
+                            "one that opens it when no process that it was forked from has it open",
                         SQLITE_MISUSE};
 }
 
 inline void FileHold::fail_moved(const std::string& name) const
 {
     throw DatabaseError{"sqlite '" + path_ + "': '" + name +
-                            "' is not the file that was opened: it has been deleted, " + "moved or replaced",
+                            "' is not the file that was opened: it has been deleted, moved or replaced",
                         SQLITE_READONLY_DBMOVED};
 }
 

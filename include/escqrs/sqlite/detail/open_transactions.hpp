@@ -25,8 +25,8 @@ class OpenTransactions {
 public:
     static OpenTransactions& of_process()
     {
-        static OpenTransactions all;
-        return all;
+        static auto* const all = new OpenTransactions; // to the very end of the program
+        return *all;
     }
 
     /// @throws DatabaseError at once if this thread has a transaction open on the file

@@ -27,6 +27,7 @@ inline void Database::end_turn() noexcept
 
 inline std::string Transaction::checked_file(const Database& database)
 {
+    database.check_process(); // of a fork's mutexes, some may have no owner any more
     std::string file = database.file();
     if (!database.in_transaction()) detail::OpenTransactions::of_process().check(file, database.path());
     return file;
