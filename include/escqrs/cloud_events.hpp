@@ -172,7 +172,7 @@ Message CloudEvents<List, StoredFormat, WireFormat>::operator()(const RecordedEv
     put("actor", metadata.actor);
     put("traceparent", metadata.traceparent);
     for (const auto& [name, value] : metadata.headers) {
-        if (name.starts_with(detail::cloud_events_prefix)) // stored before these were refused
+        if (detail::is_named_like_attribute(name)) // stored before these were refused
             throw CodecError{"event " + message.message_id + ": header '" + name +
                              "' is named like a CloudEvents attribute"};
         message.properties.add(name, value);

@@ -16,6 +16,11 @@ namespace escqrs::detail {
 inline constexpr std::string_view cloud_events_prefix = "cloudEvents:";
 inline constexpr std::string_view other_cloud_events_prefix = "cloudEvents_";
 
+inline bool is_named_like_attribute(std::string_view name) noexcept
+{
+    return name.starts_with(cloud_events_prefix) || name.starts_with(other_cloud_events_prefix);
+}
+
 /// Refuses metadata that no message could carry.
 /// @throws CodecError naming the field or header
 inline void check_metadata(const Metadata& metadata)
@@ -34,7 +39,7 @@ inline void check_metadata(const Metadata& metadata)
         if (name.empty()) throw CodecError{"metadata: a header has no name"};
         require_utf8(name, "the name of a header");
         require_utf8(text, "header", name);
-        if (name.starts_with(cloud_events_prefix) || name.starts_with(other_cloud_events_prefix))
+        if (is_named_like_attribute(name))
             throw CodecError{"metadata: header '" + name + "' is named like a CloudEvents attribute"};
         names.push_back(name);
     }
