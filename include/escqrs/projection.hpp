@@ -186,14 +186,12 @@ bool Projection<Store, Place, Handlers, EventCodec, Lot>::apply_page(GlobalPosit
     if constexpr (parks) some_are_parked_ = !lot_->is_empty();
     progress_.set(from);
 
-    bool is_page_full = false;
     reached = store_->read_log(from, options_.page_size, options_.filter, [&](const RecordedEvent& event) {
         if (event.position > limit) return false;
         guard_.note(event);
         const bool is_new = !detail::was_taken_over(transaction, event);
         if (is_new && detail::is_wanted(options_, event)) show(event, event.position <= replay_until);
-        is_page_full = stop.stop_requested();
-        return !is_page_full;
+        return !stop.stop_requested();
     });
     reached = std::max(from, std::min(reached, limit));
     if (reached == from && from != limit) {

@@ -148,8 +148,8 @@ public:
     /// Notes that all went well since `begin`.
     void settle() noexcept { is_settled_ = true; }
 
-    /// The events up to which position a reader that starts again has handled, if its checkpoint is `mark`: none of another
-    /// log; of one that has lost its end, those that are left.
+    /// The position up to which a reader that starts again takes events for handled, if its checkpoint is `mark`: 0 with
+    /// another log; with one that has lost its end, that of its present end, for nothing tells where the loss began.
     GlobalPosition handled_limit(const Bookmark& mark)
     {
         try {
