@@ -129,14 +129,30 @@ async function takeFrom(receiver, count, { hold, timeout }) {
             break;
         }
         for (const message of messages) {
-            if (!hold) {
-                await receiver.completeMessage(message);
+            if (!hold && !await complete(receiver, message)) {
+                return taken;
             }
             print(describe(message));
+            taken += 1;
         }
-        taken += messages.length;
     }
     return taken;
+}
+
+/**
+ * @returns {boolean} false if the session was lost: the SDK itself gives up a link on which no drain is answered within
+ *     200 ms, as happens on a machine that has much to do
+ */
+async function complete(receiver, message) {
+    try {
+        await receiver.completeMessage(message);
+        return true;
+    } catch (error) {
+        if (error.code === "SessionLockLost") {
+            return false;
+        }
+        throw error;
+    }
 }
 
 async function takeFromSessions(client, options) {
