@@ -1,10 +1,13 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include "http_server.hpp"
+
 #include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <string_view>
 
 namespace conference::http {
 
@@ -13,17 +16,20 @@ namespace conference::http {
 class BlockingPool {
 public:
     /// @param max_waiting  pieces of work beyond this are refused
-    BlockingPool(std::size_t threads, std::size_t max_waiting);
+    /// @param log          of what work throws; it must not, but no thread ends by it
+    BlockingPool(
+        std::size_t threads, std::size_t max_waiting, Log log = [](std::string_view) {});
     ~BlockingPool(); // NOLINT(bugprone-exception-escape): nobody to tell
 
-    /// Runs `work`, which must not throw, on one of the threads; once the pool is stopped, at once on the caller's.
-    /// @return false if too much is waiting already; it is not run then
+    /// Runs `work` on one of the threads, and never on the caller's, who may hold a lock that it takes.
+    /// @return false if too much is waiting already, or the pool is stopped; it is not run then
     bool try_run(std::function<void()> work);
 
-    /// Runs `work` later, or at once when the pool is stopped.
-    void run_after(std::chrono::milliseconds delay, std::function<void()> work);
+    /// Runs `work` on one of the threads after `delay`, or sooner when the pool is stopped meanwhile.
+    /// @return false if the pool is stopped; it is not run then
+    bool run_after(std::chrono::milliseconds delay, std::function<void()> work);
 
-    /// Finishes what was taken on and ends the threads.
+    /// Finishes what was taken on and ends the threads. What is given to the pool from then on is refused.
     void stop();
 
 private:

@@ -1,6 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "connection.hpp"
 
+#include "field_values.hpp"
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -9,10 +11,10 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/http.hpp>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
-#include <string>
-#include <string_view>
+#include <exception>
 #include <tuple>
 #include <variant>
 
@@ -26,14 +28,53 @@ namespace {
 
 constexpr auto as_tuple = asio::as_tuple(asio::use_awaitable);
 
-void append_fields(std::string& text, const Headers& headers)
+/// The beginning of every answer.
+std::string head_of(unsigned status, const Headers& headers)
 {
+    std::string text = "HTTP/1.1 " + std::to_string(status) + " ";
+    text.append(beast::http::obsolete_reason(static_cast<beast::http::status>(status)));
+    text.append("\r\nDate: ").append(date_now()).append("\r\nX-Content-Type-Options: nosniff\r\n");
     for (const auto& [name, value] : headers) text.append(name).append(": ").append(value).append("\r\n");
+    return text;
+}
+
+/// By hand, in one piece: Beast's serializer took 20,000 of the 64,000 instructions of a small request.
+std::string text_of(const Response& response, bool keep_alive, bool is_head)
+{
+    std::string text = head_of(response.status, response.headers);
+    if (!keep_alive) text.append("Connection: close\r\n");
+    // Statuses that never have a body have no length either (RFC 9110, section 8.6).
+    const bool has_body = response.status >= 200 && response.status != 204 && response.status != 304;
+    if (has_body) text.append("Content-Length: ").append(std::to_string(response.body.size())).append("\r\n");
+    text.append("\r\n");
+    if (has_body && !is_head) text.append(response.body);
+    return text;
 }
 
 } // namespace
 
-Connection::Connection(tcp::socket socket, ConnectionShare& shared) : stream_{std::move(socket)}, shared_{&shared}
+ConnectionShare::ConnectionShare(HttpServerOptions how, HttpServer::Handler handle, HttpServer::Refusal refuse)
+    : options{std::move(how)}, handler{std::move(handle)}, refusal{std::move(refuse)}, log{options.log},
+      failed{text_of(refusal(500, "Something went wrong here."), false, false)},
+      exhausted{text_of(refusal(503, "We are busy just now."), false, false)}
+{
+}
+
+void ConnectionShare::send_failure(tcp::socket& socket, unsigned status) const noexcept
+{
+    const std::string& text = status == 503 ? exhausted : failed;
+    constexpr std::string_view before_date = "\r\nDate: ";
+    const auto date = date_now();
+    const auto split = text.find(before_date) + before_date.size();
+    const std::array parts{asio::buffer(text.data(), split), asio::buffer(date.data(), date.size()),
+                           asio::buffer(text.data() + split + date.size(), text.size() - split - date.size())};
+    beast::error_code ignored;
+    socket.non_blocking(true, ignored);
+    socket.write_some(parts, ignored);
+}
+
+Connection::Connection(tcp::socket socket, ConnectionShare& shared)
+    : stream_{std::move(socket)}, buffer_{2 * std::size_t{shared.options.max_header_bytes}}, shared_{&shared}
 {
     beast::error_code ignored;
     stream_.socket().set_option(tcp::no_delay{true}, ignored);
@@ -67,10 +108,19 @@ void Connection::stop()
     });
 }
 
+/// Serves one request after another. The one place where what went wrong with a request, whatever it was, ends.
 asio::awaitable<void> Connection::serve()
 {
     bool keep_alive = true;
-    while (keep_alive && !shared_->stopping) keep_alive = co_await serve_one();
+    while (keep_alive && !shared_->stopping) {
+        answering_ = false;
+        try {
+            keep_alive = co_await serve_one();
+        } catch (...) {
+            keep_alive = false;
+            fail(std::current_exception());
+        }
+    }
     co_await linger();
 }
 
@@ -78,26 +128,34 @@ asio::awaitable<void> Connection::serve()
 asio::awaitable<bool> Connection::serve_one()
 {
     if (!co_await wait_for_request()) co_return false;
-    Parser parser;
-    parser.header_limit(shared_->options.max_header_bytes);
-    parser.body_limit(shared_->options.max_body_bytes);
+    RequestParser parser{shared_->options};
     stream_.expires_after(shared_->options.read_timeout);
-    auto [error, size] = co_await beast::http::async_read_header(stream_, buffer_, parser, as_tuple);
-    if (!error && parser.get()[beast::http::field::expect] == "100-continue" && !parser.is_done()) {
-        beast::http::response<beast::http::empty_body> go_on{beast::http::status::continue_, 11};
-        std::tie(error, size) = co_await beast::http::async_write(stream_, go_on, as_tuple);
+    auto error = co_await read(parser, false);
+    if (!error) {
+        if (const auto refusal = refusal_of(parser.get())) co_return co_await refuse(*refusal);
+        if (is_body_held_back(parser.get()) && !parser.is_done()) {
+            constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
+            std::tie(error, std::ignore) = co_await asio::async_write(stream_, asio::buffer(go_on), as_tuple);
+        }
     }
-    if (!error) std::tie(error, size) = co_await beast::http::async_read(stream_, buffer_, parser, as_tuple);
-    if (error) co_return co_await refuse(error);
+    if (!error) error = co_await read(parser, true);
+    if (error) {
+        const auto refusal = refusal_of(error);
+        co_return refusal&& co_await refuse(*refusal);
+    }
 
     const bool keep_alive = parser.get().keep_alive();
     const bool is_head = parser.get().method() == beast::http::verb::head;
     Outcome outcome = co_await handle(request_of(parser));
+    if (const auto* const failure = std::get_if<Failure>(&outcome)) {
+        fail(failure->reason);
+        co_return false;
+    }
     if (auto* const start = std::get_if<StreamStart>(&outcome)) {
         co_await stream_events(std::move(*start), is_head);
         co_return false;
     }
-    co_return co_await write(std::get<Response>(std::move(outcome)), keep_alive, is_head);
+    co_return co_await write(std::get<Response>(outcome), keep_alive, is_head);
 }
 
 asio::awaitable<bool> Connection::wait_for_request()
@@ -111,12 +169,32 @@ asio::awaitable<bool> Connection::wait_for_request()
     co_return !error && size != 0;
 }
 
-Request Connection::request_of(Parser& parser)
+/// Reads the header, or what follows it. What stands between the pieces of a chunked body, and after them, must fit into
+/// the buffer.
+asio::awaitable<beast::error_code> Connection::read(RequestParser& parser, bool whole)
+{
+    parser.eager(whole);
+    while (!(whole ? parser.is_done() : parser.is_header_done())) {
+        beast::error_code error = beast::http::error::need_more;
+        if (buffer_.size() != 0) buffer_.consume(parser.feed(buffer_.data(), error));
+        if (!error) continue;
+        if (error != beast::http::error::need_more) co_return error;
+        const std::size_t room = buffer_.max_size() - buffer_.size();
+        if (room == 0) co_return beast::http::error::header_limit;
+        constexpr std::size_t piece = 16 * 1024;
+        const auto [failed, size] = co_await stream_.async_read_some(buffer_.prepare(std::min(room, piece)), as_tuple);
+        if (failed) co_return failed;
+        buffer_.commit(size);
+    }
+    co_return beast::error_code{};
+}
+
+Request Connection::request_of(RequestParser& parser)
 {
     auto& message = parser.get();
     Request request;
     request.method = std::string{message.method_string()};
-    request.target = std::string{message.target()};
+    request.target = origin_form(message.target());
     for (const auto& field : message) request.headers.emplace_back(field.name_string(), field.value());
     request.body = std::move(message.body());
     return request;
@@ -125,76 +203,54 @@ Request Connection::request_of(Parser& parser)
 /// Gives the request to the handler and waits for the outcome, which may come from any thread.
 asio::awaitable<Outcome> Connection::handle(Request request)
 {
-    co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(Outcome)>(
-        [this](auto completion, Request given) {
-            auto waiting = std::make_shared<decltype(completion)>(std::move(completion));
-            auto executor = stream_.get_executor();
-            const Responder responder{
-                std::make_shared<Responder::Channel>(executor, [waiting, executor](Outcome outcome) {
-                    asio::post(executor, [waiting, outcome = std::move(outcome)]() mutable {
-                        std::move (*waiting)(std::move(outcome));
-                    });
-                })};
-            try {
-                shared_->handler(std::move(given), responder);
-            } catch (...) {
-                responder.respond(shared_->refusal(500, "Something went wrong here."));
-            }
-        },
-        asio::use_awaitable, std::move(request));
+    const auto executor = stream_.get_executor();
+    const auto answer = std::make_shared<Answer>(executor);
+    shared_->handler(std::move(request), Responder{std::make_shared<Responder::Channel>(executor, answer)});
+    co_return co_await answer->get();
 }
 
-/// By hand, in one piece: Beast's serializer took 20,000 of the 64,000 instructions of a small request.
-asio::awaitable<bool> Connection::write(Response response, bool keep_alive, bool is_head)
+asio::awaitable<bool> Connection::write(const Response& response, bool keep_alive, bool is_head)
 {
     keep_alive = keep_alive && !shared_->stopping;
-    std::string text = "HTTP/1.1 " + std::to_string(response.status) + " ";
-    text.append(beast::http::obsolete_reason(static_cast<beast::http::status>(response.status))).append("\r\n");
-    append_fields(text, response.headers);
-    if (!keep_alive) text.append("Connection: close\r\n");
-    // Statuses that never have a body have no length either (RFC 9110, section 8.6).
-    const bool has_body = response.status >= 200 && response.status != 204 && response.status != 304;
-    if (has_body) text.append("Content-Length: ").append(std::to_string(response.body.size())).append("\r\n");
-    text.append("\r\n");
-    if (has_body && !is_head) text.append(response.body);
+    const std::string text = text_of(response, keep_alive, is_head);
     stream_.expires_after(shared_->options.write_timeout);
+    answering_ = true;
     const auto [error, size] = co_await asio::async_write(stream_, asio::buffer(text), as_tuple);
     co_return keep_alive && !error;
 }
 
-/// What arrived is no request that can be served; the connection ends after the answer, if one makes sense.
-asio::awaitable<bool> Connection::refuse(beast::error_code error)
+/// What arrived is no request that can be served; the connection ends after the answer.
+asio::awaitable<bool> Connection::refuse(Refused why)
 {
-    if (error == beast::http::error::end_of_stream || error == asio::error::operation_aborted) co_return false;
-    unsigned status = 0;
-    std::string_view sentence;
-    if (error == beast::http::error::body_limit) {
-        status = 413;
-        sentence = "The body is larger than this server accepts.";
-    } else if (error == beast::http::error::header_limit || error == beast::http::error::buffer_overflow) {
-        status = 431;
-        sentence = "The header is larger than this server accepts.";
-    } else if (error.category() == beast::http::make_error_code(beast::http::error::end_of_stream).category() &&
-               error != beast::http::error::partial_message) {
-        status = 400;
-        sentence = "This is not an HTTP/1.1 request.";
-    } else {
-        co_return false;
-    }
     refused_ = true;
-    if (stream_.socket().is_open()) co_await write(shared_->refusal(status, sentence), false, false);
+    if (stream_.socket().is_open()) co_await write(shared_->refusal(why.status, why.sentence), false, false);
     co_return false;
+}
+
+/// The request failed in our hands; the connection ends after the answer.
+void Connection::fail(const std::exception_ptr& reason) noexcept
+{
+    try {
+        if (reason) std::rethrow_exception(reason);
+        shared_->log("http: a request got no response");
+    } catch (const std::exception& error) {
+        shared_->log(error.what());
+    } catch (...) {
+        shared_->log("http: a request ended with an exception of an unknown type");
+    }
+    if (answering_) return;
+    refused_ = true;
+    shared_->send_failure(stream_.socket(), status_of(reason));
 }
 
 asio::awaitable<void> Connection::stream_events(StreamStart start, bool is_head)
 {
     outbox_ = start.outbox;
-    std::string text = "HTTP/1.1 200 OK\r\nConnection: close\r\n";
-    append_fields(text, start.headers);
-    text.append("\r\n");
+    std::string text = head_of(200, start.headers) + "Connection: close\r\n\r\n";
     asio::co_spawn(
         stream_.get_executor(),
         [self = shared_from_this()]() -> asio::awaitable<void> { co_await self->notice_departure(); }, asio::detached);
+    answering_ = true;
     while (!text.empty()) {
         stream_.expires_after(shared_->options.write_timeout);
         const auto [error, size] = co_await asio::async_write(stream_, asio::buffer(text), as_tuple);

@@ -2,6 +2,8 @@
 #pragma once
 
 #include "http_server.hpp"
+#include "rate_limited_log.hpp"
+#include "request_parser.hpp"
 #include "response_channel.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -9,14 +11,15 @@
 #include <boost/beast/core/error.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
 
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
+#include <exception>
 #include <memory>
 #include <mutex>
+#include <string>
+#include <string_view>
 #include <unordered_set>
 #include <utility>
 
@@ -27,14 +30,17 @@ class Connection;
 
 /// What the connections of a server share.
 struct ConnectionShare {
-    ConnectionShare(HttpServerOptions how, HttpServer::Handler handle, HttpServer::Refusal refuse)
-        : options{std::move(how)}, handler{std::move(handle)}, refusal{std::move(refuse)}
-    {
-    }
+    ConnectionShare(HttpServerOptions how, HttpServer::Handler handle, HttpServer::Refusal refuse);
+
+    /// Sends the answer that was made beforehand for such a failure. Needs no memory, and waits for nothing.
+    void send_failure(boost::asio::ip::tcp::socket& socket, unsigned status) const noexcept;
 
     HttpServerOptions options;
     HttpServer::Handler handler;
     HttpServer::Refusal refusal;
+    RateLimitedLog log;
+    std::string failed;    ///< a 500, whole
+    std::string exhausted; ///< a 503, whole
 
     std::mutex mutex;
     std::condition_variable emptied;
@@ -58,17 +64,18 @@ public:
     void stop();
 
 private:
-    using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
     template <class T>
     using Awaitable = boost::asio::awaitable<T>;
 
     Awaitable<void> serve();
     Awaitable<bool> serve_one();
     Awaitable<bool> wait_for_request();
-    static Request request_of(Parser& parser);
+    Awaitable<boost::beast::error_code> read(RequestParser& parser, bool whole);
+    static Request request_of(RequestParser& parser);
     Awaitable<Outcome> handle(Request request);
-    Awaitable<bool> write(Response response, bool keep_alive, bool is_head);
-    Awaitable<bool> refuse(boost::beast::error_code error);
+    Awaitable<bool> write(const Response& response, bool keep_alive, bool is_head);
+    Awaitable<bool> refuse(Refused why);
+    void fail(const std::exception_ptr& reason) noexcept;
     Awaitable<void> stream_events(StreamStart start, bool is_head);
     Awaitable<void> notice_departure();
     Awaitable<void> linger();
@@ -78,6 +85,7 @@ private:
     ConnectionShare* shared_;
     std::shared_ptr<Outbox> outbox_;
     bool idle_ = false;
+    bool answering_ = false; ///< some of the answer may have been sent
     bool refused_ = false;
 };
 

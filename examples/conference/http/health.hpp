@@ -10,7 +10,6 @@
 #include <functional>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace conference::http {
@@ -20,8 +19,6 @@ struct ReadinessCheck {
     std::string name;
     std::function<std::optional<std::string>()> problem;
 };
-
-using Log = std::function<void(std::string_view)>;
 
 /// Adds the routes /healthz, which says that the process is alive; /readyz, which names what keeps it from its work, with
 /// 503 if there is anything; /metrics, in the Prometheus text format.
@@ -44,7 +41,7 @@ public:
     std::uint16_t port() const noexcept { return server_.port(); }
 
 private:
-    BlockingPool pool_{2, 100}; ///< whoever looks at one that is slow to answer does not keep the other from answering
+    BlockingPool pool_{2, 100}; ///< one that is slow to answer does not keep the other from answering
     RoutedServer server_;
 };
 

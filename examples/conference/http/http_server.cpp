@@ -2,22 +2,21 @@
 #include "http_server.hpp"
 
 #include "connection.hpp"
+#include "field_values.hpp"
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/awaitable.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/system/system_error.hpp>
 
 #include <algorithm>
+#include <atomic>
+#include <exception>
 #include <mutex>
 #include <string>
+#include <sys/resource.h>
 #include <system_error>
 #include <thread>
 
@@ -26,12 +25,6 @@ namespace {
 
 namespace asio = boost::asio;
 using asio::ip::tcp;
-
-bool same_name(std::string_view left, std::string_view right) noexcept
-{
-    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-    return std::ranges::equal(left, right, {}, lower, lower);
-}
 
 } // namespace
 
@@ -47,12 +40,13 @@ class HttpServer::Implementation {
 public:
     Implementation(HttpServerOptions options, Handler handler, Refusal refusal)
         : shared_{std::move(options), std::move(handler), std::move(refusal)},
-          context_{static_cast<int>(shared_.options.threads)}, acceptor_{asio::make_strand(context_)}
+          context_{static_cast<int>(shared_.options.threads)}, acceptor_{asio::make_strand(context_)},
+          pause_{acceptor_.get_executor()}, spare_{context_}
     {
+        compare_with_descriptors();
         listen();
-        asio::co_spawn(acceptor_.get_executor(), accept(), asio::detached);
         for (unsigned thread = 0; thread < shared_.options.threads; ++thread) {
-            threads_.emplace_back([this] { context_.run(); });
+            threads_.emplace_back([this] { run(); });
         }
     }
 
@@ -68,7 +62,10 @@ public:
     {
         if (threads_.empty()) return;
         shared_.stopping = true;
-        asio::post(acceptor_.get_executor(), [this] { acceptor_.close(); });
+        asio::post(acceptor_.get_executor(), [this] {
+            acceptor_.close();
+            pause_.cancel();
+        });
         std::vector<std::shared_ptr<Connection>> alive; // let go without the lock, which their destructors take
         {
             const std::scoped_lock lock{shared_.mutex};
@@ -88,41 +85,137 @@ public:
     }
 
 private:
+    /// Counts one wait for a client, until the handler that holds it is done or destroyed.
+    struct CountDown {
+        void operator()(std::atomic<int>* count) const noexcept { --*count; }
+    };
+    using Accepting = std::unique_ptr<std::atomic<int>, CountDown>;
+
+    /// Leaves descriptors for what the process works with besides connections.
+    void compare_with_descriptors()
+    {
+        rlimit limit{};
+        if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+        constexpr rlim_t for_others = 256;
+        const rlim_t most = limit.rlim_cur - std::min(for_others, limit.rlim_cur / 2);
+        auto& wanted = shared_.options.max_connections;
+        if (wanted <= most) return;
+        shared_.options.log("http: the limit of open files is " + std::to_string(limit.rlim_cur) + ", which allows " +
+                            std::to_string(most) + " connections instead of " + std::to_string(wanted));
+        wanted = most;
+    }
+
     void listen()
     {
         const auto& options = shared_.options;
         try {
-            const tcp::endpoint endpoint{asio::ip::make_address(options.address), options.port};
+            const tcp::endpoint endpoint = resolve(options.address, options.port);
             acceptor_.open(endpoint.protocol());
             acceptor_.set_option(asio::socket_base::reuse_address{true});
             acceptor_.bind(endpoint);
             acceptor_.listen(asio::socket_base::max_listen_connections);
+            acceptor_.non_blocking(true);
             port_ = acceptor_.local_endpoint().port();
+            spare_.open(endpoint.protocol());
         } catch (const boost::system::system_error& error) {
             throw std::system_error{error.code(),
                                     "cannot listen on " + options.address + ":" + std::to_string(options.port)};
         }
     }
 
-    asio::awaitable<void> accept()
+    /// An address, or the first one of a name; of both kinds of address that of IPv4, which more clients try.
+    tcp::endpoint resolve(const std::string& host, std::uint16_t port)
     {
-        while (!shared_.stopping) {
-            auto [error, socket] =
-                co_await acceptor_.async_accept(asio::make_strand(context_), asio::as_tuple(asio::use_awaitable));
-            if (error == asio::error::operation_aborted || shared_.stopping) co_return;
-            if (error) { // out of descriptors, say: let some connections end first
-                asio::steady_timer pause{context_, std::chrono::milliseconds{50}};
-                co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
-                continue;
+        boost::system::error_code is_name;
+        const auto address = asio::ip::make_address(host, is_name);
+        if (!is_name) return {address, port};
+        const auto found = tcp::resolver{context_}.resolve(host, std::to_string(port), tcp::resolver::passive);
+        const auto first = std::find_if(found.begin(), found.end(),
+                                        [](const auto& entry) { return entry.endpoint().address().is_v4(); });
+        return (first != found.end() ? first : found.begin())->endpoint();
+    }
+
+    /// Runs one of the server's threads. An exception ends what it came from, and nothing else.
+    void run() noexcept
+    {
+        for (;;) {
+            try {
+                asio::post(acceptor_.get_executor(), [this] {
+                    if (accepting_ == 0) accept();
+                });
+                context_.run();
+                return;
+            } catch (const std::exception& error) {
+                shared_.log(error.what());
+            } catch (...) {
+                shared_.log("http: a thread met an exception of an unknown type");
             }
-            if (*shared_.open >= shared_.options.max_connections) continue; // closes it
-            Connection::start(std::make_shared<Connection>(std::move(socket), shared_));
+            std::this_thread::sleep_for(pause_after_failure);
         }
     }
 
+    Accepting one_more()
+    {
+        ++accepting_;
+        return Accepting{&accepting_};
+    }
+
+    /// Accepts the next client. If an exception ends this, `run` begins anew.
+    void accept()
+    {
+        if (shared_.stopping) return;
+        acceptor_.async_accept(
+            asio::make_strand(context_),
+            [this, counted = one_more()](const boost::system::error_code& error, tcp::socket socket) {
+                accepted(error, std::move(socket));
+            });
+    }
+
+    void accepted(const boost::system::error_code& error, tcp::socket socket)
+    {
+        if (error == asio::error::operation_aborted || shared_.stopping) return;
+        if (error) {
+            shared_.log("http: cannot accept a client: " + error.message());
+            if (error != asio::error::no_descriptors || !turn_away()) return accept_later();
+        } else if (*shared_.open >= shared_.options.max_connections) {
+            shared_.log("http: turned a client away: " + std::to_string(shared_.options.max_connections) +
+                        " connections are open");
+            shared_.send_failure(socket, 503);
+        } else {
+            Connection::start(std::make_shared<Connection>(std::move(socket), shared_));
+        }
+        accept();
+    }
+
+    /// Answers the next client with the one descriptor that is kept for this: else it would wait for nothing.
+    bool turn_away()
+    {
+        boost::system::error_code error;
+        spare_.close(error);
+        {
+            tcp::socket client{context_};
+            acceptor_.accept(client, error);
+            if (!error) shared_.send_failure(client, 503);
+        }
+        boost::system::error_code none_left;
+        spare_.open(acceptor_.local_endpoint(none_left).protocol(), none_left);
+        return !error;
+    }
+
+    void accept_later()
+    {
+        pause_.expires_after(pause_after_failure);
+        pause_.async_wait([this, counted = one_more()](const boost::system::error_code&) { accept(); });
+    }
+
+    static constexpr std::chrono::milliseconds pause_after_failure{50};
+
     ConnectionShare shared_;
+    std::atomic<int> accepting_{0};
     asio::io_context context_;
     tcp::acceptor acceptor_;
+    asio::steady_timer pause_;
+    tcp::socket spare_;
     std::uint16_t port_ = 0;
     std::vector<std::jthread> threads_;
 };

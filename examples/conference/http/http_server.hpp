@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <string>
@@ -15,9 +16,11 @@ namespace conference::http {
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
+using Log = std::function<void(std::string_view)>;
+
 struct Request {
     std::string method;
-    std::string target; ///< path and query as they came
+    std::string target; ///< path and query as they came, without scheme and host
     Headers headers;
     std::string body;
 
@@ -42,7 +45,7 @@ public:
     virtual bool is_open() const noexcept = 0;
 };
 
-/// The way back to the client; exactly one of its members is to be called, once, from any thread. If none is, the client
+/// The way back to the client; exactly one of its members must be called, once, from any thread. If none is, the client
 /// gets a 500 when the last copy is gone.
 class Responder {
 public:
@@ -51,7 +54,21 @@ public:
 
     void respond(Response response) const;
 
-    /// The same way back, with somebody told of the status that goes along it.
+    /// Ends the connection, after a 503 if memory was lacking and a 500 for any other reason.
+    void fail(const std::exception_ptr& reason) const noexcept;
+
+    /// Responds with what `work` returns, or fails with what it throws.
+    template <class Work>
+    void respond_with(const Work& work) const noexcept
+    {
+        try {
+            respond(work());
+        } catch (...) {
+            fail(std::current_exception());
+        }
+    }
+
+    /// The same way back, with an observer of the status that goes along it.
     Responder observed(std::function<void(unsigned status)> observer) const;
 
     /// Begins an event stream. `closed` is called once, when the client has gone.
@@ -72,12 +89,14 @@ struct HttpServerOptions {
     std::chrono::seconds read_timeout{10};  ///< for a whole request, once its first byte is there
     std::chrono::seconds idle_timeout{60};  ///< between requests
     std::chrono::seconds write_timeout{20}; ///< for a whole response
+    Log log = [](std::string_view) {};      ///< of what goes wrong in the server itself
 };
 
 /// An asynchronous HTTP/1.1 server. It knows nothing of what it serves.
 class HttpServer {
 public:
-    /// Called for each request on one of the server's threads, which it must not block.
+    /// Called for each request on one of the server's threads, which it must not block. What it throws is answered as by
+    /// `Responder::fail`.
     using Handler = std::function<void(Request, Responder)>;
     /// Makes the response to what the server itself refuses: a status and a sentence.
     using Refusal = std::function<Response(unsigned status, std::string_view sentence)>;

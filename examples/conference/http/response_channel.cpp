@@ -5,8 +5,8 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-#include <chrono>
 #include <cstddef>
+#include <new>
 
 namespace conference::http {
 namespace {
@@ -14,17 +14,45 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr std::chrono::seconds heartbeat{15};
+constexpr std::chrono::seconds longest_unnoticed{1}; ///< that an answer is there, when memory is lacking
 constexpr std::size_t max_unsent_bytes = 256 * 1024; ///< of an event stream; its client comes back where it was
 
 } // namespace
 
+unsigned status_of(const std::exception_ptr& reason) noexcept
+{
+    try {
+        if (reason) std::rethrow_exception(reason);
+    } catch (const std::bad_alloc&) {
+        return 503;
+    } catch (...) { // NOLINT(bugprone-empty-catch): as if there were no reason
+    }
+    return 500;
+}
+
+void News::tell() noexcept
+{
+    try {
+        asio::post(executor_, [self = shared_from_this()] { self->timer_.cancel(); });
+    } catch (...) { // NOLINT(bugprone-empty-catch): the wait has its bound for this
+    }
+}
+
+asio::awaitable<void> News::wait(std::chrono::steady_clock::duration at_most)
+{
+    timer_.expires_after(at_most);
+    co_await timer_.async_wait(asio::as_tuple(asio::use_awaitable));
+}
+
 void Outbox::send(std::string text)
 {
-    const std::scoped_lock lock{mutex_};
-    if (!open_) return;
-    if (!unsent_.empty() && unsent_.size() + text.size() > max_unsent_bytes) open_ = false;
-    else unsent_.append(text);
-    asio::post(executor_, [self = shared_from_this()] { self->news_.cancel(); });
+    {
+        const std::scoped_lock lock{mutex_};
+        if (!open_) return;
+        if (!unsent_.empty() && unsent_.size() + text.size() > max_unsent_bytes) open_ = false;
+        else unsent_.append(text);
+    }
+    news_->tell();
 }
 
 bool Outbox::is_open() const noexcept
@@ -36,8 +64,7 @@ bool Outbox::is_open() const noexcept
 asio::awaitable<std::string> Outbox::next()
 {
     if (auto text = take(); !text.empty() || !is_open()) co_return text;
-    news_.expires_after(heartbeat);
-    co_await news_.async_wait(asio::as_tuple(asio::use_awaitable));
+    co_await news_->wait(heartbeat);
     auto text = take();
     co_return text.empty() ? ": still here\n\n" : std::move(text);
 }
@@ -48,7 +75,7 @@ void Outbox::close()
         const std::scoped_lock lock{mutex_};
         open_ = false;
     }
-    news_.cancel();
+    news_->tell_here();
     if (auto closed = std::exchange(closed_, nullptr)) closed();
 }
 
@@ -56,6 +83,27 @@ std::string Outbox::take()
 {
     const std::scoped_lock lock{mutex_};
     return std::exchange(unsent_, {});
+}
+
+void Answer::put(Outcome outcome) noexcept
+{
+    {
+        const std::scoped_lock lock{mutex_};
+        if (std::exchange(given_, true)) return;
+        outcome_.emplace(std::move(outcome));
+    }
+    news_->tell();
+}
+
+asio::awaitable<Outcome> Answer::get()
+{
+    for (;;) {
+        {
+            const std::scoped_lock lock{mutex_};
+            if (outcome_) co_return *std::move(outcome_);
+        }
+        co_await news_->wait(longest_unnoticed);
+    }
 }
 
 Responder Responder::observed(std::function<void(unsigned status)> observer) const
@@ -69,6 +117,15 @@ void Responder::respond(Response response) const
 {
     if (observer_) observer_(response.status);
     channel_->put(std::move(response));
+}
+
+void Responder::fail(const std::exception_ptr& reason) const noexcept
+{
+    try {
+        if (observer_) observer_(status_of(reason));
+    } catch (...) { // NOLINT(bugprone-empty-catch): it is answered all the same
+    }
+    channel_->put(Failure{reason});
 }
 
 std::shared_ptr<EventStream> Responder::stream(Headers headers, std::function<void()> closed) const

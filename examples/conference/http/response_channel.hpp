@@ -7,25 +7,45 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/steady_timer.hpp>
 
-#include <atomic>
+#include <chrono>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
 
-// How a response gets from whoever makes it, on any thread, to the connection that waits for it: what `Responder` hides
-// from those who use the server.
+// How a response gets from the thread that makes it to the connection that waits for it: what `Responder` hides from those
+// who use the server.
 namespace conference::http {
 
+/// Wakes the coroutine that waits for something of another thread.
+class News : public std::enable_shared_from_this<News> {
+public:
+    /// @param executor  the connection's strand
+    explicit News(const boost::asio::any_io_executor& executor) : executor_{executor}, timer_{executor} {}
+
+    /// Ends the wait, from any thread. Where memory is lacking for that, the wait ends when its time is over.
+    void tell() noexcept;
+
+    /// Waits for news; they may be about something old. On the strand only, as `tell_here`.
+    boost::asio::awaitable<void> wait(std::chrono::steady_clock::duration at_most);
+    void tell_here() { timer_.cancel(); }
+
+private:
+    boost::asio::any_io_executor executor_;
+    boost::asio::steady_timer timer_;
+};
+
 /// The sending side of an event stream: what is to be sent, and the news that it is.
-class Outbox final : public EventStream, public std::enable_shared_from_this<Outbox> {
+class Outbox final : public EventStream {
 public:
     /// @param executor  the connection's strand
     /// @param closed    called once, on the strand or where an unused stream ends
     Outbox(const boost::asio::any_io_executor& executor, std::function<void()> closed)
-        : executor_{executor}, news_{executor}, closed_{std::move(closed)}
+        : news_{std::make_shared<News>(executor)}, closed_{std::move(closed)}
     {
     }
 
@@ -40,8 +60,7 @@ public:
 private:
     std::string take();
 
-    boost::asio::any_io_executor executor_;
-    boost::asio::steady_timer news_;
+    std::shared_ptr<News> news_;
     std::function<void()> closed_;
     mutable std::mutex mutex_;
     std::string unsent_;
@@ -62,31 +81,54 @@ struct StreamStart {
     std::shared_ptr<Outbox> outbox;
 };
 
-using Outcome = std::variant<Response, StreamStart>;
+/// There is no response: because of an exception or, without a reason, because none was made.
+struct Failure {
+    std::exception_ptr reason;
+};
 
-/// Takes the outcome to the connection that waits for it, once.
+/// The status that a failure is answered with: 503 if memory was lacking, else 500.
+unsigned status_of(const std::exception_ptr& reason) noexcept;
+
+using Outcome = std::variant<Response, StreamStart, Failure>;
+
+/// Where the connection waits for the outcome of its request.
+class Answer {
+public:
+    /// @param executor  the connection's strand
+    explicit Answer(const boost::asio::any_io_executor& executor) : news_{std::make_shared<News>(executor)} {}
+
+    /// The first outcome is the one that counts. Any thread; allocates nothing that it cannot do without.
+    void put(Outcome outcome) noexcept;
+
+    /// On the strand.
+    boost::asio::awaitable<Outcome> get();
+
+private:
+    std::shared_ptr<News> news_;
+    std::mutex mutex_;
+    std::optional<Outcome> outcome_;
+    bool given_ = false;
+};
+
+/// Takes the outcome to the connection that waits for it, once. The last one that lets go of it has failed to.
 class Responder::Channel {
 public:
     /// @param executor  the connection's strand
-    Channel(boost::asio::any_io_executor executor, std::function<void(Outcome)> deliver)
-        : executor_{std::move(executor)}, deliver_{std::move(deliver)}
+    Channel(boost::asio::any_io_executor executor, std::shared_ptr<Answer> answer)
+        : executor_{std::move(executor)}, answer_{std::move(answer)}
     {
     }
     Channel(const Channel&) = delete;
     Channel& operator=(const Channel&) = delete;
-    ~Channel() { put(Response{500, {}, {}}); }
+    ~Channel() { answer_->put(Failure{}); }
 
-    void put(Outcome outcome)
-    {
-        if (!used_.exchange(true)) deliver_(std::move(outcome));
-    }
+    void put(Outcome outcome) noexcept { answer_->put(std::move(outcome)); }
 
     const boost::asio::any_io_executor& executor() const noexcept { return executor_; }
 
 private:
     boost::asio::any_io_executor executor_;
-    std::function<void(Outcome)> deliver_;
-    std::atomic<bool> used_{false};
+    std::shared_ptr<Answer> answer_;
 };
 
 } // namespace conference::http

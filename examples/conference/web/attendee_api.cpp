@@ -2,6 +2,8 @@
 #include "attendee_api.hpp"
 
 #include "../application/attendee_handlers.hpp"
+#include "../http/field_values.hpp"
+#include "../http/rate_limited_log.hpp"
 #include "attendee_json.hpp"
 #include "problem_of.hpp"
 #include "request_metadata.hpp"
@@ -16,6 +18,7 @@
 #include <atomic>
 #include <charconv>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <utility>
 
@@ -25,6 +28,7 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::chrono::milliseconds retry_delay{50}; ///< when the pool is full, or the read model out of reach
+constexpr std::chrono::milliseconds longest_retry_delay{5000};
 
 [[noreturn]] void refuse(unsigned status, std::string slug, std::string detail, std::string field = {},
                          http::Headers headers = {})
@@ -78,7 +82,7 @@ bool same_secret(std::string_view given, std::string_view expected) noexcept
 
 class AttendeeApi::Implementation : public std::enable_shared_from_this<Implementation> {
 public:
-    explicit Implementation(AttendeeApiParts given) : parts{std::move(given)} {}
+    explicit Implementation(AttendeeApiParts given) : parts{std::move(given)}, stream_log{parts.log} {}
 
     using Work = std::function<http::Response(const http::RoutedRequest&)>;
 
@@ -87,7 +91,7 @@ public:
     {
         auto shared = std::make_shared<http::RoutedRequest>(std::move(request));
         const bool taken = parts.pool.try_run([this, shared, responder, work = std::move(work)] {
-            responder.respond(guarded([&] { return work(*shared); }));
+            responder.respond_with([&] { return guarded([&] { return work(*shared); }); });
         });
         if (!taken)
             responder.respond(http::to_response({503, {}, "We are busy just now.", {}, {{"Retry-After", "1"}}}));
@@ -97,6 +101,8 @@ public:
     {
         try {
             return work();
+        } catch (const std::bad_alloc&) {
+            throw; // the server knows how to answer without memory
         } catch (const std::exception& error) {
             const http::Problem problem = problem_of(error);
             if (problem.status >= 500) parts.log(std::string{"web: "} + error.what());
@@ -112,7 +118,8 @@ public:
     {
         constexpr std::string_view scheme = "Bearer ";
         const auto given = request.request.header("Authorization");
-        if (!given.starts_with(scheme) || !same_secret(given.substr(scheme.size()), parts.organiser_token)) {
+        if (!http::same_name(given.substr(0, scheme.size()), scheme) ||
+            !same_secret(given.substr(scheme.size()), parts.organiser_token)) {
             refuse(401, "organiser-only", "This needs the organiser's token.", {}, {{"WWW-Authenticate", "Bearer"}});
         }
     }
@@ -222,7 +229,8 @@ public:
     void wait_then_answer(http::RoutedRequest request, const http::Responder& responder, Work work);
     void stream_attendee(http::RoutedRequest request, const http::Responder& responder);
 
-    AttendeeApiParts parts; ///< read by the waits and streams below
+    AttendeeApiParts parts;          ///< read by the waits and streams below
+    http::RateLimitedLog stream_log; ///< thousands of streams may meet the same failure
 
 private:
     class PositionWait;
@@ -240,12 +248,16 @@ public:
     /// Runs on the pool.
     void begin()
     {
-        auto problem = api_->guarded([this] {
-            find_event();
-            wait();
-            return http::Response{0, {}, {}};
-        });
-        if (problem.status != 0) end([&] { return std::move(problem); });
+        try {
+            auto problem = api_->guarded([this] {
+                find_event();
+                wait();
+                return http::Response{0, {}, {}};
+            });
+            if (problem.status != 0) end([&] { return std::move(problem); });
+        } catch (...) {
+            end([failure = std::current_exception()]() -> http::Response { std::rethrow_exception(failure); });
+        }
     }
 
 private:
@@ -276,9 +288,10 @@ private:
             watch_ = std::move(watch);
             keep_alive_ = shared_from_this();
         }
-        api_->parts.pool.run_after(api_->parts.max_wait, [self = weak_from_this()] {
+        const bool is_bounded = api_->parts.pool.run_after(api_->parts.max_wait, [self = weak_from_this()] {
             if (const auto alive = self.lock()) alive->give_up();
         });
+        if (!is_bounded) return give_up();
         const auto view = api_->parts.queries.find(id_);
         if (view && view->version >= version_) answer();
     }
@@ -313,7 +326,7 @@ private:
             last = std::move(keep_alive_);
             watch = std::move(watch_);
         }
-        responder_.respond(response());
+        responder_.respond_with(response);
     }
 
     std::shared_ptr<Implementation> api_;
@@ -350,7 +363,19 @@ public:
     /// Runs on the pool.
     void begin(const http::Responder& responder)
     {
-        const auto problem = api_->guarded([&] {
+        try {
+            const auto problem = start(responder);
+            if (problem.status != 0) responder.respond(problem);
+            else update();
+        } catch (...) {
+            responder.fail(std::current_exception());
+        }
+    }
+
+private:
+    http::Response start(const http::Responder& responder)
+    {
+        return api_->guarded([&] {
             if (!api_->parts.queries.find(id_)) refuse(404, "unknown-attendee", "There is no attendee with this id.");
             auto watch = api_->parts.watcher.watch(id_, [self = weak_from_this()](const AttendeeView&) {
                 if (const auto alive = self.lock()) alive->update_soon();
@@ -363,11 +388,8 @@ public:
             watch_ = std::move(watch);
             return http::Response{0, {}, {}};
         });
-        if (problem.status != 0) responder.respond(problem);
-        else update();
     }
 
-private:
     void update_soon()
     {
         if (pending_.exchange(true)) return;
@@ -390,9 +412,12 @@ private:
                           "\nevent: attendee\ndata: " + json::serialize(message) + "\n\n");
             seen_ = view->version;
             is_started_ = true;
+            delay_ = retry_delay;
         } catch (...) {
-            api_->parts.log("web: stream: " + escqrs::text_of(std::current_exception()));
-            api_->parts.pool.run_after(retry_delay, [self = shared_from_this()] { self->update(); });
+            pending_ = true; // until the retry, which any news can wait for
+            api_->stream_log("web: stream: " + escqrs::text_of(std::current_exception()));
+            api_->parts.pool.run_after(std::exchange(delay_, std::min(2 * delay_, longest_retry_delay)),
+                                       [self = shared_from_this()] { self->update(); });
         }
     }
 
@@ -420,6 +445,7 @@ private:
     std::unique_ptr<AttendeeWatcher::Watch> watch_;
     escqrs::StreamVersion seen_;
     bool is_started_ = false;
+    std::chrono::milliseconds delay_ = retry_delay; ///< before the next retry
     std::atomic<bool> pending_{false};
 };
 

@@ -3,6 +3,7 @@
 
 #include "../application/attendee_events.hpp"
 #include "../application/readable_text.hpp"
+#include "../http/field_values.hpp"
 #include "../http/problem.hpp"
 
 #include <boost/json/array.hpp>
@@ -53,13 +54,7 @@ bool is_json(std::string_view content_type)
 {
     auto media_type = content_type.substr(0, content_type.find(';'));
     while (media_type.ends_with(' ')) media_type.remove_suffix(1);
-    constexpr std::string_view wanted = "application/json";
-    if (media_type.size() != wanted.size()) return false;
-    for (std::size_t index = 0; index < wanted.size(); ++index) {
-        const char c = media_type[index];
-        if ((c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c) != wanted[index]) return false;
-    }
-    return true;
+    return http::same_name(media_type, "application/json");
 }
 
 } // namespace

@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "request_metadata.hpp"
 
+#include "../http/field_values.hpp"
 #include "../http/problem.hpp"
 
 #include <escqrs/trace_context.hpp>
@@ -37,11 +38,8 @@ RequestMetadata::RequestMetadata(const http::Request& request)
     if (const auto trace = escqrs::TraceContext::parse(request.header("traceparent")))
         metadata.traceparent = trace->traceparent();
 
-    const bool has_key = std::ranges::any_of(request.headers, [](const auto& entry) {
-        constexpr std::string_view name = "idempotency-key";
-        return std::ranges::equal(entry.first, name, {},
-                                  [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-    });
+    const bool has_key = std::ranges::any_of(
+        request.headers, [](const auto& field) { return http::same_name(field.first, "Idempotency-Key"); });
     if (!has_key) return;
     const auto key = request.header("Idempotency-Key");
     constexpr std::size_t max_length = 255;

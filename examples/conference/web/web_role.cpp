@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "web_role.hpp"
 
+#include "../http/field_values.hpp"
 #include "../http/routed_server.hpp"
 #include "attendee_api.hpp"
 #include "page.hpp"
@@ -19,7 +20,6 @@ const http::Headers& page_headers()
         {"Content-Security-Policy",
          "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
          "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"},
-        {"X-Content-Type-Options", "nosniff"},
         {"Referrer-Policy", "no-referrer"},
         {"Cache-Control", "no-cache"}};
     return headers;
@@ -31,10 +31,11 @@ class WebRole::Implementation {
 public:
     Implementation(WebRoleOptions options, const escqrs::CommandBus& bus, escqrs::AnyEventStore& store,
                    AttendeeQueries& queries, DeadLetters& dead_letters, http::Metrics& metrics)
-        : pool_{options.command_threads, options.max_waiting}, watcher_{queries},
+        : pool_{options.command_threads, options.max_waiting, options.log}, watcher_{queries},
           api_{{bus, store, queries, watcher_, dead_letters, pool_, options.organiser_token, options.max_read_wait,
                 options.log}},
-          server_{std::move(options.server), routes(metrics, std::move(options.checks), options.log), metrics}
+          server_{with_log(std::move(options.server), options.log),
+                  routes(metrics, std::move(options.checks), options.log), metrics}
     {
         metrics.gauge("conference_http_connections", "Open connections.",
                       [count = server_.connection_counter()] { return static_cast<double>(count()); });
@@ -50,6 +51,12 @@ public:
     }
 
 private:
+    static http::HttpServerOptions with_log(http::HttpServerOptions server, const http::Log& log)
+    {
+        server.log = log;
+        return server;
+    }
+
     http::Router routes(const http::Metrics& metrics, std::vector<http::ReadinessCheck> checks, http::Log log)
     {
         http::Router router;
@@ -67,7 +74,7 @@ private:
                       [file, etag](const http::RoutedRequest& request, const http::Responder& responder) {
                           http::Response response{200, page_headers(), {}};
                           response.headers.emplace_back("ETag", etag);
-                          if (request.request.header("If-None-Match") == etag) {
+                          if (http::is_unchanged(request.request, etag)) {
                               response.status = 304;
                           } else {
                               response.headers.emplace_back("Content-Type", file.content_type);
