@@ -78,10 +78,13 @@ private:
 template <class Queue>
 class RelayThread {
 public:
-    RelayThread(const Settings& settings, escqrs::AnyEventStore& store, Queue& queue)
-        : place_{open_relay_place(settings)}
+    RelayThread(const Settings& settings, escqrs::AnyEventStore& store) : place_{open_relay_place(settings)}
     {
         check(store);
+    }
+
+    void start(escqrs::AnyEventStore& store, Queue& queue)
+    {
         thread_ = std::jthread{[this, &store, &queue](const std::stop_token& stop) { run(store, queue, stop); }};
     }
 
@@ -192,15 +195,16 @@ http::ReadinessCheck answers(std::string name, Ask ask)
 template <class Queue>
 class WebSide {
 public:
+    /// Binds the port and serves. Relays nothing before `start`.
     /// @param checks  of readiness, beyond those of the role itself
     WebSide(const Settings& settings, Queue& queue, http::Metrics& metrics, std::vector<http::ReadinessCheck> checks)
         : store_{std::make_shared<web::MeasuredEventStore>(open_event_store(settings), metrics)},
           attendees_{store_, one_attempt}, queries_{settings.read_model.rest}, dead_letters_{queue},
-          relay_{settings, store_, queue}
+          relay_{settings, store_}, gauges_{metrics}
     {
         handle_attendee_commands(bus_, attendees_);
         web::use_command_middleware(bus_, attendees_, metrics);
-        add_lag_gauges(metrics);
+        add_lag_gauges();
         checks.push_back(answers("event store", [this] { return store_.head(); }));
         checks.push_back({"relay", [this] { return relay_.problem(); }});
         checks.push_back({"read model", [this] { return problem_of_read_model(); }});
@@ -208,6 +212,8 @@ public:
     }
 
     std::uint16_t port() const noexcept { return role_->port(); }
+
+    void start(Queue& queue) { relay_.start(store_, queue); }
 
 private:
     /// Whether it was made from events that the log does not hold: an older backup of the log was restored beside it.
@@ -220,18 +226,18 @@ private:
                std::to_string(head.value());
     }
 
-    void add_lag_gauges(http::Metrics& metrics)
+    void add_lag_gauges()
     {
         const auto behind = [this](escqrs::GlobalPosition position) {
             const auto head = store_.head();
             return head > position ? static_cast<double>(head.value() - position.value()) : 0.0;
         };
-        metrics.gauge("conference_relay_lag_events", "Stored events not yet on the queue.",
-                      [this, behind] { return behind(relay_.position()); });
-        metrics.gauge("conference_relay_parked_streams", "Streams held back, for one of their events cannot be sent.",
-                      [this] { return static_cast<double>(relay_.parked_streams()); });
-        metrics.gauge("conference_projection_lag_events", "Stored events not yet in the read model.",
-                      [this, behind] { return behind(queries_.position()); });
+        gauges_.add("conference_relay_lag_events", "Stored events not yet on the queue.",
+                    [this, behind] { return behind(relay_.position()); });
+        gauges_.add("conference_relay_parked_streams", "Streams held back, for one of their events cannot be sent.",
+                    [this] { return static_cast<double>(relay_.parked_streams()); });
+        gauges_.add("conference_projection_lag_events", "Stored events not yet in the read model.",
+                    [this, behind] { return behind(queries_.position()); });
     }
 
     static web::WebRoleOptions options(const Settings& settings, std::vector<http::ReadinessCheck> checks)
@@ -254,6 +260,7 @@ private:
     AttendeeQueries queries_;
     web::DeadLettersOf<Queue> dead_letters_;
     RelayThread<Queue> relay_;
+    http::Gauges gauges_;
     std::optional<web::WebRole> role_; ///< last: it serves while everything else is there
 };
 
@@ -278,7 +285,8 @@ public:
 
     std::vector<http::ReadinessCheck> checks() { return role_.checks(); }
 
-    void start(const Settings& settings, http::Metrics& metrics, std::vector<http::ReadinessCheck> checks)
+    /// Binds the port of `--worker-listen`, if there is one, and serves there.
+    void serve_health(const Settings& settings, http::Metrics& metrics, std::vector<http::ReadinessCheck> checks)
     {
         if (settings.worker_listen) {
             http::HttpServerOptions options;
@@ -286,13 +294,14 @@ public:
             options.port = settings.worker_listen->port;
             options.threads = 1;
             options.max_connections = 100;
+            options.log = log;
             health_.emplace(std::move(options), metrics, std::move(checks), log);
             std::cout << "worker health    " << url_of(*settings.worker_listen, health_->port()) << "readyz"
                       << std::endl;
         }
-        role_.start();
     }
 
+    void start() { role_.start(); }
     void stop() { role_.stop(); }
 
 private:
@@ -300,17 +309,19 @@ private:
     std::optional<http::HealthServer> health_; ///< last: it tells of the role until the end
 };
 
+/// Nothing is relayed, handled or mailed before every port is bound: a start that fails for one has done nothing.
 template <class Queue>
 void run(const Settings& settings, Queue& queue, const StopSignals& signals)
 {
     http::Metrics metrics;
-    add_queue_gauges(metrics, settings, queue);
+    http::Gauges queue_gauges{metrics};
+    add_queue_gauges(queue_gauges, settings, queue);
     std::vector<http::ReadinessCheck> checks{{"queue", [&queue] { return problem_of(queue); }}};
     std::optional<WorkerSide> worker;
     if (settings.role != Role::web) {
         worker.emplace(settings, MessageReceiverRef{queue}, metrics);
         std::ranges::move(worker->checks(), std::back_inserter(checks));
-        worker->start(settings, metrics, checks);
+        worker->serve_health(settings, metrics, checks);
     }
     std::optional<WebSide<Queue>> web;
     if (settings.role != Role::worker) {
@@ -321,6 +332,8 @@ void run(const Settings& settings, Queue& queue, const StopSignals& signals)
     } else {
         std::cout << "worker           running" << std::endl;
     }
+    if (worker) worker->start();
+    if (web) web->start(queue);
     signals.wait();
     web.reset(); // first, so that the worker can still take what the relay has sent
     if (worker) worker->stop();

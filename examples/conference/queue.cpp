@@ -71,28 +71,28 @@ service_bus::QueueSettings broker_settings(const Settings& settings, const Log& 
     return queue;
 }
 
-void add_queue_gauges(http::Metrics& metrics, const Settings& settings, service_bus::MessageQueue& queue)
+void add_queue_gauges(http::Gauges& gauges, const Settings& settings, service_bus::MessageQueue& queue)
 {
     const auto flag = [&queue](bool service_bus::QueueHealth::*member) {
         return [&queue, member] { return queue.health().*member ? 1.0 : 0.0; };
     };
-    metrics.gauge("conference_queue_connected", "1 while there is a connection to the broker.",
-                  flag(&service_bus::QueueHealth::connected));
-    metrics.gauge("conference_queue_authorised", "1 while the broker has taken our token.",
-                  flag(&service_bus::QueueHealth::authorised));
-    metrics.gauge("conference_queue_attached", "1 while the broker lets us send and receive.",
-                  flag(&service_bus::QueueHealth::attached));
-    metrics.gauge("conference_queue_connections", "Connections made to the broker so far.",
-                  [&queue] { return static_cast<double>(queue.health().connections); });
+    gauges.add("conference_queue_connected", "1 while there is a connection to the broker.",
+               flag(&service_bus::QueueHealth::connected));
+    gauges.add("conference_queue_authorised", "1 while the broker has taken our token.",
+               flag(&service_bus::QueueHealth::authorised));
+    gauges.add("conference_queue_attached", "1 while the broker lets us send and receive.",
+               flag(&service_bus::QueueHealth::attached));
+    gauges.add("conference_queue_connections", "Connections made to the broker so far.",
+               [&queue] { return static_cast<double>(queue.health().connections); });
     const auto broker = broker_of(settings);
     if (!can_manage(broker, settings)) return;
     const auto manager = std::make_shared<service_bus::QueueAdministration>(administration(broker, settings));
-    metrics.gauge("conference_queue_messages", "Messages waiting on the queue or being handled.", [manager] {
+    gauges.add("conference_queue_messages", "Messages waiting on the queue or being handled.", [manager] {
         const auto counts = manager->counts();
         return static_cast<double>(counts.active + counts.scheduled);
     });
-    metrics.gauge("conference_dead_letters", "Messages put aside.",
-                  [manager] { return static_cast<double>(manager->counts().dead_lettered); });
+    gauges.add("conference_dead_letters", "Messages put aside.",
+               [manager] { return static_cast<double>(manager->counts().dead_lettered); });
 }
 
 } // namespace conference

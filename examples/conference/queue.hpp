@@ -32,18 +32,18 @@ std::optional<std::string> problem_of(Queue& queue)
 }
 inline std::optional<std::string> problem_of(service_bus::MessageQueue& queue) { return queue.health().problem(); }
 
-/// Adds what there is to tell of the queue's state. `queue` must live as long as `metrics`.
+/// Adds what there is to tell of the queue's state. `queue` must live longer than `gauges`.
 template <class Queue>
-void add_queue_gauges(http::Metrics& metrics, const Settings& /*settings*/, Queue& queue)
+void add_queue_gauges(http::Gauges& gauges, const Settings& /*settings*/, Queue& queue)
 {
-    metrics.gauge("conference_queue_messages", "Messages waiting on the queue or being handled.", [&queue] {
+    gauges.add("conference_queue_messages", "Messages waiting on the queue or being handled.", [&queue] {
         const auto counts = queue.counts();
         return static_cast<double>(counts.active + counts.locked + counts.scheduled);
     });
-    metrics.gauge("conference_dead_letters", "Messages put aside.",
-                  [&queue] { return static_cast<double>(queue.counts().dead_lettered); });
+    gauges.add("conference_dead_letters", "Messages put aside.",
+               [&queue] { return static_cast<double>(queue.counts().dead_lettered); });
 }
-void add_queue_gauges(http::Metrics& metrics, const Settings& settings, service_bus::MessageQueue& queue);
+void add_queue_gauges(http::Gauges& gauges, const Settings& settings, service_bus::MessageQueue& queue);
 
 /// Opens the queue that the settings name and calls `use(queue)`, whatever its type.
 /// @throws SettingsError, escqrs::TransportError

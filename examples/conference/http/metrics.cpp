@@ -4,6 +4,7 @@
 #include <sstream>
 #include <string_view>
 #include <tuple>
+#include <utility>
 
 namespace conference::http {
 namespace {
@@ -76,10 +77,28 @@ Metrics::Histogram& Metrics::histogram(std::string_view name, std::string_view h
     return member(histograms_, name, help, labels);
 }
 
-void Metrics::gauge(const std::string& name, const std::string& help, std::function<double()> value)
+void Gauges::add(const std::string& name, const std::string& help, std::function<double()> value)
 {
-    const std::unique_lock lock{mutex_};
-    gauges_[name] = {help, std::move(value)};
+    auto gauge = std::make_shared<Metrics::Gauge>();
+    gauge->name = name;
+    gauge->help = help;
+    gauge->value = std::move(value);
+    gauges_.push_back(gauge);
+    const std::unique_lock lock{metrics_->mutex_};
+    metrics_->gauges_[name] = std::move(gauge);
+}
+
+Gauges::~Gauges()
+{
+    for (const auto& gauge : gauges_) {
+        {
+            const std::unique_lock lock{metrics_->mutex_};
+            const auto shown = metrics_->gauges_.find(gauge->name);
+            if (shown != metrics_->gauges_.end() && shown->second == gauge) metrics_->gauges_.erase(shown);
+        }
+        const std::scoped_lock asked{gauge->mutex};
+        gauge->value = nullptr;
+    }
 }
 
 std::string Metrics::text() const
@@ -111,9 +130,11 @@ std::string Metrics::text() const
     const auto gauges = gauges_;
     lock.unlock(); // a gauge may have to wait for a disk
     for (const auto& [name, gauge] : gauges) {
+        const std::scoped_lock asking{gauge->mutex};
+        if (!gauge->value) continue; // what it told of has ended meanwhile
         try {
-            const double value = gauge.second();
-            write_head(out, name, gauge.first, "gauge");
+            const double value = gauge->value();
+            write_head(out, name, gauge->help, "gauge");
             out << name << ' ' << value << '\n';
         } catch (...) {
             out << "# " << name << " is not known just now\n";

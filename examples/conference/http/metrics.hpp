@@ -8,11 +8,13 @@
 #include <functional>
 #include <initializer_list>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <shared_mutex>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace conference::http {
 
@@ -49,12 +51,18 @@ public:
     Counter& counter(std::string_view name, std::string_view help, Labels labels = {});
     Histogram& histogram(std::string_view name, std::string_view help, Labels labels = {});
 
-    /// A value that is asked for when the metrics are shown. One that throws is left out.
-    void gauge(const std::string& name, const std::string& help, std::function<double()> value);
-
     std::string text() const;
 
 private:
+    friend class Gauges;
+
+    struct Gauge {
+        std::string name;
+        std::string help;
+        std::mutex mutex; ///< held while the value is asked for
+        std::function<double()> value;
+    };
+
     template <class Metric>
     struct Family {
         std::string help;
@@ -70,7 +78,28 @@ private:
     mutable std::shared_mutex mutex_;
     Families<Counter> counters_;
     Families<Histogram> histograms_;
-    std::map<std::string, std::pair<std::string, std::function<double()>>> gauges_;
+    std::map<std::string, std::shared_ptr<Gauge>> gauges_; ///< by name
+};
+
+/// Values that an object is asked for when the metrics are shown, for as long as it lives: its last member, so that they end
+/// before what they tell of.
+class Gauges {
+public:
+    /// @param metrics  must outlive the gauges
+    explicit Gauges(Metrics& metrics) : metrics_{&metrics} {}
+
+    /// Waits until none of them is being asked for its value.
+    ~Gauges();
+
+    Gauges(const Gauges&) = delete;
+    Gauges& operator=(const Gauges&) = delete;
+
+    /// @param value  is left out while it throws
+    void add(const std::string& name, const std::string& help, std::function<double()> value);
+
+private:
+    Metrics* metrics_;
+    std::vector<std::shared_ptr<Metrics::Gauge>> gauges_;
 };
 
 } // namespace conference::http

@@ -35,10 +35,11 @@ public:
           api_{{bus, store, queries, watcher_, dead_letters, pool_, options.organiser_token, options.max_read_wait,
                 options.log}},
           server_{with_log(std::move(options.server), options.log),
-                  routes(metrics, std::move(options.checks), options.log), metrics}
+                  routes(metrics, std::move(options.checks), options.log), metrics},
+          gauges_{metrics}
     {
-        metrics.gauge("conference_http_connections", "Open connections.",
-                      [count = server_.connection_counter()] { return static_cast<double>(count()); });
+        gauges_.add("conference_http_connections", "Open connections.",
+                    [count = server_.connection_counter()] { return static_cast<double>(count()); });
     }
 
     std::uint16_t port() const noexcept { return server_.port(); }
@@ -88,7 +89,8 @@ private:
     http::BlockingPool pool_;
     AttendeeWatcher watcher_;
     AttendeeApi api_;
-    http::RoutedServer server_; ///< last: it ends before what it uses
+    http::RoutedServer server_; ///< after what it uses, so that it ends before
+    http::Gauges gauges_;
 };
 
 WebRole::WebRole(WebRoleOptions options, const escqrs::CommandBus& bus, escqrs::AnyEventStore& store,

@@ -70,9 +70,10 @@ WorkerRole::WorkerRole(const WorkerRoleOptions& options, MessageReceiverRef rece
       transport_{open_mail_transport(options.mail)},
       mailer_{mailer_database_, *transport_,
               ConfirmationMailWriter{options.public_url, options.from.empty() ? transport_->from() : options.from},
-              mailer_options(metrics, log, clock)}
+              mailer_options(metrics, log, clock)},
+      gauges_{metrics}
 {
-    add_gauges(metrics);
+    add_gauges();
 }
 
 WorkerRole::~WorkerRole() { stop(); }
@@ -98,14 +99,14 @@ std::vector<http::ReadinessCheck> WorkerRole::checks()
             {"read model", [this] { return read_model_health_.problem(); }}};
 }
 
-void WorkerRole::add_gauges(http::Metrics& metrics)
+void WorkerRole::add_gauges()
 {
-    metrics.gauge("conference_worker_working", "1 while nothing keeps the worker from taking and handling messages.",
-                  [this] { return worker_.problem() ? 0.0 : 1.0; });
-    metrics.gauge("conference_read_model_position", "Log position of the newest event in the read model.",
-                  [this] { return static_cast<double>(read_model_health_.position().value()); });
-    metrics.gauge("conference_mails_waiting", "Mails that are owed and not handed out yet.",
-                  [this] { return static_cast<double>(read_model_health_.mails_waiting()); });
+    gauges_.add("conference_worker_working", "1 while nothing keeps the worker from taking and handling messages.",
+                [this] { return worker_.problem() ? 0.0 : 1.0; });
+    gauges_.add("conference_read_model_position", "Log position of the newest event in the read model.",
+                [this] { return static_cast<double>(read_model_health_.position().value()); });
+    gauges_.add("conference_mails_waiting", "Mails that are owed and not handed out yet.",
+                [this] { return static_cast<double>(read_model_health_.mails_waiting()); });
 }
 
 } // namespace conference

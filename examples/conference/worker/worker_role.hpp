@@ -56,7 +56,7 @@ public:
     std::vector<http::ReadinessCheck> checks();
 
 private:
-    void add_gauges(http::Metrics& metrics);
+    void add_gauges();
 
     read_model::Database worker_database_;
     read_model::Database mailer_database_;
@@ -68,6 +68,7 @@ private:
     Mailer mailer_;
     std::jthread worker_thread_;
     std::jthread mailer_thread_;
+    http::Gauges gauges_;
 };
 
 } // namespace conference

@@ -197,3 +197,16 @@ TEST_CASE("no exception leaves a thread of the server")
     CHECK(closed == 1);
     CHECK_THAT(lines.text(), Catch::Contains("closing went wrong"));
 }
+
+TEST_CASE("a server listens on an address or a name, and says on which it cannot")
+{
+    const auto named = serve(echo, {.address = "localhost"});
+    CHECK(Client{named.port()}.request("GET", "/").status == 200);
+    const auto serve_at = [](std::string address, std::uint16_t port) {
+        HttpServer{{.address = std::move(address), .port = port}, echo, plain};
+    };
+    CHECK_THROWS_WITH(serve_at("no.such.host.invalid", 8080),
+                      Catch::StartsWith("cannot listen on no.such.host.invalid:8080: Host not found"));
+    CHECK_THROWS_WITH(serve_at("127.0.0.1", named.port()),
+                      Catch::StartsWith("cannot listen on 127.0.0.1:" + std::to_string(named.port()) + ": "));
+}

@@ -3,10 +3,15 @@
 
 #include <escqrs/testing/catch2.hpp>
 
+#include <atomic>
+#include <future>
+#include <optional>
 #include <stdexcept>
+#include <string>
 #include <thread>
 #include <vector>
 
+using conference::http::Gauges;
 using conference::http::Metrics;
 
 TEST_CASE("counters are shown with their labels, escaped")
@@ -36,10 +41,42 @@ TEST_CASE("a gauge is asked when the metrics are shown, and left out when it can
 {
     Metrics metrics;
     double value = 1;
-    metrics.gauge("lag", "Lag.", [&] { return value; });
-    metrics.gauge("broken", "Broken.", []() -> double { throw std::runtime_error{"gone"}; });
+    Gauges gauges{metrics};
+    gauges.add("lag", "Lag.", [&] { return value; });
+    gauges.add("broken", "Broken.", []() -> double { throw std::runtime_error{"gone"}; });
     value = 2.5;
     CHECK_THAT(metrics.text(), Catch::Contains("\nlag 2.5\n") && !Catch::Contains("\nbroken "));
+}
+
+TEST_CASE("a gauge ends with the object that it tells of, and not while it is asked")
+{
+    Metrics metrics;
+    std::promise<void> asked;
+    std::promise<void> release;
+    std::atomic<bool> is_there{true};
+    bool was_there = false;
+    std::optional<Gauges> gauges{metrics};
+    gauges->add("lag", "Lag.", [&] {
+        asked.set_value();
+        release.get_future().wait();
+        was_there = is_there;
+        return 1.0;
+    });
+    std::thread scrape{[&] { CHECK_THAT(metrics.text(), Catch::Contains("\nlag 1\n")); }};
+    asked.get_future().wait();
+    std::promise<void> ending;
+    std::thread end{[&] {
+        ending.set_value();
+        gauges.reset();
+        is_there = false;
+    }};
+    ending.get_future().wait();
+    for (int turn = 0; turn < 1000; ++turn) std::this_thread::yield(); // room for an end that does not wait
+    release.set_value();
+    scrape.join();
+    end.join();
+    CHECK(was_there);
+    CHECK(metrics.text().find("lag") == std::string::npos);
 }
 
 TEST_CASE("many threads count without losing one")
