@@ -29,6 +29,7 @@
 #include <functional>
 #include <iostream>
 #include <iterator>
+#include <malloc.h>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -343,6 +344,8 @@ void run(const Settings& settings, Queue& queue, const StopSignals& signals)
 
 int main(int argc, char** argv)
 {
+    // For each of its many threads the allocator would set aside 64 MiB of addresses; a limited process has none left then.
+    mallopt(M_ARENA_MAX, 4);
     try {
         const auto settings = read_settings(argc, argv, std::cout);
         if (!settings) return 0;

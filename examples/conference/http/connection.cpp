@@ -118,7 +118,7 @@ asio::awaitable<void> Connection::serve()
             keep_alive = co_await serve_one();
         } catch (...) {
             keep_alive = false;
-            fail(std::current_exception());
+            fail(failure_of(std::current_exception()));
         }
     }
     co_await linger();
@@ -128,6 +128,10 @@ asio::awaitable<void> Connection::serve()
 asio::awaitable<bool> Connection::serve_one()
 {
     if (!co_await wait_for_request()) co_return false;
+    if (!shared_->reserve.is_whole()) {
+        fail(Failure{503, nullptr});
+        co_return false;
+    }
     RequestParser parser{shared_->options};
     stream_.expires_after(shared_->options.read_timeout);
     auto error = co_await read(parser, false);
@@ -148,7 +152,7 @@ asio::awaitable<bool> Connection::serve_one()
     const bool is_head = parser.get().method() == beast::http::verb::head;
     Outcome outcome = co_await handle(request_of(parser));
     if (const auto* const failure = std::get_if<Failure>(&outcome)) {
-        fail(failure->reason);
+        fail(*failure);
         co_return false;
     }
     if (auto* const start = std::get_if<StreamStart>(&outcome)) {
@@ -228,7 +232,20 @@ asio::awaitable<bool> Connection::refuse(Refused why)
 }
 
 /// The request failed in our hands; the connection ends after the answer.
-void Connection::fail(const std::exception_ptr& reason) noexcept
+void Connection::fail(const Failure& failure) noexcept
+{
+    if (failure.status == 503) {
+        shared_->reserve.give_up();
+        shared_->log("http: no memory for a request");
+    } else {
+        log(failure.reason);
+    }
+    if (answering_) return;
+    refused_ = true;
+    shared_->send_failure(stream_.socket(), failure.status);
+}
+
+void Connection::log(const std::exception_ptr& reason) const noexcept
 {
     try {
         if (reason) std::rethrow_exception(reason);
@@ -238,9 +255,6 @@ void Connection::fail(const std::exception_ptr& reason) noexcept
     } catch (...) {
         shared_->log("http: a request ended with an exception of an unknown type");
     }
-    if (answering_) return;
-    refused_ = true;
-    shared_->send_failure(stream_.socket(), status_of(reason));
 }
 
 asio::awaitable<void> Connection::stream_events(StreamStart start, bool is_head)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "http_server.hpp"
+#include "memory_reserve.hpp"
 #include "rate_limited_log.hpp"
 #include "request_parser.hpp"
 #include "response_channel.hpp"
@@ -39,6 +40,7 @@ struct ConnectionShare {
     HttpServer::Handler handler;
     HttpServer::Refusal refusal;
     RateLimitedLog log;
+    MemoryReserve reserve;
     std::string failed;    ///< a 500, whole
     std::string exhausted; ///< a 503, whole
 
@@ -75,7 +77,8 @@ private:
     Awaitable<Outcome> handle(Request request);
     Awaitable<bool> write(const Response& response, bool keep_alive, bool is_head);
     Awaitable<bool> refuse(Refused why);
-    void fail(const std::exception_ptr& reason) noexcept;
+    void fail(const Failure& failure) noexcept;
+    void log(const std::exception_ptr& reason) const noexcept;
     Awaitable<void> stream_events(StreamStart start, bool is_head);
     Awaitable<void> notice_departure();
     Awaitable<void> linger();

@@ -15,6 +15,7 @@
 #include <atomic>
 #include <exception>
 #include <mutex>
+#include <new>
 #include <string>
 #include <sys/resource.h>
 #include <system_error>
@@ -145,6 +146,9 @@ private:
                 });
                 context_.run();
                 return;
+            } catch (const std::bad_alloc&) {
+                shared_.reserve.give_up();
+                shared_.log("http: no memory");
             } catch (const std::exception& error) {
                 shared_.log(error.what());
             } catch (...) {

@@ -19,15 +19,15 @@ constexpr std::size_t max_unsent_bytes = 256 * 1024; ///< of an event stream; it
 
 } // namespace
 
-unsigned status_of(const std::exception_ptr& reason) noexcept
+Failure failure_of(const std::exception_ptr& reason) noexcept
 {
     try {
-        if (reason) std::rethrow_exception(reason);
+        std::rethrow_exception(reason);
     } catch (const std::bad_alloc&) {
-        return 503;
-    } catch (...) { // NOLINT(bugprone-empty-catch): as if there were no reason
+        return {503, nullptr};
+    } catch (...) {
+        return {500, reason};
     }
-    return 500;
 }
 
 void News::tell() noexcept
@@ -121,11 +121,12 @@ void Responder::respond(Response response) const
 
 void Responder::fail(const std::exception_ptr& reason) const noexcept
 {
+    auto failure = failure_of(reason);
     try {
-        if (observer_) observer_(status_of(reason));
+        if (observer_) observer_(failure.status);
     } catch (...) { // NOLINT(bugprone-empty-catch): it is answered all the same
     }
-    channel_->put(Failure{reason});
+    channel_->put(std::move(failure));
 }
 
 std::shared_ptr<EventStream> Responder::stream(Headers headers, std::function<void()> closed) const

@@ -81,13 +81,13 @@ struct StreamStart {
     std::shared_ptr<Outbox> outbox;
 };
 
-/// There is no response: because of an exception or, without a reason, because none was made.
+/// There is no response: for want of memory (503), or because of an exception, or because none was made (500).
 struct Failure {
-    std::exception_ptr reason;
+    unsigned status = 500;
+    std::exception_ptr reason; ///< not of a want of memory: exceptions themselves take memory
 };
 
-/// The status that a failure is answered with: 503 if memory was lacking, else 500.
-unsigned status_of(const std::exception_ptr& reason) noexcept;
+Failure failure_of(const std::exception_ptr& reason) noexcept;
 
 using Outcome = std::variant<Response, StreamStart, Failure>;
 
