@@ -156,8 +156,10 @@ class Client {
         this.tokens = new Tokens(this.namespace, (address) => this.detachAll(
             (attached) => attached.toLowerCase() === address || attached.toLowerCase().startsWith(`${address}/`),
             "amqp:unauthorized-access", "ExpiredToken: The token has expired."));
-        connection.on("receiver_open", ({ receiver }) => this.#guarded(receiver, () => this.#attachIncoming(receiver)));
-        connection.on("sender_open", ({ sender }) => this.#guarded(sender, () => this.#attachOutgoing(sender)));
+        connection.on("receiver_open", ({ receiver }) => this.#guarded(receiver,
+            () => this.#attach(receiver, receiver.target, (address) => this.#attachIncoming(receiver, address))));
+        connection.on("sender_open", ({ sender }) => this.#guarded(sender,
+            () => this.#attach(sender, sender.source, (address) => this.#attachOutgoing(sender, address))));
         connection.on("receiver_close", ({ receiver }) => this.#detached(receiver));
         connection.on("sender_close", ({ sender }) => this.#detached(sender));
         connection.on("message", (context) => this.links.get(context.receiver)?.received?.(context));
@@ -180,9 +182,15 @@ class Client {
         }
     }
 
-    #attachIncoming(receiver) {
+    #attach(link, terminus, action) {
         this.stats.attaches++;
-        const address = plainAddress(receiver.target?.address);
+        const address = plainAddress(terminus?.address);
+        if (address === cbsNode || !this.faults.links.strikesAttach(this, link, address)) {
+            action(address);
+        }
+    }
+
+    #attachIncoming(receiver, address) {
         if (address === cbsNode) {
             return this.#add(receiver, address, new RequestNode(this, receiver, (request) => this.#putToken(request)));
         }
@@ -199,9 +207,7 @@ class Client {
         return this.#add(receiver, address, new IncomingLink(this, receiver, target));
     }
 
-    #attachOutgoing(sender) {
-        this.stats.attaches++;
-        const address = plainAddress(sender.source?.address);
+    #attachOutgoing(sender, address) {
         if (address === cbsNode || managedEntity(address) !== undefined) {
             return this.#add(sender, address, new ReplyLink(sender));
         }
@@ -330,8 +336,11 @@ class RequestNode {
     constructor(client, receiver, answer) {
         this.client = client;
         this.answer = answer;
-        receiver.set_target({ address: receiver.target.address });
-        receiver.add_credit(500);
+        const { address } = receiver.target;
+        receiver.set_target({ address });
+        if (plainAddress(address) === cbsNode || !client.faults.links.withholdsCredit(plainAddress(address))) {
+            receiver.add_credit(500);
+        }
     }
 
     received({ message, delivery, receiver }) {

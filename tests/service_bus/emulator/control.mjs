@@ -64,6 +64,8 @@ function routesOf({ namespace, amqp, faults, stats }) {
         ["POST", /^\/faults\/close$/, (_, { condition }) => amqp.closeAll(condition)],
         ["POST", /^\/faults\/busy$/, (_, { count = 1 }) => faults.setBusy(count)],
         ["POST", /^\/faults\/slow$/, (_, { ms = 0 }) => { faults.slowMs = ms; }],
+        ["POST", /^\/faults\/drain$/, (_, body) => faults.links.setDrain(body)],
+        ["POST", /^\/faults\/attach$/, (_, body) => faults.links.setAttach(body)],
         ["POST", /^\/faults\/expire$/, () => amqp.expireTokens()],
         ["POST", /^\/faults\/lose-outcomes$/, (_, { count = 1 }) => faults.setLostOutcomes(count)],
         ["POST", /^\/faults\/silent$/, (_, { on = true }) => amqp.setSilent(on)],

@@ -1,7 +1,10 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 
+import { LinkFaults } from "./link_faults.mjs";
+
 /** What is to go wrong, as tests ask for it. */
 export class Faults {
+    links = new LinkFaults();
     slowMs = 0;
     silent = false;
     refuse = false;
@@ -16,6 +19,7 @@ export class Faults {
         this.setBusy(0);
         this.setLostOutcomes(0);
         this.setRandom({});
+        this.links.clear();
     }
 
     setBusy(count) {

@@ -7,6 +7,7 @@ import frames from "rhea/lib/frames.js";
 
 import { changeProperties, encodeEntry, readTransfer, tagOf } from "./message_codec.mjs";
 import { refuse } from "./amqp_server.mjs";
+import { plainAddress } from "./namespace.mjs";
 import { BrokerError } from "./queue.mjs";
 
 const { message: codec, types } = rhea;
@@ -54,7 +55,9 @@ export class IncomingLink {
         this.target = target;
         receiver.local.attach.max_message_size = target.settings?.maxMessageSize ?? 262_144;
         receiver.set_target({ address: receiver.target.address });
-        receiver.add_credit(credit);
+        if (!client.faults.links.withholdsCredit(plainAddress(receiver.target.address))) {
+            receiver.add_credit(credit);
+        }
     }
 
     received({ message, delivery, format }) {
@@ -236,6 +239,14 @@ export class OutgoingLink {
     #drain() {
         if (this.wantsDrain && !this.isCounting) {
             this.wantsDrain = false;
+            this.client.faults.links.answerDrain(() => this.#answerDrain());
+        }
+    }
+
+    /** An answer that comes late comes whether or not the client still wants it, and takes all credit there is. */
+    #answerDrain() {
+        if (!this.isClosed && this.sender.is_open()) {
+            this.sender._draining = true;
             this.sender.set_drained(true);
             this.client.connection._register();
         }

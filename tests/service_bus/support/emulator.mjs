@@ -144,7 +144,7 @@ export class Emulator {
         return (await this.control("GET", "/clock")).now;
     }
 
-    /** Asks for a fault: drop, random, detach, close, busy, slow, expire, lose-outcomes, silent, refuse. */
+    /** Asks for a fault: drop, random, detach, close, busy, slow, expire, lose-outcomes, silent, refuse, drain, attach. */
     fault(name, body = {}) {
         return this.control("POST", `/faults/${name}`, body);
     }
