@@ -19,8 +19,11 @@ namespace conference::service_bus {
 namespace {
 
 constexpr std::string_view no_session_available = "com.microsoft:timeout";
-/// What a broker may take to say that nothing more comes; then the link is given up.
-constexpr std::chrono::milliseconds drain_patience{1000};
+/// What a broker may take to say that nothing more comes. Azure was seen to take seconds, or not to answer; Microsoft's
+/// client for JavaScript waits as long.
+constexpr std::chrono::milliseconds drain_patience{200};
+/// How long messages that came after the end of their call are kept for the next one.
+constexpr std::chrono::seconds patience_with_unclaimed{1};
 /// A message may lose its lock on its way; one that comes again without is a matter of the clocks.
 constexpr std::chrono::seconds pause_after_expired{1};
 constexpr std::size_t most_counted_deliveries = 100'000;
@@ -44,7 +47,7 @@ MessageReceiver::MessageReceiver(AmqpConnection& connection, std::string address
 
 MessageReceiver::~MessageReceiver()
 {
-    if (options_.prefetch > 0) stop_prefetching();
+    if (options_.prefetch > 0 || confirms()) take_back_credit();
     connection_->call([this] {
         connection_->remove(*this);
         for (HeldMessage* const held : held_.all()) {
@@ -57,14 +60,14 @@ MessageReceiver::~MessageReceiver()
 }
 
 /// What is on its way to a link that is detached stays locked until its lock runs out: it is waited for.
-void MessageReceiver::stop_prefetching()
+void MessageReceiver::take_back_credit()
 {
     std::size_t open = 0;
     connection_->call([&] {
         for (const auto& link : links_) {
-            if (!link->is_open() || link->credit() == 0) continue;
+            if (!link->is_open() || link->outstanding() == 0) continue;
             ++open;
-            link->drain();
+            link->drain(connection_->now());
         }
         const std::scoped_lock lock{mutex_};
         draining_ = open;
@@ -198,6 +201,7 @@ void MessageReceiver::release(std::span<const escqrs::ReceivedMessage> messages)
             HeldMessage* const held = held_.find(message);
             if (held == nullptr) continue;
             ReceiveLink& link = *held->link;
+            if (!held->session_id.empty()) link.is_ending = link.has_session();
             pn_delivery_set_context(held->delivery, nullptr);
             give_back(link, held->delivery);
             held_.erase(*held);
@@ -217,22 +221,35 @@ void MessageReceiver::on_ready()
 void MessageReceiver::recruit(const CallPointer& call)
 {
     if (call->is_done || call->is_concluding || call->links > 0 || !connection_->is_ready()) return;
-    // Messages without a session, and those of the session that stands for none, are independent of each other: their link
-    // may hand out more while some are held.
-    for (const auto& link : links_) {
-        const bool is_shared = !options_.sessions || link->session_id() == options_.default_session;
-        if (!is_shared || !link->is_open() || link->call != nullptr) continue;
-        link->call = call.get();
-        link->is_waiting = true;
+    for (auto at = links_.begin(); at != links_.end();) {
+        ReceiveLink& link = **at++;
+        if (!is_adoptable(link)) continue;
+        if (link.unsettled == 0 && link.is_silent_since(connection_->now() - connection_options().operation_timeout)) {
+            close(link); // for so long there was no answer: another link may do better
+            continue;
+        }
+        link.call = call.get();
+        link.is_waiting = true;
         ++call->links;
         ++call->waiting;
-        if (keeps_credit()) take_early_ones(call);
-        ask_all(*link);
+        claim(call);
+        ask_all(link);
         if (!options_.sessions) return check(call);
     }
+    claim(call);
+    if (!call->messages.empty()) check(call);
+    if (call->is_concluding) return;
     ReceiveLinkOwner& owner = *this;
     if (options_.sessions) accept_sessions(call, 1);
     else enlist(call, std::make_unique<ReceiveLink>(*connection_, address_, owner));
+}
+
+/// Messages without a session, and those of the session that stands for none, are independent of each other: their link may
+/// hand out more while some are held.
+bool MessageReceiver::is_adoptable(const ReceiveLink& link) const
+{
+    const bool is_shared = !options_.sessions || link.session_id() == options_.default_session;
+    return is_shared && link.is_open() && link.call == nullptr;
 }
 
 void MessageReceiver::accept_sessions(const CallPointer& call, std::size_t more)
@@ -261,7 +278,7 @@ void MessageReceiver::ask_all(ReceiveLink& link)
     if (keeps_credit()) {
         const std::size_t missing = link.call->at_most - std::min(link.call->at_most, link.call->messages.size());
         const std::size_t wanted = missing + options_.prefetch;
-        const std::size_t on_its_way = link.credit() + early_.size();
+        const std::size_t on_its_way = link.credit() + unclaimed_.size();
         if (wanted > on_its_way) link.ask(wanted - on_its_way);
         return;
     }
@@ -294,29 +311,66 @@ void MessageReceiver::on_message(ReceiveLink& link, pn_delivery_t* delivery, con
 {
     pn_delivery_set_context(delivery, nullptr);
     const CallPointer call = call_of(link);
-    if (!call && !keeps_credit()) return give_back(link, delivery); // nobody asks any more
+    if (link.is_ending) return give_back(link, delivery);
     auto received = take(link, delivery, bytes);
-    if (keeps_credit()) {
-        if (received) early_.push_back(std::move(*received));
-        if (!call) return;
-        take_early_ones(call);
-        return check(call);
-    }
-    if (received) call->messages.push_back(std::move(*received));
-    else call->share.give_back(1);
+    if (received) unclaimed_.add(std::move(*received), &link, connection_->now());
+    else if (call && !keeps_credit()) call->share.give_back(1);
+    if (!call) return; // it is for the next one
+    hand_over(call, unclaimed_.take(call->at_most - call->messages.size(), std::vector<const void*>{&link}));
+    if (keeps_credit()) return check(call);
     stop_waiting(link);
-    if (link.credit() == 0) on_link_idle(link);
-    else link.drain();
+    if (link.credit() == 0 && link.outstanding() == 0) return on_link_idle(link);
+    link.drain(connection_->now());
+    check(call);
 }
 
-/// What comes after its call waits for the next one.
-void MessageReceiver::take_early_ones(const CallPointer& call)
+void MessageReceiver::hand_over(const CallPointer& call, std::vector<escqrs::ReceivedMessage> messages)
 {
-    while (!early_.empty() && !call->is_full()) {
-        if (held_.contains(early_.front().lock_token)) call->messages.push_back(std::move(early_.front()));
-        early_.pop_front();
-    }
+    if (messages.empty()) return;
+    std::ranges::move(messages, std::back_inserter(call->messages));
     call->linger_until = later_by(connection_->now(), options_.linger);
+}
+
+/// Gives a call what has come already: over its own links, and of sessions of which nothing else is in hand.
+void MessageReceiver::claim(const CallPointer& call)
+{
+    if (unclaimed_.empty()) return;
+    std::vector<const void*> sources;
+    for (const auto& link : links_) {
+        const bool is_free = link->call == nullptr && link->has_session() && !link->is_ending &&
+                             link->unsettled == unclaimed_.count_of(link.get());
+        if (is_free || link->call == call.get()) sources.push_back(link.get());
+    }
+    auto claimed = unclaimed_.take(call->at_most - call->messages.size(), sources);
+    if (!keeps_credit()) call->share.use(claimed.size());
+    hand_over(call, std::move(claimed));
+}
+
+/// What nobody has asked for goes back to others, unless the broker would send it here again at once.
+void MessageReceiver::give_back_unclaimed(escqrs::SteadyTime now)
+{
+    if (unclaimed_.empty() || !calls_.empty() || keeps_credit()) return;
+    for (const auto& link : links_) {
+        if (link->outstanding() > 0 && !link->has_session()) continue;
+        for (const std::string& token : unclaimed_.take_older_than(now - patience_with_unclaimed, link.get())) {
+            HeldMessage* const held = held_.find(token);
+            if (held == nullptr) continue;
+            link->is_ending = link->has_session() && !held->session_id.empty();
+            pn_delivery_set_context(held->delivery, nullptr);
+            give_back(*link, held->delivery);
+            held_.erase(*held);
+        }
+    }
+}
+
+/// Where the broker does not say that nothing more comes, detaching takes the credit back.
+void MessageReceiver::end_drained_links(escqrs::SteadyTime now)
+{
+    for (auto at = links_.begin(); at != links_.end();) {
+        ReceiveLink& link = **at++;
+        const bool is_over = link.is_draining_since(now - drain_patience) || link.is_ending;
+        if (is_over && link.call == nullptr && link.unsettled == 0) close(link);
+    }
 }
 
 /// Holds a message that has arrived; nothing if nobody may handle it.
@@ -421,10 +475,11 @@ void MessageReceiver::check(const CallPointer& call)
     if (call->is_done) return;
     if (call->is_concluding) {
         if (call->links == 0) finish(call);
+        else if (!call->messages.empty()) linger(call);
     } else if (call->is_full()) {
         conclude(call);
-    } else if (!call->messages.empty() && call->collecting() == 0) {
-        if (call->waiting == 0) return conclude(call);
+    } else if (!call->messages.empty()) {
+        if (call->links == 0) return conclude(call);
         linger(call);
     } else if (call->links == 0) {
         if (connection_->now() >= call->not_before) return recruit(call);
@@ -433,20 +488,33 @@ void MessageReceiver::check(const CallPointer& call)
     }
 }
 
-/// Waits a little for further sessions; each that comes extends the wait.
+/// Waits a little for further messages and sessions; each that comes extends the wait.
 void MessageReceiver::linger(const CallPointer& call)
 {
     if (std::exchange(call->is_lingering, true)) return;
     const auto look = [this, call] {
         call->is_lingering = false;
-        if (call->is_done || call->is_concluding || call->collecting() > 0) return;
-        if (connection_->now() < call->linger_until) linger(call);
+        if (call->is_done) return;
+        if (connection_->now() < call->linger_until) return linger(call);
+        if (call->is_concluding) leave_all(call);
         else conclude(call);
     };
     connection_->at(call->linger_until, look, this);
 }
 
-/// Lets the call end: withdraws what it has asked for, and waits for what may be on its way.
+/// Has the links go on without the call: the broker answers a drain in its own time.
+void MessageReceiver::leave_all(const CallPointer& call)
+{
+    for (auto at = links_.begin(); at != links_.end();) {
+        ReceiveLink& link = **at++;
+        if (link.call != call.get()) continue;
+        leave(link);
+        close_if_unused(link);
+    }
+    check(call);
+}
+
+/// Lets the call end: withdraws what it has asked for. One that has nothing waits for what may be on its way.
 void MessageReceiver::conclude(const CallPointer& call)
 {
     if (call->is_done || std::exchange(call->is_concluding, true)) return;
@@ -462,21 +530,14 @@ void MessageReceiver::conclude(const CallPointer& call)
             leave(link);
             close(link);
         } else {
-            link.drain();
+            link.drain(connection_->now());
             must_wait = true;
         }
     }
-    check(call);
-    if (!must_wait) return;
+    if (!must_wait) return check(call);
+    if (!call->messages.empty()) return leave_all(call);
     const auto give_up = [this, call] {
-        // Brokers differ in whether they answer. What still comes on such a link is given back.
-        for (auto at = links_.begin(); at != links_.end();) {
-            ReceiveLink& link = **at++;
-            if (link.call != call.get()) continue;
-            leave(link);
-            if (link.unsettled == 0) close(link);
-        }
-        check(call);
+        if (!call->is_done) leave_all(call);
     };
     connection_->at(connection_->now() + drain_patience, give_up, this);
 }
@@ -568,7 +629,10 @@ void MessageReceiver::begin_one(HeldMessage& held, const escqrs::Settlement& set
     held.asked_at = connection_->now();
     if (!confirms() && outcome == Outcome::abandon) ask_for_release(held.delivery);
     else ask_for(held.delivery, settlement.disposition, connection_->time_of_day());
-    if (outcome == Outcome::abandon && !held.session_id.empty()) give_back_later_ones(held);
+    if (outcome == Outcome::abandon && !held.session_id.empty()) {
+        held.link->is_ending = held.link->has_session();
+        give_back_later_ones(held);
+    }
     if (confirms()) return;
     if (outcome != Outcome::abandon) deliveries_.erase(held.message_id);
     pn_delivery_settle(held.delivery);
@@ -585,6 +649,7 @@ void MessageReceiver::give_back_later_ones(const HeldMessage& abandoned)
         if (!is_later || held->settle_call != nullptr || held->session_id != abandoned.session_id) continue;
         pn_delivery_set_context(held->delivery, nullptr);
         give_back(*held->link, held->delivery);
+        unclaimed_.erase(held->token);
         held->lock_lost.request_stop();
         held_.erase(*held);
     }
@@ -634,6 +699,8 @@ void MessageReceiver::on_tick(escqrs::SteadyTime now)
 {
     renewer_.tick(now);
     if (!confirms()) return;
+    give_back_unclaimed(now);
+    end_drained_links(now);
     const auto unanswered = [&](const HeldMessage* held) {
         return held->settle_call != nullptr && now - held->asked_at >= connection_options().operation_timeout;
     };
@@ -670,6 +737,7 @@ void MessageReceiver::forget(HeldMessage& held)
     ask_for_release(held.delivery);
     pn_delivery_settle(held.delivery);
     --held.link->unsettled;
+    unclaimed_.erase(held.token);
     held_.erase(held);
 }
 
@@ -727,7 +795,8 @@ void MessageReceiver::renew_message(HeldMessage& held)
 /// A session whose messages are all settled goes back to the queue, so that no session is starved.
 void MessageReceiver::close_if_unused(ReceiveLink& link)
 {
-    if (link.has_session() && link.call == nullptr && link.unsettled == 0) close(link);
+    if (!link.has_session() || link.call != nullptr) return;
+    if (link.unsettled == 0 || (link.is_ending && held_.of(link).empty())) close(link);
 }
 
 void MessageReceiver::close(ReceiveLink& link)
@@ -735,6 +804,7 @@ void MessageReceiver::close(ReceiveLink& link)
     const auto found = std::ranges::find(links_, &link, &std::unique_ptr<ReceiveLink>::get);
     if (found == links_.end()) return;
     // It may be calling: it goes away after it has returned.
+    unclaimed_.erase_all_of(&link);
     const std::shared_ptr<ReceiveLink> closed = std::move(*found);
     links_.erase(found);
     closed->close();

@@ -8,13 +8,13 @@
 #include "receive_call.hpp"
 #include "receive_link.hpp"
 #include "reconnect_delay.hpp"
+#include "unclaimed_messages.hpp"
 
 #include <escqrs/messaging.hpp>
 
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
-#include <deque>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -35,7 +35,8 @@ struct ReceiverOptions {
     std::string default_session; ///< that stands for messages without one
     /// A shorter wait is lengthened to this: before the broker has answered, nobody knows whether there is a message.
     escqrs::Duration least_wait = std::chrono::milliseconds{200};
-    escqrs::Duration linger = std::chrono::milliseconds{5}; ///< for further sessions, once there is a message
+    /// Once there is a message: for further ones, and further sessions. The call ends when none has come for so long.
+    escqrs::Duration linger = std::chrono::milliseconds{5};
     escqrs::Duration max_lock_renewal =
         std::chrono::minutes{5};               ///< from receipt on; 0: locks are not renewed by itself
     std::size_t max_message_size = 256 * 1024; ///< that abandoning with properties may not exceed
@@ -45,8 +46,9 @@ struct ReceiverOptions {
 
 /// Takes messages off a queue, a subscription, or a dead-letter queue under lock: `escqrs::MessageReceiver`.
 ///
-/// Unless prefetching is asked for, the broker is given credit for what a `receive` asked for, and none remains when it
-/// returns.
+/// Unless prefetching is asked for, the broker is given credit for what a `receive` asked for. The credit is taken back when
+/// messages have come; `receive` does not wait for the broker to say so. What comes later is for the next `receive`, or goes
+/// back, uncounted, if there is none within a second.
 /// Settling returns when the broker has confirmed it. Locks are renewed from receipt on, sessions' as well as messages';
 /// when one is lost, `ReceivedMessage::lock_lost` fires. With sessions, a session is held until every message that was
 /// received of it is settled, then given free for the fairness of all.
@@ -94,7 +96,7 @@ private:
     void on_link_closed(ReceiveLink& link, const Condition& why) override;
 
     // receiving
-    void stop_prefetching();
+    void take_back_credit();
     void note_drained();
     void recruit(const CallPointer& call);
     void enlist(const CallPointer& call, std::unique_ptr<ReceiveLink> link);
@@ -107,10 +109,15 @@ private:
     void retry_later(const CallPointer& call, const Condition& why, bool was_open);
     CallPointer call_of(const ReceiveLink& link) const;
     void linger(const CallPointer& call);
+    void leave_all(const CallPointer& call);
+    bool is_adoptable(const ReceiveLink& link) const;
     static void stop_waiting(ReceiveLink& link);
     std::optional<escqrs::ReceivedMessage> take(ReceiveLink& link, pn_delivery_t* delivery,
                                                 const std::vector<char>& bytes);
-    void take_early_ones(const CallPointer& call);
+    void claim(const CallPointer& call);
+    void hand_over(const CallPointer& call, std::vector<escqrs::ReceivedMessage> messages);
+    void give_back_unclaimed(escqrs::SteadyTime now);
+    void end_drained_links(escqrs::SteadyTime now);
     void note_expired(ReceiveLink& link, const escqrs::ReceivedMessage& received);
     void give_back(ReceiveLink& link, pn_delivery_t* delivery);
     std::uint32_t count_delivery(const DecodedMessage& decoded);
@@ -147,7 +154,7 @@ private:
     std::list<std::unique_ptr<ReceiveLink>> links_;
     std::vector<CallPointer> calls_;
     HeldMessages held_;
-    std::deque<escqrs::ReceivedMessage> early_; ///< held, and not handed out yet
+    UnclaimedMessages unclaimed_; ///< held, and not handed out
     LockRenewer renewer_;
     ReconnectDelay delay_;
     std::unordered_map<std::string, std::uint32_t> deliveries_; ///< by message id, where the broker does not count

@@ -108,15 +108,26 @@ ReceiveLink::ReceiveLink(AmqpConnection& connection, const std::string& address,
 void ReceiveLink::ask(std::size_t messages)
 {
     credit_ += messages;
-    if (std::exchange(draining_, false)) pn_link_set_drain(link_.get(), false);
-    pn_link_flow(link_.get(), static_cast<int>(messages));
+    if (std::exchange(draining_, false)) {
+        pn_link_set_drain(link_.get(), false);
+        drain_was_called_off_ = true;
+    }
+    if (credit_ > outstanding()) pn_link_flow(link_.get(), static_cast<int>(credit_ - outstanding()));
 }
 
-void ReceiveLink::drain()
+void ReceiveLink::drain(escqrs::SteadyTime now)
 {
     if (draining_ || link_.get() == nullptr) return;
     draining_ = true;
+    drain_asked_at_ = now;
+    if (!silent_since_) silent_since_ = now;
     pn_link_set_drain(link_.get(), true);
+}
+
+std::size_t ReceiveLink::outstanding() const noexcept
+{
+    pn_link_t* const link = link_.get();
+    return link != nullptr ? static_cast<std::size_t>(std::max(pn_link_credit(link), 0)) : 0;
 }
 
 std::size_t ReceiveLink::withdraw_credit() noexcept { return std::exchange(credit_, 0); }
@@ -135,7 +146,13 @@ void ReceiveLink::on_detached(const Condition& why) { owner_->on_link_closed(*th
 void ReceiveLink::on_flow()
 {
     pn_link_t* const link = link_.get();
-    if (!draining_ || pn_link_credit(link) > 0 || !pn_link_get_drain(link)) return;
+    if (!draining_ && drain_was_called_off_ && credit_ > outstanding()) {
+        drain_was_called_off_ = false;
+        silent_since_.reset();
+        pn_link_flow(link, static_cast<int>(credit_ - outstanding()));
+    }
+    if (!draining_ || outstanding() > 0 || !pn_link_get_drain(link)) return;
+    silent_since_.reset();
     draining_ = false;
     pn_link_set_drain(link, false);
     owner_->on_link_idle(*this);
@@ -145,6 +162,7 @@ void ReceiveLink::on_delivery(pn_delivery_t* delivery)
 {
     if (const auto bytes = receive_bytes(delivery)) {
         ++unsettled;
+        silent_since_.reset();
         if (credit_ > 0) --credit_;
         owner_->on_message(*this, delivery, *bytes);
     } else if (pn_delivery_settled(delivery)) {

@@ -43,11 +43,16 @@ public:
     /// `com.microsoft:timeout`.
     ReceiveLink(AmqpConnection& connection, const std::string& address, escqrs::Duration wait, ReceiveLinkOwner& owner);
 
-    /// Gives credit for so many messages.
+    /// Has credit for so many messages more than it was asked for; what is left of earlier credit counts. Calls off a drain.
     void ask(std::size_t messages);
 
     /// Asks for the end of what is there: then comes `on_link_idle`. Nothing if that was asked already.
-    void drain();
+    void drain(escqrs::SteadyTime now);
+
+    /// Whether the broker has let this moment pass without an answer to a drain.
+    bool is_draining_since(escqrs::SteadyTime moment) const noexcept { return draining_ && drain_asked_at_ <= moment; }
+    /// Whether a drain was asked for at this moment or before, and nothing has come from the broker since.
+    bool is_silent_since(escqrs::SteadyTime moment) const noexcept { return silent_since_ && *silent_since_ <= moment; }
 
     /// Detaches now; nothing more is told to the owner.
     void close() noexcept { link_.close(); }
@@ -60,6 +65,8 @@ public:
     /// Takes back credit that is still open. @return how much it was
     std::size_t withdraw_credit() noexcept;
     std::size_t credit() const noexcept { return credit_; }
+    /// Messages that the broker may still send, whoever has asked for them.
+    std::size_t outstanding() const noexcept;
 
     escqrs::Timestamp locked_until{}; ///< the session's lock, as the broker names it
     escqrs::SteadyTime lock_end{};
@@ -69,6 +76,7 @@ public:
     std::size_t unsettled = 0;   ///< deliveries that the broker still counts as ours
     ReceiveCall* call = nullptr; ///< for which it collects at the moment
     bool is_waiting = false;     ///< for a session, or for a message that may never come
+    bool is_ending = false;      ///< a message of its session went back: what comes from now on would overtake it
 
 private:
     void on_attached() override;
@@ -81,6 +89,9 @@ private:
     std::string session_id_;
     std::size_t credit_ = 0; ///< of the current asking
     bool draining_ = false;
+    bool drain_was_called_off_ = false; ///< and its answer may still come, and take credit
+    escqrs::SteadyTime drain_asked_at_{};
+    std::optional<escqrs::SteadyTime> silent_since_;
     AmqpLink link_; ///< last: it attaches at once
 };
 

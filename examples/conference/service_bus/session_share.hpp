@@ -24,6 +24,9 @@ public:
         return taken;
     }
 
+    /// So many have come already, from elsewhere.
+    void use(std::size_t messages) noexcept { left_ -= std::min(left_, messages); }
+
     /// A session had fewer.
     void give_back(std::size_t unused) noexcept { left_ += unused; }
 
