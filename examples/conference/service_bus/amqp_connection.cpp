@@ -62,10 +62,10 @@ Condition to_condition(pn_condition_t* condition)
     return {text(pn_condition_get_name(condition)), text(pn_condition_get_description(condition))};
 }
 
-std::string to_text(const Condition& condition)
+LinkKeeper make_link_keeper(const AmqpConnectionOptions& options)
 {
-    if (condition.name.empty()) return condition.description.empty() ? "closed by the peer" : condition.description;
-    return condition.description.empty() ? condition.name : condition.name + ": " + condition.description;
+    return {ReconnectDelay{options.reconnect_delay, options.longest_reconnect_delay, options.jitter},
+            options.operation_timeout};
 }
 
 void AmqpConnection::ProactorDeleter::operator()(pn_proactor_t* proactor) const noexcept { pn_proactor_free(proactor); }
@@ -243,6 +243,8 @@ void AmqpConnection::dispatch_to_link(pn_event_t* event, int type)
     } else if (type == PN_LINK_FLOW) {
         owner->events_->on_flow();
     } else {
+        owner->life_.has_moved = true;
+        if (owner->connection_->ready_) owner->connection_->life_.has_moved = true;
         owner->events_->on_delivery(pn_event_delivery(event));
     }
 }
@@ -264,6 +266,7 @@ void AmqpConnection::open_connection()
 {
     const Broker& broker = options_.broker;
     why_lost_ = {};
+    life_ = {.asked_at = now()};
     pn_transport_t* const transport = pn_transport();
     pn_connection_t* const connection = pn_connection();
     const std::string name = "escqrs-" + escqrs::to_string(escqrs::random_uuid());
@@ -315,7 +318,7 @@ void AmqpConnection::opened()
 void AmqpConnection::authorised()
 {
     ready_ = true;
-    delay_.reset();
+    life_.attached_at = now();
     {
         const std::scoped_lock lock{mutex_};
         health_.authorised = true;
@@ -333,7 +336,7 @@ void AmqpConnection::closing(pn_condition_t* condition, ConditionSource source)
 void AmqpConnection::lost()
 {
     if (why_lost_.name.empty() && why_lost_.description.empty()) why_lost_.description = "connection lost";
-    const bool was_ready = std::exchange(ready_, false);
+    ready_ = false;
     const Condition why = std::exchange(why_lost_, {});
     {
         const std::scoped_lock lock{mutex_};
@@ -358,7 +361,10 @@ void AmqpConnection::lost()
         return;
     }
     options_.log("service bus: " + to_display_text(options_.broker) + ": " + to_text(why));
-    const escqrs::Duration wait = was_ready ? escqrs::Duration::zero() : delay_.next();
+    // A connection that was of use is made again at once; a broker that closes each one soon has pauses.
+    const bool has_worked = life_.has_worked(now());
+    if (has_worked) delay_.reset();
+    const escqrs::Duration wait = has_worked ? escqrs::Duration::zero() : delay_.next();
     at(now() + wait, [this] { connect(); });
 }
 
@@ -432,6 +438,7 @@ AmqpLink::AmqpLink(AmqpConnection& connection, Direction direction, const std::s
     pn_terminus_set_address(sends ? pn_link_target(link_) : pn_link_source(link_), address.c_str());
     pn_link_set_context(link_, this);
     if (set_up) set_up(link_);
+    life_.asked_at = connection.now();
     pn_link_open(link_);
     connection.links_.insert(this);
 }
@@ -450,7 +457,7 @@ void AmqpLink::close() noexcept
 
 void AmqpLink::attached()
 {
-    attached_ = true;
+    life_.attached_at = connection_->now();
     events_->on_attached();
 }
 

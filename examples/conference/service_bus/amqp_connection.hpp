@@ -2,6 +2,7 @@
 #pragma once
 
 #include "connection_string.hpp"
+#include "link_keeper.hpp"
 #include "reconnect_delay.hpp"
 #include "recovery.hpp"
 
@@ -178,6 +179,7 @@ private:
     bool stopping_ = false;
     bool finished_ = false;
     Condition why_lost_;
+    LinkLife life_; ///< of this connection; "attached" means ready
     escqrs::SteadyTime last_tick_{};
     escqrs::SteadyTime attempt_deadline_{}; ///< until when the connection must be ready
     std::unordered_set<AmqpLink*> links_;
@@ -212,9 +214,9 @@ public:
 
     /// The link, or null once it was detached.
     pn_link_t* get() const noexcept { return link_; }
-    bool is_attached() const noexcept { return attached_ && link_ != nullptr; }
-    /// True also after it was detached.
-    bool was_attached() const noexcept { return attached_; }
+    bool is_attached() const noexcept { return life_.attached_at && link_ != nullptr; }
+    /// Lasts when it is detached.
+    const LinkLife& life() const noexcept { return life_; }
 
     /// Detaches now; nothing more is told to the owner.
     void close() noexcept;
@@ -228,10 +230,12 @@ private:
     AmqpConnection* connection_;
     LinkEvents* events_;
     pn_link_t* link_ = nullptr;
-    bool attached_ = false;
+    LinkLife life_;
 };
 
+/// The keeper of links over a connection with these options.
+LinkKeeper make_link_keeper(const AmqpConnectionOptions& options);
+
 Condition to_condition(pn_condition_t* condition);
-std::string to_text(const Condition& condition);
 
 } // namespace conference::service_bus

@@ -35,7 +35,7 @@ using AnyProperties = std::vector<std::pair<std::string, proton::value>>;
 constexpr const char* scheduled_enqueue_time = "x-opt-scheduled-enqueue-time";
 constexpr const char* enqueued_time = "x-opt-enqueued-time";
 constexpr const char* sequence_number = "x-opt-sequence-number";
-constexpr const char* locked_until = "x-opt-locked-until";
+constexpr const char* locked_until_annotation = "x-opt-locked-until";
 constexpr std::string_view dead_letter_reason = "DeadLetterReason";
 constexpr std::string_view dead_letter_description = "DeadLetterErrorDescription";
 constexpr std::string_view dead_lettered_at = "DeadLetteredAt";
@@ -271,7 +271,7 @@ DecodedMessage decode_message(const std::vector<char>& bytes, const std::string&
             static_cast<std::uint64_t>(annotation<std::int64_t>(amqp, sequence_number).value_or(0));
         received.delivery_count = amqp.delivery_count() + 1;
         received.enqueued_at = time_annotation(amqp, enqueued_time).value_or(escqrs::Timestamp{});
-        received.locked_until = time_annotation(amqp, locked_until).value_or(escqrs::Timestamp::max());
+        received.locked_until = time_annotation(amqp, locked_until_annotation).value_or(escqrs::Timestamp::max());
         decoded.is_first_acquirer = amqp.first_acquirer();
         sort_out_properties(amqp, decoded);
         return decoded;

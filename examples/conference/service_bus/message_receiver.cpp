@@ -28,17 +28,11 @@ constexpr std::chrono::seconds patience_with_unclaimed{1};
 constexpr std::chrono::seconds pause_after_expired{1};
 constexpr std::size_t most_counted_deliveries = 100'000;
 
-bool is_lock_lost(const Condition& why)
-{
-    return why.name == "com.microsoft:session-lock-lost" || why.name == "com.microsoft:message-lock-lost";
-}
-
 } // namespace
 
 MessageReceiver::MessageReceiver(AmqpConnection& connection, std::string address, ReceiverOptions options)
     : connection_{&connection}, address_{std::move(address)}, options_{std::move(options)},
-      renewer_{connection, address_}, delay_{connection.options().reconnect_delay,
-                                             connection.options().longest_reconnect_delay, connection.options().jitter}
+      renewer_{connection, address_}, keeper_{make_link_keeper(connection.options())}
 {
     if (!confirms()) options_.sessions = false;
     if (options_.sessions) options_.prefetch = 0;
@@ -217,13 +211,22 @@ void MessageReceiver::on_ready()
     for (const CallPointer& call : std::vector{calls_}) recruit(call);
 }
 
+void MessageReceiver::on_lost(const Condition& /*why*/)
+{
+    keeper_.connection_lost();
+    attached_ = false;
+}
+
 /// Sets links to work for a call that has none.
 void MessageReceiver::recruit(const CallPointer& call)
 {
     if (call->is_done || call->is_concluding || call->links > 0 || !connection_->is_ready()) return;
+    if (connection_->now() < call->not_before) return check_at(call->not_before, call);
+    bool is_accepting = false;
     for (auto at = links_.begin(); at != links_.end();) {
         ReceiveLink& link = **at++;
         if (!is_adoptable(link)) continue;
+        is_accepting |= options_.sessions && !link.is_open();
         if (link.unsettled == 0 && link.is_silent_since(connection_->now() - connection_options().operation_timeout)) {
             close(link); // for so long there was no answer: another link may do better
             continue;
@@ -233,28 +236,36 @@ void MessageReceiver::recruit(const CallPointer& call)
         ++call->links;
         ++call->waiting;
         claim(call);
-        ask_all(link);
+        if (link.is_open()) ask_all(link);
         if (!options_.sessions) return check(call);
     }
     claim(call);
     if (!call->messages.empty()) check(call);
-    if (call->is_concluding) return;
+    if (call->is_concluding || is_accepting) return;
+    if (!keeper_.may_attach(connection_->now())) return check_at(keeper_.not_before(), call);
     ReceiveLinkOwner& owner = *this;
     if (options_.sessions) accept_sessions(call, 1);
     else enlist(call, std::make_unique<ReceiveLink>(*connection_, address_, owner));
+}
+
+void MessageReceiver::check_at(escqrs::SteadyTime moment, const CallPointer& call)
+{
+    connection_->at(
+        moment, [this, call] { check(call); }, this);
 }
 
 /// Messages without a session, and those of the session that stands for none, are independent of each other: their link may
 /// hand out more while some are held.
 bool MessageReceiver::is_adoptable(const ReceiveLink& link) const
 {
-    const bool is_shared = !options_.sessions || link.session_id() == options_.default_session;
-    return is_shared && link.is_open() && link.call == nullptr;
+    // An attach that is not answered yet may be for any call.
+    const bool is_shared = !options_.sessions || !link.is_open() || link.session_id() == options_.default_session;
+    return is_shared && link.call == nullptr;
 }
 
 void MessageReceiver::accept_sessions(const CallPointer& call, std::size_t more)
 {
-    if (connection_->now() < call->not_before) return;
+    if (connection_->now() < call->not_before || !keeper_.may_attach(connection_->now())) return;
     const escqrs::Duration wait =
         std::clamp<escqrs::Duration>(time_until(call->deadline, connection_->now()), std::chrono::milliseconds{1},
                                      connection_options().operation_timeout);
@@ -290,8 +301,8 @@ void MessageReceiver::ask_all(ReceiveLink& link)
 
 void MessageReceiver::on_link_open(ReceiveLink& link)
 {
-    attached_ = true;
-    delay_.reset();
+    keeper_.attached();
+    note_health();
     const CallPointer call = call_of(link);
     if (!call) return close_if_unused(link);
     link.locked_at = connection_->now();
@@ -310,6 +321,8 @@ void MessageReceiver::on_link_open(ReceiveLink& link)
 void MessageReceiver::on_message(ReceiveLink& link, pn_delivery_t* delivery, const std::vector<char>& bytes)
 {
     pn_delivery_set_context(delivery, nullptr);
+    keeper_.worked(link.life());
+    note_health();
     const CallPointer call = call_of(link);
     if (link.is_ending) return give_back(link, delivery);
     auto received = take(link, delivery, bytes);
@@ -482,9 +495,7 @@ void MessageReceiver::check(const CallPointer& call)
         if (call->links == 0) return conclude(call);
         linger(call);
     } else if (call->links == 0) {
-        if (connection_->now() >= call->not_before) return recruit(call);
-        connection_->at(
-            call->not_before, [this, call] { check(call); }, this);
+        recruit(call);
     }
 }
 
@@ -525,10 +536,12 @@ void MessageReceiver::conclude(const CallPointer& call)
         if (keeps_credit() && link.is_open()) {
             leave(link);
         } else if (!link.is_open()) {
-            // Who asks for the next session is let wait for it; a refusal would have come by now.
-            if (link.has_session() && connection_->now() >= call->deadline) attached_ = true;
+            // A broker that lets us wait for a session will answer now, and for the attach to a queue in its own time.
+            const bool may_answer = !link.has_session() || connection_->now() >= call->deadline;
+            if (link.has_session() && may_answer) keeper_.attached();
+            note_health();
             leave(link);
-            close(link);
+            if (!may_answer) close(link);
         } else {
             link.drain(connection_->now());
             must_wait = true;
@@ -551,6 +564,8 @@ void MessageReceiver::finish(const CallPointer& call)
         call->error = connection_->health().last_error;
         if (call->error.empty()) call->error = "not connected yet";
     }
+    if (call->messages.empty() && call->error.empty() && !keeper_.may_attach(connection_->now()))
+        call->error = keeper_.problem();
     {
         const std::scoped_lock lock{mutex_};
         call->is_done = true;
@@ -569,36 +584,47 @@ void MessageReceiver::on_link_closed(ReceiveLink& link, const Condition& why)
     const CallPointer call = call_of(link);
     if (call) leave(link);
     else note_drained();
-    const bool was_open = link.was_open();
+    const LinkLife life = link.life();
+    const escqrs::Duration accept_wait = link.accept_wait();
+    const bool is_refused_accept = link.has_session() && !life.attached_at;
     close(link);
-    if (!call) return;
-    if (!connection_->is_ready() || call->is_concluding) return check(call);
-    if (why.name == no_session_available) {
-        attached_ = true;
-        return check(call);
+    if (!connection_->is_ready()) {
+        if (call) check(call);
+    } else if (is_refused_accept && why.name == no_session_available) {
+        keeper_.no_session(life, accept_wait, connection_->now());
+        note_health();
+        if (call) check(call);
+    } else {
+        react_to_end(life, why, call);
     }
-    retry_later(call, why, was_open);
 }
 
-void MessageReceiver::retry_later(const CallPointer& call, const Condition& why, bool was_open)
+void MessageReceiver::react_to_end(const LinkLife& life, const Condition& why, const CallPointer& call)
 {
     connection_->note_error("'" + address_ + "': " + to_text(why));
-    Recovery recovery = recovery_for(why.name, ConditionSource::broker);
-    if (is_lock_lost(why)) recovery = Recovery::reattach_link;
-    if (recovery == Recovery::put_token_and_retry_once) {
-        recovery = std::exchange(call->has_renewed_tokens, true) ? Recovery::fail : Recovery::reattach_link;
-        connection_->renew_tokens();
-    }
-    if (recovery == Recovery::reconnect) return connection_->drop(to_text(why));
-    if (recovery == Recovery::fail) {
-        attached_ = false;
+    const LinkKeeper::Step step = keeper_.ended(life, why, connection_->now());
+    note_health();
+    if (step.renew_tokens) connection_->renew_tokens();
+    if (step.recovery == Recovery::reconnect) return connection_->drop(to_text(why));
+    if (!call) return;
+    if (step.recovery == Recovery::fail && !call->is_concluding) {
         call->error = to_text(why);
         return conclude(call);
     }
-    const escqrs::Duration wait =
-        std::max(was_open ? escqrs::Duration::zero() : delay_.next(), least_delay_for(why.name));
-    connection_->at(
-        connection_->now() + wait, [this, call] { check(call); }, this);
+    check(call);
+}
+
+/// Gives up links whose attach is not answered in time.
+void MessageReceiver::watch_links(escqrs::SteadyTime now)
+{
+    for (auto at = links_.begin(); at != links_.end();) {
+        ReceiveLink& link = **at++;
+        if (const auto why = keeper_.overdue(link.life(), link.accept_wait(), false, now)) {
+            on_link_closed(link, *why);
+            break; // the others may have gone with it
+        }
+    }
+    note_health();
 }
 
 MessageReceiver::CallPointer MessageReceiver::call_of(const ReceiveLink& link) const
@@ -698,6 +724,7 @@ void MessageReceiver::note_decided(SettleCall& call, std::size_t count)
 void MessageReceiver::on_tick(escqrs::SteadyTime now)
 {
     renewer_.tick(now);
+    watch_links(now);
     if (!confirms()) return;
     give_back_unclaimed(now);
     end_drained_links(now);

@@ -7,7 +7,6 @@
 #include "message_codec.hpp"
 #include "receive_call.hpp"
 #include "receive_link.hpp"
-#include "reconnect_delay.hpp"
 #include "unclaimed_messages.hpp"
 
 #include <escqrs/messaging.hpp>
@@ -80,14 +79,14 @@ public:
     /// Gives messages back as if they had never been delivered. What is not held any more is left out.
     void release(std::span<const escqrs::ReceivedMessage> messages);
 
-    /// True while the last thing the broker said to an attempt to receive was not a refusal.
+    /// True while links are of use (see `LinkKeeper`), as far as the broker has said.
     bool is_attached() const noexcept { return attached_.load(std::memory_order_relaxed); }
 
 private:
     using CallPointer = std::shared_ptr<ReceiveCall>;
 
     void on_ready() override;
-    void on_lost(const Condition&) override { attached_ = false; }
+    void on_lost(const Condition& why) override;
     void on_tick(escqrs::SteadyTime now) override;
     void on_link_open(ReceiveLink& link) override;
     void on_message(ReceiveLink& link, pn_delivery_t* delivery, const std::vector<char>& bytes) override;
@@ -104,9 +103,12 @@ private:
     void ask_all(ReceiveLink& link);
     void leave(ReceiveLink& link);
     void check(const CallPointer& call);
+    void check_at(escqrs::SteadyTime moment, const CallPointer& call);
     void conclude(const CallPointer& call);
     void finish(const CallPointer& call);
-    void retry_later(const CallPointer& call, const Condition& why, bool was_open);
+    void react_to_end(const LinkLife& life, const Condition& why, const CallPointer& call);
+    void watch_links(escqrs::SteadyTime now);
+    void note_health() noexcept { attached_ = keeper_.is_well(); }
     CallPointer call_of(const ReceiveLink& link) const;
     void linger(const CallPointer& call);
     void leave_all(const CallPointer& call);
@@ -156,7 +158,7 @@ private:
     HeldMessages held_;
     UnclaimedMessages unclaimed_; ///< held, and not handed out
     LockRenewer renewer_;
-    ReconnectDelay delay_;
+    LinkKeeper keeper_;
     std::unordered_map<std::string, std::uint32_t> deliveries_; ///< by message id, where the broker does not count
     std::uint64_t last_token_ = 0;
 

@@ -24,8 +24,7 @@ constexpr std::chrono::milliseconds least_retry_delay{100};
 
 MessageSender::MessageSender(AmqpConnection& connection, std::string address, SenderOptions options)
     : connection_{&connection}, address_{std::move(address)}, options_{std::move(options)},
-      delay_{connection.options().reconnect_delay, connection.options().longest_reconnect_delay,
-             connection.options().jitter}
+      keeper_{make_link_keeper(connection.options())}
 {
     connection_->post([this] { connection_->add(*this); });
 }
@@ -67,13 +66,14 @@ void MessageSender::send(std::span<const escqrs::Message> messages, const std::s
     if (!connection_->options().clock->wait_for(lock, done_, options_.timeout, {}, is_done)) {
         lock.unlock();
         connection_->call([&] {
-            if (!batch.is_done) finish(batch, true);
+            if (batch.is_done) return;
+            if (batch.last_error.empty()) batch.last_error = why_not_sent();
+            finish(batch, true);
         });
         lock.lock();
     }
     if (!batch.has_failed) return;
-    const std::string problem =
-        batch.last_error.empty() ? connection_->health().last_error : std::exchange(batch.last_error, {});
+    const std::string& problem = batch.last_error;
     const std::string text =
         "sending to '" + address_ + "': " + std::to_string(batch.window.pending() + batch.window.in_flight()) + " of " +
         std::to_string(messages.size()) + " messages not confirmed" + (problem.empty() ? "" : ": " + problem);
@@ -81,15 +81,22 @@ void MessageSender::send(std::span<const escqrs::Message> messages, const std::s
     throw escqrs::TransportError{text};
 }
 
+/// What keeps a message that the broker has not seen yet.
+std::string MessageSender::why_not_sent() const
+{
+    if (!connection_->is_ready()) return connection_->health().last_error;
+    if (!keeper_.problem().empty()) return keeper_.problem();
+    return link_ && link_->is_attached() ? "the broker has not answered" : "the link is not attached";
+}
+
 void MessageSender::on_ready()
 {
-    has_renewed_tokens_ = false;
     if (!link_) attach();
 }
 
 void MessageSender::attach()
 {
-    if (!connection_->is_ready()) return;
+    if (!connection_->is_ready() || !keeper_.may_attach(connection_->now())) return;
     LinkEvents& events = *this;
     link_ = std::make_unique<AmqpLink>(*connection_, AmqpLink::Direction::send, address_, events, [](pn_link_t* link) {
         pn_link_set_snd_settle_mode(link, PN_SND_UNSETTLED);
@@ -99,15 +106,23 @@ void MessageSender::attach()
 
 void MessageSender::on_attached()
 {
-    attached_ = true;
-    has_renewed_tokens_ = false;
-    delay_.reset();
+    keeper_.attached();
+    note_health();
     pump();
+}
+
+void MessageSender::note_health() { attached_ = keeper_.is_well() && link_ && link_->is_attached(); }
+
+void MessageSender::give_up_link(const Condition& why)
+{
+    link_->close();
+    on_detached(why);
 }
 
 void MessageSender::on_detached(const Condition& why)
 {
-    const bool was_attached = attached_.exchange(false);
+    const LinkLife life = link_->life();
+    attached_ = false;
     link_.reset();
     in_flight_.clear();
     for (Batch* const batch : batches_) {
@@ -116,29 +131,20 @@ void MessageSender::on_detached(const Condition& why)
     }
     if (!connection_->is_ready()) return; // the connection comes back by itself
     connection_->note_error("'" + address_ + "': " + to_text(why));
-    Recovery recovery = recovery_for(why.name, ConditionSource::broker);
-    if (recovery == Recovery::put_token_and_retry_once) {
-        recovery = has_renewed_tokens_ ? Recovery::fail : Recovery::reattach_link;
-        has_renewed_tokens_ = true;
-        connection_->renew_tokens();
-    }
-    if (recovery == Recovery::fail) fail_all(to_text(why));
-    if (recovery == Recovery::reconnect) {
-        connection_->drop(to_text(why));
-        return;
-    }
+    const LinkKeeper::Step step = keeper_.ended(life, why, connection_->now());
+    if (step.renew_tokens) connection_->renew_tokens();
+    if (step.recovery == Recovery::reconnect) return connection_->drop(to_text(why));
+    if (step.recovery == Recovery::fail) fail_all(to_text(why));
     // Also after a failure: the queue may be created, or the key be given its right, while we run.
-    // A link that had worked, such as one that was idle for ten minutes, is attached again at once.
-    const escqrs::Duration wait =
-        std::max(was_attached ? escqrs::Duration::zero() : delay_.next(), least_delay_for(why.name));
     const auto attach_again = [this] {
         if (!link_) attach();
     };
-    connection_->at(connection_->now() + wait, attach_again, this);
+    connection_->at(keeper_.not_before(), attach_again, this);
 }
 
 void MessageSender::on_lost(const Condition& why)
 {
+    keeper_.connection_lost();
     for (Batch* const batch : batches_) batch->last_error = to_text(why);
 }
 
@@ -147,13 +153,18 @@ void MessageSender::on_tick(escqrs::SteadyTime now)
     const escqrs::Duration patience = connection_->options().operation_timeout;
     const bool is_dead =
         std::ranges::any_of(in_flight_, [&](const auto& sent) { return now - sent.second.since >= patience; });
-    if (is_dead) connection_->drop("the broker does not confirm");
-    else pump();
+    if (is_dead) return connection_->drop("the broker does not confirm");
+    if (!link_) return;
+    const bool waits_for_credit =
+        link_->is_attached() && pn_link_credit(link_->get()) <= 0 && in_flight_.empty() && !batches_.empty();
+    if (const auto why = keeper_.overdue(link_->life(), {}, waits_for_credit, now)) return give_up_link(*why);
+    note_health();
+    pump();
 }
 
 void MessageSender::pump()
 {
-    if (!attached_ || !link_ || !link_->is_attached()) return;
+    if (!link_ || !link_->is_attached()) return;
     const escqrs::SteadyTime now = connection_->now();
     for (auto at = batches_.begin(); at != batches_.end();) {
         Batch& batch = **at++; // it may end meanwhile
@@ -187,6 +198,8 @@ void MessageSender::on_delivery(pn_delivery_t* delivery)
     if (outcome == 0 && !pn_delivery_settled(delivery)) return;
     const Condition why = to_condition(pn_disposition_condition(pn_delivery_remote(delivery)));
     pn_delivery_settle(delivery);
+    if (link_) keeper_.worked(link_->life());
+    note_health();
     const auto found = in_flight_.find(delivery);
     if (found == in_flight_.end()) return;
     const InFlight sent = found->second;

@@ -50,7 +50,7 @@ public:
     /// Sends one message that the queue is to know under another id than its receivers.
     void send_as(const escqrs::Message& message, const std::string& wire_message_id);
 
-    /// True while the broker has the link attached.
+    /// True while the broker has the link attached, and links are of use (see `LinkKeeper`).
     bool is_attached() const noexcept { return attached_.load(std::memory_order_relaxed); }
 
 private:
@@ -80,6 +80,9 @@ private:
 
     void send(std::span<const escqrs::Message> messages, const std::string* wire_message_id);
     void attach();
+    void give_up_link(const Condition& why);
+    void note_health();
+    std::string why_not_sent() const;
     void pump();
     bool put(Batch& batch, std::size_t index);
     void given_back(const InFlight& sent, const Condition& why, bool is_rejected);
@@ -95,8 +98,7 @@ private:
     std::unique_ptr<AmqpLink> link_;
     std::list<Batch*> batches_;
     std::unordered_map<pn_delivery_t*, InFlight> in_flight_;
-    ReconnectDelay delay_;
-    bool has_renewed_tokens_ = false; ///< since the link was last attached
+    LinkKeeper keeper_;
 
     std::mutex mutex_; ///< of `is_done` of every batch
     std::condition_variable_any done_;

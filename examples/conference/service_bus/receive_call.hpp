@@ -29,7 +29,6 @@ struct ReceiveCall {
     escqrs::SteadyTime not_before{};   ///< for further links, after a message whose lock was over
     bool is_lingering = false;
     bool is_concluding = false; ///< nothing new is begun
-    bool has_renewed_tokens = false;
     std::string error;
     bool is_done = false; ///< guarded by the receiver's mutex
 };

@@ -100,8 +100,9 @@ ReceiveLink::ReceiveLink(AmqpConnection& connection, const std::string& address,
 
 ReceiveLink::ReceiveLink(AmqpConnection& connection, const std::string& address, escqrs::Duration wait,
                          ReceiveLinkOwner& owner)
-    : owner_{&owner}, has_session_{true}, link_{connection, AmqpLink::Direction::receive, address, *this,
-                                                [&](pn_link_t* link) { of_next_session(link, wait); }}
+    : owner_{&owner}, has_session_{true}, accept_wait_{wait},
+      link_{connection, AmqpLink::Direction::receive, address, *this,
+            [&](pn_link_t* link) { of_next_session(link, wait); }}
 {
 }
 

@@ -58,7 +58,9 @@ public:
     void close() noexcept { link_.close(); }
 
     bool is_open() const noexcept { return link_.is_attached(); }
-    bool was_open() const noexcept { return link_.was_attached(); }
+    const LinkLife& life() const noexcept { return link_.life(); }
+    /// How long the broker may wait for a session before it answers the attach.
+    escqrs::Duration accept_wait() const noexcept { return accept_wait_; }
     bool has_session() const noexcept { return has_session_; }
     const std::string& session_id() const noexcept { return session_id_; }
 
@@ -86,6 +88,7 @@ private:
 
     ReceiveLinkOwner* owner_;
     bool has_session_ = false;
+    escqrs::Duration accept_wait_{};
     std::string session_id_;
     std::size_t credit_ = 0; ///< of the current asking
     bool draining_ = false;

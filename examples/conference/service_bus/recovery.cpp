@@ -54,6 +54,17 @@ constexpr std::array<std::pair<std::string_view, Recovery>, 38> recoveries{{
 
 } // namespace
 
+std::string to_text(const Condition& condition)
+{
+    if (condition.name.empty()) return condition.description.empty() ? "closed by the peer" : condition.description;
+    return condition.description.empty() ? condition.name : condition.name + ": " + condition.description;
+}
+
+bool is_lock_lost(const Condition& condition) noexcept
+{
+    return condition.name == "com.microsoft:session-lock-lost" || condition.name == "com.microsoft:message-lock-lost";
+}
+
 Recovery recovery_for(std::string_view condition, ConditionSource source) noexcept
 {
     // Proton itself calls a dropped socket a framing error.

@@ -17,6 +17,12 @@ struct Condition {
     friend bool operator==(const Condition&, const Condition&) = default;
 };
 
+/// A condition in words.
+std::string to_text(const Condition& condition);
+
+/// Whether the lock on a message or session is gone.
+bool is_lock_lost(const Condition& condition) noexcept;
+
 /// Who tells a condition: the broker, or our own end, which saw the connection break.
 enum class ConditionSource : std::uint8_t { broker, transport };
 

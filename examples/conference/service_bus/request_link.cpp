@@ -96,7 +96,8 @@ private:
 
 RequestLink::RequestLink(AmqpConnection& connection, std::string address)
     : connection_{&connection}, address_{std::move(address)},
-      reply_to_{address_ + "-" + escqrs::to_string(escqrs::random_uuid())}
+      reply_to_{address_ + "-" + escqrs::to_string(escqrs::random_uuid())},
+      keeper_{make_link_keeper(connection.options())}
 {
 }
 
@@ -104,6 +105,7 @@ RequestLink::~RequestLink() = default;
 
 void RequestLink::request(proton::message request, Callback done)
 {
+    if (!sender_ && !keeper_.may_attach(connection_->now())) return done(Reply{0, {"", keeper_.problem()}, {}});
     const std::uint64_t id = ++last_id_;
     request.id(proton::message_id{std::to_string(id)});
     request.reply_to(reply_to_);
@@ -127,6 +129,7 @@ void RequestLink::attach()
 void RequestLink::attached()
 {
     if (!sender_ || !sender_->link().is_attached() || !receiver_->link().is_attached()) return;
+    keeper_.attached();
     std::size_t sent = 0;
     while (sent < unsent_.size() && pn_link_credit(sender_->link().get()) > 0) send(unsent_[sent++]);
     unsent_.erase(unsent_.begin(), unsent_.begin() + static_cast<std::ptrdiff_t>(sent));
@@ -143,6 +146,7 @@ void RequestLink::answered(pn_delivery_t* delivery)
 {
     const auto bytes = receive_bytes(delivery);
     if (!bytes) return;
+    keeper_.worked(receiver_->link().life());
     pn_delivery_update(delivery, PN_ACCEPTED);
     pn_delivery_settle(delivery);
     grant_credit();
@@ -178,6 +182,17 @@ void RequestLink::grant_credit()
 
 void RequestLink::detached(const Condition& why)
 {
+    const LinkLife life = sender_ ? sender_->link().life() : LinkLife{};
+    const bool is_connected = connection_->is_ready();
+    if (!is_connected) keeper_.connection_lost();
+    const LinkKeeper::Step step = is_connected ? keeper_.ended(life, why, connection_->now()) : LinkKeeper::Step{};
+    fail_all(why);
+    if (step.renew_tokens) connection_->renew_tokens();
+    if (step.recovery == Recovery::reconnect) connection_->drop(address_ + ": " + to_text(why));
+}
+
+void RequestLink::fail_all(const Condition& why)
+{
     // The ends go away later: one of them is calling.
     for (End* const end : {sender_.get(), receiver_.get()}) {
         if (end != nullptr) end->close();
@@ -192,6 +207,14 @@ void RequestLink::detached(const Condition& why)
 
 void RequestLink::tick(escqrs::SteadyTime now)
 {
+    if (sender_) {
+        const LinkLife& outward = sender_->link().life();
+        const LinkLife& inward = receiver_->link().life();
+        const bool waits_for_credit = outward.attached_at && inward.attached_at && !unsent_.empty();
+        auto why = keeper_.overdue(outward.attached_at ? inward : outward, {}, waits_for_credit, now);
+        if (why) return detached(*why);
+        if (!unsent_.empty()) return; // it is the link that is waited for
+    }
     for (const auto& [id, request] : pending_) {
         if (now < request.deadline) continue;
         connection_->drop(address_ + " does not answer");

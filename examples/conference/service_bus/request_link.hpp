@@ -37,12 +37,13 @@ public:
     RequestLink(const RequestLink&) = delete;
     RequestLink& operator=(const RequestLink&) = delete;
 
-    /// Sends `request` and calls `done` with the answer, or with the condition if there is none. If no answer comes in
-    /// the connection's time for an operation, the connection is given up.
+    /// Sends `request` and calls `done` with the answer, or with the condition if there is none: at once, while the node lets
+    /// go of links or refuses them. If no answer comes in the connection's time for an operation, the connection is given
+    /// up.
     void request(proton::message request, Callback done);
 
-    /// Detaches; who still waits for an answer is told that there will be none.
-    void close() { detached({"", "closed"}); }
+    /// Detaches; requests without an answer fail.
+    void close() { fail_all({"", "closed"}); }
 
     /// To be called now and then.
     void tick(escqrs::SteadyTime now);
@@ -57,6 +58,7 @@ private:
     void attach();
     void attached();
     void detached(const Condition& why);
+    void fail_all(const Condition& why);
     void answered(pn_delivery_t* delivery);
     void send(const proton::message& request);
     void grant_credit();
@@ -68,6 +70,7 @@ private:
     std::unique_ptr<End> receiver_;
     std::vector<proton::message> unsent_; ///< until both ends are attached
     std::map<std::uint64_t, Pending> pending_;
+    LinkKeeper keeper_;
     std::uint64_t last_id_ = 0;
 };
 

@@ -1,0 +1,117 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include "link_keeper.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+namespace conference::service_bus {
+namespace {
+
+/// A link that lived for so long was of use.
+constexpr std::chrono::seconds proving_time{2};
+/// After an accept of a session that the broker refused before its time, or let go at once for its lock.
+constexpr std::chrono::milliseconds least_pause{100};
+
+constexpr const char* attach_unanswered = "the broker does not answer the attach";
+constexpr const char* no_credit = "the broker gives the link no credit";
+
+} // namespace
+
+bool LinkLife::has_worked(escqrs::SteadyTime now) const noexcept
+{
+    return has_moved || (attached_at && now - *attached_at >= proving_time);
+}
+
+LinkKeeper::LinkKeeper(ReconnectDelay delay, escqrs::Duration patience) : delay_{std::move(delay)}, patience_{patience}
+{
+}
+
+void LinkKeeper::attached() noexcept
+{
+    if (state_ == State::unknown) state_ = State::well;
+}
+
+void LinkKeeper::worked(const LinkLife& life)
+{
+    if (life.asked_at >= failed_at_) reset();
+}
+
+void LinkKeeper::reset()
+{
+    state_ = State::well;
+    problem_.clear();
+    delay_.reset();
+    unanswered_ = 0;
+    has_renewed_tokens_ = false;
+}
+
+LinkKeeper::Step LinkKeeper::ended(const LinkLife& life, const Condition& why, escqrs::SteadyTime now)
+{
+    no_credit_since_.reset();
+    escqrs::Duration pause = escqrs::Duration::zero();
+    if (life.has_worked(now) && why.description != no_credit) {
+        reset();
+    } else if (is_lock_lost(why)) { // a matter of the session
+        pause = least_pause;
+    } else {
+        state_ = State::failing;
+        problem_ = to_text(why);
+        // Several links that were asked for at once fail at once: that is one failure.
+        if (life.asked_at >= failed_at_) pause = delay_.next();
+        failed_at_ = now;
+    }
+    pause = std::max(pause, least_delay_for(why.name));
+    not_before_ = std::max(not_before_, later_by(now, pause));
+
+    Step step;
+    switch (recovery_for(why.name, ConditionSource::broker)) {
+    case Recovery::fail:
+        if (!is_lock_lost(why)) step.recovery = Recovery::fail;
+        break;
+    case Recovery::reconnect: step.recovery = Recovery::reconnect; break;
+    case Recovery::put_token_and_retry_once:
+        step.renew_tokens = true;
+        if (std::exchange(has_renewed_tokens_, !has_renewed_tokens_)) step.recovery = Recovery::fail;
+        break;
+    case Recovery::retry_on_link:
+    case Recovery::reattach_link: break;
+    }
+    // The second time, the connection itself may be at fault.
+    if (life.attached_at) unanswered_ = 0;
+    if (why.description == attach_unanswered && ++unanswered_ > 1) step.recovery = Recovery::reconnect;
+    return step;
+}
+
+void LinkKeeper::no_session(const LinkLife& life, escqrs::Duration wait, escqrs::SteadyTime now)
+{
+    reset();
+    if (now < later_by(life.asked_at, wait)) not_before_ = std::max(not_before_, later_by(now, least_pause));
+}
+
+void LinkKeeper::connection_lost() noexcept
+{
+    if (state_ == State::well) state_ = State::unknown;
+    not_before_ = escqrs::SteadyTime::min();
+    no_credit_since_.reset();
+    unanswered_ = 0;
+}
+
+std::optional<Condition> LinkKeeper::overdue(const LinkLife& life, escqrs::Duration allowance, bool waits_for_credit,
+                                             escqrs::SteadyTime now)
+{
+    if (!life.attached_at) {
+        if (now < later_by(later_by(life.asked_at, allowance), patience_)) return std::nullopt;
+        return Condition{"", attach_unanswered};
+    }
+    if (!waits_for_credit) {
+        if (life.has_worked(now)) worked(life);
+        no_credit_since_.reset();
+        return std::nullopt;
+    }
+    if (!no_credit_since_) no_credit_since_ = now;
+    if (now - *no_credit_since_ < patience_) return std::nullopt;
+    return Condition{"", no_credit};
+}
+
+} // namespace conference::service_bus
