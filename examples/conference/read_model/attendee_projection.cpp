@@ -2,6 +2,7 @@
 #include "attendee_projection.hpp"
 
 #include "../domain/attendee.hpp"
+#include "mailbox.hpp"
 
 #include <escqrs/id_generator.hpp>
 
@@ -44,8 +45,10 @@ AttendeeProjection::AttendeeProjection(escqrs::EventBus& bus, read_model::Databa
       unregister_{database, "UPDATE attendee SET registered = 0, reason = $1 WHERE id = $2"},
       touch_{database, "UPDATE attendee SET version = $1, position = $2, updated_at = $3,"
                        " revision = (SELECT revision FROM progress) WHERE id = $4"},
-      owe_mail_{database, "INSERT INTO outgoing_mail (event_id, recipient, attendee_id, confirmation_id, created_at)"
-                          " VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING"},
+      owe_mail_{database, "INSERT INTO outgoing_mail (event_id, recipient, mailbox, attendee_id, confirmation_id,"
+                          " created_at) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING"},
+      drop_mails_{database, "UPDATE outgoing_mail SET given_up_at = $1"
+                            " WHERE attendee_id = $2 AND sent_at IS NULL AND given_up_at IS NULL"},
       advance_{database, "UPDATE progress SET revision = revision + 1,"
                          " position = CASE WHEN position < $1 THEN $1 ELSE position END WHERE only_row = 1"}
 {
@@ -89,7 +92,9 @@ void AttendeeProjection::on(const EmailChangeRequested& event, const Context& co
     require_known(request_email_.run(event.email, id), context);
     touch(id, context);
     if (context.is_replay) return;
-    owe_mail_.run(to_string(mail_id(context)), event.email, id, to_string(event.confirmation_id), context.recorded_at);
+    drop_mails_.run(context.recorded_at, id);
+    owe_mail_.run(to_string(mail_id(context)), event.email, mailbox_of(event.email), id,
+                  to_string(event.confirmation_id), context.recorded_at);
 }
 
 void AttendeeProjection::on(const EmailChangeConfirmed& event, const Context& context)
@@ -97,6 +102,7 @@ void AttendeeProjection::on(const EmailChangeConfirmed& event, const Context& co
     const std::string id = attendee_of(context);
     require_known(confirm_email_.run(event.email, id), context);
     touch(id, context);
+    drop_mails_.run(context.recorded_at, id);
 }
 
 void AttendeeProjection::on(const AttendeeUnregistered& event, const Context& context)
@@ -104,6 +110,7 @@ void AttendeeProjection::on(const AttendeeUnregistered& event, const Context& co
     const std::string id = attendee_of(context);
     require_known(unregister_.run(event.reason, id), context);
     touch(id, context);
+    drop_mails_.run(context.recorded_at, id);
 }
 
 void AttendeeProjection::touch(const std::string& id, const Context& context)

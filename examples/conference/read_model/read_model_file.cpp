@@ -1,12 +1,33 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "read_model_file.hpp"
 
+#include <array>
+
 namespace conference {
+namespace {
+
+// What limits mails, ends those that have become useless, and finds the registration of a confirmation.
+constexpr const char* mail_limits = R"sql(
+        ALTER TABLE outgoing_mail ADD COLUMN mailbox TEXT NOT NULL DEFAULT ''; -- `mailbox_of` the recipient
+        ALTER TABLE outgoing_mail ADD COLUMN begun_at INTEGER;                 -- the last attempt
+        ALTER TABLE outgoing_mail ADD COLUMN given_up_at INTEGER;              -- it will not be sent
+        UPDATE outgoing_mail SET mailbox = lower(recipient), begun_at = sent_at;
+        DROP INDEX unsent_mail;
+        CREATE INDEX unsent_mail ON outgoing_mail (not_before, created_at)
+            WHERE sent_at IS NULL AND given_up_at IS NULL;
+        CREATE INDEX mail_by_mailbox ON outgoing_mail (mailbox, begun_at);
+        CREATE INDEX mail_by_attendee ON outgoing_mail (attendee_id, begun_at);
+        CREATE INDEX mail_by_confirmation ON outgoing_mail (confirmation_id);
+    )sql";
+
+constexpr std::array upgrades{mail_limits};
+
+} // namespace
 
 // The ids are texts, so that people can look into the file with any SQLite tool. Moments are microseconds since 1970.
 const escqrs::sqlite::Schema read_model_schema{.name = "conference read model",
                                                .application_id = 0x43'6F'6E'66, // "Conf"
-                                               .version = 1,
+                                               .version = 2,
                                                .sql = R"sql(
         CREATE TABLE attendee (
             id            TEXT PRIMARY KEY,
@@ -43,7 +64,8 @@ const escqrs::sqlite::Schema read_model_schema{.name = "conference read model",
             last_error      TEXT
         ) STRICT;
         CREATE INDEX unsent_mail ON outgoing_mail (not_before, created_at) WHERE sent_at IS NULL;
-    )sql"};
+    )sql",
+                                               .upgrades = upgrades};
 
 AttendeeView read_attendee(const read_model::Rows& row)
 {

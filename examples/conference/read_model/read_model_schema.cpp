@@ -7,7 +7,7 @@ namespace conference {
 namespace {
 
 // As in the SQLite file, but for the moments. Texts are sorted as bytes, as there.
-constexpr std::array<const char*, 1> steps{R"sql(
+constexpr std::array<const char*, 2> steps{R"sql(
         CREATE TABLE {s}.attendee (
             id            text COLLATE "C" PRIMARY KEY,
             registered    bigint NOT NULL,
@@ -43,6 +43,19 @@ constexpr std::array<const char*, 1> steps{R"sql(
             last_error      text
         );
         CREATE INDEX unsent_mail ON {s}.outgoing_mail (not_before, created_at) WHERE sent_at IS NULL;
+    )sql",
+                                           R"sql(
+        ALTER TABLE {s}.outgoing_mail
+            ADD COLUMN mailbox     text COLLATE "C" NOT NULL DEFAULT '', -- `mailbox_of` the recipient
+            ADD COLUMN begun_at    timestamptz,                          -- the last attempt
+            ADD COLUMN given_up_at timestamptz;                          -- it will not be sent
+        UPDATE {s}.outgoing_mail SET mailbox = lower(recipient COLLATE "C"), begun_at = sent_at;
+        DROP INDEX {s}.unsent_mail;
+        CREATE INDEX unsent_mail ON {s}.outgoing_mail (not_before, created_at)
+            WHERE sent_at IS NULL AND given_up_at IS NULL;
+        CREATE INDEX mail_by_mailbox ON {s}.outgoing_mail (mailbox, begun_at);
+        CREATE INDEX mail_by_attendee ON {s}.outgoing_mail (attendee_id, begun_at);
+        CREATE INDEX mail_by_confirmation ON {s}.outgoing_mail (confirmation_id);
     )sql"};
 
 } // namespace

@@ -36,7 +36,7 @@ std::string base64(std::string_view bytes)
 std::string header_text(const std::string& text)
 {
     const auto is_control = [](char c) { return static_cast<std::uint8_t>(c) < 0x20 || c == 0x7F; };
-    if (std::ranges::any_of(text, is_control)) throw MailError{"mail: a header holds a control character"};
+    if (std::ranges::any_of(text, is_control)) throw MailRefused{"mail: a header holds a control character"};
     if (text.size() < max_quoted_line && std::ranges::all_of(text, is_printable_ascii)) return text;
     constexpr std::size_t max_bytes = 42; // so that a word has at most 75 characters
     std::string words;
@@ -137,7 +137,7 @@ const std::string& checked_address(const std::string& text)
         return is_printable_ascii(c) && std::string_view{" <>\"(),;\\"}.find(c) == std::string_view::npos;
     });
     if (text.empty() || text.size() > 320 || !safe)
-        throw MailError{"mail: not an address: '" + readable(text, 100) + "'"};
+        throw MailRefused{"mail: not an address: '" + readable(text, 100) + "'"};
     return text;
 }
 

@@ -17,6 +17,12 @@ public:
     using Error::Error;
 };
 
+/// A mail will never be taken. It is not tried again.
+class MailRefused : public MailError {
+public:
+    using MailError::MailError;
+};
+
 /// A mail to one person.
 struct Mail {
     escqrs::EventId id;     ///< of the event it tells of; the same in every attempt to send it
@@ -33,11 +39,11 @@ struct Mail {
 /// The mail as RFC 5322 and MIME text, lines ending with CRLF. The same mail always gives the same bytes.
 ///
 /// A text of plain ASCII is not encoded, so that people can read it in a file; any other is quoted-printable.
-/// @throws MailError if an address or header holds what could end its line or its place in it
+/// @throws MailRefused if an address or header holds what could end its line or its place in it
 std::string to_rfc5322(const Mail& mail);
 
 /// `text` unless it is not safe to stand between '<' and '>' in a header or an SMTP command.
-/// @throws MailError
+/// @throws MailRefused
 const std::string& checked_address(const std::string& text);
 
 } // namespace conference

@@ -5,6 +5,7 @@
 #include "../read_model/database.hpp"
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -22,21 +23,36 @@ struct OwedMail {
     std::uint32_t attempt = 0; ///< this one; 1 at first
 };
 
+/// How many different mails may be begun in a time.
+struct MailLimit {
+    std::size_t mails;
+    escqrs::Duration within;
+};
+
+/// Anybody can have mails sent to anybody, so only so many are. Those beyond wait for their turn.
+struct MailLimits {
+    MailLimit to_mailbox{5, std::chrono::hours{1}};         ///< in whatever spelling, for whatever registration
+    MailLimit of_registration{10, std::chrono::hours{24}};  ///< to whatever address
+    escqrs::Duration longest_wait = std::chrono::hours{48}; ///< for its turn; then the mail is given up
+};
+
 /// The mails in the read model that are still to be sent. Each is given to one sender at a time, in whatever process,
-/// for a limited time.
+/// for a limited time. The limits hold for all senders together.
 /// @par Thread safety  as its database: one thread at a time
 class MailOutbox {
 public:
     /// @param database  the read model; must outlive the outbox
     /// @param furthest  for no longer than that is a mail claimed or put off: one that is due later than that from now was
     ///                  written by a clock that has been set back since, and is due
-    explicit MailOutbox(read_model::DatabaseRef database, escqrs::Duration furthest = std::chrono::hours{24});
+    explicit MailOutbox(read_model::DatabaseRef database, escqrs::Duration furthest = std::chrono::hours{24},
+                        MailLimits limits = {});
 
-    /// Takes a mail that is due. Unless it is marked or put off by then, it is due again when `lease` is over.
+    /// Takes a mail that is due and that the limits allow. Unless it is marked or put off by then, it is due again when
+    /// `lease` is over.
     /// @throws StoreError
     std::optional<OwedMail> claim(escqrs::Timestamp now, escqrs::Duration lease);
 
-    /// Remembers that the mail is on its way, whoever has claimed it by now.
+    /// Remembers that the mail is on its way, whichever sender has claimed it by now.
     /// @throws StoreError
     void mark_sent(const OwedMail& mail, escqrs::Timestamp now);
 
@@ -44,10 +60,25 @@ public:
     /// @throws StoreError
     void put_off(const OwedMail& mail, escqrs::Timestamp when, std::string_view error);
 
+    /// Remembers that the mail will not be sent.
+    /// @throws StoreError
+    void give_up(const OwedMail& mail, escqrs::Timestamp now, std::string_view error);
+
 private:
+    std::optional<OwedMail> next_due(escqrs::Timestamp now);
+    bool may_begin(const OwedMail& mail, escqrs::Timestamp now);
+    std::optional<escqrs::Timestamp> turn(read_model::Statement& begun, const std::string& key, MailLimit limit,
+                                          const OwedMail& mail, escqrs::Timestamp now);
+
     read_model::DatabaseRef database_;
     escqrs::Duration furthest_;
+    MailLimits limits_;
     read_model::Statement is_any_due_;
+    read_model::Statement next_due_;
+    read_model::Statement begun_to_mailbox_;
+    read_model::Statement begun_of_registration_;
+    read_model::Statement hold_back_;
+    read_model::Statement give_up_;
     read_model::Statement claim_;
     read_model::Statement mark_sent_;
     read_model::Statement put_off_;

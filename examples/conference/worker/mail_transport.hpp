@@ -9,7 +9,7 @@
 
 namespace conference {
 
-/// No mail can be handed out at the moment, whoever it is for.
+/// No mail can be handed out at the moment, whatever its recipient.
 class MailServerUnavailable : public MailError {
 public:
     using MailError::MailError;
@@ -24,8 +24,8 @@ public:
     MailTransport& operator=(const MailTransport&) = delete;
     virtual ~MailTransport() = default;
 
-    /// Returns once the mail was taken over. Gives up on `stop` as long as that is sure to do no harm.
-    /// @throws MailError, MailServerUnavailable
+    /// Returns once the mail was taken over. Gives up on `stop`, at once as long as that is sure to do no harm.
+    /// @throws MailError, MailRefused, MailServerUnavailable
     virtual void deliver(const Mail& mail, const std::stop_token& stop) = 0;
 
     /// How long a delivery may take, generously. Whoever takes longer is thought dead, and the mail is sent by another.

@@ -8,20 +8,21 @@
 #include <algorithm>
 #include <exception>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace conference {
 
 Mailer::Mailer(read_model::DatabaseRef read_model, MailTransport& transport, ConfirmationMailWriter writer,
                MailerOptions options)
-    : outbox_{read_model, std::max(options.longest_delay, transport.time_limit())}, transport_{&transport},
-      writer_{std::move(writer)}, options_{std::move(options)}
+    : outbox_{read_model, std::max(options.longest_delay, transport.time_limit()), options.limits},
+      transport_{&transport}, writer_{std::move(writer)}, options_{std::move(options)}
 {
 }
 
 void Mailer::run(std::stop_token stop)
 {
-    Backoff outage{options_.first_delay, options_.longest_delay, options_.jitter};
+    Backoff outage{options_.first_delay, options_.longest_outage_delay, options_.jitter};
     while (!stop.stop_requested()) {
         escqrs::Duration wait = options_.poll_interval;
         try {
@@ -40,33 +41,59 @@ void Mailer::run(std::stop_token stop)
 std::size_t Mailer::send_due(const std::stop_token& stop)
 {
     std::size_t sent = 0;
+    bool is_unavailable = false; // as the last mail found it
     while (!stop.stop_requested()) {
         const auto owed = outbox_.claim(options_.clock->now(), transport_->time_limit());
         if (!owed) break;
-        if (send(*owed, stop)) ++sent;
+        try {
+            if (send(*owed, stop)) ++sent;
+            is_unavailable = false;
+        } catch (const MailServerUnavailable&) {
+            if (std::exchange(is_unavailable, true)) throw;
+        }
     }
     return sent;
 }
 
+/// @throws MailServerUnavailable; the mail has been put off
 bool Mailer::send(const OwedMail& owed, const std::stop_token& stop)
 {
     try {
         transport_->deliver(writer_(owed), stop);
     } catch (const MailServerUnavailable& error) {
-        options_.on_attempt(false);
-        outbox_.put_off(owed, options_.clock->now(), readable(error.what(), max_error_length));
+        failed(owed, error.what(), stop.stop_requested() ? escqrs::Duration{} : delay_after(owed.attempt));
         throw;
+    } catch (const MailRefused& error) {
+        give_up(owed, error.what());
+        return false;
     } catch (...) {
-        options_.on_attempt(false);
-        const std::string text = readable(escqrs::text_of(std::current_exception()), max_error_length);
-        outbox_.put_off(owed, escqrs::later_by(options_.clock->now(), delay_after(owed.attempt)), text);
-        options_.log("mail of event " + to_string(owed.event_id) + ", attempt " + std::to_string(owed.attempt) + ": " +
-                     text);
+        failed(owed, escqrs::text_of(std::current_exception()), delay_after(owed.attempt));
         return false;
     }
-    options_.on_attempt(true);
+    options_.on_attempt(MailOutcome::sent);
     mark_sent(owed, stop);
     return true;
+}
+
+void Mailer::failed(const OwedMail& owed, std::string_view error, escqrs::Duration delay)
+{
+    if (owed.attempt >= options_.most_attempts) return give_up(owed, error);
+    options_.on_attempt(MailOutcome::failed);
+    outbox_.put_off(owed, escqrs::later_by(options_.clock->now(), delay), readable(error, max_error_length));
+    report(owed, error);
+}
+
+void Mailer::give_up(const OwedMail& owed, std::string_view error)
+{
+    options_.on_attempt(MailOutcome::given_up);
+    outbox_.give_up(owed, options_.clock->now(), readable(error, max_error_length));
+    report(owed, std::string{"given up: "}.append(error));
+}
+
+void Mailer::report(const OwedMail& owed, std::string_view what)
+{
+    options_.log("mail of event " + to_string(owed.event_id) + ", attempt " + std::to_string(owed.attempt) + ": " +
+                 readable(what, max_error_length));
 }
 
 /// Not giving up easily here is what keeps a mail from being sent twice.

@@ -45,8 +45,8 @@ escqrs::GlobalPosition ReadModelHealth::position()
 std::uint64_t ReadModelHealth::mails_waiting()
 {
     const std::scoped_lock lock{mutex_};
-    return static_cast<std::uint64_t>(
-        database_.ref().query_integer("SELECT count(*) FROM outgoing_mail WHERE sent_at IS NULL"));
+    return static_cast<std::uint64_t>(database_.ref().query_integer(
+        "SELECT count(*) FROM outgoing_mail WHERE sent_at IS NULL AND given_up_at IS NULL"));
 }
 
 } // namespace conference

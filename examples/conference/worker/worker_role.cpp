@@ -53,8 +53,9 @@ MailerOptions mailer_options(http::Metrics& metrics, const WorkerLog& log, escqr
     MailerOptions options;
     options.clock = &clock;
     options.log = log;
-    options.on_attempt = [sent = counter("sent"), failed = counter("failed")](bool taken_over) {
-        (taken_over ? sent : failed)->add();
+    options.on_attempt = [sent = counter("sent"), failed = counter("failed"),
+                          given_up = counter("given_up")](MailOutcome outcome) {
+        (outcome == MailOutcome::sent ? sent : outcome == MailOutcome::failed ? failed : given_up)->add();
     };
     return options;
 }

@@ -72,7 +72,7 @@ TEST_CASE("queries: a file of another kind or version is refused and left alone"
     {
         AttendeeQueries{path};
         escqrs::sqlite::Database other{path};
-        other.execute("PRAGMA user_version = 2");
+        other.execute("PRAGMA user_version = 3");
         CHECK_THROWS_AS(AttendeeQueries{path}, escqrs::StoreError);
     }
 }

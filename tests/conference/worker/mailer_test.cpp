@@ -50,27 +50,56 @@ struct Office {
     escqrs::sqlite::Database database{path, read_model_schema, {.busy_timeout = 10s}};
     std::vector<std::string> log;
 
-    std::string owe(const std::string& recipient)
+    std::string owe(const std::string& recipient) { return owe(register_attendee(), 2, recipient); }
+
+    AttendeeId register_attendee()
     {
         const auto id = new_attendee_id();
         publisher.publish(id, 1, AttendeeRegistered{"ada@example.org"});
+        return id;
+    }
+
+    std::string owe(const AttendeeId& id, std::uint64_t version, const std::string& recipient)
+    {
         const auto context =
-            publisher.publish(id, 2, EmailChangeRequested{recipient, ConfirmationId{escqrs::random_uuid()}});
+            publisher.publish(id, version, EmailChangeRequested{recipient, ConfirmationId{escqrs::random_uuid()}});
         return to_string(context.id);
     }
 
-    Mailer mailer(MailTransport& transport) { return mailer(transport, database); }
+    Mailer mailer(MailTransport& transport, std::uint32_t most_attempts = 1200)
+    {
+        return mailer(transport, database, most_attempts);
+    }
 
-    Mailer mailer(MailTransport& transport, escqrs::sqlite::Database& connection)
+    Mailer mailer(MailTransport& transport, escqrs::sqlite::Database& connection, std::uint32_t most_attempts = 1200)
     {
         MailerOptions options;
+        options.most_attempts = most_attempts;
         options.clock = &clock;
         options.jitter = [] { return 0.5; };
         options.log = [this](std::string_view line) { log.emplace_back(line); };
         return {connection, transport, ConfirmationMailWriter{"https://conference.example", ""}, options};
     }
 
-    std::int64_t unsent() { return database.query_integer("SELECT count(*) FROM outgoing_mail WHERE sent_at IS NULL"); }
+    std::int64_t unsent()
+    {
+        return database.query_integer(
+            "SELECT count(*) FROM outgoing_mail WHERE sent_at IS NULL AND given_up_at IS NULL");
+    }
+
+    /// What is sent until nothing has been sent for more than an hour.
+    std::size_t send_all(Mailer& mailer)
+    {
+        std::size_t sent = 0;
+        for (int quiet = 0; quiet < 70; ++quiet) {
+            if (const auto now = mailer.send_due()) {
+                sent += now;
+                quiet = 0;
+            }
+            clock.advance(1min);
+        }
+        return sent;
+    }
 };
 
 std::string content(const std::filesystem::path& path)
@@ -104,7 +133,7 @@ TEST_CASE("mailer: every owed mail is sent once")
     CHECK(office.unsent() == 0);
 }
 
-TEST_CASE("mailer: a refused mail is tried again for ever, less and less often, and keeps no other back")
+TEST_CASE("mailer: a mail that fails is tried again, less and less often, and keeps no other back")
 {
     Office office;
     TestTransport transport;
@@ -140,6 +169,50 @@ TEST_CASE("mailer: a refused mail is tried again for ever, less and less often, 
     CHECK(office.unsent() == 0);
 }
 
+TEST_CASE("mailer: a mail that is refused is never tried again")
+{
+    Office office;
+    TestTransport transport;
+    transport.before = [](const Mail&) { throw MailRefused{"550 no such mailbox"}; };
+    auto mailer = office.mailer(transport);
+    const auto event = office.owe("nobody@example.org");
+    CHECK(mailer.send_due() == 0);
+    CHECK(office.log ==
+          std::vector<std::string>{"mail of event " + event + ", attempt 1: given up: 550 no such mailbox"});
+    CHECK(office.unsent() == 0);
+    transport.before = {};
+    CHECK(office.send_all(mailer) == 0);
+}
+
+TEST_CASE("mailer: a mail that fails again and again is given up")
+{
+    Office office;
+    TestTransport transport;
+    transport.before = [](const Mail&) { throw MailError{"mailbox full"}; };
+    auto mailer = office.mailer(transport, 3);
+    office.owe("full@example.org");
+    CHECK(office.send_all(mailer) == 0);
+    CHECK(office.log.size() == 3);
+    CHECK_THAT(office.log.back(), Catch::EndsWith(", attempt 3: given up: mailbox full"));
+    CHECK(office.unsent() == 0);
+}
+
+TEST_CASE("mailer: a mail at which the server always breaks off keeps no other back")
+{
+    Office office;
+    TestTransport transport;
+    transport.before = [](const Mail& mail) {
+        if (mail.to == "poison@example.org") throw MailServerUnavailable{"connection lost"};
+    };
+    auto mailer = office.mailer(transport);
+    office.owe("poison@example.org");
+    office.owe("ada@example.org");
+    CHECK(mailer.send_due() == 1);
+    office.owe("byron@example.org");
+    CHECK(mailer.send_due() == 1);
+    CHECK(office.unsent() == 1);
+}
+
 TEST_CASE("mailer: a recipient that is no address is never handed out, and keeps no other back")
 {
     Office office;
@@ -150,9 +223,10 @@ TEST_CASE("mailer: a recipient that is no address is never handed out, and keeps
     office.owe("byron@example.org");
     CHECK(mailer.send_due() == 1);
     CHECK(transport.taken == std::map<std::string, int>{{"byron@example.org", 1}});
+    CHECK(office.unsent() == 0);
 }
 
-TEST_CASE("mailer: while no mail can be sent, all stay due")
+TEST_CASE("mailer: while no mail can be sent, two tell as much as a thousand, and none is lost")
 {
     Office office;
     TestTransport transport;
@@ -164,9 +238,12 @@ TEST_CASE("mailer: while no mail can be sent, all stay due")
     auto mailer = office.mailer(transport);
     office.owe("ada@example.org");
     office.owe("byron@example.org");
+    office.owe("lovelace@example.org");
     CHECK_THROWS_AS(mailer.send_due(), MailServerUnavailable);
-    CHECK(calls == 1); // one tells as much as a thousand
+    CHECK(calls == 2);
     transport.before = {};
+    CHECK(mailer.send_due() == 1);
+    office.clock.advance(1s);
     CHECK(mailer.send_due() == 2);
 }
 
@@ -269,6 +346,157 @@ TEST_CASE("mailer: several racing for the same mails send each once")
     CHECK(sent == 60);
     CHECK(transport.taken.size() == 60);
     for (const auto& [recipient, times] : transport.taken) CHECK(times == 1);
+}
+
+TEST_CASE("mail limits: a mailbox gets five mails an hour, however its address is spelt, and no other waits")
+{
+    Office office;
+    TestTransport transport;
+    auto mailer = office.mailer(transport);
+    for (int count = 0; count < 4; ++count) {
+        office.owe("victim@example.org");
+        office.owe("Victim@Example.ORG");
+        office.owe("victim+" + std::to_string(count) + "@example.org");
+    }
+    office.owe("ada@example.org");
+    const auto to_victim = [&] {
+        int mails = 0;
+        for (const auto& [recipient, times] : transport.taken) mails += recipient == "ada@example.org" ? 0 : times;
+        return mails;
+    };
+    CHECK(mailer.send_due() == 6);
+    CHECK(to_victim() == 5);
+    CHECK(transport.taken.at("ada@example.org") == 1);
+    office.clock.advance(59min);
+    CHECK(mailer.send_due() == 0);
+    office.clock.advance(1min);
+    CHECK(mailer.send_due() == 5);
+    CHECK(office.send_all(mailer) == 2); // each of them was another registration's last request
+    CHECK(office.unsent() == 0);
+}
+
+TEST_CASE("mail limits: they hold for all mailers together, also for mails that are being sent")
+{
+    Office office;
+    TestTransport transport;
+    for (int count = 0; count < 8; ++count) office.owe("victim@example.org");
+    MailOutbox outbox{office.database};
+    int claimed = 0;
+    while (outbox.claim(office.clock.now(), transport.time_limit())) ++claimed;
+    CHECK(claimed == 5);
+    auto mailer = office.mailer(transport);
+    CHECK(mailer.send_due() == 0);
+}
+
+TEST_CASE("mail limits: a mail that fails is tried again in its own turn")
+{
+    Office office;
+    TestTransport transport;
+    transport.before = [](const Mail&) { throw MailError{"try again later"}; };
+    for (int count = 0; count < 6; ++count) office.owe("victim@example.org");
+    auto mailer = office.mailer(transport);
+    CHECK(mailer.send_due() == 0);
+    CHECK(office.log.size() == 5);
+    transport.before = {};
+    office.clock.advance(1min);
+    CHECK(mailer.send_due() == 5);
+}
+
+TEST_CASE(
+    "mail limits: a registration has ten mails sent in a day, to whatever addresses, and the last one in its turn")
+{
+    Office office;
+    TestTransport transport;
+    auto mailer = office.mailer(transport);
+    const auto id = office.register_attendee();
+    std::size_t sent = 0;
+    for (std::uint64_t version = 2; version < 32; ++version) {
+        office.owe(id, version, "stranger" + std::to_string(version) + "@example.org");
+        sent += mailer.send_due();
+    }
+    CHECK(sent == 10);
+    CHECK(office.unsent() == 1);
+    office.clock.advance(23h);
+    CHECK(mailer.send_due() == 0);
+    office.clock.advance(59min);
+    CHECK(mailer.send_due() == 0);
+    office.clock.advance(1min);
+    CHECK(mailer.send_due() == 1);
+    CHECK(transport.taken.count("stranger31@example.org") == 1);
+}
+
+TEST_CASE("mail limits: a mail whose turn does not come within two days is given up")
+{
+    Office office;
+    TestTransport transport;
+    auto mailer = office.mailer(transport);
+    for (int count = 0; count < 300; ++count) office.owe("victim@example.org");
+    CHECK(office.send_all(mailer) <= 5 * 49);
+    CHECK(office.unsent() == 0);
+}
+
+TEST_CASE("mail limits: a clock that is set back holds no mail back for longer than the limit")
+{
+    Office office;
+    TestTransport transport;
+    auto mailer = office.mailer(transport);
+    for (int count = 0; count < 6; ++count) office.owe("victim@example.org");
+    CHECK(mailer.send_due() == 5);
+    office.clock.set(office.clock.now() - 10min);
+    CHECK(mailer.send_due() == 0);
+    office.clock.advance(70min);
+    CHECK(mailer.send_due() == 1);
+}
+
+TEST_CASE("mail: one whose link would confirm nothing any more is not sent")
+{
+    Office office;
+    TestTransport transport;
+    auto mailer = office.mailer(transport);
+    const auto id = office.register_attendee();
+    office.owe(id, 2, "first@example.org");
+    SECTION("another address was asked for")
+    {
+        office.owe(id, 3, "second@example.org");
+        CHECK(mailer.send_due() == 1);
+        CHECK(transport.taken == std::map<std::string, int>{{"second@example.org", 1}});
+    }
+    SECTION("it was confirmed")
+    {
+        office.publisher.publish(id, 3, EmailChangeConfirmed{"first@example.org"});
+        CHECK(mailer.send_due() == 0);
+    }
+    SECTION("the seat was given back")
+    {
+        office.publisher.publish(id, 3, AttendeeUnregistered{"ill"});
+        CHECK(mailer.send_due() == 0);
+    }
+    CHECK(office.unsent() == 0);
+}
+
+TEST_CASE("mail: a read model of the first version is upgraded with the mails it owes, and what it has sent counts")
+{
+    const TemporaryFolder folder;
+    const std::string path = folder.file("read-model.db");
+    {
+        auto first = read_model_schema;
+        first.version = 1;
+        first.upgrades = {};
+        escqrs::sqlite::Database database{path, first};
+        for (int mail = 0; mail < 10; ++mail) {
+            const std::string id = to_string(new_attendee_id());
+            database.execute(
+                ("INSERT INTO outgoing_mail (event_id, recipient, attendee_id, confirmation_id, created_at,"
+                 " sent_at) VALUES ('" +
+                 id + "', 'Ada@example.org', '" + id + "', '" + id + "', 0, " + (mail < 3 ? "1000000" : "NULL") + ")")
+                    .c_str());
+        }
+    }
+    escqrs::sqlite::Database database{path, read_model_schema};
+    MailOutbox outbox{database};
+    int claimed = 0;
+    while (outbox.claim(escqrs::Timestamp{2s}, 1min)) ++claimed;
+    CHECK(claimed == 2);
 }
 
 TEST_CASE("mail folder: one whole file for each mail, readable by its owner only")
