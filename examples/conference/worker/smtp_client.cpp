@@ -10,10 +10,13 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <chrono>
 #include <cstddef>
 #include <cstring>
+#include <optional>
 #include <string_view>
+#include <sys/socket.h>
 #include <utility>
 
 namespace conference {
@@ -21,9 +24,13 @@ namespace {
 
 constexpr long connect_timeout_seconds = 10;
 constexpr long total_timeout_seconds = 60;
+constexpr long answer_timeout_seconds = 20; ///< the only one that holds when libcurl says QUIT
 
 /// What a server says goes into logs; it is no reason to fill them.
 constexpr std::size_t max_answer_length = 300;
+
+/// Of all that a server answers while it is given one mail. RFC 5321, section 4.5.3.1.5 allows 512 bytes for a line.
+constexpr std::size_t max_answers_size = std::size_t{64} * 1024;
 
 struct CurlCleanup {
     void operator()(CURL* handle) const noexcept { curl_easy_cleanup(handle); }
@@ -31,28 +38,56 @@ struct CurlCleanup {
 };
 
 /// One mail on its way.
-struct Upload {
+struct Delivery {
     std::string_view rest;
-    bool begun = false;
-    const std::stop_token* stop = nullptr;
+    const std::stop_token& stop;
+    std::chrono::milliseconds patience; ///< after a stop request, once the server may have the mail
+    bool is_under_way = false;          ///< the server is greeted and knows us: what it says now concerns the mail
+    bool has_begun = false;             ///< the mail's text is being sent
+    std::size_t answered = 0;           ///< bytes of the server's answers
+    int answer = 0;                     ///< code of the last one, or of the one that was too long
+    std::optional<std::chrono::steady_clock::time_point> stopped_at{};
 };
 
-std::size_t read_upload(char* buffer, std::size_t size, std::size_t count, void* context) noexcept
+int begin_mail(void* context, char*, char*, int, int) noexcept
 {
-    auto& upload = *static_cast<Upload*>(context);
-    const std::size_t length = std::min(size * count, upload.rest.size());
-    std::memcpy(buffer, upload.rest.data(), length);
-    upload.rest.remove_prefix(length);
-    upload.begun = true;
+    static_cast<Delivery*>(context)->is_under_way = true;
+    return CURL_PREREQFUNC_OK;
+}
+
+std::size_t read_text(char* buffer, std::size_t size, std::size_t count, void* context) noexcept
+{
+    auto& delivery = *static_cast<Delivery*>(context);
+    const std::size_t length = std::min(size * count, delivery.rest.size());
+    std::memcpy(buffer, delivery.rest.data(), length);
+    delivery.rest.remove_prefix(length);
+    delivery.has_begun = true;
     return length;
 }
 
-/// Breaks off when stopped, as long as the server cannot have the mail.
+/// Each line that the server answers. Breaks off when there is too much of it.
+std::size_t hear_answer(char* line, std::size_t size, std::size_t count, void* context) noexcept
+{
+    auto& delivery = *static_cast<Delivery*>(context);
+    if (delivery.answered > max_answers_size) return 0;
+    const std::size_t length = size * count;
+    std::from_chars(line, line + std::min<std::size_t>(length, 3), delivery.answer);
+    delivery.answered += length;
+    return delivery.answered <= max_answers_size ? length : 0;
+}
+
+/// Breaks off when stopped: at once while the server cannot have the mail, else after a while without its answer.
 int watch_stop(void* context, curl_off_t, curl_off_t, curl_off_t, curl_off_t) noexcept
 {
-    const auto& upload = *static_cast<const Upload*>(context);
-    return !upload.begun && upload.stop->stop_requested() ? 1 : 0;
+    auto& delivery = *static_cast<Delivery*>(context);
+    if (!delivery.stop.stop_requested()) return 0;
+    const auto now = std::chrono::steady_clock::now();
+    if (!delivery.stopped_at) delivery.stopped_at = now;
+    return !delivery.has_begun || now - *delivery.stopped_at >= delivery.patience ? 1 : 0;
 }
+
+/// Codes by which a server wants to know who we are, or does not believe it (RFC 4954, section 6; RFC 3207, section 4).
+bool is_about_us(long answer) { return answer == 530 || answer == 534 || answer == 535 || answer == 538; }
 
 void initialise_curl()
 {
@@ -69,7 +104,7 @@ bool is_this_machine(std::string_view host)
 
 class SmtpClient::Implementation {
 public:
-    explicit Implementation(const std::string& text)
+    Implementation(const std::string& text, std::chrono::milliseconds patience) : patience_{patience}
     {
         const auto parsed = boost::urls::parse_uri(text);
         // The text may hold a password, so it is not quoted.
@@ -92,10 +127,11 @@ public:
             from_ = checked_address(std::string{parameter.value});
         }
         initialise_curl();
-        handle_.reset(curl_easy_init());
-        if (!handle_) throw MailError{"mail: libcurl cannot be started"};
-        configure();
+        start();
     }
+    Implementation(const Implementation&) = delete;
+    Implementation& operator=(const Implementation&) = delete;
+    ~Implementation() { drop(); }
 
     void deliver(const Mail& mail, const std::stop_token& stop)
     {
@@ -103,15 +139,17 @@ public:
         const std::string sender = "<" + checked_address(mail.from) + ">";
         const std::string recipient = "<" + checked_address(mail.to) + ">";
         const std::unique_ptr<curl_slist, CurlCleanup> recipients{curl_slist_append(nullptr, recipient.c_str())};
-        Upload upload{text, false, &stop};
+        Delivery delivery{text, stop, patience_};
         set(CURLOPT_MAIL_FROM, sender.c_str());
         set(CURLOPT_MAIL_RCPT, recipients.get());
-        set(CURLOPT_READDATA, &upload);
-        set(CURLOPT_XFERINFODATA, &upload);
+        set(CURLOPT_PREREQDATA, &delivery);
+        set(CURLOPT_READDATA, &delivery);
+        set(CURLOPT_HEADERDATA, &delivery);
+        set(CURLOPT_XFERINFODATA, &delivery);
         set(CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(text.size()));
         error_.front() = '\0';
         const CURLcode code = curl_easy_perform(handle_.get());
-        if (code != CURLE_OK) report(code);
+        if (code != CURLE_OK) report(code, delivery);
     }
 
     const std::string& from() const noexcept { return from_; }
@@ -124,8 +162,20 @@ private:
         if (code != CURLE_OK) throw MailError{std::string{"mail: libcurl: "} + curl_easy_strerror(code)};
     }
 
-    void configure()
+    /// Cuts the connection, for libcurl says QUIT at the end and would wait for minutes for the answer.
+    void drop() noexcept
     {
+        curl_socket_t socket = CURL_SOCKET_BAD;
+        if (handle_) curl_easy_getinfo(handle_.get(), CURLINFO_ACTIVESOCKET, &socket);
+        if (socket != CURL_SOCKET_BAD) ::shutdown(socket, SHUT_RDWR);
+        handle_.reset();
+    }
+
+    void start()
+    {
+        drop();
+        handle_.reset(curl_easy_init());
+        if (!handle_) throw MailError{"mail: libcurl cannot be started"};
         set(CURLOPT_URL, server_.c_str());
         set(CURLOPT_PROTOCOLS_STR, "smtp,smtps");
         if (!user_.empty()) {
@@ -137,26 +187,48 @@ private:
         set(CURLOPT_NOSIGNAL, 1L); // other threads are running
         set(CURLOPT_CONNECTTIMEOUT, connect_timeout_seconds);
         set(CURLOPT_TIMEOUT, total_timeout_seconds);
-        set(CURLOPT_READFUNCTION, &read_upload);
+        set(CURLOPT_SERVER_RESPONSE_TIMEOUT, answer_timeout_seconds);
+        set(CURLOPT_PREREQFUNCTION, &begin_mail);
+        set(CURLOPT_READFUNCTION, &read_text);
+        set(CURLOPT_HEADERFUNCTION, &hear_answer);
         set(CURLOPT_NOPROGRESS, 0L);
         set(CURLOPT_XFERINFOFUNCTION, &watch_stop);
         set(CURLOPT_ERRORBUFFER, error_.data());
     }
 
-    [[noreturn]] void report(CURLcode code)
+    void report(CURLcode code, const Delivery& delivery)
     {
         long answer = 0;
         curl_easy_getinfo(handle_.get(), CURLINFO_RESPONSE_CODE, &answer);
         std::string text = "mail: " + server_ + ": ";
-        text += readable(error_.front() != '\0' ? error_.data() : curl_easy_strerror(code), max_answer_length);
-        // 421: "service not available, closing transmission channel" (RFC 5321, section 4.2.3).
-        const bool refused = code == CURLE_SEND_ERROR || code == CURLE_WEIRD_SERVER_REPLY;
-        if (refused && answer >= 400 && answer < 600 && answer != 421) {
-            throw MailError{text + " (answer " + std::to_string(answer) + ")"};
+        text += delivery.stopped_at
+                    ? "stopped before the answer came"
+                    : readable(error_.front() != '\0' ? error_.data() : curl_easy_strerror(code), max_answer_length);
+        if (delivery.is_under_way && is_too_long(code, delivery)) {
+            start(); // the rest of the answer may still come on the old connection
+            if (delivery.has_begun && delivery.answer / 100 == 2) return; // taken, with many words
+            throw MailRefused{text + " (answer " + std::to_string(delivery.answer) + ", too long)"};
         }
-        throw MailServerUnavailable{text};
+        // 421: "service not available, closing transmission channel" (RFC 5321, section 4.2.3).
+        const bool is_answer = code == CURLE_SEND_ERROR || code == CURLE_WEIRD_SERVER_REPLY;
+        if (!delivery.is_under_way || !is_answer || answer < 400 || answer == 421 || is_about_us(answer))
+            throw MailServerUnavailable{text};
+        text += " (answer " + std::to_string(answer) + ")";
+        if (answer >= 500) throw MailRefused{text};
+        throw MailError{text};
     }
 
+    /// By our measure, or by libcurl's.
+    bool is_too_long(CURLcode code, const Delivery& delivery)
+    {
+        long size = 0;
+        curl_easy_getinfo(handle_.get(), CURLINFO_HEADER_SIZE, &size);
+        constexpr auto curle_too_large = static_cast<CURLcode>(100); // since libcurl 8.6
+        return delivery.answered > max_answers_size || size > static_cast<long>(max_answers_size) ||
+               code == curle_too_large;
+    }
+
+    std::chrono::milliseconds patience_;
     std::string server_;
     std::string user_;
     std::string password_;
@@ -166,7 +238,10 @@ private:
     std::unique_ptr<CURL, CurlCleanup> handle_;
 };
 
-SmtpClient::SmtpClient(const std::string& url) : implementation_{std::make_unique<Implementation>(url)} {}
+SmtpClient::SmtpClient(const std::string& url, std::chrono::milliseconds patience)
+    : implementation_{std::make_unique<Implementation>(url, patience)}
+{
+}
 
 SmtpClient::~SmtpClient() = default;
 

@@ -3,6 +3,7 @@
 
 #include "mail_transport.hpp"
 
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -13,12 +14,17 @@ namespace conference {
 /// `smtps://` is TLS from the start. `smtp://` uses STARTTLS if the server offers it, and insists on it before it sends
 /// a password, unless the server is this machine. Certificates are verified.
 ///
+/// A mail that the server answers with 5xx is refused for good, as is one whose answer is longer than 64 KiB; one answered
+/// with 4xx has failed. What the server says before it has heard of a mail, or about who we are, concerns no mail: then it
+/// is unavailable.
+///
 /// If the connection breaks after the whole mail was sent and before the server's answer came, it is sent again: SMTP
 /// can do no better. Both have the same Message-ID, by which many mailboxes drop the second.
 class SmtpClient final : public MailTransport {
 public:
+    /// @param patience  after a stop request, with the answer to a mail that the server has in whole
     /// @throws MailError if `url` is not as `open_mail_transport` describes
-    explicit SmtpClient(const std::string& url);
+    explicit SmtpClient(const std::string& url, std::chrono::milliseconds patience = std::chrono::seconds{8});
     ~SmtpClient() override;
 
     void deliver(const Mail& mail, const std::stop_token& stop) override;

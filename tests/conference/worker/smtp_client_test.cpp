@@ -78,22 +78,23 @@ TEST_CASE("smtp: name and password are sent to the server, decoded", "[integrati
     CHECK(std::ranges::any_of(commands, [&](const auto& line) { return line.find(credentials) != std::string::npos; }));
 }
 
-TEST_CASE("smtp: a refused mail is an error of that mail, and the next one is sent", "[integration]")
+TEST_CASE("smtp: a mail answered with 5xx is refused, with 4xx has failed, and the next one is sent", "[integration]")
 {
     SmtpServer server;
     SmtpClient client{url(server)};
-    const std::string refused_at = GENERATE("RCPT TO:", ".", "MAIL FROM:");
-    CAPTURE(refused_at);
-    server.answer_with([&](const std::string& line) -> std::string {
-        return line.starts_with(refused_at) ? "550 no such mailbox" : "";
-    });
+    const std::string refused_at = GENERATE("RCPT TO:", ".", "MAIL FROM:", "DATA");
+    const std::string answer = GENERATE("550 no such mailbox", "554-no\r\n554 never", "450 busy", "452 full");
+    CAPTURE(refused_at, answer);
+    server.answer_with(
+        [&](const std::string& line) -> std::string { return line.starts_with(refused_at) ? answer : ""; });
     try {
         client.deliver(sample("nobody@example.org"), {});
         FAIL("accepted");
     } catch (const MailServerUnavailable&) {
         FAIL("the server is there");
     } catch (const MailError& error) {
-        CHECK(std::string{error.what()}.find("550") != std::string::npos);
+        CHECK(std::string{error.what()}.find(answer.substr(0, 3)) != std::string::npos);
+        CHECK((dynamic_cast<const MailRefused*>(&error) != nullptr) == answer.starts_with('5'));
     }
     CHECK(server.mails().empty());
     server.answer_with({});
@@ -110,6 +111,16 @@ TEST_CASE("smtp: a server that is away, breaks off or refuses everything is unav
     SECTION("at once") { broken_at = "EHLO"; }
     SECTION("before the mail") { broken_at = "DATA"; }
     SECTION("after the mail, without an answer") { broken_at = "."; }
+    SECTION("it greets nobody")
+    {
+        broken_at = "EHLO";
+        answer = "554 we do not know you";
+    }
+    SECTION("it wants to know first who we are")
+    {
+        broken_at = "MAIL";
+        answer = "530 authentication required";
+    }
     SECTION("wrong password")
     {
         broken_at = "AUTH";
@@ -121,7 +132,10 @@ TEST_CASE("smtp: a server that is away, breaks off or refuses everything is unav
         answer = "421 closing";
     }
     CAPTURE(broken_at);
-    server.answer_with([&](const std::string& line) { return line.starts_with(broken_at) ? answer : std::string{}; });
+    server.answer_with([&](const std::string& line) {
+        const bool is_greeting = line.starts_with("HELO") && broken_at == "EHLO";
+        return line.starts_with(broken_at) || is_greeting ? answer : std::string{};
+    });
     try {
         client.deliver(sample(), {});
         FAIL("accepted");
@@ -131,6 +145,34 @@ TEST_CASE("smtp: a server that is away, breaks off or refuses everything is unav
     server.answer_with({});
     client.deliver(sample(), {});
     CHECK(server.mails().size() == 1);
+}
+
+TEST_CASE("smtp: a long answer costs one mail only, and ends it unless the mail was taken", "[integration]")
+{
+    SmtpServer server;
+    SmtpClient client{url(server)};
+    const std::string at = GENERATE("RCPT TO:", ".");
+    const std::string code = GENERATE("550", "250");
+    std::string answer;
+    SECTION("one line of 300 KB") { answer = code + " " + std::string(300'000, 'x'); }
+    SECTION("one line of 1 MB") { answer = code + " " + std::string(1'000'000, 'x'); }
+    SECTION("many lines")
+    {
+        for (int line = 0; line < 4000; ++line) answer += code + "-" + std::string(72, 'x') + "\r\n";
+        answer += code + " end";
+    }
+    CAPTURE(at, code);
+    server.answer_with([&](const std::string& line) { return line.starts_with(at) ? answer : std::string{}; });
+    try {
+        client.deliver(sample(), {});
+        CHECK(code == "250");
+    } catch (const MailRefused&) {
+        CHECK((code == "550" || at == "RCPT TO:" || answer.find('\n') == std::string::npos));
+    }
+    const auto taken = server.mails().size();
+    server.answer_with({});
+    client.deliver(sample(), {});
+    CHECK(server.mails().size() == taken + 1);
 }
 
 TEST_CASE("smtp: no server at all", "[integration]")
@@ -169,4 +211,45 @@ TEST_CASE("smtp: a stop request breaks off what the server does not have yet", "
     } catch (const MailServerUnavailable&) {
         CHECK(server.mails().empty());
     }
+}
+
+TEST_CASE("smtp: a stop request waits only so long for a server that has the mail and is silent", "[integration]")
+{
+    SmtpServer server;
+    SmtpClient client{url(server), std::chrono::milliseconds{50}};
+    std::stop_source stop;
+    server.answer_with([&](const std::string& line) -> std::string {
+        if (line == ".") stop.request_stop();
+        return line == "." ? "silence" : "";
+    });
+    try {
+        client.deliver(sample(), stop.get_token());
+        FAIL("nothing was answered");
+    } catch (const MailServerUnavailable& error) {
+        CHECK_THAT(error.what(), Catch::Contains("stopped before the answer came"));
+    }
+}
+
+TEST_CASE("smtp: a stop request waits for the answer to a mail that the server has", "[integration]")
+{
+    SmtpServer server;
+    SmtpClient client{url(server)};
+    std::stop_source stop;
+    server.answer_with([&](const std::string& line) -> std::string {
+        if (line == ".") stop.request_stop();
+        return "";
+    });
+    client.deliver(sample(), stop.get_token());
+    CHECK(server.mails().size() == 1);
+}
+
+TEST_CASE("smtp: a client goes away without waiting for a server that is silent by then", "[integration]")
+{
+    SmtpServer server;
+    {
+        SmtpClient client{url(server)};
+        client.deliver(sample(), {});
+        server.answer_with([&](const std::string&) -> std::string { return "silence"; });
+    }
+    CHECK_FALSE(told(server, "QUIT"));
 }

@@ -56,7 +56,7 @@ public:
     std::uint16_t port() const { return port_; }
 
     /// Decides about answers: given a command line, or "." for the end of a mail; empty for the usual answer, "close" to
-    /// break the connection.
+    /// break the connection, "silence" for none.
     void answer_with(std::function<std::string(const std::string&)> answer)
     {
         const std::scoped_lock lock{mutex_};
@@ -115,6 +115,7 @@ private:
                 }
                 std::string answer = decide(line);
                 if (answer == "close") return;
+                if (answer == "silence") continue;
                 if (answer.empty()) answer = usual_answer(line, in_data);
                 const bool good = answer[0] == '2' || answer[0] == '3';
                 if (line.starts_with("MAIL FROM:") && good) mail = {line.substr(10), {}, {}};
@@ -151,7 +152,11 @@ private:
     static void send(int connection, const std::string& answer)
     {
         const std::string text = answer + "\r\n";
-        (void)::send(connection, text.data(), text.size(), MSG_NOSIGNAL);
+        for (std::string_view rest = text; !rest.empty();) {
+            const auto sent = ::send(connection, rest.data(), rest.size(), MSG_NOSIGNAL);
+            if (sent <= 0) return;
+            rest.remove_prefix(static_cast<std::size_t>(sent));
+        }
     }
 
     int listener_ = -1;
