@@ -13,7 +13,8 @@ class Role:
     """A running role, which listens on a free port: `url` is the page's, or that of the worker's health."""
 
     def __init__(self, executable, role, folder, arguments=()):
-        command = [os.path.abspath(executable), role, "--listen", "127.0.0.1:0", *arguments]
+        command = [os.path.abspath(executable), role, "--listen", "127.0.0.1:0", "--public-url", "http://127.0.0.1",
+                   *arguments]
         self.process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.url = None
         while self.url is None:

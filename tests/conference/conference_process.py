@@ -47,6 +47,7 @@ class Conference:
         command = [
             self.executable, role,
             "--listen", f"127.0.0.1:{self.port}",
+            "--public-url", self.url,
             "--store", "sqlite:" + path("events.db"),
             "--read-model", "sqlite:" + path("read-model.db"),
             "--mail", "dir:" + self.mail_folder,

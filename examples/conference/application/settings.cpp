@@ -8,6 +8,7 @@
 #include <boost/program_options.hpp>
 
 #include <algorithm>
+#include <arpa/inet.h>
 #include <array>
 #include <cctype>
 #include <charconv>
@@ -49,7 +50,7 @@ po::options_description options()
         ("queue-certificates", po::value<std::string>()->default_value(""), "PEM file of the authorities trusted for the broker (default: the system's)")
         ("read-model", po::value<std::string>()->default_value("sqlite:conference-data/read-model.db"), "what queries see: sqlite:PATH or postgres://... as above")
         ("mail", po::value<std::string>()->default_value("dir:conference-data/mail"), "where mails go: dir:PATH, or smtp://[user:password@]host[:port]")
-        ("public-url", po::value<std::string>(), "how people reach the page, for links in mails (default: http:// and --listen)")
+        ("public-url", po::value<std::string>(), "how people reach the page, for links in mails: http[s]://HOST (default: http:// and --listen, if role all listens where a browser can go)")
         ("organiser-token", po::value<std::string>(), "bearer token of the organiser's routes (default: a new one at each start)")
         ("durability", po::value<std::string>()->default_value("full"), "of the SQLite files: full (survives power loss) or normal (survives a crash of the program)");
     // clang-format on
@@ -174,6 +175,44 @@ Role parse_role(const std::string& text)
     throw SettingsError{"expected web, worker or all, found '" + text + "'; see --help"};
 }
 
+/// Whether it stands for all addresses of the machine, in any spelling.
+bool is_unspecified(const std::string& address)
+{
+    std::array<unsigned char, 16> bytes{};
+    const bool is_address = ::inet_pton(AF_INET, address.c_str(), bytes.data()) == 1 ||
+                            ::inet_pton(AF_INET6, address.c_str(), bytes.data()) == 1;
+    const bool is_mapped = bytes[10] == 0xFF && bytes[11] == 0xFF; // ::ffff:0.0.0.0
+    if (is_mapped) bytes[10] = bytes[11] = 0;
+    return is_address && std::ranges::all_of(bytes, [](unsigned char byte) { return byte == 0; });
+}
+
+/// The links in mails begin with it. Only the web role can do without, for it sends no mails.
+std::string parse_public_url(const po::variables_map& values, const Settings& settings)
+{
+    const std::string needed = "--public-url is needed for the links in mails, such as https://conference.example: ";
+    std::string url;
+    if (values.contains("public-url")) {
+        url = values["public-url"].as<std::string>();
+        const auto scheme = url.find("://");
+        const auto host = scheme == std::string::npos ? url.size() : scheme + 3;
+        if (!(url.starts_with("http://") || url.starts_with("https://")) || host == url.size() || url[host] == '/' ||
+            url.find_first_of("?# ") != std::string::npos) {
+            throw SettingsError{"--public-url: expected http://HOST or https://HOST, found '" + url + "'"};
+        }
+    } else if (settings.role == Role::worker) {
+        throw SettingsError{needed + "a worker does not know where the page is"};
+    } else {
+        url = "http://" + values["listen"].as<std::string>();
+        if (settings.role == Role::web) return url;
+        if (settings.listen.port == 0) throw SettingsError{needed + "--listen has port 0, where no link can lead"};
+        if (is_unspecified(settings.listen.address)) {
+            throw SettingsError{needed + "--listen has " + settings.listen.address + ", where no link can lead"};
+        }
+    }
+    while (url.ends_with('/')) url.pop_back();
+    return url;
+}
+
 std::string without_password(const std::string& url)
 {
     const auto at = url.rfind('@');
@@ -214,9 +253,7 @@ Settings interpret(const po::variables_map& values)
         throw SettingsError{"--durability: expected full or normal, found '" + durability + "'"};
     }
     settings.durable = durability == "full";
-    settings.public_url = values.contains("public-url") ? values["public-url"].as<std::string>()
-                                                        : "http://" + values["listen"].as<std::string>();
-    while (settings.public_url.ends_with('/')) settings.public_url.pop_back();
+    settings.public_url = parse_public_url(values, settings);
     settings.is_token_generated = !values.contains("organiser-token");
     settings.organiser_token = values.contains("organiser-token") ? values["organiser-token"].as<std::string>()
                                                                   : escqrs::to_string(escqrs::random_uuid());
@@ -268,9 +305,9 @@ void print(const Settings& settings, std::ostream& out)
     out << "store        " << shown(settings.store) << '\n'
         << "queue        " << shown(settings.queue) << '\n'
         << "read model   " << shown(settings.read_model) << '\n'
-        << "mail         " << without_password(settings.mail) << '\n'
-        << "public url   " << settings.public_url << '\n'
-        << "durability   " << (settings.durable ? "full" : "normal") << '\n';
+        << "mail         " << without_password(settings.mail) << '\n';
+    if (settings.role != Role::web) out << "public url   " << settings.public_url << '\n';
+    out << "durability   " << (settings.durable ? "full" : "normal") << '\n';
 }
 
 } // namespace conference

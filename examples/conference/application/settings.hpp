@@ -44,8 +44,8 @@ struct Settings {
     std::string queue_management;   ///< address of Service Bus's REST API; empty: that of its host
     std::string queue_certificates; ///< PEM file of the authorities trusted for the broker; empty: the system's
     Location read_model;
-    std::string mail; ///< dir:PATH or smtp://…, as the mailer takes it
-    std::string public_url;
+    std::string mail;       ///< dir:PATH or smtp://…, as the mailer takes it
+    std::string public_url; ///< how people reach the page, without a slash at the end
     std::string organiser_token;
     bool is_token_generated = false; ///< nobody knows it yet, so it has to be shown
     bool durable = true; ///< an acknowledged command survives a power failure, not only the end of the process

@@ -6,6 +6,7 @@
 
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace conference;
@@ -19,6 +20,12 @@ Settings settings_of(std::vector<const char*> arguments)
     return read_settings(static_cast<int>(arguments.size()), arguments.data(), out).value();
 }
 
+Settings worker_settings(std::vector<const char*> arguments = {})
+{
+    arguments.insert(arguments.begin(), {"worker", "--public-url", "https://conference.example"});
+    return settings_of(std::move(arguments));
+}
+
 std::string printed(const Settings& settings)
 {
     std::ostringstream out;
@@ -28,34 +35,70 @@ std::string printed(const Settings& settings)
 
 } // namespace
 
+TEST_CASE("settings: links in mails begin with the public url, or with the page's address if a browser can go there")
+{
+    CHECK(settings_of({"all"}).public_url == "http://127.0.0.1:8080");
+    CHECK(settings_of({"all", "--listen", "[::1]:9000"}).public_url == "http://[::1]:9000");
+    CHECK(settings_of({"all", "--listen", "0.0.0.0:0", "--public-url", "https://a.example//"}).public_url ==
+          "https://a.example");
+    CHECK(worker_settings().public_url == "https://conference.example");
+    CHECK_THAT(printed(worker_settings()), Catch::Contains("\npublic url   https://conference.example\n"));
+}
+
+TEST_CASE("settings: mails whose links lead nowhere are an error at the start")
+{
+    for (const char* const listen : {"0.0.0.0:8080", "[::]:8080", "[::0]:8080", "[0:0:0:0:0:0:0:0]:8080",
+                                     "[::ffff:0.0.0.0]:8080", "127.0.0.1:0", "[::1]:0"}) {
+        CAPTURE(listen);
+        CHECK_THROWS_WITH(settings_of({"all", "--listen", listen}),
+                          Catch::StartsWith("--public-url is needed for the links in mails"));
+        CHECK_NOTHROW(settings_of({"web", "--listen", listen}));
+    }
+    CHECK_THROWS_WITH(settings_of({"worker"}), Catch::StartsWith("--public-url is needed for the links in mails"));
+    CHECK_THROWS_WITH(settings_of({"worker", "--listen", "127.0.0.1:8080"}),
+                      Catch::StartsWith("--public-url is needed"));
+}
+
+TEST_CASE("settings: a public url is http or https and a host")
+{
+    for (const char* const url : {"", "conference.example", "ftp://a.example", "https://", "https:///path",
+                                  "https://a.example/?x", "https://a.example/#x", "https://a b"}) {
+        CAPTURE(url);
+        CHECK_THROWS_WITH(settings_of({"all", "--public-url", url}),
+                          Catch::StartsWith("--public-url: expected http://HOST or https://HOST, found '"));
+    }
+    CHECK(settings_of({"all", "--public-url", "https://a.example/conference/"}).public_url ==
+          "https://a.example/conference");
+}
+
 TEST_CASE("settings: where the worker's health is served depends on the role")
 {
-    CHECK(settings_of({"worker"}).worker_listen == ListenAddress{"127.0.0.1", 0});
+    CHECK(worker_settings().worker_listen == ListenAddress{"127.0.0.1", 0});
     CHECK_FALSE(settings_of({"all"}).worker_listen.has_value());
     CHECK_FALSE(settings_of({"web"}).worker_listen.has_value());
 }
 
 TEST_CASE("settings: the worker's address is taken as it is given, or not served at all")
 {
-    CHECK(settings_of({"worker", "--worker-listen", "0.0.0.0:8081"}).worker_listen == ListenAddress{"0.0.0.0", 8081});
+    CHECK(worker_settings({"--worker-listen", "0.0.0.0:8081"}).worker_listen == ListenAddress{"0.0.0.0", 8081});
     CHECK(settings_of({"all", "--worker-listen", "[::1]:9"}).worker_listen == ListenAddress{"::1", 9});
-    CHECK_FALSE(settings_of({"worker", "--worker-listen", "none"}).worker_listen.has_value());
+    CHECK_FALSE(worker_settings({"--worker-listen", "none"}).worker_listen.has_value());
     CHECK_FALSE(settings_of({"web", "--worker-listen", "127.0.0.1:8081"}).worker_listen.has_value());
-    CHECK(settings_of({"worker", "--worker-listen", "127.0.0.1:8081"}).listen == ListenAddress{"127.0.0.1", 8080});
+    CHECK(worker_settings({"--worker-listen", "127.0.0.1:8081"}).listen == ListenAddress{"127.0.0.1", 8080});
 }
 
 TEST_CASE("settings: an address that is none is refused by the name of its setting")
 {
     for (const char* const text : {"", "8081", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:65536", ":8081"}) {
         CAPTURE(text);
-        CHECK_THROWS_WITH(settings_of({"worker", "--worker-listen", text}), Catch::StartsWith("--worker-listen: "));
+        CHECK_THROWS_WITH(worker_settings({"--worker-listen", text}), Catch::StartsWith("--worker-listen: "));
         CHECK_THROWS_WITH(settings_of({"web", "--listen", text}), Catch::StartsWith("--listen: "));
     }
 }
 
 TEST_CASE("settings: the worker's address is printed where there is one")
 {
-    CHECK_THAT(printed(settings_of({"worker"})), Catch::Contains("\nworker       127.0.0.1:0\n"));
+    CHECK_THAT(printed(worker_settings()), Catch::Contains("\nworker       127.0.0.1:0\n"));
     CHECK_THAT(printed(settings_of({"all"})), !Catch::Contains("\nworker "));
 }
 
