@@ -203,7 +203,7 @@ public:
           attendees_{store_, one_attempt}, queries_{settings.read_model.rest}, dead_letters_{queue},
           relay_{settings, store_}, gauges_{metrics}
     {
-        handle_attendee_commands(bus_, attendees_);
+        handle_attendee_commands(bus_, attendees_, store_);
         web::use_command_middleware(bus_, attendees_, metrics);
         add_lag_gauges();
         checks.push_back(answers("event store", [this] { return store_.head(); }));

@@ -4,6 +4,7 @@
 #include "attendee_events.hpp"
 #include "commands.hpp"
 
+#include <escqrs/clock.hpp>
 #include <escqrs/command_bus.hpp>
 #include <escqrs/error.hpp>
 #include <escqrs/id_generator.hpp>
@@ -26,9 +27,13 @@ using AttendeeRepository = escqrs::Repository<Attendee, escqrs::AnyEventStore, A
 inline const escqrs::RepositoryOptions one_attempt{.retry = {1}, .max_event_size = std::size_t{64} * 1024};
 
 /// The one handler of each attendee command.
-/// @param attendees         must outlive the bus
-/// @param confirmation_ids  must draw ids that nobody can guess
+///
+/// A `ChangeEmail` to the address that waits to be confirmed stores nothing, so that no second mail is sent. After an hour
+/// it is taken: the first mail may be lost.
+/// @param attendees, store, clock  must outlive the bus; the store is that of the attendees
+/// @param confirmation_ids         must draw ids that nobody can guess
 void handle_attendee_commands(escqrs::CommandBus& bus, const AttendeeRepository& attendees,
-                              escqrs::IdGenerator confirmation_ids = escqrs::random_uuid);
+                              escqrs::AnyEventStore& store, escqrs::IdGenerator confirmation_ids = escqrs::random_uuid,
+                              escqrs::Clock& clock = escqrs::system_clock());
 
 } // namespace conference

@@ -13,6 +13,7 @@
 #include <escqrs/in_memory/message_queue.hpp>
 #include <escqrs/relay.hpp>
 #include <escqrs/testing/catch2.hpp>
+#include <escqrs/testing/manual_clock.hpp>
 
 #include <boost/json/object.hpp>
 
@@ -86,7 +87,7 @@ class Installation {
 public:
     explicit Installation(http::HttpServerOptions server = {})
     {
-        handle_attendee_commands(bus_, attendees_);
+        handle_attendee_commands(bus_, attendees_, store_, escqrs::random_uuid, clock);
         web::use_command_middleware(bus_, attendees_, metrics_);
         web::WebRoleOptions options;
         options.server = std::move(server);
@@ -114,6 +115,7 @@ public:
     std::shared_ptr<FailingStore> failing_store = std::make_shared<FailingStore>();
     escqrs::in_memory::MessageQueue queue;
     std::optional<std::string> problem;
+    escqrs::testing::ManualClock clock{escqrs::system_clock().now()}; ///< of the handlers
 
 private:
     TemporaryFolder folder_;
@@ -187,6 +189,45 @@ TEST_CASE("the history never shows the confirmation id")
     REQUIRE(events.size() == 2);
     CHECK(events[1].at("type").as_string() == "EmailChangeRequested");
     CHECK(events[1].at("data").as_object().size() == 1);
+}
+
+TEST_CASE("asking again for the address that waits to be confirmed stores nothing, until an hour has passed")
+{
+    Installation conference;
+    auto client = conference.client();
+    const auto path = "/api/attendee/" + register_attendee(client) + "/email";
+    const auto first = client.request("POST", path, R"({"email":"b@example.org"})");
+    CHECK(first.object().at("version").as_int64() == 2);
+    const auto again = client.request("POST", path, R"({"email":" b@example.org"})");
+    CHECK(again.status == 202);
+    CHECK(again.object() == first.object());
+    CHECK(conference.failing_store->store.head() == escqrs::GlobalPosition{2});
+
+    CHECK(client.request("POST", path, R"({"email":"c@example.org"})").object().at("version").as_int64() == 3);
+    CHECK(client.request("POST", path, R"({"email":"b@example.org"})").object().at("version").as_int64() == 4);
+    conference.clock.advance(std::chrono::minutes{59});
+    CHECK(client.request("POST", path, R"({"email":"b@example.org"})").object().at("version").as_int64() == 4);
+    conference.clock.advance(std::chrono::minutes{2});
+    CHECK(client.request("POST", path, R"({"email":"b@example.org"})").object().at("version").as_int64() == 5);
+}
+
+TEST_CASE("asking for one address many times at once asks once")
+{
+    Installation conference;
+    auto client = conference.client();
+    const auto path = "/api/attendee/" + register_attendee(client) + "/email";
+    std::vector<std::jthread> threads;
+    std::atomic<int> accepted{0};
+    for (int count = 0; count < 8; ++count) {
+        threads.emplace_back([&] {
+            auto own = conference.client();
+            const auto reply = own.request("POST", path, R"({"email":"b@example.org"})");
+            if (reply.status == 202 && reply.object().at("version").as_int64() == 2) ++accepted;
+        });
+    }
+    threads.clear();
+    CHECK(accepted == 8);
+    CHECK(conference.failing_store->store.head() == escqrs::GlobalPosition{2});
 }
 
 TEST_CASE("what a rule refuses is a 400 that names the rule and the field")
