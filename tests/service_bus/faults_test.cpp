@@ -160,6 +160,21 @@ TEST_CASE("a broker busy for longer than the time-out: the error says so, nothin
     CHECK(place.counts().active == 0);
 }
 
+TEST_CASE("a delivery that the broker aborts is forgotten", "[faults]")
+{
+    const bool sessions = GENERATE(false, true);
+    const EmulatorQueue place{{{"requiresSession", sessions}}};
+    MessageQueue queue{place.settings()};
+    send(queue, make_message("m", sessions ? "s" : ""));
+    Emulator::shared().fault("abort", {{"count", 1}});
+    const auto received = receive_all(queue, 1);
+    REQUIRE(ids_of(received) == std::vector<std::string>{"m"});
+    queue.settle(received[0], escqrs::Complete{});
+    const auto counts = place.counts();
+    CHECK(counts.to_be_handled() == 0);
+    CHECK(counts.dead_lettered == 0);
+}
+
 TEST_CASE("a slow broker is waited for", "[faults]")
 {
     const EmulatorQueue place;

@@ -337,6 +337,14 @@ void MessageReceiver::on_message(ReceiveLink& link, pn_delivery_t* delivery, con
     check(call);
 }
 
+/// It took credit, and brought nothing.
+void MessageReceiver::on_aborted(ReceiveLink& link)
+{
+    const CallPointer call = call_of(link);
+    if (call && !keeps_credit()) call->share.give_back(1);
+    if (link.credit() == 0 && link.outstanding() == 0) on_link_idle(link);
+}
+
 void MessageReceiver::hand_over(const CallPointer& call, std::vector<escqrs::ReceivedMessage> messages)
 {
     if (messages.empty()) return;

@@ -90,6 +90,7 @@ private:
     void on_tick(escqrs::SteadyTime now) override;
     void on_link_open(ReceiveLink& link) override;
     void on_message(ReceiveLink& link, pn_delivery_t* delivery, const std::vector<char>& bytes) override;
+    void on_aborted(ReceiveLink& link) override;
     void on_link_idle(ReceiveLink& link) override;
     void on_settled(ReceiveLink& link, pn_delivery_t* delivery) override;
     void on_link_closed(ReceiveLink& link, const Condition& why) override;

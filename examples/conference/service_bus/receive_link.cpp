@@ -161,7 +161,11 @@ void ReceiveLink::on_flow()
 
 void ReceiveLink::on_delivery(pn_delivery_t* delivery)
 {
-    if (const auto bytes = receive_bytes(delivery)) {
+    if (pn_delivery_aborted(delivery)) {
+        pn_delivery_settle(delivery);
+        if (credit_ > 0) --credit_;
+        owner_->on_aborted(*this);
+    } else if (const auto bytes = receive_bytes(delivery)) {
         ++unsettled;
         silent_since_.reset();
         if (credit_ > 0) --credit_;

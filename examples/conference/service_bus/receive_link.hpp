@@ -25,6 +25,8 @@ public:
 
     virtual void on_link_open(ReceiveLink& link) = 0;
     virtual void on_message(ReceiveLink& link, pn_delivery_t* delivery, const std::vector<char>& bytes) = 0;
+    /// The broker has aborted a delivery that it had begun.
+    virtual void on_aborted(ReceiveLink& link) = 0;
     /// No more messages come: the credit is used up, or there are none.
     virtual void on_link_idle(ReceiveLink& link) = 0;
     /// The broker has answered what it was asked to do with a delivery.

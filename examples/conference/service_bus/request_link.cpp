@@ -43,7 +43,8 @@ pn_delivery_t* send_message(pn_link_t* link, const std::vector<char>& encoded)
 
 std::optional<std::vector<char>> receive_bytes(pn_delivery_t* delivery)
 {
-    if (!pn_delivery_readable(delivery) || pn_delivery_partial(delivery)) return std::nullopt;
+    if (!pn_delivery_readable(delivery) || pn_delivery_partial(delivery) || pn_delivery_aborted(delivery))
+        return std::nullopt;
     std::vector<char> bytes(pn_delivery_pending(delivery));
     pn_link_t* const link = pn_delivery_link(delivery);
     pn_link_recv(link, bytes.data(), bytes.size());
@@ -144,6 +145,10 @@ void RequestLink::send(const proton::message& request)
 
 void RequestLink::answered(pn_delivery_t* delivery)
 {
+    if (pn_delivery_aborted(delivery)) {
+        pn_delivery_settle(delivery);
+        return grant_credit();
+    }
     const auto bytes = receive_bytes(delivery);
     if (!bytes) return;
     keeper_.worked(receiver_->link().life());

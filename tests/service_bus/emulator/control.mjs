@@ -63,6 +63,7 @@ function routesOf({ namespace, amqp, faults, stats }) {
         ["POST", /^\/faults\/detach$/, (_, { entity, condition }) => amqp.detachAll(entity, condition)],
         ["POST", /^\/faults\/close$/, (_, { condition }) => amqp.closeAll(condition)],
         ["POST", /^\/faults\/busy$/, (_, { count = 1 }) => faults.setBusy(count)],
+        ["POST", /^\/faults\/abort$/, (_, { count = 1 }) => { faults.aborts = count; }],
         ["POST", /^\/faults\/slow$/, (_, { ms = 0 }) => { faults.slowMs = ms; }],
         ["POST", /^\/faults\/drain$/, (_, body) => faults.links.setDrain(body)],
         ["POST", /^\/faults\/attach$/, (_, body) => faults.links.setAttach(body)],

@@ -6,6 +6,7 @@ import { LinkFaults } from "./link_faults.mjs";
 export class Faults {
     links = new LinkFaults();
     slowMs = 0;
+    aborts = 0;
     silent = false;
     refuse = false;
     #busy = 0;
@@ -15,7 +16,7 @@ export class Faults {
 
     /** Nothing goes wrong any more. */
     clear() {
-        Object.assign(this, { slowMs: 0, silent: false, refuse: false });
+        Object.assign(this, { slowMs: 0, aborts: 0, silent: false, refuse: false });
         this.setBusy(0);
         this.setLostOutcomes(0);
         this.setRandom({});
@@ -37,6 +38,10 @@ export class Faults {
 
     takeBusy() {
         return this.#busy > 0 && this.#busy-- > 0;
+    }
+
+    takeAbort() {
+        return this.aborts > 0 && this.aborts-- > 0;
     }
 
     takeLostOutcome() {

@@ -192,6 +192,10 @@ export class OutgoingLink {
         this.client.stats.transfersOut++;
         this.lastUsed = this.client.namespace.clock.now();
         const bytes = encodeEntry(entry, { lockedUntil: entry.lock?.lockedUntil });
+        if (this.client.faults.takeAbort()) {
+            this.#abort(bytes, token);
+            return;
+        }
         this.unsent = (this.unsent ?? 0) + 1;
         this.#schedule();
         const delivery = this.sender.send(bytes, tagOf(token), 0);
@@ -201,6 +205,23 @@ export class OutgoingLink {
         }
         delivery.token = token;
         this.#deliveries.set(token, delivery);
+    }
+
+    /** Begins a delivery and takes it back, and the message with it. Only while nothing else is about to be written. */
+    #abort(bytes, token) {
+        const { session, connection, local } = this.sender;
+        const delivery = session.outgoing.send(this.sender, tagOf(token), bytes, 0);
+        forget(delivery);
+        session.outgoing.next_pending_delivery = session.outgoing.next_delivery_id;
+        const transfer = { handle: local.handle, delivery_id: delivery.id, delivery_tag: delivery.tag,
+            message_format: 0, settled: false };
+        session.output(frames.transfer({ ...transfer, more: true }), bytes.subarray(0, 5));
+        session.output(frames.transfer({ ...transfer, more: false, aborted: true }), Buffer.alloc(0));
+        session.outgoing.next_transfer_id += 2;
+        this.sender.delivery_count++;
+        this.sender.credit--;
+        connection._register();
+        setImmediate(() => this.queue.release(token));
     }
 
     /** rhea counts credit down when it writes; until then it is counted here. */
