@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "message_codec.hpp"
 
+#include "data_sections.hpp"
 #include "proton_bytes.hpp"
 #include "wire_time.hpp"
 
@@ -122,7 +123,8 @@ std::vector<char> sections_up_to(std::uint64_t last, const std::vector<char>& by
     return {bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(end)};
 }
 
-/// The text of a scalar of any type.
+/// The text of a scalar of any type. A time becomes one as CloudEvents writes it, whose binding to AMQP (1.0.2, 3.1.3.2)
+/// allows both forms.
 std::string text_of(const proton::value& value)
 {
     switch (value.type()) {
@@ -133,14 +135,21 @@ std::string text_of(const proton::value& value)
         const auto bytes = proton::get<proton::binary>(value);
         return {bytes.begin(), bytes.end()};
     }
+    case proton::TIMESTAMP:
+        return escqrs::to_rfc3339(from_amqp_timestamp(proton::get<proton::timestamp>(value).milliseconds()));
     default: return proton::to_string(value);
     }
 }
 
 std::string text_of(const proton::message_id& id) { return id.empty() ? std::string{} : text_of(proton::value{id}); }
 
-std::string text_of_body(const proton::message& message)
+std::string text_of_body(const proton::message& message, std::string_view bytes)
 {
+    if (const auto sections = data_sections(bytes); !sections.empty()) {
+        std::string joined;
+        for (const std::string_view section : sections) joined += section;
+        return joined;
+    }
     const proton::value& body = message.body();
     switch (body.type()) {
     case proton::NULL_TYPE:
@@ -265,7 +274,7 @@ DecodedMessage decode_message(const std::vector<char>& bytes, const std::string&
         received.message.subject = amqp.subject();
         received.message.correlation_id = text_of(amqp.correlation_id());
         received.message.content_type = amqp.content_type();
-        received.message.body = text_of_body(amqp);
+        received.message.body = text_of_body(amqp, {bytes.data(), bytes.size()});
         received.message.scheduled_enqueue_time = time_annotation(amqp, scheduled_enqueue_time);
         received.sequence_number =
             static_cast<std::uint64_t>(annotation<std::int64_t>(amqp, sequence_number).value_or(0));

@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace {
@@ -106,6 +107,41 @@ TEST_CASE("what others send is read too: ids and properties of other types, text
     CHECK(decoded.received.enqueued_at == escqrs::Timestamp{1s});
     CHECK(decoded.received.locked_until == escqrs::Timestamp{2s});
     CHECK(decoded.received.delivery_count == 5);
+}
+
+TEST_CASE("a body of several data sections is all of them")
+{
+    escqrs::Message message = full_message();
+    message.body = std::string(300, 'a'); // a section of a long form
+    const auto whole = encode_message(message, message.message_id, "", Dialect::service_bus);
+    const auto with = [&](std::string_view more) {
+        auto bytes = whole;
+        bytes.insert(bytes.end(), more.begin(), more.end());
+        return decode_message(bytes, "").received.message.body;
+    };
+    const auto section = [](std::string_view descriptor, std::string_view binary) {
+        return std::string(1, '\0').append(descriptor).append(binary);
+    };
+    const std::string_view number{"\x53\x75", 2};
+    const std::string_view long_number{"\x80\0\0\0\0\0\0\0\x75", 9};
+    const std::string_view symbol{"\xA3\x10"
+                                  "amqp:data:binary"};
+    const std::string_view empty{"\xA0\0", 2};
+    const std::string_view two{"\xB0\0\0\0\x02zz", 7};
+    CHECK(with(section(number, "\xA0\x03xyz") + section(number, empty)) == message.body + "xyz");
+    CHECK(with(section(long_number, two) + section(number, "\xA0\x01y")) == message.body + "zzy");
+    CHECK(with(section(symbol, "\xA0\x01g")) == message.body + "g");
+}
+
+TEST_CASE("a time among the properties is read as CloudEvents writes it")
+{
+    proton::message wire;
+    wire.id("m");
+    wire.properties().put("cloudEvents:time", proton::timestamp{1'767'225'600'123});
+    std::vector<char> bytes;
+    wire.encode(bytes);
+    CHECK(decode_message(bytes, "").received.message.properties ==
+          escqrs::MessageProperties{{"cloudEvents:time", "2026-01-01T00:00:00.123000Z"}});
 }
 
 TEST_CASE("a body that is neither bytes nor text, and bytes that are no message, are refused")
