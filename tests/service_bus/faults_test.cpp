@@ -65,6 +65,20 @@ TEST_CASE("dropped connections, detached links, closed connections: it goes on b
     CHECK(place.counts().active == 0);
 }
 
+TEST_CASE("a broker that ends session or connection, and keeps the socket: a new connection is made", "[faults]")
+{
+    const std::string how = GENERATE("end", "close");
+    const bool deaf = GENERATE(false, true);
+    const EmulatorQueue place;
+    MessageQueue queue{place.settings()};
+    check_that_it_works(queue, "before");
+    Emulator::shared().fault(how, {{"condition", "com.example:told"}, {"deaf", deaf}});
+    check_that_it_works(queue, "after");
+    CHECK(queue.health().connections == 2);
+    CHECK_THAT(queue.health().last_error, Contains("com.example:told"));
+    Emulator::shared().fault("drop"); // the sockets that nobody listens to
+}
+
 TEST_CASE("a receiver to which nothing comes is well, also after a drop", "[faults]")
 {
     const bool sessions = GENERATE(false, true);

@@ -153,7 +153,7 @@ void AmqpConnection::note_error(const std::string& text)
 void AmqpConnection::drop(const std::string& why)
 {
     if (connection_ == nullptr) return;
-    why_lost_ = {"", why};
+    if (why_lost_.name.empty() && why_lost_.description.empty()) why_lost_ = {"", why};
     ready_ = false;
     pn_proactor_disconnect(proactor_.get(), nullptr);
 }
@@ -331,6 +331,9 @@ void AmqpConnection::closing(pn_condition_t* condition, ConditionSource source)
     if (!why_lost_.name.empty() || !why_lost_.description.empty()) return; // the first reason is the cause
     why_lost_ = to_condition(condition);
     if (source == ConditionSource::transport) why_lost_.name.clear(); // Proton's own words for a dropped socket
+    // Nothing goes over it any more. A peer may keep the socket open all the same.
+    ready_ = false;
+    attempt_deadline_ = later_by(now(), closing_patience);
 }
 
 void AmqpConnection::lost()

@@ -126,9 +126,15 @@ export class AmqpServer {
         }
     }
 
-    closeAll(condition) {
+    closeAll(condition, deaf) {
         for (const client of this.#connections) {
-            client.close(condition);
+            client.close(condition, deaf);
+        }
+    }
+
+    endAll(condition, deaf) {
+        for (const client of this.#connections) {
+            client.endSessions(condition, deaf);
         }
     }
 
@@ -292,9 +298,24 @@ class Client {
         link.close({ condition, description });
     }
 
-    close(condition = "amqp:connection:forced") {
+    /** @param deaf  whatever the client says after that is not heard; the socket stays */
+    close(condition = "amqp:connection:forced", deaf = false) {
         this.gone();
         this.connection.close({ condition, description: "The connection was closed by the broker." });
+        if (deaf) {
+            this.connection.socket.pause();
+        }
+    }
+
+    endSessions(condition = "amqp:internal-error", deaf = false) {
+        const sessions = new Set([...this.links.keys()].map((link) => link.session));
+        this.gone();
+        for (const session of sessions) {
+            session.close({ condition, description: "The session was ended by the broker." });
+        }
+        if (deaf) {
+            this.connection.socket.pause();
+        }
     }
 
     gone() {
