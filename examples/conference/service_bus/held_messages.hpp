@@ -35,8 +35,9 @@ struct HeldMessage {
     std::string message_id;
     std::string session_id;
     std::uint64_t sequence_number = 0;
-    escqrs::Timestamp locked_until{}; ///< as the broker names it
+    escqrs::Timestamp locked_until{}; ///< by this machine's time of day
     escqrs::SteadyTime lock_end{};
+    escqrs::SteadyTime renew_by{};    ///< until when the lock surely lasts
     escqrs::SteadyTime locked_at{};   ///< when it was got, or renewed last
     escqrs::SteadyTime renew_until{}; ///< after which the lock is not renewed by itself
     ReceiveLink* link = nullptr;

@@ -24,8 +24,6 @@ constexpr std::string_view no_session_available = "com.microsoft:timeout";
 constexpr std::chrono::milliseconds drain_patience{200};
 /// How long messages that came after the end of their call are kept for the next one.
 constexpr std::chrono::seconds patience_with_unclaimed{1};
-/// A message may lose its lock on its way; one that comes again without is a matter of the clocks.
-constexpr std::chrono::seconds pause_after_expired{1};
 constexpr std::size_t most_counted_deliveries = 100'000;
 
 } // namespace
@@ -176,6 +174,7 @@ void MessageReceiver::renew_lock(escqrs::ReceivedMessage& message)
             if (until) note_renewed(token, *until);
             else if (is_lock_lost(why)) note_lost(token);
             const bool unknown = !until && !is_lock_lost(why);
+            if (until) until = end_of_lock(*until).time_of_day;
             finish_with(until, unknown ? to_text(why) : std::string{});
         };
         if (held->link->has_session()) renewer_.renew_session(held->link->session_id(), renewed);
@@ -221,7 +220,6 @@ void MessageReceiver::on_lost(const Condition& /*why*/)
 void MessageReceiver::recruit(const CallPointer& call)
 {
     if (call->is_done || call->is_concluding || call->links > 0 || !connection_->is_ready()) return;
-    if (connection_->now() < call->not_before) return check_at(call->not_before, call);
     bool is_accepting = false;
     for (auto at = links_.begin(); at != links_.end();) {
         ReceiveLink& link = **at++;
@@ -265,7 +263,7 @@ bool MessageReceiver::is_adoptable(const ReceiveLink& link) const
 
 void MessageReceiver::accept_sessions(const CallPointer& call, std::size_t more)
 {
-    if (connection_->now() < call->not_before || !keeper_.may_attach(connection_->now())) return;
+    if (!keeper_.may_attach(connection_->now())) return;
     const escqrs::Duration wait =
         std::clamp<escqrs::Duration>(time_until(call->deadline, connection_->now()), std::chrono::milliseconds{1},
                                      connection_options().operation_timeout);
@@ -306,7 +304,7 @@ void MessageReceiver::on_link_open(ReceiveLink& link)
     const CallPointer call = call_of(link);
     if (!call) return close_if_unused(link);
     link.locked_at = connection_->now();
-    link.lock_end = connection_->when(link.locked_until);
+    put_lock(link, end_of_lock(link.locked_until));
     link.renew_until = later_by(link.locked_at, options_.max_lock_renewal);
     if (call->share.left() == 0) { // others have found enough meanwhile
         leave(link);
@@ -403,13 +401,14 @@ std::optional<escqrs::ReceivedMessage> MessageReceiver::take(ReceiveLink& link, 
         DecodedMessage decoded = options_.hands_out_undecodable ? decode_dead_letter(bytes, options_.default_session)
                                                                 : decode_message(bytes, options_.default_session);
         escqrs::ReceivedMessage& received = decoded.received;
-        if (link.has_session()) received.locked_until = link.locked_until;
-        if (received.locked_until <= connection_->time_of_day()) { // whoever handled it would be one of two
-            give_back(link, delivery);
-            note_expired(link, received);
-            return std::nullopt;
+        LockEnd lock{link.locked_until, link.renew_by, link.lock_end};
+        if (link.has_session()) {
+            link.renew_until = later_by(now, options_.max_lock_renewal);
+        } else {
+            compare_clocks(received);
+            lock = end_of_lock(received.locked_until);
         }
-        if (link.has_session()) link.renew_until = later_by(now, options_.max_lock_renewal);
+        received.locked_until = lock.time_of_day;
         HeldMessage held;
         const pn_delivery_tag_t tag = pn_delivery_tag(delivery);
         held.token =
@@ -418,8 +417,7 @@ std::optional<escqrs::ReceivedMessage> MessageReceiver::take(ReceiveLink& link, 
         held.message_id = received.message.message_id;
         held.session_id = received.message.session_id;
         held.sequence_number = received.sequence_number;
-        held.locked_until = received.locked_until;
-        held.lock_end = connection_->when(received.locked_until);
+        put_lock(held, lock);
         held.locked_at = now;
         held.renew_until = later_by(now, options_.max_lock_renewal);
         held.link = &link;
@@ -439,17 +437,6 @@ std::optional<escqrs::ReceivedMessage> MessageReceiver::take(ReceiveLink& link, 
         }
         return std::nullopt;
     }
-}
-
-/// Has the call pause, rather than let the same message come and go back over and over.
-void MessageReceiver::note_expired(ReceiveLink& link, const escqrs::ReceivedMessage& received)
-{
-    const std::string problem = "the lock of message '" + received.message.message_id + "' was over when it came, at " +
-                                escqrs::to_rfc3339(received.locked_until) +
-                                " by the broker's clock: do the clocks agree?";
-    connection_->note_error("'" + address_ + "': " + problem);
-    connection_options().log("service bus: '" + address_ + "': " + problem);
-    if (const CallPointer call = call_of(link)) call->not_before = connection_->now() + pause_after_expired;
 }
 
 /// Without counting a delivery.
@@ -729,6 +716,29 @@ void MessageReceiver::note_decided(SettleCall& call, std::size_t count)
 
 // --- locks ---
 
+MessageReceiver::LockEnd MessageReceiver::end_of_lock(escqrs::Timestamp locked_until) const
+{
+    const escqrs::Timestamp time_of_day = connection_->time_of_day();
+    const escqrs::SteadyTime now = connection_->now();
+    const TimeLeft left = lock_times_.left(locked_until, time_of_day);
+    return {escqrs::later_by(time_of_day, left.surely), later_by(now, left.surely), later_by(now, left.at_most)};
+}
+
+/// Names a difference once. The broker's answers decide whose a message is, not the clocks.
+void MessageReceiver::compare_clocks(const escqrs::ReceivedMessage& received)
+{
+    lock_times_.saw(received.locked_until, received.enqueued_at);
+    const escqrs::Timestamp time_of_day = connection_->time_of_day();
+    const bool agree = !LockTimes::clocks_disagree(received.locked_until, time_of_day);
+    if (std::exchange(clocks_agree_, agree) == agree || agree) return;
+    const std::string problem = "'" + address_ + "': message '" + received.message.message_id + "' came at " +
+                                escqrs::to_rfc3339(time_of_day) + " with a lock until " +
+                                escqrs::to_rfc3339(received.locked_until) +
+                                " by the broker's clock: do the clocks agree?";
+    connection_->note_error(problem);
+    connection_options().log("service bus: " + problem);
+}
+
 void MessageReceiver::on_tick(escqrs::SteadyTime now)
 {
     renewer_.tick(now);
@@ -748,7 +758,7 @@ void MessageReceiver::renew_locks(escqrs::SteadyTime now)
     for (const auto& link : links_) {
         if (!link->has_session() || link->unsettled == 0 || link->is_renewing || !link->is_open()) continue;
         if (now >= link->lock_end) continue;
-        const auto due = next_renewal(link->locked_at, link->lock_end, link->renew_until);
+        const auto due = next_renewal(link->locked_at, link->renew_by, link->renew_until);
         if (due && *due <= now) renew_session_of(*link);
     }
     for (HeldMessage* const held : held_.all()) {
@@ -761,7 +771,7 @@ void MessageReceiver::renew_locks(escqrs::SteadyTime now)
             continue;
         }
         if (held->is_renewing) continue;
-        const auto due = next_renewal(held->locked_at, held->lock_end, held->renew_until);
+        const auto due = next_renewal(held->locked_at, held->renew_by, held->renew_until);
         if (due && *due <= now) renew_message(*held);
     }
 }
@@ -786,10 +796,11 @@ void MessageReceiver::renew_session_of(ReceiveLink& link)
         (*found)->is_renewing = false;
         (*found)->locked_at = connection_->now();
         if (until) {
-            (*found)->locked_until = *until;
-            (*found)->lock_end = connection_->when(*until);
+            put_lock(**found, end_of_lock(*until));
         } else if (is_lock_lost(why)) {
             for (HeldMessage* const held : held_.of(**found)) held->lock_lost.request_stop();
+        } else {
+            pause_renewal(**found);
         }
     });
 }
@@ -799,8 +810,9 @@ void MessageReceiver::note_renewed(const std::string& token, escqrs::Timestamp u
     HeldMessage* const held = held_.find(token);
     if (held == nullptr) return;
     held->locked_at = held->link->locked_at = connection_->now();
-    held->locked_until = held->link->locked_until = until;
-    held->lock_end = held->link->lock_end = connection_->when(until);
+    const LockEnd lock = end_of_lock(until);
+    put_lock(*held, lock);
+    put_lock(*held->link, lock);
 }
 
 void MessageReceiver::note_lost(const std::string& token)
@@ -817,10 +829,11 @@ void MessageReceiver::renew_message(HeldMessage& held)
         still_held->is_renewing = false;
         still_held->locked_at = connection_->now();
         if (until) {
-            still_held->locked_until = *until;
-            still_held->lock_end = connection_->when(*until);
+            put_lock(*still_held, end_of_lock(*until));
         } else if (is_lock_lost(why)) {
             note_lost(token);
+        } else {
+            pause_renewal(*still_held);
         }
     });
 }

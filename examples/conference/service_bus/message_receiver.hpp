@@ -4,6 +4,7 @@
 #include "amqp_connection.hpp"
 #include "held_messages.hpp"
 #include "lock_renewer.hpp"
+#include "lock_times.hpp"
 #include "message_codec.hpp"
 #include "receive_call.hpp"
 #include "receive_link.hpp"
@@ -11,7 +12,9 @@
 
 #include <escqrs/messaging.hpp>
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <list>
@@ -121,7 +124,6 @@ private:
     void hand_over(const CallPointer& call, std::vector<escqrs::ReceivedMessage> messages);
     void give_back_unclaimed(escqrs::SteadyTime now);
     void end_drained_links(escqrs::SteadyTime now);
-    void note_expired(ReceiveLink& link, const escqrs::ReceivedMessage& received);
     void give_back(ReceiveLink& link, pn_delivery_t* delivery);
     std::uint32_t count_delivery(const DecodedMessage& decoded);
 
@@ -134,6 +136,26 @@ private:
     void resolve(HeldMessage& held, escqrs::SettlementResult result, const std::string& error);
 
     // locks
+    struct LockEnd {
+        escqrs::Timestamp time_of_day; ///< until when it surely lasts, by this machine's clock
+        escqrs::SteadyTime renew_by;   ///< the same
+        escqrs::SteadyTime moment;     ///< when it is over
+    };
+    LockEnd end_of_lock(escqrs::Timestamp locked_until) const;
+    template <class Locked>
+    static void put_lock(Locked& locked, const LockEnd& lock)
+    {
+        locked.locked_until = lock.time_of_day;
+        locked.renew_by = lock.renew_by;
+        locked.lock_end = lock.moment;
+    }
+    /// Past the time that a lock surely lasts it may last still, but need not be tried without a pause.
+    template <class Locked>
+    void pause_renewal(Locked& locked) const
+    {
+        locked.renew_by = std::max(locked.renew_by, later_by(connection_->now(), std::chrono::seconds{1}));
+    }
+    void compare_clocks(const escqrs::ReceivedMessage& received);
     void renew_locks(escqrs::SteadyTime now);
     void renew_session_of(ReceiveLink& link);
     void renew_message(HeldMessage& held);
@@ -159,6 +181,8 @@ private:
     HeldMessages held_;
     UnclaimedMessages unclaimed_; ///< held, and not handed out
     LockRenewer renewer_;
+    LockTimes lock_times_;
+    bool clocks_agree_ = true;
     LinkKeeper keeper_;
     std::unordered_map<std::string, std::uint32_t> deliveries_; ///< by message id, where the broker does not count
     std::uint64_t last_token_ = 0;

@@ -26,7 +26,6 @@ struct ReceiveCall {
     std::size_t links = 0;             ///< that take part
     std::size_t waiting = 0;           ///< of them, those from which nothing may ever come
     escqrs::SteadyTime linger_until{}; ///< for further sessions
-    escqrs::SteadyTime not_before{};   ///< for further links, after a message whose lock was over
     bool is_lingering = false;
     bool is_concluding = false; ///< nothing new is begun
     std::string error;

@@ -72,8 +72,9 @@ public:
     /// Messages that the broker may still send, whoever has asked for them.
     std::size_t outstanding() const noexcept;
 
-    escqrs::Timestamp locked_until{}; ///< the session's lock, as the broker names it
+    escqrs::Timestamp locked_until{}; ///< the session's lock, by this machine's time of day
     escqrs::SteadyTime lock_end{};
+    escqrs::SteadyTime renew_by{};    ///< until when the lock surely lasts
     escqrs::SteadyTime locked_at{};   ///< when it was got, or renewed last
     escqrs::SteadyTime renew_until{}; ///< after which it is not renewed by itself
     bool is_renewing = false;
