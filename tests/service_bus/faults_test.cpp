@@ -147,6 +147,26 @@ TEST_CASE("what nobody waits for any more, and the broker never confirms, ends t
     CHECK(work_off(queue, 11).size() == 11); // the queue has them all; it only never said so
 }
 
+TEST_CASE("no more bytes are on their way than the sender's limit, and one message", "[faults]")
+{
+    const EmulatorQueue place;
+    QueueSettings settings = place.settings();
+    settings.sender.timeout = 1s;
+    settings.sender.max_bytes_in_flight = 250'000;
+    MessageQueue queue{settings};
+    auto messages = make_messages(10, 0);
+    for (auto& message : messages) message.body.assign(100'000, 'x');
+    send(queue, make_message("before"));
+    Emulator::shared().fault("slow", {{"ms", 60'000}});
+    CHECK_THROWS_WITH(queue.send(messages), Contains("10 of 10"));
+    CHECK(place.counts().active == 1 + 3);
+    Emulator::shared().fault("none");
+    QueueSettings patient = place.settings();
+    patient.sender.max_bytes_in_flight = 1;
+    MessageQueue other{patient};
+    CHECK_NOTHROW(other.send(messages));
+}
+
 TEST_CASE("a busy broker is given the time it asks for", "[faults]")
 {
     const EmulatorQueue place;

@@ -24,7 +24,7 @@ constexpr std::chrono::milliseconds least_retry_delay{100};
 
 MessageSender::MessageSender(AmqpConnection& connection, std::string address, SenderOptions options)
     : connection_{&connection}, address_{std::move(address)}, options_{std::move(options)},
-      keeper_{make_link_keeper(connection.options())}
+      flight_{options_.max_in_flight, options_.max_bytes_in_flight}, keeper_{make_link_keeper(connection.options())}
 {
     connection_->post([this] { connection_->add(*this); });
 }
@@ -125,6 +125,7 @@ void MessageSender::on_detached(const Condition& why)
     attached_ = false;
     link_.reset();
     in_flight_.clear();
+    flight_.clear();
     for (Batch* const batch : batches_) {
         batch->window.connection_lost();
         batch->last_error = to_text(why);
@@ -169,7 +170,7 @@ void MessageSender::pump()
     for (auto at = batches_.begin(); at != batches_.end();) {
         Batch& batch = **at++; // it may end meanwhile
         if (batch.not_before > now) continue;
-        while (in_flight_.size() < options_.max_in_flight && pn_link_credit(link_->get()) > 0) {
+        while (flight_.has_room() && pn_link_credit(link_->get()) > 0) {
             const auto index = batch.window.next();
             if (!index || !put(batch, *index)) break;
         }
@@ -188,7 +189,8 @@ bool MessageSender::put(Batch& batch, std::size_t index)
         finish(batch, true);
         return false;
     }
-    in_flight_.emplace(send_message(link_->get(), bytes), InFlight{&batch, index, connection_->now()});
+    in_flight_.emplace(send_message(link_->get(), bytes), InFlight{&batch, index, bytes.size(), connection_->now()});
+    flight_.sent(bytes.size());
     return true;
 }
 
@@ -204,6 +206,7 @@ void MessageSender::on_delivery(pn_delivery_t* delivery)
     if (found == in_flight_.end()) return;
     const InFlight sent = found->second;
     in_flight_.erase(found);
+    flight_.answered(sent.bytes);
     if (sent.batch == nullptr) return pump();
     if (outcome == PN_ACCEPTED) {
         sent.batch->window.accepted(sent.index);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "amqp_connection.hpp"
+#include "flight_limit.hpp"
 #include "send_window.hpp"
 
 #include <escqrs/messaging.hpp>
@@ -21,7 +22,9 @@
 namespace conference::service_bus {
 
 struct SenderOptions {
-    std::size_t max_in_flight = 1000;                    ///< sent and not yet accepted
+    std::size_t max_in_flight = 1000; ///< sent and not yet accepted
+    /// The same in bytes, which Proton keeps until then; the message that goes over it still goes.
+    std::size_t max_bytes_in_flight = 16 * 1024 * 1024;
     escqrs::Duration timeout = std::chrono::seconds{30}; ///< of one `send`, with all its attempts
     std::string default_session;                         ///< of messages that have none; empty: they go without
     std::size_t max_message_size =
@@ -67,6 +70,7 @@ private:
     struct InFlight {
         Batch* batch; ///< null: nobody waits for it any more
         std::size_t index;
+        std::size_t bytes;
         escqrs::SteadyTime since;
     };
 
@@ -98,6 +102,7 @@ private:
     std::unique_ptr<AmqpLink> link_;
     std::list<Batch*> batches_;
     std::unordered_map<pn_delivery_t*, InFlight> in_flight_;
+    FlightLimit flight_;
     LinkKeeper keeper_;
 
     std::mutex mutex_; ///< of `is_done` of every batch

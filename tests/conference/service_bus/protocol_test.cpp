@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 
 // What the adapter decides without a connection: tokens, delays, conditions, locks, the window of sends.
+#include <service_bus/flight_limit.hpp>
 #include <service_bus/lock_renewal.hpp>
 #include <service_bus/lock_token.hpp>
 #include <service_bus/reconnect_delay.hpp>
@@ -196,6 +197,27 @@ TEST_CASE("of a session one message is on its way at a time, of others as many a
     CHECK(window.next() == 0);
     window.accepted(0);
     CHECK(window.next() == 1);
+}
+
+TEST_CASE("what is on its way is limited in messages and in bytes, and one may always go")
+{
+    FlightLimit limit{2, 100};
+    CHECK(limit.has_room());
+    limit.sent(99);
+    CHECK(limit.has_room());
+    limit.sent(1);
+    CHECK_FALSE(limit.has_room());
+    limit.answered(99);
+    CHECK(limit.has_room());
+    limit.sent(500);
+    limit.answered(1);
+    CHECK_FALSE(limit.has_room()); // one message, too many bytes
+    limit.answered(500);
+    CHECK(limit.has_room());
+    limit.sent(500);
+    limit.clear();
+    CHECK(limit.has_room());
+    CHECK(FlightLimit{0, 0}.has_room());
 }
 
 TEST_CASE("whatever becomes of messages, all are accepted in the order of their sessions, within the window")
