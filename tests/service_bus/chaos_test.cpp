@@ -143,3 +143,24 @@ TEST_CASE("chaos: connections drop, links are detached, and of 100k messages non
     CHECK((model.attendees() == expected)); // each attendee's events were applied, each once, and in order
     CHECK((model.mails() == history.owed_mails()));
 }
+
+TEST_CASE("a worker that is stopped with messages in hand counts no delivery of theirs", "[faults]")
+{
+    const EmulatorQueue place{{{"requiresSession", true}, {"lockDurationMs", 300'000}, {"maxDeliveryCount", 2}}};
+    conference::test::History history;
+    for (int count = 0; count < 9; ++count) history.register_attendee();
+    const TemporaryFolder folder;
+    const std::string path = folder.file("read-model.db");
+    conference::test::SeenModel model{path};
+    MessageQueue queue{place.settings()};
+    queue.send(history.messages());
+    for (int stops = 0; stops < 5; ++stops) {
+        std::stop_source stop;
+        conference::test::Worker own{path, MessageReceiverRef{queue}, Emulator::shared().clock(), nullptr, 100, 10s};
+        const auto connection =
+            own.bus.subscribe<AttendeeRegistered>([&](const AttendeeRegistered&) { stop.request_stop(); });
+        (void)own.worker.work_once(stop.get_token());
+    }
+    CHECK(place.counts().dead_lettered == 0);
+    for (const auto& message : receive_all(queue, 4)) CHECK(message.delivery_count == 1);
+}

@@ -67,6 +67,7 @@ public:
     void renew_lock(escqrs::ReceivedMessage& message) { receiver().renew_lock(message); }
 
     // What a Service Bus queue can do beyond `escqrs::MessageReceiver`.
+    void release(std::span<const escqrs::ReceivedMessage> messages) { receiver().release(messages); }
     void defer(const escqrs::ReceivedMessage& message) { receiver().defer(message); }
     ManagementClient& management();
 

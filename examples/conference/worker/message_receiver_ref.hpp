@@ -37,6 +37,10 @@ public:
     }
     void renew_lock(escqrs::ReceivedMessage& message) { receiver_->renew_lock(message); }
 
+    /// Whether the receiver has a `release`, which gives messages back as if they had never been delivered.
+    bool can_release() const { return receiver_->can_release(); }
+    void release(std::span<const escqrs::ReceivedMessage> messages) { receiver_->release(messages); }
+
 private:
     struct Interface {
         virtual ~Interface() = default;
@@ -44,6 +48,8 @@ private:
         virtual void settle(const escqrs::ReceivedMessage&, const escqrs::Disposition&) = 0;
         virtual std::vector<escqrs::SettlementResult> settle(std::span<const escqrs::Settlement>) = 0;
         virtual void renew_lock(escqrs::ReceivedMessage&) = 0;
+        virtual bool can_release() const = 0;
+        virtual void release(std::span<const escqrs::ReceivedMessage>) = 0;
     };
 
     template <class Receiver>
@@ -64,6 +70,13 @@ private:
             return receiver->settle(settlements);
         }
         void renew_lock(escqrs::ReceivedMessage& message) override { receiver->renew_lock(message); }
+        static constexpr bool has_release =
+            requires(Receiver& chosen, std::span<const escqrs::ReceivedMessage> messages) { chosen.release(messages); };
+        bool can_release() const override { return has_release; }
+        void release(std::span<const escqrs::ReceivedMessage> messages) override
+        {
+            if constexpr (has_release) receiver->release(messages);
+        }
 
         Receiver* receiver;
     };

@@ -114,7 +114,7 @@ BatchResult MessageWorker::work_once(std::stop_token stop)
         options_.on_batch({.received = batch.size(), .abandoned = batch.size()});
         throw;
     }
-    const BatchResult result = settle(batch, verdicts);
+    const BatchResult result = settle(batch, std::move(verdicts), stop.stop_requested());
     options_.on_batch(result);
     return result;
 }
@@ -230,17 +230,20 @@ escqrs::Disposition MessageWorker::disposition_of(const ReceivedMessage& message
     return escqrs::Abandon{{{"lastError", verdict.reason + ": " + readable(verdict.description, max_error_length)}}};
 }
 
-BatchResult MessageWorker::settle(const std::vector<ReceivedMessage>& batch, const Verdicts& verdicts)
+BatchResult MessageWorker::settle(const std::vector<ReceivedMessage>& batch, Verdicts verdicts, bool is_stopped)
 {
     BatchResult result;
     result.received = batch.size();
+    std::vector<ReceivedMessage> untouched;
+    if (is_stopped && receiver_.can_release()) untouched = take_untouched(batch, verdicts);
+    result.abandoned = untouched.size();
     std::vector<Settlement> settlements;
     settlements.reserve(batch.size());
     for (std::size_t index = 0; index < batch.size(); ++index) {
         if (!verdicts[index]) continue;
         settlements.push_back({batch[index], disposition_of(batch[index], *verdicts[index])});
     }
-    result.lock_lost = batch.size() - settlements.size();
+    result.lock_lost = batch.size() - settlements.size() - result.abandoned;
     const auto results = settle(settlements);
     for (std::size_t index = 0; index < settlements.size(); ++index) {
         const auto& disposition = settlements[index].disposition;
@@ -250,7 +253,28 @@ BatchResult MessageWorker::settle(const std::vector<ReceivedMessage>& batch, con
         else if (std::holds_alternative<escqrs::Complete>(disposition)) ++result.completed;
         else ++result.dead_lettered;
     }
+    if (!untouched.empty()) receiver_.release(untouched); // a session's earlier ones are settled by now
     return result;
+}
+
+/// What was not looked at; its verdicts are taken away. Where an earlier message of the session goes back, its way goes for the
+/// later ones too.
+std::vector<ReceivedMessage> MessageWorker::take_untouched(const std::vector<ReceivedMessage>& batch,
+                                                           Verdicts& verdicts)
+{
+    std::vector<ReceivedMessage> untouched;
+    std::unordered_set<std::string_view> failed_sessions;
+    for (std::size_t index = 0; index < batch.size(); ++index) {
+        const std::string& session = batch[index].message.session_id;
+        if (!verdicts[index] || verdicts[index]->outcome == Outcome::handled) continue;
+        if (!verdicts[index]->reason.empty()) {
+            failed_sessions.insert(session);
+        } else if (session.empty() || !failed_sessions.contains(session)) {
+            untouched.push_back(batch[index]);
+            verdicts[index].reset();
+        }
+    }
+    return untouched;
 }
 
 std::vector<escqrs::SettlementResult> MessageWorker::settle(std::vector<Settlement>& settlements)

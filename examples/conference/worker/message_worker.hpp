@@ -68,7 +68,7 @@ struct MessageWorkerOptions {
 ///
 /// When a subscriber fails, the whole batch is undone and published once more, this time message by message. What follows a
 /// failed message in its session and batch is given back unhandled; what follows one that came too early is not, for it may
-/// be the missing one. Any number of workers, in any number of processes, may share queue and read model: of all
+/// be the missing one. A stop gives back what was not handled yet, without counting a delivery if the queue can do that. Any number of workers, in any number of processes, may share queue and read model: of all
 /// `read_model::Transaction`s one is open at a time.
 /// @par Thread safety  none but for `problem`; `run` it in a thread of its own
 class MessageWorker {
@@ -109,9 +109,11 @@ private:
     Verdict handle_one(const escqrs::ReceivedMessage& message, Undo undo);
     void apply(const escqrs::Message& message);
 
-    BatchResult settle(const std::vector<escqrs::ReceivedMessage>& batch, const Verdicts& verdicts);
+    BatchResult settle(const std::vector<escqrs::ReceivedMessage>& batch, Verdicts verdicts, bool is_stopped);
     escqrs::Disposition disposition_of(const escqrs::ReceivedMessage& message, const Verdict& verdict);
     std::vector<escqrs::SettlementResult> settle(std::vector<escqrs::Settlement>& settlements);
+    static std::vector<escqrs::ReceivedMessage> take_untouched(const std::vector<escqrs::ReceivedMessage>& batch,
+                                                               Verdicts& verdicts);
     void give_back(const std::vector<escqrs::ReceivedMessage>& batch) noexcept;
     void wait_for_read_model(Backoff& backoff, const std::stop_token& stop);
     void failed(const char* what, const std::string& error);

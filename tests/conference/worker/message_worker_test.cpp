@@ -428,6 +428,33 @@ TEST_CASE("worker: stopping leaves nothing locked")
     CHECK(place.model.attendees() == place.history.fold());
 }
 
+TEST_CASE("worker: a stop releases what was not looked at, after the rest is settled, where the queue can do that")
+{
+    struct ReleasingReceiver : Receiver {
+        void release(std::span<const escqrs::ReceivedMessage> messages)
+        {
+            for (const auto& message : messages) released.push_back(message.message.message_id);
+            locked_before = queue->counts().locked - messages.size();
+        }
+        std::vector<std::string> released{};
+        std::size_t locked_before = 0; // of those that are not released
+    };
+    Workplace place;
+    for (int count = 0; count < 5; ++count) place.history.register_attendee();
+    const auto messages = place.history.messages();
+    place.send(messages);
+    std::stop_source stop;
+    ReleasingReceiver receiver{{&place.queue}};
+    Worker worker{place.path, MessageReceiverRef{receiver}, place.clock};
+    int calls = 0;
+    const auto connection = worker.bus.subscribe<AttendeeRegistered>([&](const AttendeeRegistered&) {
+        if (++calls == 2) stop.request_stop();
+    });
+    CHECK(worker.worker.work_once(stop.get_token()) == BatchResult{5, 2, 3, 0});
+    CHECK(receiver.released == std::vector{messages[2].message_id, messages[3].message_id, messages[4].message_id});
+    CHECK(receiver.locked_before == 0);
+}
+
 TEST_CASE("worker: the locks of a batch are renewed in time when the time of day is set")
 {
     escqrs::testing::ManualClock clock;
