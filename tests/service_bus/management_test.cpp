@@ -114,6 +114,7 @@ TEST_CASE("dead letters that cannot be decoded are listed with what is known of 
     }
     CHECK(queue.resubmit("good")); // from behind them
     CHECK_THROWS_WITH(queue.resubmit("map-one"), Contains("cannot be given back") && Contains("map"));
+    CHECK_THROWS_AS(queue.resubmit("map-one"), escqrs::MessageRefused);
     CHECK(place.counts().active == 1);
     CHECK(place.counts().dead_lettered == 2);
 }

@@ -3,6 +3,7 @@
 
 #include "management.hpp"
 #include "message_codec.hpp"
+#include "resubmission.hpp"
 
 #include <escqrs/error.hpp>
 
@@ -15,6 +16,7 @@ namespace conference::service_bus {
 namespace {
 
 constexpr std::size_t page_size = 100;
+constexpr std::size_t most_in_front = 1000;
 constexpr std::chrono::seconds receive_wait{2};
 
 ReceiverOptions receiver_options(const std::string& default_session)
@@ -61,42 +63,40 @@ DeadLetterQueue::~DeadLetterQueue()
 std::vector<escqrs::DeadLetteredMessage> DeadLetterQueue::dead_letters(std::uint64_t after, std::size_t at_most)
 {
     std::vector<escqrs::DeadLetteredMessage> found;
-    for (auto& decoded : peek(after, at_most)) found.push_back(to_dead_letter(std::move(decoded)));
-    return found;
-}
-
-std::vector<DecodedMessage> DeadLetterQueue::peek(std::uint64_t after, std::size_t at_most)
-{
-    if (connection_->options().broker.dialect == Dialect::amqp10)
-        throw escqrs::TransportError{"plain AMQP 1.0 has no way to look at dead letters; ask the broker for them"};
-    std::vector<DecodedMessage> found;
     while (found.size() < at_most) {
-        const std::uint64_t from = found.empty() ? after + 1 : found.back().received.sequence_number + 1;
-        const auto answer = ask(*connection_, management_, peek_request(from, at_most - found.size()));
-        const auto page = peeked_messages(answer);
+        const std::uint64_t last = found.empty() ? after : found.back().sequence_number;
+        const auto page = peek(last, at_most - found.size());
         if (page.empty()) break;
-        for (const auto& bytes : page) found.push_back(decode_dead_letter(bytes, default_session_));
-        if (found.back().received.sequence_number < from) break; // it tells no number to go on from
+        for (const auto& bytes : page) found.push_back(to_dead_letter(decode_dead_letter(bytes, default_session_)));
+        if (found.back().sequence_number <= last) break; // it tells no number to go on from
     }
     return found;
 }
 
+std::vector<std::vector<char>> DeadLetterQueue::peek(std::uint64_t after, std::size_t at_most)
+{
+    if (connection_->options().broker.dialect == Dialect::amqp10)
+        throw escqrs::TransportError{"plain AMQP 1.0 has no way to look at dead letters; ask the broker for them"};
+    return peeked_messages(ask(*connection_, management_, peek_request(after + 1, at_most)));
+}
+
 bool DeadLetterQueue::resubmit(const std::string& message_id)
 {
-    const auto sequence_number = find(message_id);
-    if (!sequence_number) return false;
+    const auto found = find(message_id);
+    if (!found) return false;
     std::vector<escqrs::ReceivedMessage> others; // in front of it; kept until it is found
-    const auto is_it = [&](const auto& message) { return message.sequence_number == *sequence_number; };
-    for (bool is_found = false; !is_found;) {
+    const auto is_it = [&](const auto& message) { return message.sequence_number == found->sequence_number; };
+    for (bool is_done = false; !is_done;) {
         auto batch = receiver_.receive(page_size, receive_wait, {});
-        if (batch.empty()) {
-            receiver_.release(others);
-            throw escqrs::TransportError{"dead letter '" + message_id + "' is being looked at by somebody else"};
-        }
         const auto at = std::ranges::find_if(batch, is_it);
-        is_found = at != batch.end();
+        is_done = at != batch.end();
         try {
-            if (is_found) give_back(*at);
+            if (batch.empty()) throw escqrs::TransportError{"another receiver holds dead letter '" + message_id + "'"};
+            if (is_done) give_back(*at, found->bytes);
+            else if (others.size() + batch.size() > most_in_front)
+                throw escqrs::MessageRefused{
+                    message_id, "dead letter '" + message_id + "' cannot be resubmitted: more than " +
+                                    std::to_string(most_in_front) + " are in front of it, which must go first"};
         } catch (...) {
             receiver_.release(others);
             receiver_.release(batch);
@@ -108,27 +108,27 @@ bool DeadLetterQueue::resubmit(const std::string& message_id)
     return true;
 }
 
-std::optional<std::uint64_t> DeadLetterQueue::find(const std::string& message_id)
+std::optional<DeadLetterQueue::Found> DeadLetterQueue::find(const std::string& message_id)
 {
-    std::uint64_t after = 0;
-    for (;;) {
-        const auto page = peek(after, page_size);
-        if (page.empty()) return std::nullopt;
-        const auto at = std::ranges::find_if(
-            page, [&](const auto& dead) { return dead.received.message.message_id == message_id; });
-        if (at != page.end() && !at->is_whole)
-            throw escqrs::TransportError{"dead letter '" + message_id +
-                                         "' cannot be given back: " + at->dead_letter_description};
-        if (at != page.end()) return at->received.sequence_number;
-        after = page.back().received.sequence_number;
+    for (std::uint64_t last = 0;;) {
+        const std::uint64_t after = last;
+        for (auto& bytes : peek(after, page_size)) {
+            const DecodedMessage dead = decode_dead_letter(bytes, default_session_);
+            last = dead.received.sequence_number;
+            if (dead.received.message.message_id != message_id) continue;
+            if (!dead.is_whole)
+                throw escqrs::MessageRefused{message_id, "dead letter '" + message_id +
+                                                             "' cannot be given back: " + dead.dead_letter_description};
+            return Found{last, std::move(bytes)};
+        }
+        if (last <= after) return std::nullopt;
     }
 }
 
-void DeadLetterQueue::give_back(const escqrs::ReceivedMessage& dead)
+void DeadLetterQueue::give_back(const escqrs::ReceivedMessage& dead, const std::vector<char>& bytes)
 {
-    escqrs::Message message = dead.message;
-    message.scheduled_enqueue_time.reset();
-    sender_->send_as(message, "resubmitted-" + std::to_string(dead.sequence_number));
+    const std::string wire_message_id = "resubmitted-" + std::to_string(dead.sequence_number);
+    sender_->send_encoded(dead.message, encode_resubmission(bytes, wire_message_id));
     receiver_.settle(dead, escqrs::Complete{});
 }
 

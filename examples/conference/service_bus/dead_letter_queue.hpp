@@ -34,9 +34,11 @@ public:
     /// @throws escqrs::TransportError if the broker does not answer, or speaks plain AMQP 1.0, which has no word for it
     std::vector<escqrs::DeadLetteredMessage> dead_letters(std::uint64_t after, std::size_t at_most);
 
-    /// Takes time in proportion to the dead letters in front of the message.
-    /// @throws escqrs::TransportError  as above, or if somebody else holds the message, or it could not be decoded: giving
-    ///         it back would lose what could not
+    /// Sends the message as it was: with the types of its properties, time to live, reply-to and partition key. Takes time in
+    /// proportion to the dead letters in front of it, of which there may be a thousand.
+    /// @throws escqrs::TransportError  as above, or if another receiver holds the message
+    /// @throws escqrs::MessageRefused  if it cannot be resubmitted: it could not be decoded, so that a part of it would be
+    ///         lost, the queue does not take it, or too many are in front of it
     bool resubmit(const std::string& message_id);
 
 private:
@@ -44,9 +46,15 @@ private:
     void on_lost(const Condition&) override {}
     void on_tick(escqrs::SteadyTime now) override { management_.tick(now); }
 
-    std::vector<DecodedMessage> peek(std::uint64_t after, std::size_t at_most);
-    std::optional<std::uint64_t> find(const std::string& message_id);
-    void give_back(const escqrs::ReceivedMessage& dead);
+    struct Found {
+        std::uint64_t sequence_number;
+        std::vector<char> bytes;
+    };
+
+    /// A page of those behind `after`, encoded.
+    std::vector<std::vector<char>> peek(std::uint64_t after, std::size_t at_most);
+    std::optional<Found> find(const std::string& message_id);
+    void give_back(const escqrs::ReceivedMessage& dead, const std::vector<char>& bytes);
 
     AmqpConnection* connection_;
     std::string address_;

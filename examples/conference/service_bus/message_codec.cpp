@@ -23,6 +23,7 @@
 #include <proton/timestamp.hpp>
 #include <proton/value.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <string_view>
@@ -69,23 +70,6 @@ void put_properties(pn_data_t* map, const escqrs::MessageProperties& properties)
         pn_data_put_string(map, proton_bytes(value));
     }
     pn_data_exit(map);
-}
-
-std::vector<char> encoded(pn_message_t* amqp, const escqrs::Message& message)
-{
-    std::vector<char> bytes(512 + message.body.size());
-    for (;;) {
-        std::size_t size = bytes.size();
-        const int result = pn_message_encode(amqp, bytes.data(), &size);
-        if (result == 0) {
-            bytes.resize(size);
-            return bytes;
-        }
-        if (result != PN_OVERFLOW)
-            throw escqrs::MessageRefused{message.message_id,
-                                         "message '" + message.message_id + "' refused: Proton cannot encode it"};
-        bytes.resize(2 * bytes.size());
-    }
 }
 
 /// Each section of a message begins with a descriptor: a small or a large number, or a symbol.
@@ -230,7 +214,24 @@ std::vector<char> encode_message(const escqrs::Message& message, const std::stri
     escqrs::MessageProperties properties = message.properties;
     if (wire_message_id != message.message_id) properties.add(original_message_id, message.message_id);
     put_properties(pn_message_properties(amqp.get()), properties);
-    return encoded(amqp.get(), message);
+    if (auto bytes = encode_wire(amqp.get(), 512 + message.body.size())) return *std::move(bytes);
+    throw escqrs::MessageRefused{message.message_id,
+                                 "message '" + message.message_id + "' refused: Proton cannot encode it"};
+}
+
+std::optional<std::vector<char>> encode_wire(pn_message_t* message, std::size_t expected_size)
+{
+    std::vector<char> bytes(std::max<std::size_t>(expected_size, 1));
+    for (;;) {
+        std::size_t size = bytes.size();
+        const int result = pn_message_encode(message, bytes.data(), &size);
+        if (result == 0) {
+            bytes.resize(size);
+            return bytes;
+        }
+        if (result != PN_OVERFLOW) return std::nullopt;
+        bytes.resize(2 * bytes.size());
+    }
 }
 
 DecodedMessage decode_dead_letter(const std::vector<char>& bytes, const std::string& default_session)

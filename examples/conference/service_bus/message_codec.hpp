@@ -5,10 +5,13 @@
 
 #include <escqrs/messaging.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
+
+struct pn_message_t;
 
 namespace conference::service_bus {
 
@@ -34,6 +37,9 @@ struct DecodedMessage {
 /// @throws escqrs::MessageRefused if the dialect has no word for a part of it
 std::vector<char> encode_message(const escqrs::Message& message, const std::string& wire_message_id,
                                  const std::string& default_session, Dialect dialect);
+
+/// The bytes of a message; nothing if Proton cannot encode it.
+std::optional<std::vector<char>> encode_wire(pn_message_t* message, std::size_t expected_size);
 
 /// Decodes a message. Application properties that are no texts become texts.
 /// @param default_session  session that stands for none

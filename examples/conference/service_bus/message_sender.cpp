@@ -37,26 +37,32 @@ MessageSender::~MessageSender()
     });
 }
 
-void MessageSender::send(std::span<const escqrs::Message> messages) { send(messages, nullptr); }
-
-void MessageSender::send_as(const escqrs::Message& message, const std::string& wire_message_id)
-{
-    send(std::span{&message, 1}, &wire_message_id);
-}
-
-void MessageSender::send(std::span<const escqrs::Message> messages, const std::string* wire_message_id)
+void MessageSender::send(std::span<const escqrs::Message> messages)
 {
     escqrs::MessageQueueOptions limits;
     limits.max_message_size = options_.max_message_size;
     escqrs::detail::check_messages(messages, limits);
     if (messages.empty()) return;
-    Batch batch{.messages = messages, .encoded = {}, .window = SendWindow{messages, options_.max_in_flight}};
-    batch.encoded.reserve(messages.size()); // here, so that what cannot be encoded is told before anything is sent
+    std::vector<std::vector<char>> encoded; // here, so that what cannot be encoded is told before anything is sent
+    encoded.reserve(messages.size());
     for (const auto& message : messages) {
-        batch.encoded.push_back(encode_message(message,
-                                               wire_message_id != nullptr ? *wire_message_id : message.message_id,
-                                               options_.default_session, connection_->options().broker.dialect));
+        encoded.push_back(encode_message(message, message.message_id, options_.default_session,
+                                         connection_->options().broker.dialect));
     }
+    send(messages, std::move(encoded));
+}
+
+void MessageSender::send_encoded(const escqrs::Message& message, std::vector<char> bytes)
+{
+    std::vector<std::vector<char>> encoded;
+    encoded.push_back(std::move(bytes));
+    send(std::span{&message, 1}, std::move(encoded));
+}
+
+void MessageSender::send(std::span<const escqrs::Message> messages, std::vector<std::vector<char>> encoded)
+{
+    Batch batch{
+        .messages = messages, .encoded = std::move(encoded), .window = SendWindow{messages, options_.max_in_flight}};
     connection_->post([this, &batch] {
         batches_.push_back(&batch);
         pump();

@@ -50,8 +50,9 @@ public:
     /// @throws escqrs::MessageRefused  if the broker refuses a message for what it is (see `concerns_the_message`)
     void send(std::span<const escqrs::Message> messages);
 
-    /// Sends one message that the queue is to know under another id than its receivers.
-    void send_as(const escqrs::Message& message, const std::string& wire_message_id);
+    /// Sends one message that is encoded already.
+    /// @param message  the same, for its session and for texts of errors
+    void send_encoded(const escqrs::Message& message, std::vector<char> bytes);
 
     /// True while the broker has the link attached, and links are of use (see `LinkKeeper`).
     bool is_attached() const noexcept { return attached_.load(std::memory_order_relaxed); }
@@ -82,7 +83,7 @@ private:
     void on_flow() override { pump(); }
     void on_delivery(pn_delivery_t* delivery) override;
 
-    void send(std::span<const escqrs::Message> messages, const std::string* wire_message_id);
+    void send(std::span<const escqrs::Message> messages, std::vector<std::vector<char>> encoded);
     void attach();
     void give_up_link(const Condition& why);
     void note_health();

@@ -31,6 +31,9 @@ http::Problem problem_of(const std::exception& error)
     if (dynamic_cast<const escqrs::CommandDeadlineExceeded*>(&error) != nullptr) {
         return {503, {}, "We are busy just now.", {}, {{"Retry-After", "1"}}};
     }
+    if (dynamic_cast<const escqrs::MessageRefused*>(&error) != nullptr) {
+        return {409, "not-resubmittable", error.what(), {}, {}};
+    }
     const bool passing = dynamic_cast<const escqrs::StoreError*>(&error) != nullptr ||
                          dynamic_cast<const escqrs::TransportError*>(&error) != nullptr;
     if (passing) return {503, {}, "The conference's storage is not available just now.", {}, {{"Retry-After", "1"}}};

@@ -117,5 +117,7 @@ TEST_CASE("a problem tells the client what concerns it, and nothing of our insid
     CHECK(to_response(problem_of(std::runtime_error{"secret"})).body.find("secret") == std::string::npos);
     CHECK(problem_of(escqrs::StoreError{"/var/secret"}).status == 503);
     CHECK(problem_of(escqrs::CommandDeadlineExceeded{"ChangeEmail"}).status == 503);
+    CHECK(problem_of(escqrs::TransportError{"no route"}).status == 503);
+    CHECK(problem_of(escqrs::MessageRefused{"m", "'m' cannot be given back"}).status == 409);
     CHECK(to_response(problem_of(escqrs::StoreError{"/var/secret"})).body.find("secret") == std::string::npos);
 }
