@@ -48,9 +48,9 @@ private:
     static constexpr escqrs::Duration shortest = std::chrono::seconds{5};
     static constexpr escqrs::Duration longest = std::chrono::minutes{5};
 
-    static escqrs::Duration difference(escqrs::Timestamp end, escqrs::Timestamp begin) noexcept
+    static escqrs::Duration difference(escqrs::Timestamp to, escqrs::Timestamp from) noexcept
     {
-        return end >= begin ? escqrs::time_until(end, begin) : -escqrs::time_until(begin, end);
+        return to >= from ? escqrs::time_until(to, from) : -escqrs::time_until(from, to);
     }
 
     escqrs::Duration longest_ = longest;
