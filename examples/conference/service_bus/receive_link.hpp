@@ -5,6 +5,7 @@
 
 #include <escqrs/clock.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -14,6 +15,10 @@ namespace conference::service_bus {
 
 class ReceiveLink;
 struct ReceiveCall;
+
+/// What a broker may take to say that nothing more comes. Azure was seen to take seconds, or not to answer; Microsoft's
+/// client for JavaScript waits as long.
+inline constexpr std::chrono::milliseconds drain_patience{200};
 
 /// Who is told what comes over a receiving link. Each call may end the link.
 class ReceiveLinkOwner {
