@@ -70,7 +70,9 @@ TEST_CASE("a broker that ends session or connection, and keeps the socket: a new
     const std::string how = GENERATE("end", "close");
     const bool deaf = GENERATE(false, true);
     const EmulatorQueue place;
-    MessageQueue queue{place.settings()};
+    QueueSettings settings = place.settings();
+    settings.connection.operation_timeout = 1h; // it is not the operations that notice
+    MessageQueue queue{settings};
     check_that_it_works(queue, "before");
     Emulator::shared().fault(how, {{"condition", "com.example:told"}, {"deaf", deaf}});
     check_that_it_works(queue, "after");
