@@ -51,7 +51,7 @@ struct ConnectionShare {
     std::atomic<bool> stopping{false};
 };
 
-/// One client, one request at a time. Everything runs on the connection's strand.
+/// One client, one request at a time. Everything runs on one of the server's threads.
 class Connection : public std::enable_shared_from_this<Connection> {
 public:
     /// @param shared  must outlive the connection

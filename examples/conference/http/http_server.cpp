@@ -4,14 +4,15 @@
 #include "connection.hpp"
 #include "field_values.hpp"
 
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/strand.hpp>
 #include <boost/system/system_error.hpp>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <exception>
 #include <mutex>
@@ -41,14 +42,13 @@ class HttpServer::Implementation {
 public:
     Implementation(HttpServerOptions options, Handler handler, Refusal refusal)
         : shared_{std::move(options), std::move(handler), std::move(refusal)},
-          context_{static_cast<int>(shared_.options.threads)}, acceptor_{asio::make_strand(context_)},
-          pause_{acceptor_.get_executor()}, spare_{context_}
+          contexts_(std::max(1U, shared_.options.threads)), acceptor_{contexts_.front()}, pause_{contexts_.front()},
+          spare_{contexts_.front()}
     {
         compare_with_descriptors();
         listen();
-        for (unsigned thread = 0; thread < shared_.options.threads; ++thread) {
-            threads_.emplace_back([this] { run(); });
-        }
+        accept();
+        for (Context& context : contexts_) threads_.emplace_back([this, &context] { run(context); });
     }
 
     ~Implementation() { stop(std::chrono::milliseconds{0}); } // NOLINT(bugprone-exception-escape): nobody to tell
@@ -81,11 +81,17 @@ public:
             std::unique_lock lock{shared_.mutex};
             shared_.emptied.wait_for(lock, patience, [this] { return shared_.connections.empty(); });
         }
-        context_.stop();
+        for (Context& context : contexts_) context.stop();
         threads_.clear();
     }
 
 private:
+    /// A thread's. A connection stays with one thread: a strand would stand still for ever after a failure to post to it.
+    struct Context : asio::io_context {
+        Context() : asio::io_context{1} {}
+        asio::executor_work_guard<executor_type> until_stopped{get_executor()};
+    };
+
     /// Counts one wait for a client, until the handler that holds it is done or destroyed.
     struct CountDown {
         void operator()(std::atomic<int>* count) const noexcept { --*count; }
@@ -130,21 +136,19 @@ private:
         boost::system::error_code is_name;
         const auto address = asio::ip::make_address(host, is_name);
         if (!is_name) return {address, port};
-        const auto found = tcp::resolver{context_}.resolve(host, std::to_string(port), tcp::resolver::passive);
+        const auto found = tcp::resolver{contexts_.front()}.resolve(host, std::to_string(port), tcp::resolver::passive);
         const auto first = std::find_if(found.begin(), found.end(),
                                         [](const auto& entry) { return entry.endpoint().address().is_v4(); });
         return (first != found.end() ? first : found.begin())->endpoint();
     }
 
     /// Runs one of the server's threads. An exception ends what it came from, and nothing else.
-    void run() noexcept
+    void run(Context& context) noexcept
     {
         for (;;) {
             try {
-                asio::post(acceptor_.get_executor(), [this] {
-                    if (accepting_ == 0) accept();
-                });
-                context_.run();
+                if (&context == &contexts_.front() && accepting_ == 0) accept();
+                context.run();
                 return;
             } catch (const std::bad_alloc&) {
                 shared_.reserve.give_up();
@@ -154,7 +158,7 @@ private:
             } catch (...) {
                 shared_.log("http: a thread met an exception of an unknown type");
             }
-            std::this_thread::sleep_for(pause_after_failure);
+            std::this_thread::sleep_for(std::chrono::milliseconds{1}); // what fails at once again must not spin
         }
     }
 
@@ -169,7 +173,7 @@ private:
     {
         if (shared_.stopping) return;
         acceptor_.async_accept(
-            asio::make_strand(context_),
+            contexts_[next_++ % contexts_.size()],
             [this, counted = one_more()](const boost::system::error_code& error, tcp::socket socket) {
                 accepted(error, std::move(socket));
             });
@@ -180,26 +184,39 @@ private:
         if (error == asio::error::operation_aborted || shared_.stopping) return;
         if (error) {
             shared_.log("http: cannot accept a client: " + error.message());
-            if (error != asio::error::no_descriptors || !turn_away()) return accept_later();
+            if (error != asio::error::no_descriptors || !turn_next_away()) return accept_later();
         } else if (*shared_.open >= shared_.options.max_connections) {
             shared_.log("http: turned a client away: " + std::to_string(shared_.options.max_connections) +
                         " connections are open");
-            shared_.send_failure(socket, 503);
+            turn_away(socket);
+        } else if (!shared_.reserve.is_whole()) {
+            shared_.log("http: turned a client away: no memory");
+            turn_away(socket);
         } else {
             Connection::start(std::make_shared<Connection>(std::move(socket), shared_));
         }
         accept();
     }
 
+    /// Answers with a 503. Takes in what the client has sent: it would not read the answer of a connection that is reset.
+    void turn_away(tcp::socket& client) noexcept
+    {
+        shared_.send_failure(client, 503);
+        boost::system::error_code ignored;
+        client.shutdown(tcp::socket::shutdown_send, ignored);
+        std::array<char, 4096> unread; // NOLINT(cppcoreguidelines-pro-type-member-init): written before it is read
+        client.read_some(asio::buffer(unread), ignored);
+    }
+
     /// Answers the next client with the one descriptor that is kept for this: else it would wait for nothing.
-    bool turn_away()
+    bool turn_next_away()
     {
         boost::system::error_code error;
         spare_.close(error);
         {
-            tcp::socket client{context_};
+            tcp::socket client{contexts_.front()};
             acceptor_.accept(client, error);
-            if (!error) shared_.send_failure(client, 503);
+            if (!error) turn_away(client);
         }
         boost::system::error_code none_left;
         spare_.open(acceptor_.local_endpoint(none_left).protocol(), none_left);
@@ -216,7 +233,8 @@ private:
 
     ConnectionShare shared_;
     std::atomic<int> accepting_{0};
-    asio::io_context context_;
+    std::vector<Context> contexts_;
+    std::size_t next_ = 0; ///< context of the next client
     tcp::acceptor acceptor_;
     asio::steady_timer pause_;
     tcp::socket spare_;

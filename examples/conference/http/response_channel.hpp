@@ -24,13 +24,13 @@ namespace conference::http {
 /// Wakes the coroutine that waits for something of another thread.
 class News : public std::enable_shared_from_this<News> {
 public:
-    /// @param executor  the connection's strand
+    /// @param executor  of the connection's thread
     explicit News(const boost::asio::any_io_executor& executor) : executor_{executor}, timer_{executor} {}
 
     /// Ends the wait, from any thread. Where memory is lacking for that, the wait ends when its time is over.
     void tell() noexcept;
 
-    /// Waits for news; they may be about something old. On the strand only, as `tell_here`.
+    /// Waits for news; they may be about something old. On the connection's thread only, as `tell_here`.
     boost::asio::awaitable<void> wait(std::chrono::steady_clock::duration at_most);
     void tell_here() { timer_.cancel(); }
 
@@ -42,8 +42,8 @@ private:
 /// The sending side of an event stream: what is to be sent, and the news that it is.
 class Outbox final : public EventStream {
 public:
-    /// @param executor  the connection's strand
-    /// @param closed    called once, on the strand or where an unused stream ends
+    /// @param executor  of the connection's thread
+    /// @param closed    called once, on that thread or where an unused stream ends
     Outbox(const boost::asio::any_io_executor& executor, std::function<void()> closed)
         : news_{std::make_shared<News>(executor)}, closed_{std::move(closed)}
     {
@@ -53,7 +53,7 @@ public:
     bool is_open() const noexcept override;
 
     /// What is to be sent next; after a while without news a comment, so that a client that has gone is noticed. On the
-    /// strand only, as `close`.
+    /// connection's thread only, as `close`.
     boost::asio::awaitable<std::string> next();
     void close();
 
@@ -94,13 +94,13 @@ using Outcome = std::variant<Response, StreamStart, Failure>;
 /// Where the connection waits for the outcome of its request.
 class Answer {
 public:
-    /// @param executor  the connection's strand
+    /// @param executor  of the connection's thread
     explicit Answer(const boost::asio::any_io_executor& executor) : news_{std::make_shared<News>(executor)} {}
 
     /// The first outcome is the one that counts. Any thread; allocates nothing that it cannot do without.
     void put(Outcome outcome) noexcept;
 
-    /// On the strand.
+    /// On the connection's thread.
     boost::asio::awaitable<Outcome> get();
 
 private:
@@ -113,7 +113,7 @@ private:
 /// Takes the outcome to the connection that waits for it, once. The last one that lets go of it has failed to.
 class Responder::Channel {
 public:
-    /// @param executor  the connection's strand
+    /// @param executor  of the connection's thread
     Channel(boost::asio::any_io_executor executor, std::shared_ptr<Answer> answer)
         : executor_{std::move(executor)}, answer_{std::move(answer)}
     {
