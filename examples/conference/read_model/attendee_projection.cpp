@@ -48,7 +48,7 @@ AttendeeProjection::AttendeeProjection(escqrs::EventBus& bus, read_model::Databa
       owe_mail_{database, "INSERT INTO outgoing_mail (event_id, recipient, mailbox, attendee_id, confirmation_id,"
                           " created_at) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING"},
       drop_mails_{database, "UPDATE outgoing_mail SET given_up_at = $1"
-                            " WHERE attendee_id = $2 AND sent_at IS NULL AND given_up_at IS NULL"},
+                            " WHERE attendee_id = $2 AND event_id <> $3 AND sent_at IS NULL AND given_up_at IS NULL"},
       advance_{database, "UPDATE progress SET revision = revision + 1,"
                          " position = CASE WHEN position < $1 THEN $1 ELSE position END WHERE only_row = 1"}
 {
@@ -91,10 +91,11 @@ void AttendeeProjection::on(const EmailChangeRequested& event, const Context& co
     const std::string id = attendee_of(context);
     require_known(request_email_.run(event.email, id), context);
     touch(id, context);
-    if (context.is_replay) return;
-    drop_mails_.run(context.recorded_at, id);
-    owe_mail_.run(to_string(mail_id(context)), event.email, mailbox_of(event.email), id,
-                  to_string(event.confirmation_id), context.recorded_at);
+    const std::string mail = to_string(mail_id(context));
+    drop_mails(id, context, mail);
+    owe_mail_.run(mail, event.email, mailbox_of(event.email), id, to_string(event.confirmation_id),
+                  context.recorded_at);
+    if (context.is_replay) drop_mails(id, context); // it was sent in its time
 }
 
 void AttendeeProjection::on(const EmailChangeConfirmed& event, const Context& context)
@@ -102,7 +103,7 @@ void AttendeeProjection::on(const EmailChangeConfirmed& event, const Context& co
     const std::string id = attendee_of(context);
     require_known(confirm_email_.run(event.email, id), context);
     touch(id, context);
-    drop_mails_.run(context.recorded_at, id);
+    drop_mails(id, context);
 }
 
 void AttendeeProjection::on(const AttendeeUnregistered& event, const Context& context)
@@ -110,7 +111,13 @@ void AttendeeProjection::on(const AttendeeUnregistered& event, const Context& co
     const std::string id = attendee_of(context);
     require_known(unregister_.run(event.reason, id), context);
     touch(id, context);
-    drop_mails_.run(context.recorded_at, id);
+    drop_mails(id, context);
+}
+
+/// Of the mails that the attendee has not been sent yet, all but one are of no use any more.
+void AttendeeProjection::drop_mails(const std::string& id, const Context& context, std::string_view but)
+{
+    drop_mails_.run(context.recorded_at, id, but);
 }
 
 void AttendeeProjection::touch(const std::string& id, const Context& context)

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace conference {
@@ -25,7 +26,7 @@ public:
 /// stream version that an event is neither a repeat nor early, and rolls back if publishing fails.
 ///
 /// A request to change the email also leaves a row in `outgoing_mail`, in that same transaction, so the mail is owed
-/// exactly if the event was handled; never for a replayed event. A mail that is still unsent when the attendee's next event
+/// exactly if the event was handled; that of a replayed event is given up at once. A mail that is still unsent when the attendee's next event
 /// about it is handled is given up: its link could confirm nothing.
 /// @par Thread safety  none: events are published by the thread that uses the database
 class AttendeeProjection {
@@ -47,6 +48,7 @@ private:
     void on(const EmailChangeConfirmed& event, const Context& context);
     void on(const AttendeeUnregistered& event, const Context& context);
 
+    void drop_mails(const std::string& id, const Context& context, std::string_view but = {});
     void touch(const std::string& id, const Context& context);
     void advance(const Context& context);
 

@@ -60,6 +60,14 @@ public:
         return read_attendee(rows);
     }
 
+    std::optional<AttendeeId> attendee_of(const ConfirmationId& id)
+    {
+        const std::string text = to_string(id);
+        auto rows = attendee_of_.query(text);
+        if (!rows.next()) return std::nullopt;
+        return AttendeeId::parse(rows.text(0));
+    }
+
     AttendeePage list(std::size_t limit, const Cursor& after)
     {
         limit = std::max<std::size_t>(limit, 1);
@@ -102,6 +110,7 @@ private:
 
     Database database_;
     Statement find_{database_, select_attendees("WHERE id = $1")};
+    Statement attendee_of_{database_, "SELECT attendee_id FROM outgoing_mail WHERE confirmation_id = $1"};
     Statement list_{database_,
                     select_attendees("WHERE (list_position, id) > ($1, $2) ORDER BY list_position, id LIMIT $3")};
     Statement changed_{database_, "SELECT " + std::string{attendee_columns} +
@@ -167,6 +176,11 @@ AttendeeQueries::~AttendeeQueries() = default;
 std::optional<AttendeeView> AttendeeQueries::find(const AttendeeId& id)
 {
     return implementation_->ask([&](Reader& reader) { return reader.find(id); });
+}
+
+std::optional<AttendeeId> AttendeeQueries::attendee_of(const ConfirmationId& id)
+{
+    return implementation_->ask([&](Reader& reader) { return reader.attendee_of(id); });
 }
 
 AttendeePage AttendeeQueries::list(std::size_t limit, const std::string& after)

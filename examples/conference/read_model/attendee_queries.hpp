@@ -29,6 +29,9 @@ public:
 
     std::optional<AttendeeView> find(const AttendeeId& id);
 
+    /// Whose change of address it confirms, or has confirmed.
+    std::optional<AttendeeId> attendee_of(const ConfirmationId& id);
+
     /// At most `limit` (at least 1) attendees behind `after`, a cursor that an earlier page gave; empty: from the start.
     /// @throws std::invalid_argument if `after` is not such a cursor
     AttendeePage list(std::size_t limit, const std::string& after);

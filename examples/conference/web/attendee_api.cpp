@@ -2,9 +2,11 @@
 #include "attendee_api.hpp"
 
 #include "../application/attendee_handlers.hpp"
+#include "../domain/rule_violation.hpp"
 #include "../http/field_values.hpp"
 #include "../http/rate_limited_log.hpp"
 #include "attendee_json.hpp"
+#include "confirmations.hpp"
 #include "problem_of.hpp"
 #include "request_metadata.hpp"
 
@@ -124,12 +126,18 @@ public:
         }
     }
 
+    template <class Command>
+    escqrs::CommitResult send(const escqrs::Metadata& metadata, const Command& command) const
+    {
+        const escqrs::SendOptions options{{}, escqrs::later_by(escqrs::system_clock().now(), parts.max_command_wait)};
+        return parts.bus.send(command, metadata, options);
+    }
+
     /// Sends a command and answers with what it stored.
     template <class Command>
     http::Response accept(const RequestMetadata& about, const Command& command) const
     {
-        const escqrs::SendOptions options{{}, escqrs::later_by(escqrs::system_clock().now(), parts.max_command_wait)};
-        const auto result = parts.bus.send(command, about.metadata, options);
+        const auto result = send(about.metadata, command);
         if (result.repeated && !about.metadata.command_id.is_nil()) check_same_request(about, result);
         http::Response response = json_response(202, to_json(command.attendee_id, result));
         response.headers.emplace_back("Location", "/api/attendee/" + to_string(command.attendee_id) +
@@ -167,6 +175,34 @@ public:
     {
         const auto confirmation = parse_id<ConfirmationId>(request.path.at("confirmationId"), "confirmationId");
         return accept(RequestMetadata{request.request}, ConfirmEmail{attendee_id(request), confirmation});
+    }
+
+    Confirmation confirmation(const http::RoutedRequest& request) const
+    {
+        const auto id = parse_id<ConfirmationId>(request.path.at("confirmationId"), "confirmationId");
+        return find_confirmation(parts.queries, parts.store, id);
+    }
+
+    http::Response show_confirmation(const http::RoutedRequest& request) const
+    {
+        return json_response(200, to_json(confirmation(request).change));
+    }
+
+    /// Confirms by the confirmation id alone. It works once and then is answered as the first time, with or without a key.
+    http::Response confirm_by_link(const http::RoutedRequest& request) const
+    {
+        auto found = confirmation(request);
+        if (found.change.state != EmailChange::State::confirmed) {
+            auto metadata = RequestMetadata{request.request}.metadata;
+            metadata.command_id = {};
+            try {
+                send(metadata, ConfirmEmail{found.attendee_id, found.change.confirmation_id});
+            } catch (const RuleViolation&) {
+                if (confirmation(request).change.state != EmailChange::State::confirmed) throw; // else another was faster
+            }
+            found.change.state = EmailChange::State::confirmed;
+        }
+        return json_response(200, to_json(found.change));
     }
 
     http::Response unregister_attendee(const http::RoutedRequest& request) const
@@ -490,6 +526,8 @@ void AttendeeApi::add_routes(http::Router& router)
     add("POST", "/api/attendee/register", &Implementation::register_attendee);
     add("POST", "/api/attendee/{id}/email", &Implementation::change_email);
     add("POST", "/api/attendee/{id}/email/{confirmationId}", &Implementation::confirm_email);
+    add("GET", "/api/confirmation/{confirmationId}", &Implementation::show_confirmation);
+    add("POST", "/api/confirmation/{confirmationId}", &Implementation::confirm_by_link);
     add("DELETE", "/api/attendee/{id}", &Implementation::unregister_attendee);
     add_query("/api/attendee/{id}", &Implementation::show_attendee);
     add_query("/api/attendee/{id}/history", &Implementation::show_history);

@@ -50,9 +50,9 @@ Mail ConfirmationMailWriter::operator()(const OwedMail& owed) const
                 "\n"
                 "you asked us to use this address for your conference registration.\n"
                 "\n"
-                "To confirm it, please open this link:\n"
+                "To confirm it, please open this link and press the button on its page:\n"
                 "\n" +
-                public_url_ + "/#confirm=" + to_string(owed.attendee_id) + "/" + confirmation +
+                public_url_ + "/#confirm=" + confirmation +
                 "\n"
                 "\n"
                 "If the link does not work, open the page of your registration and enter\n"

@@ -3,6 +3,7 @@
 
 #include "../http/client.hpp"
 #include "application/attendee_handlers.hpp"
+#include "application/email_changes.hpp"
 #include "support/temporary_folder.hpp"
 #include "web/command_middleware.hpp"
 #include "worker/worker_role.hpp"
@@ -112,6 +113,11 @@ public:
 
     Client client() const { return Client{role->port()}; }
 
+    std::vector<EmailChange> changes(const std::string& attendee)
+    {
+        return email_changes(store_, AttendeeId::parse(attendee));
+    }
+
     std::shared_ptr<FailingStore> failing_store = std::make_shared<FailingStore>();
     escqrs::in_memory::MessageQueue queue;
     std::optional<std::string> problem;
@@ -189,6 +195,50 @@ TEST_CASE("the history never shows the confirmation id")
     REQUIRE(events.size() == 2);
     CHECK(events[1].at("type").as_string() == "EmailChangeRequested");
     CHECK(events[1].at("data").as_object().size() == 1);
+}
+
+TEST_CASE("a confirmation id is enough to confirm, once, and tells nothing of the attendee")
+{
+    Installation conference;
+    conference.start_worker();
+    auto client = conference.client();
+    const auto id = register_attendee(client, "owner@private.org");
+    const auto ask = [&](const std::string& email) {
+        const auto reply = client.request("POST", "/api/attendee/" + id + "/email", R"({"email":")" + email + "\"}");
+        REQUIRE(reply.status == 202);
+        REQUIRE(client.request("GET", reply.headers.at("Location")).status == 200);
+        const auto changes = conference.changes(id);
+        return "/api/confirmation/" + to_string(changes.back().confirmation_id);
+    };
+    const auto state = [&](const std::string& link) { return text_of(client.request("GET", link).object(), "state"); };
+    const auto first = ask("first@example.org");
+    const auto second = ask("second@example.org");
+    CHECK(client.request("GET", second).object() == json::object{{"email", "second@example.org"}, {"state", "pending"}});
+    CHECK(state(first) == "replaced");
+    check_problem(client.request("POST", first), 400, "/problems/confirmation-mismatch");
+    CHECK(state(second) == "pending"); // looking confirms nothing
+
+    const json::object confirmed{{"email", "second@example.org"}, {"state", "confirmed"}};
+    const auto reply = client.request("POST", second);
+    CHECK(reply.status == 200);
+    CHECK(reply.object() == confirmed);
+    CHECK(reply.headers.count("Location") == 0);
+    CHECK(client.request("POST", second).object() == confirmed);
+    CHECK(client.request("POST", second, {}, {{"Idempotency-Key", "one"}}).object() == confirmed);
+    CHECK(client.request("GET", second).object() == confirmed);
+    CHECK(conference.failing_store->store.head() == escqrs::GlobalPosition{4});
+
+    const auto third = ask("third@example.org");
+    CHECK(state(second) == "confirmed");
+    CHECK(client.request("DELETE", "/api/attendee/" + id, R"({"reason":"ill"})").status == 202);
+    CHECK(state(third) == "ended");
+    check_problem(client.request("POST", third), 400, "/problems/already-unregistered");
+    for (const char* const method : {"GET", "POST"}) {
+        check_problem(client.request(method, "/api/confirmation/00000000-0000-4000-8000-000000000000"), 404,
+                      "/problems/unknown-confirmation");
+        check_problem(client.request(method, "/api/confirmation/17"), 400, "/problems/malformed-id");
+        check_problem(client.request(method, "/api/confirmation/" + id), 404, "/problems/unknown-confirmation");
+    }
 }
 
 TEST_CASE("asking again for the address that waits to be confirmed stores nothing, until an hour has passed")

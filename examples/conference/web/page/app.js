@@ -175,10 +175,10 @@ function onSubmit(form, missing, action) {
     return run;
 }
 
-function notice(text, tone = 'good') {
-    $('registration-notice').textContent = text;
-    $('registration-notice').dataset.tone = tone;
-    offerRetry($('registration-notice'), null);
+function notice(text, tone = 'good', place = $('registration-notice')) {
+    place.textContent = text;
+    place.dataset.tone = tone;
+    offerRetry(place, null);
 }
 
 let current = null; // the registration shown: { id, version, stream, timer, awaited }
@@ -339,16 +339,10 @@ onSubmit($('change-email-form'), 'Please enter the new email address.', async ({
         'A confirmation id is on its way to the new address.', () => $('change-email-form').reset());
 });
 
-function confirm(id, confirmationId) {
-    const path = attendeePath(id, `/email/${encodeURIComponent(confirmationId)}`);
-    return act(path, {}, 'Your new address is confirmed.', () => {
-        $('confirm-form').reset();
-        showError($('confirm-form'), null);
-    });
-}
-
 onSubmit($('confirm-form'), 'Please paste the confirmation id from the mail.', async ({ confirmationId }) => {
-    await confirm(current.id, confirmationId.split('/').at(-1)); // the whole link may be pasted
+    const id = confirmationId.split(/[=/]/).at(-1); // the whole link may be pasted
+    await act(attendeePath(current.id, `/email/${encodeURIComponent(id)}`), {}, 'Your new address is confirmed.',
+        () => $('confirm-form').reset());
 });
 
 onSubmit($('unregister-form'), 'Please say why you unregister.', async ({ reason }) => {
@@ -376,24 +370,42 @@ $('forget').addEventListener('click', () => {
     $('my-title').focus();
 });
 
-/// Confirms what a link in a mail asks for. Once decided, the link leaves the address bar.
-async function confirmFromLink(id, confirmationId) {
-    let failure = null;
-    notice('Confirming your new address…', 'wait');
-    await confirm(id, confirmationId).catch((error) => { failure = error; });
-    if (!undecided(failure)) history.replaceState(null, '', '#my-registration');
-    if (failure) await load(id).catch((error) => console.warn(error));
-    arrive('my-title');
-    if (!failure) return;
-    const again = () => confirmFromLink(id, confirmationId);
-    if (current?.id === id && !$('changes').hidden) {
-        notice('');
-        $('confirmation-id').value = confirmationId;
-        return showError($('confirm-form'), failure, again);
+/// What became of the request that the link in a mail is for, unless it can still be confirmed.
+const decided = {
+    confirmed: ['This address is already confirmed. There is nothing left to do.', 'good'],
+    replaced: ['Another address was asked for since. Please use the link in the newer mail.', 'wait'],
+    ended: ['This registration was given back, so its address is not changed any more.', 'wait'],
+};
+
+let linked = null; // the confirmation id of the link that was opened
+
+/// Shows what a link in a mail is for. Only the button confirms: programs that read mails open links, too.
+async function openConfirmation(id) {
+    linked = id;
+    const place = $('confirmation-notice');
+    $('confirmation-form').hidden = true;
+    notice('', 'good', place);
+    try {
+        const { email, state } = await api(`/api/confirmation/${encodeURIComponent(id)}`);
+        if (linked !== id) return;
+        $('confirmation-email').textContent = email;
+        $('confirmation-form').hidden = state !== 'pending';
+        notice(...(decided[state] ?? ['', 'good']), place);
+    } catch (error) {
+        if (linked !== id) return;
+        const broken = error instanceof Problem && [400, 404].includes(error.status);
+        notice(broken ? 'This link is not known here. Please check that you have opened the whole link from the mail.'
+            : sentence(error), 'bad', place);
+        offerRetry(place, error, () => openConfirmation(id));
     }
-    notice(sentence(failure), 'bad');
-    offerRetry($('registration-notice'), failure, again);
 }
+
+onSubmit($('confirmation-form'), '', async () => {
+    const { email } = await command(`/api/confirmation/${encodeURIComponent(linked)}`);
+    $('confirmation-form').hidden = true;
+    notice(`Your new address is confirmed: ${email}`, 'good', $('confirmation-notice'));
+    $('confirmation-title').focus();
+});
 
 /// Shows the registration that this device remembers.
 async function restore() {
@@ -536,20 +548,23 @@ $('attendees-next').addEventListener('click',
 $('attendees-previous').addEventListener('click',
     () => refresh($('attendees-previous'), () => organiser.cursors.pop()));
 
-const attendeeTitle = document.title;
+const viewTitles = { attendee: document.title, organiser: 'Organiser · FOLD 2027', confirmation: 'Confirm · FOLD 2027' };
 
-function showView(name) {
-    $('view-attendee').hidden = name !== 'attendee';
-    $('view-organiser').hidden = name !== 'organiser';
-    document.title = name === 'organiser' ? 'Organiser · FOLD 2027' : attendeeTitle;
+function showView(shown) {
+    for (const name of Object.keys(viewTitles)) $(`view-${name}`).hidden = name !== shown;
+    document.title = viewTitles[shown];
 }
 
 function route() {
-    const [, id, confirmationId] = /^#confirm=([^/]+)\/([^/]+)$/.exec(location.hash) ?? [];
-    const view = location.hash === '#organiser' ? 'organiser' : 'attendee';
+    const confirmation = /^#confirm=(?:.*\/)?(.*)$/.exec(location.hash)?.[1]; // earlier links hold an attendee's id, too
+    const view = location.hash === '#organiser' ? 'organiser' : confirmation === undefined ? 'attendee' : 'confirmation';
     const turned = $(`view-${view}`).hidden;
     showView(view);
-    if (id) return confirmFromLink(id, confirmationId);
+    if (view === 'confirmation') {
+        window.scrollTo(0, 0);
+        $('confirmation-title').focus();
+        return openConfirmation(confirmation);
+    }
     if (view === 'organiser') {
         if (!$('organiser-panel').hidden) {
             refresh($('organiser-refresh'));
