@@ -34,6 +34,12 @@ void handle_attendee_commands(escqrs::CommandBus& bus, const AttendeeRepository&
                 return attendees.save(attendee, metadata);
             } catch (const escqrs::ConcurrencyError&) {
                 throw AttendeeIdTaken{command.attendee_id};
+            } catch (const escqrs::CommandIdRefused&) {
+                // Another process has carried it out meanwhile, and has drawn another id.
+                auto first = attendees.find_commit(metadata.command_id);
+                if (!first) throw;
+                first->repeated = true;
+                return *std::move(first);
             }
         }),
         on<ChangeEmail>([&attendees, &store, &clock, ids = std::move(confirmation_ids)](const ChangeEmail& command,

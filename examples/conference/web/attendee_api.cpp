@@ -11,6 +11,7 @@
 #include "request_metadata.hpp"
 
 #include <escqrs/codec.hpp>
+#include <escqrs/id_generator.hpp>
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -139,8 +140,9 @@ public:
     {
         const auto result = send(about.metadata, command);
         if (result.repeated && !about.metadata.command_id.is_nil()) check_same_request(about, result);
-        http::Response response = json_response(202, to_json(command.attendee_id, result));
-        response.headers.emplace_back("Location", "/api/attendee/" + to_string(command.attendee_id) +
+        const auto id = AttendeeId::parse(result.stream.id()); // of a repeat the first one's
+        http::Response response = json_response(202, to_json(id, result));
+        response.headers.emplace_back("Location", "/api/attendee/" + to_string(id) +
                                                       "?position=" + std::to_string(result.position.value()));
         return response;
     }
@@ -161,7 +163,9 @@ public:
         const CommandBody body{request.request};
         const RequestMetadata about{request.request};
         const auto given = body.optional_text("attendeeId");
-        const AttendeeId id = given ? parse_id<AttendeeId>(*given, "attendeeId") : AttendeeId{about.new_id("attendee")};
+        // The id is the key to the registration, so nobody may be able to compute it. A repeat is answered with the first one.
+        const AttendeeId id =
+            given ? parse_id<AttendeeId>(*given, "attendeeId") : AttendeeId{escqrs::time_ordered_uuid()};
         return accept(about, RegisterAttendee{id, body.text("email")});
     }
 
@@ -198,7 +202,8 @@ public:
             try {
                 send(metadata, ConfirmEmail{found.attendee_id, found.change.confirmation_id});
             } catch (const RuleViolation&) {
-                if (confirmation(request).change.state != EmailChange::State::confirmed) throw; // else another was faster
+                if (confirmation(request).change.state != EmailChange::State::confirmed)
+                    throw; // else another was faster
             }
             found.change.state = EmailChange::State::confirmed;
         }

@@ -4,9 +4,11 @@
 #include "../http/field_values.hpp"
 #include "../http/problem.hpp"
 
+#include <escqrs/id_generator.hpp>
 #include <escqrs/trace_context.hpp>
 
 #include <algorithm>
+#include <string_view>
 
 namespace conference::web {
 namespace {
@@ -53,12 +55,6 @@ RequestMetadata::RequestMetadata(const http::Request& request)
     digest_ = escqrs::to_string(
         escqrs::name_based_uuid(digest_namespace, request.method + '\n' + path + '\n' + request.body));
     metadata.headers.emplace_back(digest_header, digest_);
-}
-
-escqrs::Uuid RequestMetadata::new_id(std::string_view purpose) const
-{
-    return metadata.command_id.is_nil() ? escqrs::time_ordered_uuid()
-                                        : escqrs::name_based_uuid(metadata.command_id.value(), purpose);
 }
 
 bool RequestMetadata::is_digest_in(const escqrs::Metadata& stored) const

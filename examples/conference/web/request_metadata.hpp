@@ -3,11 +3,9 @@
 
 #include "../http/http_server.hpp"
 
-#include <escqrs/id_generator.hpp>
 #include <escqrs/metadata.hpp>
 
 #include <string>
-#include <string_view>
 
 namespace conference::web {
 
@@ -18,9 +16,6 @@ public:
     explicit RequestMetadata(const http::Request& request);
 
     escqrs::Metadata metadata;
-
-    /// An id for something new: beginning with the time, or for a request with an Idempotency-Key the same at every repeat.
-    escqrs::Uuid new_id(std::string_view purpose) const;
 
     /// Whether `stored` came from a request with this one's method, path and body.
     bool is_digest_in(const escqrs::Metadata& stored) const;

@@ -213,7 +213,8 @@ TEST_CASE("a confirmation id is enough to confirm, once, and tells nothing of th
     const auto state = [&](const std::string& link) { return text_of(client.request("GET", link).object(), "state"); };
     const auto first = ask("first@example.org");
     const auto second = ask("second@example.org");
-    CHECK(client.request("GET", second).object() == json::object{{"email", "second@example.org"}, {"state", "pending"}});
+    CHECK(client.request("GET", second).object() ==
+          json::object{{"email", "second@example.org"}, {"state", "pending"}});
     CHECK(state(first) == "replaced");
     check_problem(client.request("POST", first), 400, "/problems/confirmation-mismatch");
     CHECK(state(second) == "pending"); // looking confirms nothing
@@ -332,6 +333,20 @@ TEST_CASE("paths, methods, bodies and media types that do not fit have their sta
     check_problem(client.request("GET", "/%zz"), 400, "about:blank");
     check_problem(client.request("GET", "/api/attendees?limit=0", {}, organiser), 400, "/problems/malformed-parameter");
     check_problem(client.request("GET", "/api/attendees?after=x", {}, organiser), 400, "/problems/malformed-parameter");
+}
+
+TEST_CASE("nobody can compute the id of an attendee from the key it was registered with")
+{
+    const auto id = [] {
+        const Installation conference;
+        auto client = conference.client();
+        const auto reply = client.request("POST", "/api/attendee/register", R"({"email":"ada@example.org"})",
+                                          {{"Idempotency-Key", "order-4711"}});
+        REQUIRE(reply.status == 202);
+        CHECK_THAT(reply.headers.at("Location"), Catch::Contains(text_of(reply.object(), "attendeeId")));
+        return text_of(reply.object(), "attendeeId");
+    };
+    CHECK(id() != id()); // two installations, one key
 }
 
 TEST_CASE("a repeated command returns the first answer, and its key serves no other request")
