@@ -45,6 +45,21 @@ std::string readable_lines(const std::string& body)
     return text;
 }
 
+/// The text with whatever looks like an id hidden: in a message's body that can only be a confirmation id, which is a secret
+/// between the mail and its reader. A body that is no event, or only a part of one, may hold it too.
+std::string without_ids(std::string text)
+{
+    constexpr std::string_view shape = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+    const auto fits = [](char c, char wanted) {
+        const bool is_hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+        return wanted == '-' ? c == '-' : is_hex;
+    };
+    auto at = text.begin();
+    while ((at = std::search(at, text.end(), shape.begin(), shape.end(), fits)) != text.end())
+        at = std::fill_n(at, shape.size(), '*');
+    return text;
+}
+
 [[noreturn]] void refuse_request(unsigned status, std::string slug, std::string detail, std::string field = {})
 {
     throw http::RequestRefused{{status, std::move(slug), std::move(detail), std::move(field), {}}};
@@ -88,7 +103,7 @@ json::object to_json(const escqrs::DeadLetteredMessage& letter)
             {"deliveryCount", letter.delivery_count},
             {"enqueuedAt", escqrs::to_rfc3339(letter.enqueued_at)},
             {"deadLetteredAt", escqrs::to_rfc3339(letter.dead_lettered_at)},
-            {"body", readable_lines(letter.message.body)}};
+            {"body", without_ids(readable_lines(letter.message.body))}};
 }
 
 json::array history(escqrs::AnyEventStore& store, const AttendeeId& id, escqrs::StreamVersion after,

@@ -20,7 +20,7 @@ namespace conference::web {
 
 boost::json::object to_json(const AttendeeView& view);
 boost::json::object to_json(const AttendeeId& id, const escqrs::CommitResult& result);
-boost::json::object to_json(const escqrs::DeadLetteredMessage& letter);
+boost::json::object to_json(const escqrs::DeadLetteredMessage& letter); ///< without confirmation ids
 
 /// The attendee's stored events in versions (after, up_to], for people: never the confirmation id, which is a secret between
 /// the mail and whoever reads it.

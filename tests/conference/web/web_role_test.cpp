@@ -448,6 +448,33 @@ TEST_CASE("a dead letter can be looked at and given back")
     CHECK(client.request("POST", "/api/dead-letters/poison%2F1/resubmit", {}, organiser).status == 202);
 }
 
+TEST_CASE("a dead letter shows no confirmation id, whatever its body is")
+{
+    Installation conference;
+    conference.start_worker();
+    const std::string secret = "aaaaaaaa-BBBB-4ccc-8ddd-eeeeeeeeeeee";
+    const std::vector<std::string> bodies{R"({"email":"a@b.org","confirmationId":")" + secret + R"("})",
+                                          "{\"confirmationId\" :\n \"" + secret, secret + secret,
+                                          "a" + secret + "\xff"};
+    for (const std::string& body : bodies) {
+        escqrs::Message poison;
+        poison.message_id = "poison/" + std::to_string(body.size());
+        poison.body = body;
+        conference.queue.send({&poison, 1});
+    }
+    auto client = conference.client();
+    std::string text;
+    std::size_t letters = 0;
+    while (letters < bodies.size()) {
+        const auto reply = client.request("GET", "/api/dead-letters", {}, organiser);
+        text = reply.body;
+        letters = reply.object().at("deadLetters").as_array().size();
+    }
+    CHECK_THAT(text, !Catch::Contains("BBBB-4ccc"));
+    CHECK_THAT(text, !Catch::Contains("eeeeeeee"));
+    CHECK_THAT(text, Catch::Contains("a@b.org"));
+}
+
 TEST_CASE("a query waits for the read model, within bounds")
 {
     Installation conference; // without a worker: the read model stands still
