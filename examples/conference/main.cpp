@@ -91,11 +91,14 @@ public:
 
     escqrs::GlobalPosition position() const noexcept { return place_->position(); }
 
-    /// What keeps it from its work until a person decides: its place is not in this log. Any thread.
-    std::optional<std::string> problem() const
+    /// What keeps it from its work: its place is not in this log, which a person has to decide about, or it has failed to
+    /// send what follows. Any thread.
+    std::optional<std::string> problem(escqrs::GlobalPosition head) const
     {
         const std::scoped_lock lock{mutex_};
-        return problem_;
+        if (problem_) return problem_;
+        if (failure_ && failed_at_ == position() && failed_at_ < head) return failure_;
+        return std::nullopt;
     }
 
     /// How many streams this process holds back because one of their events cannot be sent.
@@ -121,7 +124,7 @@ private:
             } catch (const RelayedElsewhere&) {
                 escqrs::sleep_for(escqrs::system_clock(), patience, stop);
             } catch (...) {
-                log("relay: " + escqrs::text_of(std::current_exception()));
+                failed(std::current_exception());
                 escqrs::sleep_for(escqrs::system_clock(), patience, stop);
             }
         }
@@ -169,28 +172,29 @@ private:
                 parked_streams_.fetch_add(1, std::memory_order_relaxed);
                 log(std::string{"relay: "} + error.what());
             } catch (...) {
-                log("relay: " + escqrs::text_of(failure));
+                failed(failure);
             }
         };
         return options;
     }
 
+    void failed(const std::exception_ptr& failure)
+    {
+        const std::string text = escqrs::text_of(failure);
+        log("relay: " + text);
+        const std::scoped_lock lock{mutex_};
+        failure_ = text;
+        failed_at_ = position();
+    }
+
     std::unique_ptr<RelayPlace> place_;
     mutable std::mutex mutex_;
     std::optional<std::string> problem_;
+    std::optional<std::string> failure_; ///< the last one, at this place:
+    escqrs::GlobalPosition failed_at_;
     std::atomic<std::size_t> parked_streams_{0};
     std::jthread thread_; ///< last: it ends before what it uses
 };
-
-/// What answers, or throws, is in order.
-template <class Ask>
-http::ReadinessCheck answers(std::string name, Ask ask)
-{
-    return {std::move(name), [ask]() -> std::optional<std::string> {
-                (void)ask();
-                return std::nullopt;
-            }};
-}
 
 /// The web role and what it needs: store, command bus, relay, read model.
 template <class Queue>
@@ -199,15 +203,18 @@ public:
     /// Binds the port and serves. Relays nothing before `start`.
     /// @param checks  of readiness, beyond those of the role itself
     WebSide(const Settings& settings, Queue& queue, http::Metrics& metrics, std::vector<http::ReadinessCheck> checks)
-        : store_{std::make_shared<web::MeasuredEventStore>(open_event_store(settings), metrics)},
+        : measured_{std::make_shared<web::MeasuredEventStore>(open_event_store(settings), metrics)},
           attendees_{store_, one_attempt}, queries_{settings.read_model.rest}, dead_letters_{queue},
           relay_{settings, store_}, gauges_{metrics}
     {
         handle_attendee_commands(bus_, attendees_, store_);
         web::use_command_middleware(bus_, attendees_, metrics);
         add_lag_gauges();
-        checks.push_back(answers("event store", [this] { return store_.head(); }));
-        checks.push_back({"relay", [this] { return relay_.problem(); }});
+        checks.push_back({"event store", [this] {
+                              (void)store_.head(); // or throws what is wrong
+                              return measured_->problem();
+                          }});
+        checks.push_back({"relay", [this] { return relay_.problem(store_.head()); }});
         checks.push_back({"read model", [this] { return problem_of_read_model(); }});
         role_.emplace(options(settings, std::move(checks)), bus_, store_, queries_, dead_letters_, metrics);
     }
@@ -255,7 +262,8 @@ private:
         return options;
     }
 
-    escqrs::AnyEventStore store_;
+    std::shared_ptr<web::MeasuredEventStore> measured_;
+    escqrs::AnyEventStore store_{measured_};
     AttendeeRepository attendees_;
     escqrs::CommandBus bus_;
     AttendeeQueries queries_;
