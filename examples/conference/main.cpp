@@ -36,6 +36,7 @@
 #include <pthread.h>
 #include <string>
 #include <string_view>
+#include <sys/stat.h>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -359,6 +360,7 @@ int main(int argc, char** argv)
         if (!settings) return 0;
         print(*settings, std::cout);
         const StopSignals signals;
+        ::umask(S_IRWXG | S_IRWXO); // files and folders hold addresses, and ids that are keys
         create_folders(*settings);
         with_queue(
             *settings, [](std::string_view line) { log(line); }, [&](auto& queue) { run(*settings, queue, signals); });

@@ -200,6 +200,9 @@ def verify_mails(conference, expected):
 
 
 def check_files(folder, names):
+    for name in ("mail", *names):
+        mode = os.stat(os.path.join(folder, name)).st_mode
+        assert mode & 0o077 == 0, f"{name} is open to others: {mode:o}"
     for name in names:
         with sqlite3.connect(os.path.join(folder, name)) as database:
             result = database.execute("PRAGMA integrity_check").fetchone()[0]
