@@ -9,6 +9,7 @@
 #include <array>
 #include <cstddef>
 #include <string_view>
+#include <utility>
 
 namespace conference::web {
 
@@ -17,7 +18,7 @@ Confirmation find_confirmation(AttendeeQueries& queries, escqrs::AnyEventStore& 
     if (const auto attendee = queries.attendee_of(id)) {
         auto changes = email_changes(store, *attendee);
         const auto found = std::ranges::find(changes, id, &EmailChange::confirmation_id);
-        if (found != changes.end()) return {*attendee, *std::move(found)};
+        if (found != changes.end()) return {*attendee, std::move(*found)};
     }
     throw http::RequestRefused{{404, "unknown-confirmation", "There is no request with this confirmation id.", {}, {}}};
 }

@@ -14,6 +14,16 @@ const std::string last_begun = " AND begun_at > $2 AND event_id <> $3 ORDER BY b
 
 constexpr int most_held_back = 500; ///< in one transaction, for the worker waits for its end
 
+/// When the limit allows the mail, unless that is now.
+std::optional<escqrs::Timestamp> turn(read_model::Statement& begun, const std::string& key, MailLimit limit,
+                                      const OwedMail& mail, escqrs::Timestamp now)
+{
+    const std::string id = to_string(mail.event_id); // for as long as the row is read
+    auto row = begun.query(key, now - limit.within, id, limit.mails - 1);
+    if (!row.next()) return std::nullopt;
+    return row.time(0) + limit.within;
+}
+
 } // namespace
 
 MailOutbox::MailOutbox(read_model::DatabaseRef database, escqrs::Duration furthest, MailLimits limits)
@@ -77,16 +87,6 @@ bool MailOutbox::may_begin(const OwedMail& mail, escqrs::Timestamp now)
     if (escqrs::later_by(mail.created_at, limits_.longest_wait) <= now) give_up(mail, now, "its turn did not come");
     else hold_back_.run(std::min(*turn_at, escqrs::later_by(now, furthest_)), to_string(mail.event_id));
     return false;
-}
-
-/// When the limit allows the mail, unless that is now.
-std::optional<escqrs::Timestamp> MailOutbox::turn(read_model::Statement& begun, const std::string& key, MailLimit limit,
-                                                  const OwedMail& mail, escqrs::Timestamp now)
-{
-    const std::string id = to_string(mail.event_id); // for as long as the row is read
-    auto row = begun.query(key, now - limit.within, id, limit.mails - 1);
-    if (!row.next()) return std::nullopt;
-    return row.time(0) + limit.within;
 }
 
 void MailOutbox::mark_sent(const OwedMail& mail, escqrs::Timestamp now)

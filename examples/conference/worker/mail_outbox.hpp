@@ -67,8 +67,6 @@ public:
 private:
     std::optional<OwedMail> next_due(escqrs::Timestamp now);
     bool may_begin(const OwedMail& mail, escqrs::Timestamp now);
-    std::optional<escqrs::Timestamp> turn(read_model::Statement& begun, const std::string& key, MailLimit limit,
-                                          const OwedMail& mail, escqrs::Timestamp now);
 
     read_model::DatabaseRef database_;
     escqrs::Duration furthest_;
