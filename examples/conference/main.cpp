@@ -354,13 +354,14 @@ void run(const Settings& settings, Queue& queue, const StopSignals& signals)
 int main(int argc, char** argv)
 {
     // For each of its many threads the allocator would set aside 64 MiB of addresses; a limited process has none left then.
-    mallopt(M_ARENA_MAX, 4);
+    mallopt(M_ARENA_MAX, 4); // NOLINT(concurrency-mt-unsafe): there is one thread yet
+    // Files and folders hold addresses, and ids that are keys.
+    ::umask(S_IRWXG | S_IRWXO);
     try {
         const auto settings = read_settings(argc, argv, std::cout);
         if (!settings) return 0;
         print(*settings, std::cout);
         const StopSignals signals;
-        ::umask(S_IRWXG | S_IRWXO); // files and folders hold addresses, and ids that are keys
         create_folders(*settings);
         with_queue(
             *settings, [](std::string_view line) { log(line); }, [&](auto& queue) { run(*settings, queue, signals); });
