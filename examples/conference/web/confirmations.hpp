@@ -12,8 +12,7 @@ namespace conference::web {
 
 /// What the link in a confirmation mail leads to.
 struct Confirmation {
-    AttendeeId
-        attendee_id; ///< not for the holder of the link, who may be a stranger: it is the key to the registration
+    AttendeeId attendee_id; ///< the key to the registration: not for who opens the link, which may be a stranger
     EmailChange change;
 };
 
