@@ -6,8 +6,8 @@
 
 namespace conference {
 
-/// What stands for all the spellings of an address that reach one mailbox: in small letters, and without what follows a '+'
-/// before the '@'. Only for counting: mails go to the address as it was typed.
+/// What stands for all the spellings of an address that reach one mailbox somewhere: in small letters, and without dots and
+/// what follows a '+' before the '@'. Only for counting: mails go to the address as it was typed.
 std::string mailbox_of(std::string_view address);
 
 } // namespace conference

@@ -356,7 +356,7 @@ TEST_CASE("mail limits: a mailbox gets five mails an hour, however its address i
     for (int count = 0; count < 4; ++count) {
         office.owe("victim@example.org");
         office.owe("Victim@Example.ORG");
-        office.owe("victim+" + std::to_string(count) + "@example.org");
+        office.owe("v.ictim+" + std::to_string(count) + "@example.org");
     }
     office.owe("ada@example.org");
     const auto to_victim = [&] {
