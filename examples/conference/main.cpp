@@ -87,7 +87,8 @@ public:
 
     void start(escqrs::AnyEventStore& store, Queue& queue)
     {
-        thread_ = std::jthread{[this, &store, &queue](const std::stop_token& stop) { run(store, queue, stop); }};
+        thread_ =
+            std::jthread{[this, &store, &queue](const std::stop_token& stop) { keep_running(store, queue, stop); }};
     }
 
     escqrs::GlobalPosition position() const noexcept { return place_->position(); }
@@ -108,6 +109,18 @@ public:
 private:
     /// How often a standby process checks for its turn.
     static constexpr std::chrono::seconds patience{1};
+
+    /// What `run` throws even in handling a failure, for want of memory, does not end the thread.
+    void keep_running(escqrs::AnyEventStore& store, Queue& queue, const std::stop_token& stop) noexcept
+    {
+        while (!stop.stop_requested()) {
+            try {
+                run(store, queue, stop);
+            } catch (...) {
+                std::this_thread::sleep_for(std::chrono::milliseconds{100});
+            }
+        }
+    }
 
     void run(escqrs::AnyEventStore& store, Queue& queue, const std::stop_token& stop)
     {
