@@ -148,7 +148,8 @@ asio::awaitable<bool> Connection::serve_one()
         co_return refusal&& co_await refuse(*refusal);
     }
 
-    const bool keep_alive = parser.get().keep_alive();
+    // HTTP/1.0 would have to be told, or the client waits for the end of the connection (RFC 9112, section 9.3).
+    const bool keep_alive = parser.get().version() >= 11 && parser.get().keep_alive();
     const bool is_head = parser.get().method() == beast::http::verb::head;
     Outcome outcome = co_await handle(request_of(parser));
     if (const auto* const failure = std::get_if<Failure>(&outcome)) {
@@ -288,6 +289,7 @@ asio::awaitable<void> Connection::notice_departure()
 /// Closes. A client that was refused may be in the middle of sending, and is to read the answer all the same.
 asio::awaitable<void> Connection::linger()
 {
+    if (outbox_) stream_.cancel(); // after a failure `notice_departure` may still be reading, without a deadline
     beast::error_code error;
     stream_.socket().shutdown(tcp::socket::shutdown_send, error);
     if (error || !refused_) co_return;

@@ -48,7 +48,12 @@ public:
         compare_with_descriptors();
         listen();
         accept();
-        for (Context& context : contexts_) threads_.emplace_back([this, &context] { run(context); });
+        try {
+            for (Context& context : contexts_) threads_.emplace_back([this, &context] { run(context); });
+        } catch (...) {
+            for (Context& context : contexts_) context.stop();
+            throw; // those that run are joined first of all
+        }
     }
 
     ~Implementation() { stop(std::chrono::milliseconds{0}); } // NOLINT(bugprone-exception-escape): nobody to tell

@@ -54,7 +54,7 @@ void RequestParser::on_field_impl(field field, beast::string_view name, beast::s
                                   beast::error_code& error)
 {
     const bool is_trailer = is_header_done();
-    count(1, is_trailer ? name.size() + value.size() : 0, error);
+    count(1, name.size() + value.size(), error); // Beast limits what arrives at once, not the sum
     if (error) return;
     if (is_folded(name)) error = beast::http::error::bad_value;
     else if (!is_trailer) get().insert(field, name, value);

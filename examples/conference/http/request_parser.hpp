@@ -19,8 +19,8 @@
 // What counts as a request that this server serves: for `Connection` only.
 namespace conference::http {
 
-/// Parses a request, stricter than Beast does: the number of fields, and what a chunked body has beside its data, are
-/// limited, lines that are folded are refused, and trailer fields are dropped, for a header can say what they must not
+/// Parses a request, stricter than Beast does: number and size of the fields, and what a chunked body has beside its data,
+/// are limited, lines that are folded are refused, and trailer fields are dropped, for a header can say what they must not
 /// (RFC 9110, section 6.5.1).
 class RequestParser final : public boost::beast::http::request_parser<boost::beast::http::string_body> {
 public:
@@ -39,7 +39,7 @@ private:
 
     std::string_view input_;
     std::size_t items_left_;
-    std::size_t bytes_left_; ///< for chunk extensions and trailer fields
+    std::size_t bytes_left_; ///< for the fields of header and trailer, and chunk extensions
 };
 
 /// Why the server refuses a request: a status, and a sentence for the client.

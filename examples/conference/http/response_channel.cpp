@@ -44,6 +44,14 @@ asio::awaitable<void> News::wait(std::chrono::steady_clock::duration at_most)
     co_await timer_.async_wait(asio::as_tuple(asio::use_awaitable));
 }
 
+StreamStart::~StreamStart()
+{
+    try {
+        if (outbox) outbox->close();
+    } catch (...) { // NOLINT(bugprone-empty-catch): for want of memory; who sends next sees that it is closed
+    }
+}
+
 void Outbox::send(std::string text)
 {
     {

@@ -72,10 +72,7 @@ struct StreamStart {
     StreamStart(Headers given, std::shared_ptr<Outbox> box) : headers{std::move(given)}, outbox{std::move(box)} {}
     StreamStart(StreamStart&&) noexcept = default;
     StreamStart& operator=(StreamStart&&) = delete;
-    ~StreamStart() // NOLINT(bugprone-exception-escape): nobody to tell
-    {
-        if (outbox) outbox->close();
-    }
+    ~StreamStart();
 
     Headers headers;
     std::shared_ptr<Outbox> outbox;

@@ -5,8 +5,10 @@
 
 #include <escqrs/testing/catch2.hpp>
 
+#include <chrono>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 namespace {
@@ -148,6 +150,27 @@ TEST_CASE("the one expectation that can be met is a 100, in any case of letters"
     }
     CHECK(answer(server, post("Expect: 100-continue\r\nContent-Length: 2\r\n", "hi", "1.0")).status == 200);
     CHECK(answer(server, post("Expect: 100-continue\r\nContent-Length: 70000\r\n", "")).status == 413);
+}
+
+TEST_CASE("a header is limited as a whole, however it arrives")
+{
+    const auto server = serve();
+    Client client{server.port()};
+    client.send("GET / HTTP/1.1\r\nHost: x\r\nA");
+    for (int field = 0; field < 3; ++field) { // each ends within the next one's name, so that no piece is too large
+        std::this_thread::sleep_for(std::chrono::milliseconds{20});
+        client.send(": " + std::string(7'000, 'y') + "\r\nA");
+    }
+    client.send(": b\r\n\r\n");
+    CHECK(client.read().status == 431);
+}
+
+TEST_CASE("a client of HTTP/1.0 is not left to wait for more")
+{
+    const auto server = serve();
+    const auto reply = answer(server, get("Connection: keep-alive\r\n", "/", "1.0"));
+    CHECK(reply.status == 200);
+    CHECK(reply.headers.at("Connection") == "close");
 }
 
 TEST_CASE("every answer has its date, and is not to be sniffed")
