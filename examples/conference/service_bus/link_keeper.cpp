@@ -49,6 +49,8 @@ void LinkKeeper::reset()
 LinkKeeper::Step LinkKeeper::ended(const LinkLife& life, const Condition& why, escqrs::SteadyTime now)
 {
     no_credit_since_.reset();
+    // Several links that were asked for at once fail at once: that is one failure.
+    const bool is_another = life.asked_at >= failed_at_;
     escqrs::Duration pause = escqrs::Duration::zero();
     if (life.has_worked(now) && why.description != no_credit) {
         reset();
@@ -57,8 +59,7 @@ LinkKeeper::Step LinkKeeper::ended(const LinkLife& life, const Condition& why, e
     } else {
         state_ = State::failing;
         problem_ = to_text(why);
-        // Several links that were asked for at once fail at once: that is one failure.
-        if (life.asked_at >= failed_at_) pause = delay_.next();
+        if (is_another) pause = delay_.next();
         failed_at_ = now;
     }
     pause = std::max(pause, least_delay_for(why.name));
@@ -79,7 +80,7 @@ LinkKeeper::Step LinkKeeper::ended(const LinkLife& life, const Condition& why, e
     }
     // The second time, the connection itself may be at fault.
     if (life.attached_at) unanswered_ = 0;
-    if (why.description == attach_unanswered && ++unanswered_ > 1) step.recovery = Recovery::reconnect;
+    if (why.description == attach_unanswered && is_another && ++unanswered_ > 1) step.recovery = Recovery::reconnect;
     return step;
 }
 

@@ -105,6 +105,18 @@ TEST_CASE("a broker has its time to answer an attach; the second time in a row t
     CHECK_FALSE(keeper.is_well());
 }
 
+TEST_CASE("attaches that were sent together and are not answered count once")
+{
+    LinkKeeper keeper = make_keeper();
+    const LinkLife together{.asked_at = begin};
+    const auto why = keeper.overdue(together, 0s, false, begin + 30s);
+    REQUIRE(why);
+    for (int link = 0; link < 3; ++link)
+        CHECK(keeper.ended(together, *why, begin + 30s).recovery == Recovery::reattach_link);
+    const LinkLife again{.asked_at = begin + 31s};
+    CHECK(keeper.ended(again, *why, begin + 61s).recovery == Recovery::reconnect);
+}
+
 TEST_CASE("a broker has its time to give credit, and the link is given up after it, however long it lived")
 {
     LinkKeeper keeper = make_keeper();
