@@ -71,6 +71,35 @@ TEST_CASE("a sender that the broker does not answer says so, and is not well", "
     CHECK_FALSE(queue.health().problem());
 }
 
+TEST_CASE("a sender gives up links without credit, though each call ends before that", "[faults]")
+{
+    const EmulatorQueue place;
+    Emulator::shared().fault("attach", {{"how", "without-credit"}, {"entity", place.name()}});
+    QueueSettings settings = settings_for(place, QueueUse::send);
+    settings.sender.timeout = 300ms;
+    MessageQueue queue{settings};
+    const auto lacks_credit = [&] {
+        return queue.health().problem().value_or("").find("no credit") != std::string::npos;
+    };
+    const auto is_sent = [&](const char* id) {
+        try {
+            send(queue, make_message(id));
+            return true;
+        } catch (const escqrs::TransportError&) {
+            return false;
+        }
+    };
+    REQUIRE(eventually([&] { return queue.health().attached; }));
+    CHECK_FALSE(is_sent("m")); // nothing waits for credit any more
+    REQUIRE(eventually(lacks_credit));
+    const auto attaches = stat("attaches");
+    CHECK(eventually([&] { return stat("attaches") >= attaches + 3; }));
+    CHECK(lacks_credit());
+    Emulator::shared().fault("none");
+    CHECK(eventually([&] { return is_sent("n"); }));
+    CHECK_FALSE(queue.health().problem());
+}
+
 TEST_CASE("a receiver whose attach is never answered is not well, and works when the broker does", "[faults]")
 {
     const bool sessions = GENERATE(false, true);

@@ -59,6 +59,9 @@ public:
     std::optional<Condition> overdue(const LinkLife& life, escqrs::Duration allowance, bool waits_for_credit,
                                      escqrs::SteadyTime now);
 
+    /// True if something waited for credit at the last call of `overdue`.
+    bool waits_for_credit() const noexcept { return no_credit_since_.has_value(); }
+
     /// True if the broker has attached a link, and none that was of no use has ended since one was of use.
     bool is_well() const noexcept { return state_ == State::well; }
     /// Why links are of no use; empty if they are, or nothing is known.

@@ -162,8 +162,10 @@ void MessageSender::on_tick(escqrs::SteadyTime now)
         std::ranges::any_of(in_flight_, [&](const auto& sent) { return now - sent.second.since >= patience; });
     if (is_dead) return connection_->drop("the broker does not confirm");
     if (!link_) return;
+    // A call may end before the link is given up: the link still waits.
+    const bool needs_some = !batches_.empty() || keeper_.waits_for_credit() || !keeper_.problem().empty();
     const bool waits_for_credit =
-        link_->is_attached() && pn_link_credit(link_->get()) <= 0 && in_flight_.empty() && !batches_.empty();
+        link_->is_attached() && pn_link_credit(link_->get()) <= 0 && in_flight_.empty() && needs_some;
     if (const auto why = keeper_.overdue(link_->life(), {}, waits_for_credit, now)) return give_up_link(*why);
     note_health();
     pump();
