@@ -105,15 +105,16 @@ TEST_CASE("what comes after a hand-out waits until the earlier ones of its sessi
 
 TEST_CASE("what comes after a hand-out and is not asked for goes back, uncounted", "[faults]")
 {
-    const EmulatorQueue place{queue_of(true)};
+    const bool sessions = GENERATE(false, true);
+    const EmulatorQueue place{queue_of(sessions)};
     QueueSettings settings = place.settings();
     settings.connection.operation_timeout = 1h; // an answer may be on its way while time leaps
     MessageQueue queue{settings};
     Emulator::shared().fault("drain", never());
-    send(queue, make_message("first", "session"));
+    send(queue, make_message("first", sessions ? "session" : ""));
     const auto first = receive_at_once(queue, 10);
     REQUIRE(ids_of(first) == std::vector<std::string>{"first"});
-    send(queue, make_message("second", "session"));
+    send(queue, make_message("second", sessions ? "session" : ""));
     REQUIRE(eventually([&] { return place.counts().locked == 2; }));
     queue.settle(first[0], escqrs::Complete{});
     CHECK(eventually([&] {

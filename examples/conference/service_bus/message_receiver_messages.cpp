@@ -72,20 +72,27 @@ void MessageReceiver::claim(const CallPointer& call)
     hand_over(call, std::move(claimed));
 }
 
-/// What nobody has asked for goes back to others, unless the broker would send it here again at once.
+/// What nobody has asked for goes back to others. Over credit that is open it would come here again at once: then the link
+/// goes with it, when nothing of the link is in hand.
 void MessageReceiver::give_back_unclaimed(escqrs::SteadyTime now)
 {
     if (unclaimed_.empty() || !calls_.empty() || keeps_credit()) return;
-    for (const auto& link : links_) {
-        if (link->outstanding() > 0 && !link->has_session()) continue;
-        for (const std::string& token : unclaimed_.take_older_than(now - patience_with_unclaimed, link.get())) {
+    for (auto at = links_.begin(); at != links_.end();) {
+        ReceiveLink& link = **at++;
+        const bool comes_again = link.outstanding() > 0 && !link.has_session();
+        if (comes_again && link.unsettled != unclaimed_.count_of(&link)) continue;
+        auto tokens = unclaimed_.take_older_than(now - patience_with_unclaimed, &link);
+        if (tokens.empty()) continue;
+        if (comes_again) std::ranges::move(unclaimed_.take_older_than(now, &link), std::back_inserter(tokens));
+        for (const std::string& token : tokens) {
             HeldMessage* const held = held_.find(token);
             if (held == nullptr) continue;
-            link->is_ending = link->has_session() && !held->session_id.empty();
+            link.is_ending = link.has_session() && !held->session_id.empty();
             pn_delivery_set_context(held->delivery, nullptr);
-            give_back(*link, held->delivery);
+            give_back(link, held->delivery);
             held_.erase(*held);
         }
+        if (comes_again) close(link); // Proton writes what becomes of deliveries before the detach
     }
 }
 
