@@ -31,6 +31,8 @@ std::vector<escqrs::ReceivedMessage> receive_at_once(MessageQueue& queue, std::s
     return messages;
 }
 
+std::uint64_t stat(const char* name) { return Emulator::shared().stats().at(name).to_number<std::uint64_t>(); }
+
 boost::json::object queue_of(bool sessions) { return {{"requiresSession", sessions}, {"lockDurationMs", 300'000}}; }
 
 } // namespace
@@ -122,6 +124,34 @@ TEST_CASE("what comes after a hand-out and is not asked for goes back, uncounted
         return place.counts().active == 1;
     }));
     CHECK(place.counts().locked == 0);
+    MessageQueue other{place.settings()};
+    const auto second = receive_at_once(other, 10);
+    REQUIRE(ids_of(second) == std::vector<std::string>{"second"});
+    CHECK(second[0].delivery_count == 1);
+}
+
+TEST_CASE("what comes after a hand-out stays here while an earlier one of its session is in hand", "[faults]")
+{
+    const EmulatorQueue place{{{"requiresSession", true}, {"lockDurationMs", 30'000}}};
+    QueueSettings settings = place.settings();
+    settings.connection.operation_timeout = 1h; // an answer may be on its way while time leaps
+    MessageQueue queue{settings};
+    Emulator::shared().fault("drain", never());
+    send(queue, make_message("first", "session"));
+    const auto first = receive_at_once(queue, 10);
+    REQUIRE(ids_of(first) == std::vector<std::string>{"first"});
+    send(queue, make_message("second", "session"));
+    REQUIRE(eventually([&] { return place.counts().locked == 2; }));
+    const auto released = stat("released");
+    for (int step = 0; step < 2; ++step) { // with each renewal the receiver has looked at what it keeps
+        const auto renewals = stat("renewals");
+        Emulator::shared().advance(21s);
+        REQUIRE(eventually([&] { return stat("renewals") > renewals; }));
+    }
+    CHECK(stat("released") == released);
+    CHECK(place.counts().locked == 2);
+    queue.settle(first[0], escqrs::Complete{});
+    CHECK(eventually([&] { return place.counts().active == 1; }));
     MessageQueue other{place.settings()};
     const auto second = receive_at_once(other, 10);
     REQUIRE(ids_of(second) == std::vector<std::string>{"second"});

@@ -72,18 +72,19 @@ void MessageReceiver::claim(const CallPointer& call)
     hand_over(call, std::move(claimed));
 }
 
-/// What nobody has asked for goes back to others. Over credit that is open it would come here again at once: then the link
-/// goes with it, when nothing of the link is in hand.
+/// What nobody has asked for goes back to others. A session stays ours while something of it is in hand, and over credit that
+/// is open the message would come here again at once: then it goes with all the link has, when nothing of that is in hand.
 void MessageReceiver::give_back_unclaimed(escqrs::SteadyTime now)
 {
     if (unclaimed_.empty() || !calls_.empty() || keeps_credit()) return;
     for (auto at = links_.begin(); at != links_.end();) {
         ReceiveLink& link = **at++;
-        const bool comes_again = link.outstanding() > 0 && !link.has_session();
-        if (comes_again && link.unsettled != unclaimed_.count_of(&link)) continue;
+        const bool comes_again = link.outstanding() > 0;
+        const bool goes_whole = comes_again || link.has_session();
+        if (goes_whole && link.unsettled != unclaimed_.count_of(&link)) continue;
         auto tokens = unclaimed_.take_older_than(now - patience_with_unclaimed, &link);
         if (tokens.empty()) continue;
-        if (comes_again) std::ranges::move(unclaimed_.take_older_than(now, &link), std::back_inserter(tokens));
+        if (goes_whole) std::ranges::move(unclaimed_.take_older_than(now, &link), std::back_inserter(tokens));
         for (const std::string& token : tokens) {
             HeldMessage* const held = held_.find(token);
             if (held == nullptr) continue;
