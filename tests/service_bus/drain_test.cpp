@@ -105,6 +105,33 @@ TEST_CASE("what comes after a hand-out waits until the earlier ones of its sessi
     CHECK(place.counts().to_be_handled() == 0);
 }
 
+TEST_CASE("what comes after a hand-out goes back with the one before it, though another thread receives", "[faults]")
+{
+    const EmulatorQueue place{queue_of(true)};
+    MessageQueue queue{place.settings()};
+    Emulator::shared().fault("drain", never());
+    send(queue, make_message("first", "session"));
+    const auto first = receive_at_once(queue, 10);
+    REQUIRE(ids_of(first) == std::vector<std::string>{"first"});
+    send(queue, make_message("second", "session"));
+    CHECK(queue.receive(10, 300ms, {}).empty()); // it has come, and waits for the first
+    std::stop_source stop;
+    auto receiving = std::async(std::launch::async, [&] { return queue.receive(1, 2h, stop.get_token()); });
+    queue.release(first);
+    const bool came = receiving.wait_for(10s) == std::future_status::ready;
+    stop.request_stop();
+    const auto again = receiving.get();
+    REQUIRE(came);
+    REQUIRE(ids_of(again) == std::vector<std::string>{"first"});
+    CHECK(again[0].delivery_count == 1);
+    queue.settle(again[0], escqrs::Complete{});
+    const auto second = receive_at_once(queue, 1);
+    REQUIRE(ids_of(second) == std::vector<std::string>{"second"});
+    CHECK(second[0].delivery_count == 1);
+    queue.settle(second[0], escqrs::Complete{});
+    CHECK(place.counts().to_be_handled() == 0);
+}
+
 TEST_CASE("what comes after a hand-out and is not asked for goes back, uncounted", "[faults]")
 {
     const bool sessions = GENERATE(false, true);

@@ -181,6 +181,7 @@ void MessageReceiver::release(std::span<const escqrs::ReceivedMessage> messages)
             if (!held->session_id.empty()) link.is_ending = link.has_session();
             pn_delivery_set_context(held->delivery, nullptr);
             give_back(link, held->delivery);
+            if (link.is_ending) give_back_later_ones(*held);
             held_.erase(*held);
             close_if_unused(link);
         }
@@ -220,13 +221,13 @@ void MessageReceiver::begin_one(HeldMessage& held, const escqrs::Settlement& set
     resolve(held, escqrs::SettlementResult::settled, {});
 }
 
-/// The later messages of a session are not to be handled before the one that was abandoned.
-void MessageReceiver::give_back_later_ones(const HeldMessage& abandoned)
+/// The later messages of a session must not be handled before the one that goes back.
+void MessageReceiver::give_back_later_ones(const HeldMessage& earlier)
 {
-    for (HeldMessage* const held : held_.of(*abandoned.link)) {
-        const bool is_later = held->sequence_number > abandoned.sequence_number ||
-                              (!confirms() && held != &abandoned && held->session_id == abandoned.session_id);
-        if (!is_later || held->settle_call != nullptr || held->session_id != abandoned.session_id) continue;
+    for (HeldMessage* const held : held_.of(*earlier.link)) {
+        const bool is_later = held->sequence_number > earlier.sequence_number ||
+                              (!confirms() && held != &earlier && held->session_id == earlier.session_id);
+        if (!is_later || held->settle_call != nullptr || held->session_id != earlier.session_id) continue;
         pn_delivery_set_context(held->delivery, nullptr);
         give_back(*held->link, held->delivery);
         unclaimed_.erase(held->token);

@@ -79,7 +79,8 @@ public:
     /// @throws escqrs::MessageLockLost, escqrs::TransportError
     void defer(const escqrs::ReceivedMessage& message);
 
-    /// Gives messages back as if they had never been delivered. What is not held any more is left out.
+    /// Gives messages back as if they had never been delivered, and with them the later ones of their sessions. What is not
+    /// held any more is left out.
     void release(std::span<const escqrs::ReceivedMessage> messages);
 
     /// True while links are of use (see `LinkKeeper`), as far as the broker has said.
@@ -130,7 +131,7 @@ private:
     // settling
     void begin(std::span<const escqrs::Settlement> settlements, SettleCall& call);
     void begin_one(HeldMessage& held, const escqrs::Settlement& settlement, SettleCall& call, std::size_t index);
-    void give_back_later_ones(const HeldMessage& abandoned);
+    void give_back_later_ones(const HeldMessage& earlier);
     std::vector<escqrs::SettlementResult> wait_for(SettleCall& call);
     void note_decided(SettleCall& call, std::size_t count);
     void resolve(HeldMessage& held, escqrs::SettlementResult result, const std::string& error);
