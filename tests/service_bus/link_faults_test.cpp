@@ -197,6 +197,23 @@ TEST_CASE("requests to a node that lets go of its links fail at once, and attach
     CHECK(stat("attaches") == attaches);
 }
 
+TEST_CASE("the pause of requests to a node ends with the connection", "[faults]")
+{
+    const EmulatorQueue place;
+    QueueSettings settings = settings_for(place, QueueUse::both);
+    settings.connection.longest_reconnect_delay = settings.connection.reconnect_delay = 1h;
+    MessageQueue queue{settings};
+    send(queue, make_message("m")); // so the connection was of use, and is made again at once
+    Emulator::shared().fault("attach",
+                             {{"how", "detached"}, {"entity", place.name() + "/$deadletterqueue/$management"}});
+    CHECK_THROWS_WITH(queue.dead_letters(0, 10), Contains("Let go"));
+    Emulator::shared().fault("none");
+    CHECK_THROWS_WITH(queue.dead_letters(0, 10), Contains("Let go"));
+    Emulator::shared().fault("drop");
+    REQUIRE(eventually([&] { return queue.health().connections == 2 && queue.health().authorised; }));
+    CHECK(queue.dead_letters(0, 10).empty());
+}
+
 TEST_CASE("requests to a node whose attach is not answered fail, and the connection stays", "[faults]")
 {
     const std::string how = GENERATE("unanswered", "without-credit");

@@ -43,7 +43,7 @@ public:
 
 private:
     void on_ready() override {}
-    void on_lost(const Condition&) override {}
+    void on_lost(const Condition&) override { management_.connection_lost(); }
     void on_tick(escqrs::SteadyTime now) override { management_.tick(now); }
 
     struct Found {

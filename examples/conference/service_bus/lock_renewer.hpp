@@ -29,6 +29,9 @@ public:
     /// Detaches; who still waits for a renewal is told that there will be none.
     void close() { management_.close(); }
 
+    /// To be called when the connection is lost.
+    void connection_lost() noexcept { management_.connection_lost(); }
+
     /// To be called now and then.
     void tick(escqrs::SteadyTime now) { management_.tick(now); }
 

@@ -42,7 +42,7 @@ public:
 
 private:
     void on_ready() override {}
-    void on_lost(const Condition&) override {}
+    void on_lost(const Condition&) override { management_.connection_lost(); }
     void on_tick(escqrs::SteadyTime now) override { management_.tick(now); }
 
     void require_service_bus() const;

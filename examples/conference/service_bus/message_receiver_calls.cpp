@@ -22,6 +22,7 @@ void MessageReceiver::on_ready()
 void MessageReceiver::on_lost(const Condition& /*why*/)
 {
     keeper_.connection_lost();
+    renewer_.connection_lost();
     attached_ = false;
 }
 

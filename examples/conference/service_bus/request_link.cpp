@@ -188,9 +188,8 @@ void RequestLink::grant_credit()
 void RequestLink::detached(const Condition& why)
 {
     const LinkLife life = sender_ ? sender_->link().life() : LinkLife{};
-    const bool is_connected = connection_->is_ready();
-    if (!is_connected) keeper_.connection_lost();
-    const LinkKeeper::Step step = is_connected ? keeper_.ended(life, why, connection_->now()) : LinkKeeper::Step{};
+    const LinkKeeper::Step step =
+        connection_->is_ready() ? keeper_.ended(life, why, connection_->now()) : LinkKeeper::Step{};
     fail_all(why);
     if (step.renew_tokens) connection_->renew_tokens();
     if (step.recovery == Recovery::reconnect) connection_->drop(address_ + ": " + to_text(why));

@@ -45,6 +45,9 @@ public:
     /// Detaches; requests without an answer fail.
     void close() { fail_all({"", "closed"}); }
 
+    /// To be called when the connection is lost, also if nothing is attached: a pause is the old connection's.
+    void connection_lost() noexcept { keeper_.connection_lost(); }
+
     /// To be called now and then.
     void tick(escqrs::SteadyTime now);
 
