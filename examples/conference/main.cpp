@@ -14,6 +14,7 @@
 #include "web/dead_letters.hpp"
 #include "web/measured_event_store.hpp"
 #include "web/web_role.hpp"
+#include "worker/keep_running.hpp"
 #include "worker/worker_role.hpp"
 
 #include <escqrs/clock.hpp>
@@ -87,8 +88,9 @@ public:
 
     void start(escqrs::AnyEventStore& store, Queue& queue)
     {
-        thread_ =
-            std::jthread{[this, &store, &queue](const std::stop_token& stop) { keep_running(store, queue, stop); }};
+        thread_ = std::jthread{[this, &store, &queue](const std::stop_token& stop) {
+            keep_running([&](const auto& token) { run(store, queue, token); }, stop);
+        }};
     }
 
     escqrs::GlobalPosition position() const noexcept { return place_->position(); }
@@ -109,18 +111,6 @@ public:
 private:
     /// How often a standby process checks for its turn.
     static constexpr std::chrono::seconds patience{1};
-
-    /// What `run` throws even in handling a failure, for want of memory, does not end the thread.
-    void keep_running(escqrs::AnyEventStore& store, Queue& queue, const std::stop_token& stop) noexcept
-    {
-        while (!stop.stop_requested()) {
-            try {
-                run(store, queue, stop);
-            } catch (...) {
-                std::this_thread::sleep_for(std::chrono::milliseconds{100});
-            }
-        }
-    }
 
     void run(escqrs::AnyEventStore& store, Queue& queue, const std::stop_token& stop)
     {

@@ -1,11 +1,11 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "worker_role.hpp"
 
-#include <chrono>
+#include "keep_running.hpp"
+
 #include <functional>
 #include <optional>
 #include <stop_token>
-#include <thread>
 #include <utility>
 
 namespace conference {
@@ -62,19 +62,6 @@ MailerOptions mailer_options(http::Metrics& metrics, const WorkerLog& log, escqr
     return options;
 }
 
-/// Runs a loop until it is stopped. What it throws even in handling a failure, for want of memory, ends no thread.
-template <class Loop>
-void keep_running(Loop& loop, const std::stop_token& stop) noexcept
-{
-    while (!stop.stop_requested()) {
-        try {
-            loop.run(stop);
-        } catch (...) {
-            std::this_thread::sleep_for(std::chrono::milliseconds{100});
-        }
-    }
-}
-
 } // namespace
 
 WorkerRole::WorkerRole(const WorkerRoleOptions& options, MessageReceiverRef receiver, http::Metrics& metrics,
@@ -96,8 +83,10 @@ WorkerRole::~WorkerRole() { stop(); }
 
 void WorkerRole::start()
 {
-    worker_thread_ = std::jthread{[this](const std::stop_token& stop) { keep_running(worker_, stop); }};
-    mailer_thread_ = std::jthread{[this](const std::stop_token& stop) { keep_running(mailer_, stop); }};
+    worker_thread_ = std::jthread{
+        [this](const std::stop_token& stop) { keep_running([this](const auto& token) { worker_.run(token); }, stop); }};
+    mailer_thread_ = std::jthread{
+        [this](const std::stop_token& stop) { keep_running([this](const auto& token) { mailer_.run(token); }, stop); }};
 }
 
 void WorkerRole::stop()
