@@ -1,6 +1,7 @@
 # Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 """The queues that tests run the conference with: an SQLite file, or the Service Bus emulator. Standard library only."""
 
+import argparse
 import contextlib
 import json
 import os
@@ -39,6 +40,16 @@ def skip_without_programs(options, *programs):
     if missing:
         print(f"skipped: not installed: {', '.join(missing)}")
         sys.exit(77)
+
+
+def read_options():
+    """The command line of a test that takes the conference and its queue. Exits with 77 where the queue can't be run."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("conference")
+    add_queue_options(parser)
+    options = parser.parse_args()
+    skip_without_programs(options)
+    return options
 
 
 def wait_for(look, wanted, seconds):

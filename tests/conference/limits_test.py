@@ -3,7 +3,6 @@
 """What the process does at the limits of its machine: a port that is taken, descriptors that are used up. It says so,
 answers the clients that it can, and goes on when it has room again."""
 
-import argparse
 import os
 import socket
 import sqlite3
@@ -12,7 +11,7 @@ import tempfile
 import time
 
 from conference_process import Conference
-from conference_queue import add_queue_options, open_queue, skip_without_programs
+from conference_queue import open_queue, read_options
 
 DEADLINE = 30
 
@@ -81,11 +80,7 @@ def no_descriptors(options, folder):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("conference")
-    add_queue_options(parser)
-    options = parser.parse_args()
-    skip_without_programs(options)
+    options = read_options()
     with open(options.conference, "rb") as program:
         text = program.read()
     is_sanitized = any(name in text for name in (b"__asan_init", b"__tsan_init"))

@@ -3,14 +3,13 @@
 """The event store, and then the queue, can be read and not be written: here because another program holds the file's lock, as
 with a full disk. /readyz names it while commands, or the relay, fail; and all goes on when the file can be written again."""
 
-import argparse
 import contextlib
 import os
 import sqlite3
 import tempfile
 
 from conference_process import Conference
-from conference_queue import add_queue_options, open_queue, skip_without_programs
+from conference_queue import open_queue, read_options
 from restore_test import await_, problems, register
 
 
@@ -23,11 +22,7 @@ def locked(path):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("conference")
-    add_queue_options(parser)
-    options = parser.parse_args()
-    skip_without_programs(options)
+    options = read_options()
     with tempfile.TemporaryDirectory() as folder:
         queue = open_queue(options, folder)
         conference = Conference(options.conference, folder, queue)

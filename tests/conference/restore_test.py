@@ -4,7 +4,6 @@
 which positions do not fit; the relay sends nothing, so that nothing of what is registered then is lost. After both have been
 deleted, and the queue, everything in the log arrives."""
 
-import argparse
 import glob
 import os
 import shutil
@@ -14,7 +13,7 @@ import time
 import uuid
 
 from conference_process import Conference
-from conference_queue import add_queue_options, open_queue, skip_without_programs
+from conference_queue import open_queue, read_options
 
 
 def register(conference, count):
@@ -47,11 +46,7 @@ def problems(conference):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("conference")
-    add_queue_options(parser)
-    options = parser.parse_args()
-    skip_without_programs(options)
+    options = read_options()
     with tempfile.TemporaryDirectory() as folder:
         queue = open_queue(options, folder)
         conference = Conference(options.conference, folder, queue)
