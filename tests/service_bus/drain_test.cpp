@@ -35,6 +35,18 @@ std::uint64_t stat(const char* name) { return Emulator::shared().stats().at(name
 
 boost::json::object queue_of(bool sessions) { return {{"requiresSession", sessions}, {"lockDurationMs", 300'000}}; }
 
+/// Receives the first of two messages of a session. The second comes after the hand-out, and waits for the first.
+std::vector<escqrs::ReceivedMessage> receive_first_of_two(MessageQueue& queue)
+{
+    Emulator::shared().fault("drain", never());
+    send(queue, make_message("first", "session"));
+    const auto first = receive_at_once(queue, 10);
+    REQUIRE(ids_of(first) == std::vector<std::string>{"first"});
+    send(queue, make_message("second", "session"));
+    CHECK(queue.receive(10, 300ms, {}).empty());
+    return first;
+}
+
 } // namespace
 
 TEST_CASE("a message is handed out, though the drain is never answered", "[faults]")
@@ -76,12 +88,7 @@ TEST_CASE("what comes after a hand-out waits until the earlier ones of its sessi
 {
     const EmulatorQueue place{queue_of(true)};
     MessageQueue queue{place.settings()};
-    Emulator::shared().fault("drain", never());
-    send(queue, make_message("first", "session"));
-    const auto first = receive_at_once(queue, 10);
-    REQUIRE(ids_of(first) == std::vector<std::string>{"first"});
-    send(queue, make_message("second", "session"));
-    CHECK(queue.receive(10, 300ms, {}).empty());
+    const auto first = receive_first_of_two(queue);
     SECTION("completed")
     {
         queue.settle(first[0], escqrs::Complete{});
@@ -109,12 +116,7 @@ TEST_CASE("what comes after a hand-out goes back with the one before it, though 
 {
     const EmulatorQueue place{queue_of(true)};
     MessageQueue queue{place.settings()};
-    Emulator::shared().fault("drain", never());
-    send(queue, make_message("first", "session"));
-    const auto first = receive_at_once(queue, 10);
-    REQUIRE(ids_of(first) == std::vector<std::string>{"first"});
-    send(queue, make_message("second", "session"));
-    CHECK(queue.receive(10, 300ms, {}).empty()); // it has come, and waits for the first
+    const auto first = receive_first_of_two(queue);
     std::stop_source stop;
     auto receiving = std::async(std::launch::async, [&] { return queue.receive(1, 2h, stop.get_token()); });
     queue.release(first);
