@@ -29,6 +29,7 @@
 #include <escqrs/jitter.hpp>
 #include <escqrs/keyed_executor.hpp>
 #include <escqrs/message_properties.hpp>
+#include <escqrs/message_queue_rules.hpp>
 #include <escqrs/messaging.hpp>
 #include <escqrs/metadata.hpp>
 #include <escqrs/middleware/deduplication.hpp>

@@ -4,8 +4,8 @@
 #include "management.hpp"
 #include "message_codec.hpp"
 
-#include <escqrs/detail/message_queue_rules.hpp>
 #include <escqrs/error.hpp>
+#include <escqrs/message_queue_rules.hpp>
 
 #include <utility>
 
@@ -47,7 +47,7 @@ void ManagementClient::settle_deferred(const escqrs::ReceivedMessage& message, c
     const Reply reply = try_to_ask(*connection_, management_, settle_request(message, disposition));
     if (reply.is_success()) return;
     constexpr int gone = 410; // as HTTP has it
-    if (reply.status == gone) escqrs::detail::throw_lock_lost(message);
+    if (reply.status == gone) escqrs::message_queue_rules::throw_lock_lost(message);
     throw escqrs::TransportError{"settling message '" + message.message.message_id + "': " + to_text(reply.condition)};
 }
 

@@ -1,8 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "message_receiver.hpp"
 
-#include <escqrs/detail/message_queue_rules.hpp>
 #include <escqrs/error.hpp>
+#include <escqrs/message_queue_rules.hpp>
 
 #include <proton/delivery.h>
 #include <proton/disposition.h>
@@ -90,7 +90,7 @@ void MessageReceiver::settle(const escqrs::ReceivedMessage& message, const escqr
 {
     const escqrs::Settlement settlement{message, disposition};
     if (settle(std::span{&settlement, 1}).front() == escqrs::SettlementResult::lock_lost)
-        escqrs::detail::throw_lock_lost(message);
+        escqrs::message_queue_rules::throw_lock_lost(message);
 }
 
 std::vector<escqrs::SettlementResult> MessageReceiver::settle(std::span<const escqrs::Settlement> settlements)
@@ -98,7 +98,7 @@ std::vector<escqrs::SettlementResult> MessageReceiver::settle(std::span<const es
     escqrs::MessageQueueOptions limits;
     limits.max_message_size = options_.max_message_size;
     for (const auto& settlement : settlements)
-        escqrs::detail::check_disposition(settlement.message, settlement.disposition, limits);
+        escqrs::message_queue_rules::check_disposition(settlement.message, settlement.disposition, limits);
     if (settlements.empty()) return {};
     SettleCall call;
     call.results.assign(settlements.size(), escqrs::SettlementResult::lock_lost);
@@ -135,7 +135,8 @@ void MessageReceiver::defer(const escqrs::ReceivedMessage& message)
         held->asked_at = connection_->now();
         ask_for_deferral(held->delivery);
     });
-    if (wait_for(call).front() == escqrs::SettlementResult::lock_lost) escqrs::detail::throw_lock_lost(message);
+    if (wait_for(call).front() == escqrs::SettlementResult::lock_lost)
+        escqrs::message_queue_rules::throw_lock_lost(message);
 }
 
 void MessageReceiver::renew_lock(escqrs::ReceivedMessage& message)
@@ -167,7 +168,7 @@ void MessageReceiver::renew_lock(escqrs::ReceivedMessage& message)
     std::unique_lock lock{mutex_};
     changed_.wait(lock, [&] { return is_done; });
     if (!error.empty()) throw escqrs::TransportError{"renewing a lock of '" + address_ + "': " + error};
-    if (!locked_until) escqrs::detail::throw_lock_lost(message);
+    if (!locked_until) escqrs::message_queue_rules::throw_lock_lost(message);
     message.locked_until = *locked_until;
 }
 

@@ -4,8 +4,8 @@
 #include "message_codec.hpp"
 #include "request_link.hpp"
 
-#include <escqrs/detail/message_queue_rules.hpp>
 #include <escqrs/error.hpp>
+#include <escqrs/message_queue_rules.hpp>
 
 #include <proton/delivery.h>
 #include <proton/disposition.h>
@@ -41,7 +41,7 @@ void MessageSender::send(std::span<const escqrs::Message> messages)
 {
     escqrs::MessageQueueOptions limits;
     limits.max_message_size = options_.max_message_size;
-    escqrs::detail::check_messages(messages, limits);
+    escqrs::message_queue_rules::check_messages(messages, limits);
     if (messages.empty()) return;
     std::vector<std::vector<char>> encoded; // here, so that what cannot be encoded is told before anything is sent
     encoded.reserve(messages.size());

@@ -3,7 +3,7 @@
 
 #include "proton_bytes.hpp"
 
-#include <escqrs/detail/message_queue_rules.hpp>
+#include <escqrs/message_queue_rules.hpp>
 #include <escqrs/timestamp.hpp>
 
 #include <proton/codec.h>
@@ -46,8 +46,9 @@ void write_dead_letter(pn_delivery_t* delivery, const escqrs::DeadLetter& dead_l
     pn_data_t* const info = pn_condition_info(condition);
     pn_data_put_map(info);
     pn_data_enter(info);
-    put_entry(info, "DeadLetterReason", escqrs::detail::dead_letter_text(dead_letter.reason));
-    put_entry(info, "DeadLetterErrorDescription", escqrs::detail::dead_letter_text(dead_letter.description));
+    put_entry(info, "DeadLetterReason", escqrs::message_queue_rules::dead_letter_text(dead_letter.reason));
+    put_entry(info, "DeadLetterErrorDescription",
+              escqrs::message_queue_rules::dead_letter_text(dead_letter.description));
     put_entry(info, "DeadLetteredAt", escqrs::to_rfc3339(now));
     pn_data_exit(info);
     pn_delivery_update(delivery, PN_REJECTED);

@@ -1,7 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/detail/message_queue_rules.hpp>
+#include <escqrs/detail/message_queue_time.hpp>
+#include <escqrs/message_queue_rules.hpp>
 #include <escqrs/messaging.hpp>
 
 #include <algorithm>
@@ -237,7 +238,7 @@ inline bool MessageQueueState::settle(const ReceivedMessage& message, const Disp
     Entry& entry = node.mapped();
     single_locks_.erase({entry.locked_until, entry.sequence_number});
     if (const auto* abandon = std::get_if<Abandon>(&disposition)) {
-        merge_properties(entry.message.properties, abandon->properties);
+        message_queue_rules::merge_properties(entry.message.properties, abandon->properties);
         if (fail_delivery(entry, now)) single_.insert(std::move(node));
     } else if (const auto* dead = std::get_if<DeadLetter>(&disposition)) {
         ++entry.failed_deliveries;
@@ -254,7 +255,7 @@ inline void MessageQueueState::settle_in_session(const ReceivedMessage& message,
     Entries& entries = session.second.entries;
     const auto entry = entries.find(message.sequence_number);
     if (const auto* abandon = std::get_if<Abandon>(&disposition)) {
-        merge_properties(entry->second.message.properties, abandon->properties);
+        message_queue_rules::merge_properties(entry->second.message.properties, abandon->properties);
         if (!fail_delivery(entry->second, now)) entries.erase(entry);
         session.second.held_up_to = message.sequence_number - 1;
     } else {
@@ -272,8 +273,8 @@ inline void MessageQueueState::settle_in_session(const ReceivedMessage& message,
 inline bool MessageQueueState::fail_delivery(Entry& entry, const QueueTime& now)
 {
     if (++entry.failed_deliveries < options_.max_delivery_count) return true;
-    const std::string description = max_delivery_count_description(entry.failed_deliveries);
-    put_aside(std::move(entry), max_delivery_count_exceeded, description, now);
+    const std::string description = message_queue_rules::max_delivery_count_description(entry.failed_deliveries);
+    put_aside(std::move(entry), message_queue_rules::max_delivery_count_exceeded, description, now);
     return false;
 }
 
@@ -304,13 +305,14 @@ inline void MessageQueueState::put_aside(Entry entry, std::string_view reason, s
                                          const QueueTime& now)
 {
     const std::uint64_t number = entry.sequence_number;
-    dead_.emplace(number, DeadLetteredMessage{.message = std::move(entry.message),
-                                              .sequence_number = number,
-                                              .delivery_count = entry.failed_deliveries,
-                                              .enqueued_at = entry.enqueued_at,
-                                              .dead_lettered_at = now.now,
-                                              .reason = std::string{dead_letter_text(reason)},
-                                              .description = std::string{dead_letter_text(description)}});
+    dead_.emplace(number,
+                  DeadLetteredMessage{.message = std::move(entry.message),
+                                      .sequence_number = number,
+                                      .delivery_count = entry.failed_deliveries,
+                                      .enqueued_at = entry.enqueued_at,
+                                      .dead_lettered_at = now.now,
+                                      .reason = std::string{message_queue_rules::dead_letter_text(reason)},
+                                      .description = std::string{message_queue_rules::dead_letter_text(description)}});
 }
 
 inline Duration MessageQueueState::next_change(const QueueTime& now) const

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <escqrs/detail/message_queue_state.hpp>
+#include <escqrs/detail/message_queue_time.hpp>
 #include <escqrs/id_generator.hpp>
+#include <escqrs/message_queue_rules.hpp>
 #include <escqrs/messaging.hpp>
 
 #include <algorithm>
@@ -31,14 +33,14 @@ public:
     /// @param lock_tokens  draws what nobody can guess: a lock is held by whoever knows its token
     /// @throws TransportError if `options` make no sense
     explicit MessageQueue(const MessageQueueOptions& options = {}, IdGenerator lock_tokens = random_uuid)
-        : options_{(detail::check_options(options, lock_tokens), options)}, lock_tokens_{std::move(lock_tokens)},
-          state_{options}
+        : options_{(message_queue_rules::check_options(options, lock_tokens), options)},
+          lock_tokens_{std::move(lock_tokens)}, state_{options}
     {
     }
 
     void send(std::span<const Message> messages)
     {
-        detail::check_messages(messages, options_);
+        message_queue_rules::check_messages(messages, options_);
         at_present([&](const detail::QueueTime& now) {
             for (const Message& message : messages) state_.send(message, now);
             ++changes_;
@@ -65,13 +67,14 @@ public:
     void settle(const ReceivedMessage& message, const Disposition& disposition)
     {
         const Settlement settlement{message, disposition};
-        if (settle(std::span{&settlement, 1}).front() == SettlementResult::lock_lost) detail::throw_lock_lost(message);
+        if (settle(std::span{&settlement, 1}).front() == SettlementResult::lock_lost)
+            message_queue_rules::throw_lock_lost(message);
     }
 
     std::vector<SettlementResult> settle(std::span<const Settlement> settlements)
     {
         for (const auto& [message, disposition] : settlements) {
-            detail::check_disposition(message, disposition, options_);
+            message_queue_rules::check_disposition(message, disposition, options_);
         }
         std::vector<SettlementResult> results;
         results.reserve(settlements.size());
@@ -89,7 +92,7 @@ public:
     void renew_lock(ReceivedMessage& message)
     {
         if (!at_present([&](const detail::QueueTime& now) { return state_.renew_lock(message, now); })) {
-            detail::throw_lock_lost(message);
+            message_queue_rules::throw_lock_lost(message);
         }
     }
 

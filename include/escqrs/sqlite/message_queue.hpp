@@ -2,8 +2,9 @@
 #pragma once
 
 #include <escqrs/detail/check_option.hpp>
-#include <escqrs/detail/message_queue_rules.hpp>
+#include <escqrs/detail/message_queue_time.hpp>
 #include <escqrs/id_generator.hpp>
+#include <escqrs/message_queue_rules.hpp>
 #include <escqrs/messaging.hpp>
 #include <escqrs/sqlite/database.hpp>
 #include <escqrs/sqlite/detail/message_queue_tables.hpp>
@@ -73,7 +74,7 @@ private:
 
     static void check(const MessageQueueOptions& options, const MessageQueueSettings& settings)
     {
-        escqrs::detail::check_options(options, settings.lock_tokens);
+        message_queue_rules::check_options(options, settings.lock_tokens);
         escqrs::detail::check_at_least(escqrs::detail::not_zero, settings.poll_interval, "poll_interval");
     }
 
@@ -158,7 +159,7 @@ try : options_{(check(options, settings), options)}, settings_{std::move(setting
 
 inline void MessageQueue::send(std::span<const Message> messages)
 {
-    escqrs::detail::check_messages(messages, options_);
+    message_queue_rules::check_messages(messages, options_);
     if (messages.empty()) return;
     change([&](auto& tables, const QueueTime& now) { tables.send(messages, now); });
     wake_receivers();
@@ -229,14 +230,14 @@ inline void MessageQueue::settle(const ReceivedMessage& message, const Dispositi
 {
     const Settlement settlement{message, disposition};
     if (settle(std::span{&settlement, 1}).front() == SettlementResult::lock_lost) {
-        escqrs::detail::throw_lock_lost(message);
+        message_queue_rules::throw_lock_lost(message);
     }
 }
 
 inline std::vector<SettlementResult> MessageQueue::settle(std::span<const Settlement> settlements)
 {
     for (const auto& [message, disposition] : settlements) {
-        escqrs::detail::check_disposition(message, disposition, options_);
+        message_queue_rules::check_disposition(message, disposition, options_);
     }
     if (settlements.empty()) return {};
     auto results = change([&](auto& tables, const QueueTime& now) { return tables.settle(settlements, now); });
@@ -250,7 +251,7 @@ inline void MessageQueue::renew_lock(ReceivedMessage& message)
         return tables.renew_lock(message, now) ? std::optional{later_by(now.now, options_.lock_duration)}
                                                : std::nullopt;
     });
-    if (!until) escqrs::detail::throw_lock_lost(message);
+    if (!until) message_queue_rules::throw_lock_lost(message);
     message.locked_until = *until;
 }
 

@@ -522,7 +522,8 @@ TEST_CASE("worker: a message too large to carry its error does not keep others f
     auto messages = place.history.messages();
     const std::size_t limit = escqrs::MessageQueueOptions{}.max_message_size;
     messages[0].properties.set("padding", "");
-    messages[0].properties.set("padding", std::string(limit - escqrs::detail::message_size(messages[0]), '.'));
+    messages[0].properties.set("padding",
+                               std::string(limit - escqrs::message_queue_rules::message_size(messages[0]), '.'));
     place.send(messages);
     int failures = 2; // in the batch as a whole, and alone
     const auto connection = place.own.bus.subscribe<AttendeeRegistered>([&](const AttendeeRegistered&) {

@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/detail/message_queue_rules.hpp>
+#include <escqrs/message_queue_rules.hpp>
 #include <escqrs/sqlite/database.hpp>
 #include <escqrs/sqlite/detail/message_queue_codec.hpp>
 #include <escqrs/sqlite/detail/message_queue_sql.hpp>
@@ -18,7 +18,7 @@
 
 namespace escqrs::sqlite::detail {
 
-namespace rules = escqrs::detail;
+namespace rules = escqrs::message_queue_rules;
 
 /// Changes the tables of a queue. Every function runs within a transaction, and is given the time; what has become due by
 /// then comes first.

@@ -7,7 +7,6 @@
 #include <escqrs/messaging.hpp>
 
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -16,14 +15,22 @@
 #include <variant>
 #include <vector>
 
-// What every queue in this library decides alike, free of I/O.
-namespace escqrs::detail {
+/// The rules that all queues of this library share: which messages and options a queue refuses, and what it writes on a
+/// message that it dead-letters. No I/O.
+///
+/// A queue of your own that calls these functions refuses what the library's queues refuse, with the same texts:
+/// - `send` calls `check_messages` before it stores anything,
+/// - `settle` calls `check_disposition` for every message before it settles any, and `throw_lock_lost` if the lock is gone,
+/// - the constructor calls `check_options`.
+/// @par Thread safety  all functions may be called from any thread
+namespace escqrs::message_queue_rules {
 
-/// Service Bus limits of a message id and a session id, and of a dead-letter reason and description.
+/// Service Bus limits, in bytes, of a message id, a session id, and of a dead-letter reason and description each.
 inline constexpr std::size_t max_message_id_length = 128;
 inline constexpr std::size_t max_session_id_length = 128;
 inline constexpr std::size_t max_dead_letter_text_length = 4096;
 
+/// The dead-letter reason of a message that was delivered too often.
 inline constexpr const char* max_delivery_count_exceeded = "MaxDeliveryCountExceeded";
 
 /// Bytes that count against `MessageQueueOptions::max_message_size`.
@@ -35,6 +42,7 @@ inline std::size_t message_size(const Message& message) noexcept
     return size;
 }
 
+/// Throws a `MessageRefused` that names the message and says why.
 [[noreturn]] inline void refuse_message(const Message& message, const std::string& why)
 {
     const std::string& id = message.message_id;
@@ -42,7 +50,7 @@ inline std::size_t message_size(const Message& message) noexcept
     throw MessageRefused{id, "message '" + (is_text ? id.substr(0, max_message_id_length) : "?") + "' refused: " + why};
 }
 
-/// @throws MessageRefused
+/// @throws MessageRefused if the message has more than `max_message_size` bytes
 inline void check_size(const Message& message, const MessageQueueOptions& options)
 {
     if (const std::size_t size = message_size(message); size > options.max_message_size) {
@@ -51,6 +59,7 @@ inline void check_size(const Message& message, const MessageQueueOptions& option
     }
 }
 
+/// @param properties  those of the message, or those that are to be added to it
 /// @throws MessageRefused if a property is not UTF-8, has no name, or is named twice
 inline void check_properties(const Message& message, const MessageProperties& properties)
 {
@@ -69,6 +78,7 @@ inline void check_properties(const Message& message, const MessageProperties& pr
     }
 }
 
+/// Checks ids, texts, properties and size of a message that is to be sent.
 /// @throws MessageRefused naming the message, the field, the limit and what was found
 inline void check_message(const Message& message, const MessageQueueOptions& options)
 {
@@ -95,18 +105,19 @@ inline void check_message(const Message& message, const MessageQueueOptions& opt
     check_size(message, options);
 }
 
+/// @throws MessageRefused for the first message that `check_message` refuses
 inline void check_messages(std::span<const Message> messages, const MessageQueueOptions& options)
 {
     for (const Message& message : messages) check_message(message, options);
 }
 
-/// Sets `added` in `properties`; one that is there already gets the new text.
+/// Sets the properties of an abandoned message: one that it has already gets the new text.
 inline void merge_properties(MessageProperties& properties, const MessageProperties& added)
 {
     for (const auto& [name, text] : added) properties.set(name, text);
 }
 
-/// @throws MessageRefused if an abandoned message would become one that the queue does not take
+/// @throws MessageRefused if the properties of an `Abandon` would make the message one that the queue does not take
 inline void check_disposition(const ReceivedMessage& received, const Disposition& disposition,
                               const MessageQueueOptions& options)
 {
@@ -118,7 +129,7 @@ inline void check_disposition(const ReceivedMessage& received, const Disposition
     check_size(changed, options);
 }
 
-/// `text` cut to what a dead-lettered message may carry, between two UTF-8 characters.
+/// Cuts a reason or description to what a dead-lettered message may carry, between two UTF-8 characters.
 inline std::string_view dead_letter_text(std::string_view text) noexcept
 {
     if (text.size() <= max_dead_letter_text_length) return text;
@@ -127,12 +138,13 @@ inline std::string_view dead_letter_text(std::string_view text) noexcept
     return text.substr(0, length);
 }
 
+/// The dead-letter description that goes with `max_delivery_count_exceeded`.
 inline std::string max_delivery_count_description(std::uint32_t delivery_count)
 {
     return "delivered " + std::to_string(delivery_count) + " times without being settled";
 }
 
-/// @throws TransportError if no queue can behave so
+/// @throws TransportError naming the option and what was found, if no queue can work with it
 inline void check_options(const MessageQueueOptions& options, const IdGenerator& lock_tokens = random_uuid)
 {
     const auto refuse = [](const std::string& why) { throw TransportError{"message queue options: " + why}; };
@@ -148,22 +160,7 @@ inline void check_options(const MessageQueueOptions& options, const IdGenerator&
     if (lock_tokens == nullptr) refuse("lock_tokens is missing");
 }
 
-/// A moment by both readings of a queue's clock: messages are scheduled by the time of day; locks, waits and the window of
-/// duplicates last.
-struct QueueTime {
-    explicit QueueTime(const Clock& clock) : now{clock.now()}, steady{clock.steady()} {}
-
-    Timestamp now;
-    SteadyTime steady;
-};
-
-/// The part of a longer wait that is waited at once. Whoever waits for a time of day has to look again: it may be set.
-inline Duration next_wait(Duration wait) noexcept
-{
-    constexpr Duration longest = std::chrono::minutes{1};
-    return std::min(wait, longest);
-}
-
+/// Throws a `MessageLockLost` that names the message and its delivery.
 [[noreturn]] inline void throw_lock_lost(const ReceivedMessage& received)
 {
     throw MessageLockLost{"the lock of message '" + received.message.message_id + "' (sequence number " +
@@ -171,4 +168,4 @@ inline Duration next_wait(Duration wait) noexcept
                           std::to_string(received.delivery_count) + ") is no longer held"};
 }
 
-} // namespace escqrs::detail
+} // namespace escqrs::message_queue_rules
