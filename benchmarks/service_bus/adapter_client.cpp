@@ -14,8 +14,8 @@
 namespace service_bus_benchmark {
 namespace {
 
-using conference::service_bus::MessageQueue;
-using conference::service_bus::QueueUse;
+using service_bus::MessageQueue;
+using service_bus::QueueUse;
 
 constexpr std::chrono::seconds patience{10};
 

@@ -14,10 +14,10 @@ namespace service_bus_benchmark {
 
 /// How the adapter is to be used.
 struct AdapterTask {
-    conference::service_bus::QueueSettings queue; ///< its use and its windows are set here
-    std::size_t in_flight = 1;                    ///< at most so many messages at once, of all callers
-    std::size_t callers = 1;                      ///< threads; each has its share of those in flight
-    std::size_t prefetch = 0;                     ///< so many of those in flight wait to be asked for
+    service_bus::QueueSettings queue; ///< its use and its windows are set here
+    std::size_t in_flight = 1;        ///< at most so many messages at once, of all callers
+    std::size_t callers = 1;          ///< threads; each has its share of those in flight
+    std::size_t prefetch = 0;         ///< so many of those in flight wait to be asked for
 };
 
 /// Sends the messages; each caller gives `per_call` of them to one `send`.

@@ -57,7 +57,7 @@ pn_atom_t text_atom(std::string_view text)
 
 class BareClient {
 public:
-    BareClient(const conference::service_bus::Broker& broker, const BareTask& task)
+    BareClient(const service_bus::Broker& broker, const BareTask& task)
         : broker_{broker}, task_{task}, buffer_(task.body.size() + 1024)
     {
         pn_message_set_durable(message_.get(), true);
@@ -137,9 +137,9 @@ private:
         if (has_token_ || pn_link_credit(token_sender_) == 0) return;
         has_token_ = true;
         const std::string resource = "sb://" + broker_.host + "/" + broker_.entity;
-        const auto token = conference::service_bus::make_sas_token(
-            resource, std::get<conference::service_bus::SharedAccessKey>(broker_.credentials),
-            escqrs::system_clock().now(), std::chrono::hours{1});
+        const auto token =
+            service_bus::make_sas_token(resource, std::get<service_bus::SharedAccessKey>(broker_.credentials),
+                                        escqrs::system_clock().now(), std::chrono::hours{1});
         const MessagePointer request{pn_message()};
         pn_message_set_id(request.get(), text_atom("1"));
         pn_message_set_reply_to(request.get(), reply_node);
@@ -269,7 +269,7 @@ private:
 
     bool is_sender() const noexcept { return task_.kind == BareTask::Kind::send; }
 
-    const conference::service_bus::Broker& broker_;
+    const service_bus::Broker& broker_;
     const BareTask& task_;
     std::unique_ptr<pn_proactor_t, ProactorDeleter> proactor_{pn_proactor()};
     pn_session_t* session_ = nullptr;
@@ -290,9 +290,6 @@ private:
 
 } // namespace
 
-Measurement run_bare(const conference::service_bus::Broker& broker, const BareTask& task)
-{
-    return BareClient{broker, task}.run();
-}
+Measurement run_bare(const service_bus::Broker& broker, const BareTask& task) { return BareClient{broker, task}.run(); }
 
 } // namespace service_bus_benchmark

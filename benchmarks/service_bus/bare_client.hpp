@@ -24,6 +24,6 @@ struct BareTask {
 /// recovery. A message counts when the broker has accepted it, or has confirmed that it is completed. Its clock runs from
 /// the attach of the link on; connection and token come before.
 /// @throws std::runtime_error if the broker refuses anything
-Measurement run_bare(const conference::service_bus::Broker& broker, const BareTask& task);
+Measurement run_bare(const service_bus::Broker& broker, const BareTask& task);
 
 } // namespace service_bus_benchmark

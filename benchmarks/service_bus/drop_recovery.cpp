@@ -17,7 +17,7 @@
 namespace service_bus_benchmark {
 namespace {
 
-using conference::service_bus::MessageQueue;
+using service_bus::MessageQueue;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t batch_size = 100;
@@ -92,8 +92,8 @@ void receive_until(std::stop_token stop, MessageQueue& queue, FirstSuccess& rece
 
 } // namespace
 
-RecoveryTimes measure_recovery(const conference::service_bus::QueueSettings& settings, const std::string& body,
-                               std::size_t times, const std::function<void()>& drop)
+RecoveryTimes measure_recovery(const service_bus::QueueSettings& settings, const std::string& body, std::size_t times,
+                               const std::function<void()>& drop)
 {
     MessageQueue queue{settings};
     FirstSuccess sent;

@@ -20,7 +20,7 @@ struct RecoveryTimes {
 /// Sends and receives without a pause over one connection of the adapter's while it is dropped so many times. A time runs
 /// from just before `drop` until the first `send`, or `receive` with a message, that returns with a new connection.
 /// @param drop  has the broker drop the connection, and returns once that is done
-RecoveryTimes measure_recovery(const conference::service_bus::QueueSettings& settings, const std::string& body,
-                               std::size_t times, const std::function<void()>& drop);
+RecoveryTimes measure_recovery(const service_bus::QueueSettings& settings, const std::string& body, std::size_t times,
+                               const std::function<void()>& drop);
 
 } // namespace service_bus_benchmark

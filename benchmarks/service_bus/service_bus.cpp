@@ -37,7 +37,7 @@
 namespace {
 
 using namespace service_bus_benchmark;
-using conference::service_bus::QueueSettings;
+using service_bus::QueueSettings;
 using service_bus_test::Emulator;
 
 constexpr std::size_t body_size = 1024;
@@ -119,7 +119,7 @@ Figures run_bare_client(const QueueSettings& settings, const Load& load)
 QueueSettings settings_for(const Emulator& emulator, const std::string& queue, bool has_sessions)
 {
     QueueSettings settings;
-    settings.connection.broker = conference::service_bus::parse_broker(emulator.connection_string(queue));
+    settings.connection.broker = service_bus::parse_broker(emulator.connection_string(queue));
     settings.receiver.sessions = has_sessions;
     return settings;
 }

@@ -14,7 +14,7 @@
 namespace {
 
 using namespace std::chrono_literals;
-using namespace conference::service_bus;
+using namespace service_bus;
 using namespace service_bus_test;
 using Catch::Matchers::Contains;
 

@@ -18,14 +18,14 @@
 namespace {
 
 using namespace std::chrono_literals;
-using conference::service_bus::MessageQueue;
-using conference::service_bus::QueueSettings;
+using service_bus::MessageQueue;
+using service_bus::QueueSettings;
 using service_bus_test::RabbitMq;
 
 QueueSettings settings_for(const std::string& queue, const RabbitMq& broker = RabbitMq::shared())
 {
     QueueSettings settings;
-    settings.connection.broker = conference::service_bus::parse_broker(broker.address(queue));
+    settings.connection.broker = service_bus::parse_broker(broker.address(queue));
     settings.connection.reconnect_delay = 100ms;
     settings.connection.longest_reconnect_delay = 1s;
     settings.sender.timeout = 60s;
@@ -120,7 +120,7 @@ TEST_CASE("plain AMQP 1.0: what the dialect has no word for is refused before an
 TEST_CASE("plain AMQP 1.0: a wrong password and an address that is none are told")
 {
     QueueSettings settings = settings_for(RabbitMq::shared().create_queue());
-    settings.connection.broker.credentials = conference::service_bus::UserPassword{"guest", "not-the-password"};
+    settings.connection.broker.credentials = service_bus::UserPassword{"guest", "not-the-password"};
     settings.sender.timeout = 2s;
     MessageQueue stranger{settings};
     const auto message = make_message("1");

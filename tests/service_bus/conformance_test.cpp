@@ -15,7 +15,7 @@
 
 namespace {
 
-using namespace conference::service_bus;
+using namespace service_bus;
 using service_bus_test::Emulator;
 
 /// The adapter, and the broker's own word for what the queue holds.

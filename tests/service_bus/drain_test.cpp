@@ -226,7 +226,7 @@ TEST_CASE("a receiver to which nothing comes attaches no further links, though d
     const EmulatorQueue place{queue_of(false)};
     QueueSettings settings = place.settings();
     settings.connection.operation_timeout = 1h;
-    settings.use = conference::service_bus::QueueUse::receive;
+    settings.use = service_bus::QueueUse::receive;
     MessageQueue queue{settings};
     Emulator::shared().fault("drain", never());
     CHECK(queue.receive(1, 200ms, {}).empty());

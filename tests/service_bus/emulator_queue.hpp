@@ -20,8 +20,8 @@
 
 namespace service_bus_test {
 
-using conference::service_bus::MessageQueue;
-using conference::service_bus::QueueSettings;
+using service_bus::MessageQueue;
+using service_bus::QueueSettings;
 
 /// Waits until `condition` holds. @return false if it never did within ten seconds
 template <class Condition>
@@ -87,7 +87,7 @@ public:
         const char* const transport = std::getenv("ESCQRS_SERVICE_BUS_TRANSPORT"); // NOLINT(concurrency-mt-unsafe)
         const bool tls = transport != nullptr && std::string_view{transport} == "tls";
         QueueSettings settings;
-        settings.connection.broker = conference::service_bus::parse_broker(emulator_->connection_string(name_, tls));
+        settings.connection.broker = service_bus::parse_broker(emulator_->connection_string(name_, tls));
         if (tls) settings.connection.certificate_authorities = emulator_->certificate();
         settings.connection.clock = &emulator_->clock();
         settings.connection.reconnect_delay = std::chrono::milliseconds{20};

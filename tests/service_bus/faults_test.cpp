@@ -86,7 +86,7 @@ TEST_CASE("a receiver to which nothing comes is well, also after a drop", "[faul
     const bool sessions = GENERATE(false, true);
     const EmulatorQueue place{{{"requiresSession", sessions}}};
     QueueSettings settings = place.settings();
-    settings.use = conference::service_bus::QueueUse::receive;
+    settings.use = service_bus::QueueUse::receive;
     MessageQueue queue{settings};
     CHECK(eventually([&] { return queue.health().authorised; }));
     CHECK(queue.receive(1, 300ms, {}).empty());
@@ -273,7 +273,7 @@ TEST_CASE("a broker that is not there: the error names it, and shows no secret",
     CHECK_THAT(text, Contains("refused"));
     CHECK_THAT(text, !Contains("SharedAccess"));
     CHECK_THAT(text, !Contains("sig="));
-    const auto& key = std::get<conference::service_bus::SharedAccessKey>(settings.connection.broker.credentials).key;
+    const auto& key = std::get<service_bus::SharedAccessKey>(settings.connection.broker.credentials).key;
     REQUIRE(key.size() > 10);
     CHECK_THAT(text, !Contains(key));
 }

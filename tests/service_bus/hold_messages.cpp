@@ -17,11 +17,11 @@ int main(int count, char** arguments)
 try {
     const std::vector<std::string> words(arguments, arguments + count);
     if (words.size() != 4) throw std::invalid_argument{"hold_messages <connection string> <yes|no> <count>"};
-    conference::service_bus::QueueSettings settings;
-    settings.connection.broker = conference::service_bus::parse_broker(words[1]);
+    service_bus::QueueSettings settings;
+    settings.connection.broker = service_bus::parse_broker(words[1]);
     settings.receiver.sessions = words[2] == "yes";
-    settings.use = conference::service_bus::QueueUse::receive;
-    conference::service_bus::MessageQueue queue{settings};
+    settings.use = service_bus::QueueUse::receive;
+    service_bus::MessageQueue queue{settings};
     for (std::size_t wanted = std::stoul(words[3]); wanted > 0;) {
         const auto batch = queue.receive(wanted, std::chrono::seconds{10}, {});
         if (batch.empty()) throw std::runtime_error{"no more messages"};

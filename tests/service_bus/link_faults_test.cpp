@@ -13,7 +13,7 @@ namespace {
 using namespace std::chrono_literals;
 using namespace service_bus_test;
 using Catch::Matchers::Contains;
-using conference::service_bus::QueueUse;
+using service_bus::QueueUse;
 
 std::int64_t stat(const char* name) { return Emulator::shared().stats().at(name).to_number<std::int64_t>(); }
 

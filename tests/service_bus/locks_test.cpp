@@ -356,7 +356,7 @@ TEST_CASE("a process that ends gives back what it holds", "[faults]")
 
 TEST_CASE("a receiver may end while its connection goes on", "[faults]")
 {
-    using namespace conference::service_bus;
+    using namespace service_bus;
     const EmulatorQueue place;
     AmqpConnectionOptions options = place.settings().connection;
     options.audiences = {place.name()};

@@ -29,7 +29,7 @@
 namespace {
 
 using namespace std::chrono_literals;
-using namespace conference::service_bus;
+using namespace service_bus;
 using namespace service_bus_test;
 
 /// Where the queue is, and who is trusted there; an empty text leaves it to the adapter.

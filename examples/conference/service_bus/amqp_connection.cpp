@@ -24,7 +24,7 @@
 #include <exception>
 #include <utility>
 
-namespace conference::service_bus {
+namespace service_bus {
 namespace {
 
 constexpr std::chrono::milliseconds tick_interval{100};
@@ -476,4 +476,4 @@ void AmqpLink::detached(const Condition& why)
     events_->on_detached(why); // may end this object
 }
 
-} // namespace conference::service_bus
+} // namespace service_bus

@@ -25,7 +25,7 @@
 #include <unordered_set>
 #include <vector>
 
-namespace conference::service_bus {
+namespace service_bus {
 
 class AmqpLink;
 class CbsAuthorisation;
@@ -238,4 +238,4 @@ LinkKeeper make_link_keeper(const AmqpConnectionOptions& options);
 
 Condition to_condition(pn_condition_t* condition);
 
-} // namespace conference::service_bus
+} // namespace service_bus

@@ -9,7 +9,7 @@
 #include <utility>
 #include <variant>
 
-namespace conference::service_bus {
+namespace service_bus {
 namespace {
 
 constexpr const char* node = "$cbs";
@@ -84,4 +84,4 @@ void CbsAuthorisation::answered(const std::string& audience, escqrs::SteadyTime 
     if (is_announced_) authorised_();
 }
 
-} // namespace conference::service_bus
+} // namespace service_bus

@@ -9,7 +9,7 @@
 #include <map>
 #include <string>
 
-namespace conference::service_bus {
+namespace service_bus {
 
 /// Puts the tokens of one connection on `$cbs` (claims-based security), before any other link is attached, and again
 /// ahead of their expiry. See https://learn.microsoft.com/azure/service-bus-messaging/service-bus-amqp-protocol-guide
@@ -35,4 +35,4 @@ private:
     bool is_announced_ = false;
 };
 
-} // namespace conference::service_bus
+} // namespace service_bus

@@ -13,7 +13,7 @@
 #include <system_error>
 #include <utility>
 
-namespace conference::service_bus {
+namespace service_bus {
 namespace {
 
 constexpr std::uint16_t tls_port = 5671;
@@ -202,4 +202,4 @@ std::string to_display_text(const Broker& broker)
            broker.entity;
 }
 
-} // namespace conference::service_bus
+} // namespace service_bus

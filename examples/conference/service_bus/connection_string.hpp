@@ -6,7 +6,7 @@
 #include <string_view>
 #include <variant>
 
-namespace conference::service_bus {
+namespace service_bus {
 
 /// What a broker speaks on top of AMQP 1.0.
 enum class Dialect : std::uint8_t {
@@ -58,4 +58,4 @@ Broker parse_broker(std::string_view text);
 /// For people: `sb://host:port/entity`, without secrets.
 std::string to_display_text(const Broker& broker);
 
-} // namespace conference::service_bus
+} // namespace service_bus

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <optional>
 
-namespace conference::service_bus {
+namespace service_bus {
 namespace {
 
 constexpr unsigned char data_section = 0x75;
@@ -77,4 +77,4 @@ std::vector<std::string_view> data_sections(std::string_view bytes)
     return found;
 }
 
-} // namespace conference::service_bus
+} // namespace service_bus

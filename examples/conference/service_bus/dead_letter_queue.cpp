@@ -12,7 +12,7 @@
 #include <iterator>
 #include <utility>
 
-namespace conference::service_bus {
+namespace service_bus {
 namespace {
 
 constexpr std::size_t page_size = 100;
@@ -132,4 +132,4 @@ void DeadLetterQueue::give_back(const escqrs::ReceivedMessage& dead, const std::
     receiver_.settle(dead, escqrs::Complete{});
 }
 
-} // namespace conference::service_bus
+} // namespace service_bus

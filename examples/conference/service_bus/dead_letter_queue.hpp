@@ -15,7 +15,7 @@
 #include <string>
 #include <vector>
 
-namespace conference::service_bus {
+namespace service_bus {
 
 /// What a queue has put aside, to look at and to give back: `escqrs::DeadLetterQueue`.
 ///
@@ -64,4 +64,4 @@ private:
     MessageReceiver receiver_;
 };
 
-} // namespace conference::service_bus
+} // namespace service_bus

@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-namespace conference::service_bus {
+namespace service_bus {
 
 /// How much a sender has sent that is not answered yet, in messages and in bytes.
 /// @par Thread safety  none
@@ -37,4 +37,4 @@ private:
     std::size_t bytes_ = 0;
 };
 
-} // namespace conference::service_bus
+} // namespace service_bus

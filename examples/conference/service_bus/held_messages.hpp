@@ -18,7 +18,7 @@
 #include <utility>
 #include <vector>
 
-namespace conference::service_bus {
+namespace service_bus {
 
 class ReceiveLink;
 
@@ -108,4 +108,4 @@ private:
     std::unordered_map<std::string, std::unique_ptr<HeldMessage>> by_token_;
 };
 
-} // namespace conference::service_bus
+} // namespace service_bus

@@ -5,7 +5,7 @@
 #include <chrono>
 #include <utility>
 
-namespace conference::service_bus {
+namespace service_bus {
 namespace {
 
 /// A link that lived for so long was of use.
@@ -115,4 +115,4 @@ std::optional<Condition> LinkKeeper::overdue(const LinkLife& life, escqrs::Durat
     return Condition{"", no_credit};
 }
 
-} // namespace conference::service_bus
+} // namespace service_bus

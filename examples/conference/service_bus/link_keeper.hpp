@@ -9,7 +9,7 @@
 #include <optional>
 #include <string>
 
-namespace conference::service_bus {
+namespace service_bus {
 
 /// The life of a link or connection so far.
 struct LinkLife {
@@ -83,4 +83,4 @@ private:
     bool has_renewed_tokens_ = false;
 };
 
-} // namespace conference::service_bus
+} // namespace service_bus

@@ -7,7 +7,7 @@
 #include <chrono>
 #include <optional>
 
-namespace conference::service_bus {
+namespace service_bus {
 
 /// When a lock is to be renewed that was got, or renewed, at `since`: 10 seconds before its end, or at half of its time if
 /// that is shorter. Nothing if that would be after `give_up_at`.
@@ -21,4 +21,4 @@ inline std::optional<escqrs::SteadyTime> next_renewal(escqrs::SteadyTime since, 
     return due;
 }
 
-} // namespace conference::service_bus
+} // namespace service_bus

@@ -6,7 +6,7 @@
 #include <exception>
 #include <utility>
 
-namespace conference::service_bus {
+namespace service_bus {
 namespace {
 
 using EndOfLock = std::optional<escqrs::Timestamp> (*)(const proton::message& answer);
@@ -51,4 +51,4 @@ void LockRenewer::renew_session(const std::string& session_id, Renewed done)
     management_.request(renew_session_lock_request(session_id), with_end(session_lock_end, std::move(done)));
 }
 
-} // namespace conference::service_bus
+} // namespace service_bus

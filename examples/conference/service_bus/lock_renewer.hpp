@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-namespace conference::service_bus {
+namespace service_bus {
 
 /// Renews locks by way of the entity's management node.
 /// See https://learn.microsoft.com/azure/service-bus-messaging/service-bus-amqp-request-response
@@ -39,4 +39,4 @@ private:
     RequestLink management_;
 };
 
-} // namespace conference::service_bus
+} // namespace service_bus

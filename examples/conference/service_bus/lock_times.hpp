@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <chrono>
 
-namespace conference::service_bus {
+namespace service_bus {
 
 /// What a lock has left that was got or renewed just now.
 struct TimeLeft {
@@ -56,4 +56,4 @@ private:
     escqrs::Duration longest_ = longest;
 };
 
-} // namespace conference::service_bus
+} // namespace service_bus

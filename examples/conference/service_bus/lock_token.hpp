@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-namespace conference::service_bus {
+namespace service_bus {
 
 /// The lock token in a Service Bus delivery's tag, which holds a .NET Guid: its first three groups have their bytes in
 /// little-endian order. A tag of another length comes as its hexadecimal digits.
@@ -31,4 +31,4 @@ inline std::string text_of_delivery_tag(std::string_view tag)
     return text;
 }
 
-} // namespace conference::service_bus
+} // namespace service_bus

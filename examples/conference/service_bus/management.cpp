@@ -17,7 +17,7 @@
 #include <map>
 #include <variant>
 
-namespace conference::service_bus {
+namespace service_bus {
 namespace {
 
 using Body = std::map<std::string, proton::value>;
@@ -177,4 +177,4 @@ proton::message settle_request(const escqrs::ReceivedMessage& message, const esc
     return request("com.microsoft:update-disposition", body);
 }
 
-} // namespace conference::service_bus
+} // namespace service_bus

@@ -13,7 +13,7 @@
 
 // Requests to an entity's `$management` node and what its answers say; no I/O.
 // See https://learn.microsoft.com/azure/service-bus-messaging/service-bus-amqp-request-response
-namespace conference::service_bus {
+namespace service_bus {
 
 /// @param lock_token  a UUID's text
 proton::message renew_lock_request(const std::string& lock_token);
@@ -46,4 +46,4 @@ std::vector<LockedMessage> locked_messages(const proton::message& answer);
 /// Settles a message that came with an answer.
 proton::message settle_request(const escqrs::ReceivedMessage& message, const escqrs::Disposition& disposition);
 
-} // namespace conference::service_bus
+} // namespace service_bus

@@ -9,7 +9,7 @@
 
 #include <utility>
 
-namespace conference::service_bus {
+namespace service_bus {
 
 ManagementClient::ManagementClient(AmqpConnection& connection, const std::string& entity, std::string default_session)
     : connection_{&connection}, default_session_{std::move(default_session)},
@@ -69,4 +69,4 @@ void ManagementClient::require_service_bus() const
         throw escqrs::TransportError{"plain AMQP 1.0 has no deferred messages and no session state"};
 }
 
-} // namespace conference::service_bus
+} // namespace service_bus

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-namespace conference::service_bus {
+namespace service_bus {
 
 /// Deferred messages, and the state that is kept with a session: what a queue's `$management` node is asked for.
 /// @par Thread safety  any thread
@@ -52,4 +52,4 @@ private:
     RequestLink management_;
 };
 
-} // namespace conference::service_bus
+} // namespace service_bus

@@ -29,7 +29,7 @@
 #include <string_view>
 #include <utility>
 
-namespace conference::service_bus {
+namespace service_bus {
 namespace {
 
 using AnyProperties = std::vector<std::pair<std::string, proton::value>>;
@@ -290,4 +290,4 @@ DecodedMessage decode_message(const std::vector<char>& bytes, const std::string&
     }
 }
 
-} // namespace conference::service_bus
+} // namespace service_bus

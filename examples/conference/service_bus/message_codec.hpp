@@ -13,7 +13,7 @@
 
 struct pn_message_t;
 
-namespace conference::service_bus {
+namespace service_bus {
 
 /// Name of the application property that carries the message id of a message that was given back from the dead letters: the
 /// queue knows it under another id, or it would drop it as a duplicate.
@@ -51,4 +51,4 @@ DecodedMessage decode_message(const std::vector<char>& bytes, const std::string&
 /// @throws escqrs::TransportError if not even the annotations can be read
 DecodedMessage decode_dead_letter(const std::vector<char>& bytes, const std::string& default_session);
 
-} // namespace conference::service_bus
+} // namespace service_bus

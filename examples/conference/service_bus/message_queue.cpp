@@ -5,7 +5,7 @@
 
 #include <utility>
 
-namespace conference::service_bus {
+namespace service_bus {
 namespace {
 
 AmqpConnectionOptions with_audiences(AmqpConnectionOptions options, QueueUse use)
@@ -79,4 +79,4 @@ QueueHealth MessageQueue::health() const
             connection.connections};
 }
 
-} // namespace conference::service_bus
+} // namespace service_bus

@@ -17,7 +17,7 @@
 #include <string>
 #include <vector>
 
-namespace conference::service_bus {
+namespace service_bus {
 
 /// What a process does with a queue; each needs its right: Send or Listen.
 enum class QueueUse : std::uint8_t { send, receive, both };
@@ -95,4 +95,4 @@ static_assert(escqrs::MessageSender<MessageQueue>);
 static_assert(escqrs::MessageReceiver<MessageQueue>);
 static_assert(escqrs::DeadLetterQueue<MessageQueue>);
 
-} // namespace conference::service_bus
+} // namespace service_bus

@@ -10,7 +10,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace conference::service_bus {
+namespace service_bus {
 
 MessageReceiver::MessageReceiver(AmqpConnection& connection, std::string address, ReceiverOptions options)
     : connection_{&connection}, address_{std::move(address)}, options_{std::move(options)},
@@ -296,4 +296,4 @@ void MessageReceiver::close(ReceiveLink& link)
     connection_->post([closed] {});
 }
 
-} // namespace conference::service_bus
+} // namespace service_bus

@@ -27,7 +27,7 @@
 #include <unordered_map>
 #include <vector>
 
-namespace conference::service_bus {
+namespace service_bus {
 
 struct ReceiverOptions {
     bool sessions = true;          ///< the queue requires sessions; false: it has none (always so with plain AMQP 1.0)
@@ -195,4 +195,4 @@ private:
 
 static_assert(escqrs::MessageReceiver<MessageReceiver>);
 
-} // namespace conference::service_bus
+} // namespace service_bus

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <utility>
 
-namespace conference::service_bus {
+namespace service_bus {
 namespace {
 
 constexpr std::string_view no_session_available = "com.microsoft:timeout";
@@ -298,4 +298,4 @@ MessageReceiver::CallPointer MessageReceiver::call_of(const ReceiveLink& link) c
     return found == calls_.end() ? nullptr : *found;
 }
 
-} // namespace conference::service_bus
+} // namespace service_bus

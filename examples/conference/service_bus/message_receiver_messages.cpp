@@ -14,7 +14,7 @@
 #include <iterator>
 #include <utility>
 
-namespace conference::service_bus {
+namespace service_bus {
 namespace {
 
 /// How long messages that came after the end of their call are kept for the next one.
@@ -295,4 +295,4 @@ void MessageReceiver::renew_message(HeldMessage& held)
     });
 }
 
-} // namespace conference::service_bus
+} // namespace service_bus

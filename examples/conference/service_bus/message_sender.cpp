@@ -14,7 +14,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace conference::service_bus {
+namespace service_bus {
 namespace {
 
 /// Between two attempts at a message that the broker gave back without a reason.
@@ -266,4 +266,4 @@ void MessageSender::fail_all(const std::string& why)
     }
 }
 
-} // namespace conference::service_bus
+} // namespace service_bus

@@ -19,7 +19,7 @@
 #include <unordered_map>
 #include <vector>
 
-namespace conference::service_bus {
+namespace service_bus {
 
 struct SenderOptions {
     std::size_t max_in_flight = 1000; ///< sent and not yet accepted
@@ -112,4 +112,4 @@ private:
 
 static_assert(escqrs::MessageSender<MessageSender>);
 
-} // namespace conference::service_bus
+} // namespace service_bus

@@ -5,9 +5,9 @@
 
 #include <string_view>
 
-namespace conference::service_bus {
+namespace service_bus {
 
 /// The text as Proton takes it. Refers to `text`.
 inline pn_bytes_t proton_bytes(std::string_view text) { return pn_bytes(text.size(), text.data()); }
 
-} // namespace conference::service_bus
+} // namespace service_bus

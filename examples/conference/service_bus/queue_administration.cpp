@@ -17,7 +17,7 @@
 #include <utility>
 #include <variant>
 
-namespace conference::service_bus {
+namespace service_bus {
 namespace {
 
 using Tree = boost::property_tree::ptree;
@@ -166,4 +166,4 @@ QueueAdministration::Answer QueueAdministration::request(const char* method, con
     return answer;
 }
 
-} // namespace conference::service_bus
+} // namespace service_bus

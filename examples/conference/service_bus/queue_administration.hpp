@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <string>
 
-namespace conference::service_bus {
+namespace service_bus {
 
 /// A queue to be made: with sessions, and duplicate detection where the options have a window for it.
 struct QueueDescription {
@@ -55,4 +55,4 @@ private:
 /// `duration` as ISO 8601 has it, in seconds: PT60S.
 std::string to_iso8601(escqrs::Duration duration);
 
-} // namespace conference::service_bus
+} // namespace service_bus

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace conference::service_bus {
+namespace service_bus {
 
 /// One call of `receive` that is under way. Of the connection's thread, but for `is_done`.
 struct ReceiveCall {
@@ -32,4 +32,4 @@ struct ReceiveCall {
     bool is_done = false; ///< guarded by the receiver's mutex
 };
 
-} // namespace conference::service_bus
+} // namespace service_bus

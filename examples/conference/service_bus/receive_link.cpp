@@ -15,7 +15,7 @@
 #include <string_view>
 #include <utility>
 
-namespace conference::service_bus {
+namespace service_bus {
 namespace {
 
 constexpr std::string_view session_filter = "com.microsoft:session-filter";
@@ -175,4 +175,4 @@ void ReceiveLink::on_delivery(pn_delivery_t* delivery)
     }
 }
 
-} // namespace conference::service_bus
+} // namespace service_bus

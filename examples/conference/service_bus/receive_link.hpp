@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-namespace conference::service_bus {
+namespace service_bus {
 
 class ReceiveLink;
 struct ReceiveCall;
@@ -106,4 +106,4 @@ private:
     AmqpLink link_; ///< last: it attaches at once
 };
 
-} // namespace conference::service_bus
+} // namespace service_bus

@@ -6,7 +6,7 @@
 
 #include <utility>
 
-namespace conference::service_bus {
+namespace service_bus {
 
 /// Delays between attempts: base × (2^n − 1) after the nth failure in a row, up to a longest one, each up to a fifth more
 /// or less, so that many who lost the same broker do not come back at once.
@@ -35,4 +35,4 @@ private:
     escqrs::Jitter jitter_;
 };
 
-} // namespace conference::service_bus
+} // namespace service_bus

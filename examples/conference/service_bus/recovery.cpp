@@ -6,7 +6,7 @@
 #include <chrono>
 #include <utility>
 
-namespace conference::service_bus {
+namespace service_bus {
 namespace {
 
 using enum Recovery;
@@ -93,4 +93,4 @@ escqrs::Duration least_delay_for(std::string_view condition) noexcept
     return escqrs::Duration::zero();
 }
 
-} // namespace conference::service_bus
+} // namespace service_bus

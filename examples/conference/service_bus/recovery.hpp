@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-namespace conference::service_bus {
+namespace service_bus {
 
 /// Why a peer has refused or ended something, in AMQP's words.
 struct Condition {
@@ -47,4 +47,4 @@ bool concerns_the_message(std::string_view condition) noexcept;
 /// How long to wait at least before that.
 escqrs::Duration least_delay_for(std::string_view condition) noexcept;
 
-} // namespace conference::service_bus
+} // namespace service_bus

@@ -16,7 +16,7 @@
 #include <future>
 #include <utility>
 
-namespace conference::service_bus {
+namespace service_bus {
 namespace {
 
 constexpr int reply_credit = 100;
@@ -226,4 +226,4 @@ void RequestLink::tick(escqrs::SteadyTime now)
     }
 }
 
-} // namespace conference::service_bus
+} // namespace service_bus

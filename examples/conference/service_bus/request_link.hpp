@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-namespace conference::service_bus {
+namespace service_bus {
 
 /// What a request came to: the peer's answer, or why there is none.
 struct Reply {
@@ -90,4 +90,4 @@ pn_delivery_t* send_message(pn_link_t* link, const std::vector<char>& encoded);
 /// The whole bytes of a delivery that has arrived; nothing if there is more to come.
 std::optional<std::vector<char>> receive_bytes(pn_delivery_t* delivery);
 
-} // namespace conference::service_bus
+} // namespace service_bus

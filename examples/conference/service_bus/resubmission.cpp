@@ -17,7 +17,7 @@
 #include <string_view>
 #include <utility>
 
-namespace conference::service_bus {
+namespace service_bus {
 namespace {
 
 struct WireMessageDeleter {
@@ -108,4 +108,4 @@ std::vector<char> encode_resubmission(const std::vector<char>& dead_letter, cons
     throw escqrs::TransportError{"Proton cannot encode message '" + own_id + "'"};
 }
 
-} // namespace conference::service_bus
+} // namespace service_bus

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-namespace conference::service_bus {
+namespace service_bus {
 
 /// Makes of an encoded dead letter the message that is sent in its place: under another id for the queue, with its own as
 /// property, and without what the broker and the dead-lettering have added. All else stays as it was: the types of properties,
@@ -12,4 +12,4 @@ namespace conference::service_bus {
 /// @throws escqrs::TransportError if it cannot be decoded
 std::vector<char> encode_resubmission(const std::vector<char>& dead_letter, const std::string& wire_message_id);
 
-} // namespace conference::service_bus
+} // namespace service_bus

@@ -14,7 +14,7 @@
 #include <span>
 #include <system_error>
 
-namespace conference::service_bus {
+namespace service_bus {
 namespace {
 
 constexpr std::string_view scheme = "SharedAccessSignature ";
@@ -99,4 +99,4 @@ escqrs::Timestamp expiry_of(std::string_view sas_token)
     return {};
 }
 
-} // namespace conference::service_bus
+} // namespace service_bus

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-namespace conference::service_bus {
+namespace service_bus {
 
 /// A shared access signature: a right to a resource for some time.
 struct SasToken {
@@ -27,4 +27,4 @@ SasToken make_sas_token(std::string_view resource, const SharedAccessKey& key, e
 /// @throws escqrs::TransportError if it does not say so; the text does not show the token
 escqrs::Timestamp expiry_of(std::string_view sas_token);
 
-} // namespace conference::service_bus
+} // namespace service_bus

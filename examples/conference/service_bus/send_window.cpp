@@ -5,7 +5,7 @@
 #include <string_view>
 #include <unordered_map>
 
-namespace conference::service_bus {
+namespace service_bus {
 
 SendWindow::SendWindow(std::span<const escqrs::Message> batch, std::size_t max_in_flight)
     : max_in_flight_{std::max<std::size_t>(max_in_flight, 1)}, left_{batch.size()}, follower_(batch.size(), none),
@@ -54,4 +54,4 @@ void SendWindow::connection_lost()
     }
 }
 
-} // namespace conference::service_bus
+} // namespace service_bus

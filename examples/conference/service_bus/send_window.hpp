@@ -10,7 +10,7 @@
 #include <span>
 #include <vector>
 
-namespace conference::service_bus {
+namespace service_bus {
 
 /// Which messages of a batch may be on their way: at most so many at once, and of a session only one.
 ///
@@ -49,4 +49,4 @@ private:
     std::priority_queue<std::size_t, std::vector<std::size_t>, std::greater<>> ready_; ///< the lowest index first
 };
 
-} // namespace conference::service_bus
+} // namespace service_bus

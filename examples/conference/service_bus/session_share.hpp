@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 
-namespace conference::service_bus {
+namespace service_bus {
 
 /// How one call of `receive` parts its messages among sessions: each may give an eighth, but 8 at least, so that several
 /// sessions take part and a long one still comes in large pieces.
@@ -37,4 +37,4 @@ private:
     std::size_t share_;
 };
 
-} // namespace conference::service_bus
+} // namespace service_bus

@@ -14,7 +14,7 @@
 #include <string_view>
 #include <variant>
 
-namespace conference::service_bus {
+namespace service_bus {
 namespace {
 
 constexpr const char* dead_letter_condition = "com.microsoft:dead-letter";
@@ -99,4 +99,4 @@ Answer answer_to(Outcome asked, pn_delivery_t* delivery)
     return state == expected || state == 0 ? Answer::done : Answer::refused; // settled without a state: as it was asked
 }
 
-} // namespace conference::service_bus
+} // namespace service_bus

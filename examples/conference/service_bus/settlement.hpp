@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <string>
 
-namespace conference::service_bus {
+namespace service_bus {
 
 /// What is asked of the broker for a delivery. The first three are `escqrs::Disposition`'s.
 enum class Outcome : std::uint8_t {
@@ -37,4 +37,4 @@ enum class Answer : std::uint8_t { done, lock_lost, refused };
 
 Answer answer_to(Outcome asked, pn_delivery_t* delivery);
 
-} // namespace conference::service_bus
+} // namespace service_bus

@@ -10,7 +10,7 @@
 #include <chrono>
 #include <utility>
 
-namespace conference::service_bus {
+namespace service_bus {
 
 /// When the token of one audience is put on one connection: at its start, and again ahead of its expiry, while the links
 /// go on. A refusal is no harm before the old token ends: it is tried again. Does no I/O and reads no clock.
@@ -53,4 +53,4 @@ private:
     escqrs::SteadyTime expires_at_ = escqrs::SteadyTime::min();
 };
 
-} // namespace conference::service_bus
+} // namespace service_bus

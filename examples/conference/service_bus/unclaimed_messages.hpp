@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-namespace conference::service_bus {
+namespace service_bus {
 
 /// Messages that were received and not handed out: they came ahead of any call, or after the one that had asked for them.
 /// They keep the order in which they came. A source is whatever they came over: only its address counts.
@@ -75,4 +75,4 @@ private:
     std::deque<Unclaimed> messages_;
 };
 
-} // namespace conference::service_bus
+} // namespace service_bus

@@ -7,7 +7,7 @@
 #include <chrono>
 #include <cstdint>
 
-namespace conference::service_bus {
+namespace service_bus {
 
 /// An AMQP timestamp. What lies outside the years 1 to 9999 is taken for their beginning or end: peers write both for
 /// "never", and a number from the wire may be anything.
@@ -27,4 +27,4 @@ inline escqrs::Timestamp from_dotnet_ticks(std::int64_t ticks)
     return escqrs::Timestamp{year_1 + std::chrono::microseconds{ticks / 10}};
 }
 
-} // namespace conference::service_bus
+} // namespace service_bus

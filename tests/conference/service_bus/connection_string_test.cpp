@@ -12,7 +12,7 @@
 
 namespace {
 
-using namespace conference::service_bus;
+using namespace service_bus;
 using Catch::Matchers::Contains;
 
 std::string refusal(const std::string& text)

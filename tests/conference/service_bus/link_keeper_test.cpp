@@ -8,7 +8,7 @@
 
 namespace {
 
-using namespace conference::service_bus;
+using namespace service_bus;
 using namespace std::chrono_literals;
 
 const escqrs::SteadyTime begin{1h};

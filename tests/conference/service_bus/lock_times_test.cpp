@@ -7,8 +7,8 @@
 
 namespace {
 
-using conference::service_bus::LockTimes;
-using conference::service_bus::TimeLeft;
+using service_bus::LockTimes;
+using service_bus::TimeLeft;
 using namespace std::chrono_literals;
 using escqrs::Timestamp;
 

@@ -21,7 +21,7 @@
 
 namespace {
 
-using namespace conference::service_bus;
+using namespace service_bus;
 using namespace std::chrono_literals;
 
 escqrs::Message full_message()

@@ -26,7 +26,7 @@
 
 namespace {
 
-using namespace conference::service_bus;
+using namespace service_bus;
 using namespace std::chrono_literals;
 using escqrs::Timestamp;
 

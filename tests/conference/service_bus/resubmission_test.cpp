@@ -19,7 +19,7 @@
 
 namespace {
 
-using namespace conference::service_bus;
+using namespace service_bus;
 
 proton::annotation_key annotation(const char* name) { return proton::annotation_key{proton::symbol{name}}; }
 

@@ -9,7 +9,7 @@
 
 namespace {
 
-using conference::service_bus::UnclaimedMessages;
+using service_bus::UnclaimedMessages;
 using namespace std::chrono_literals;
 
 const escqrs::SteadyTime begin{1h};
