@@ -1,30 +1,22 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 
 // The composition root: which parts there are, which hold on to which, and in what order they start and stop.
-#include "application/attendee_events.hpp"
 #include "application/attendee_handlers.hpp"
-#include "application/relay_place.hpp"
 #include "application/settings.hpp"
 #include "application/storage.hpp"
 #include "http/health.hpp"
 #include "http/metrics.hpp"
 #include "queue.hpp"
 #include "read_model/attendee_queries.hpp"
+#include "relay_thread.hpp"
 #include "web/command_middleware.hpp"
 #include "web/dead_letters.hpp"
 #include "web/measured_event_store.hpp"
 #include "web/web_role.hpp"
-#include "worker/keep_running.hpp"
 #include "worker/worker_role.hpp"
 
-#include <escqrs/clock.hpp>
-#include <escqrs/relay.hpp>
-
 #include <algorithm>
-#include <atomic>
-#include <chrono>
 #include <csignal>
-#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -77,129 +69,6 @@ private:
     sigset_t signals_{};
 };
 
-/// Runs the relay in a thread of its own, from the store to the queue.
-template <class Queue>
-class RelayThread {
-public:
-    RelayThread(const Settings& settings, escqrs::AnyEventStore& store) : place_{open_relay_place(settings)}
-    {
-        check(store);
-    }
-
-    void start(escqrs::AnyEventStore& store, Queue& queue)
-    {
-        thread_ = std::jthread{[this, &store, &queue](const std::stop_token& stop) {
-            keep_running([&](const auto& token) { run(store, queue, token); }, stop);
-        }};
-    }
-
-    escqrs::GlobalPosition position() const noexcept { return place_->position(); }
-
-    /// What keeps it from its work: its place is not in this log, which a person has to decide about, or it has failed to
-    /// send what follows. Any thread.
-    std::optional<std::string> problem(escqrs::GlobalPosition head) const
-    {
-        const std::scoped_lock lock{mutex_};
-        if (problem_) return problem_;
-        if (failure_ && failed_at_ == position() && failed_at_ < head) return failure_;
-        return std::nullopt;
-    }
-
-    /// How many streams this process holds back because one of their events cannot be sent.
-    std::size_t parked_streams() const noexcept { return parked_streams_.load(std::memory_order_relaxed); }
-
-private:
-    /// How often a standby process checks for its turn.
-    static constexpr std::chrono::seconds patience{1};
-
-    void run(escqrs::AnyEventStore& store, Queue& queue, const std::stop_token& stop)
-    {
-        while (!stop.stop_requested()) {
-            try {
-                if (!check(store)) {
-                    escqrs::sleep_for(escqrs::system_clock(), patience, stop);
-                    continue;
-                }
-                escqrs::Relay relay{store, *place_, *place_, queue, AttendeeMessages{"/conference"}, options()};
-                log("relay: this process relays");
-                send_parked(relay);
-                relay.run(stop);
-            } catch (const escqrs::LogMismatch&) { // `check` says so
-            } catch (const RelayedElsewhere&) {
-                escqrs::sleep_for(escqrs::system_clock(), patience, stop);
-            } catch (...) {
-                failed(std::current_exception());
-                escqrs::sleep_for(escqrs::system_clock(), patience, stop);
-            }
-        }
-    }
-
-    /// @return whether the relay can go on from its place, for all that is known
-    bool check(escqrs::AnyEventStore& store)
-    {
-        std::optional<std::string> problem;
-        try {
-            escqrs::require_same_log(store, *place_);
-        } catch (const escqrs::LogMismatch& mismatch) {
-            problem = mismatch.what();
-        } catch (...) { // NOLINT(bugprone-empty-catch): the relay meets it again
-        }
-        const std::scoped_lock lock{mutex_};
-        if (problem && problem != problem_) log("relay: " + *problem);
-        problem_ = std::move(problem);
-        return !problem_;
-    }
-
-    /// What could not be sent may be sent now, by newer code or to a queue that takes more.
-    template <class Relay>
-    void send_parked(Relay& relay)
-    {
-        for (const escqrs::ParkedStream& parked : relay.parked()) {
-            const bool is_sent = relay.replay(parked.stream);
-            log("relay: stream '" + parked.stream.text() + "' was parked" +
-                (is_sent ? ", and is sent" : ", and stays so"));
-        }
-        parked_streams_.store(relay.parked().size(), std::memory_order_relaxed);
-    }
-
-    escqrs::SubscriptionOptions options()
-    {
-        escqrs::SubscriptionOptions options;
-        options.max_retry_delay = patience;
-        options.on_failure = [this](const std::exception_ptr& failure, escqrs::Duration) {
-            try {
-                std::rethrow_exception(failure);
-            } catch (const escqrs::LogMismatch&) { // `check` says so
-            } catch (const RelayedElsewhere&) {
-                // Nothing is wrong: this process stands by.
-            } catch (const escqrs::StreamParked& error) {
-                parked_streams_.fetch_add(1, std::memory_order_relaxed);
-                log(std::string{"relay: "} + error.what());
-            } catch (...) {
-                failed(failure);
-            }
-        };
-        return options;
-    }
-
-    void failed(const std::exception_ptr& failure)
-    {
-        const std::string text = escqrs::text_of(failure);
-        log("relay: " + text);
-        const std::scoped_lock lock{mutex_};
-        failure_ = text;
-        failed_at_ = position();
-    }
-
-    std::unique_ptr<RelayPlace> place_;
-    mutable std::mutex mutex_;
-    std::optional<std::string> problem_;
-    std::optional<std::string> failure_; ///< the last one, at this place:
-    escqrs::GlobalPosition failed_at_;
-    std::atomic<std::size_t> parked_streams_{0};
-    std::jthread thread_; ///< last: it ends before what it uses
-};
-
 /// The web role and what it needs: store, command bus, relay, read model.
 template <class Queue>
 class WebSide {
@@ -209,7 +78,7 @@ public:
     WebSide(const Settings& settings, Queue& queue, http::Metrics& metrics, std::vector<http::ReadinessCheck> checks)
         : measured_{std::make_shared<web::MeasuredEventStore>(open_event_store(settings), metrics)},
           attendees_{store_, one_attempt}, queries_{settings.read_model.rest}, dead_letters_{queue},
-          relay_{settings, store_}, gauges_{metrics}
+          relay_{settings, store_, log}, gauges_{metrics}
     {
         handle_attendee_commands(bus_, attendees_, store_);
         web::use_command_middleware(bus_, attendees_, metrics);
