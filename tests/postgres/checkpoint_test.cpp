@@ -221,4 +221,10 @@ TEST_CASE("an event of a queue is applied when it is the next of its stream, by 
         }
     }
     CHECK(applied == 59);
+    postgres::StreamCheckpoint place{model.connection, "deposits", model.schema};
+    postgres::StreamCheckpoint other{model.connection, "withdrawals", model.schema};
+    CHECK(other.advance(stream, StreamVersion{1}) == Advance::apply);
+    place.clear();
+    CHECK(place.version_of(stream) == StreamVersion{0});
+    CHECK(other.version_of(stream) == StreamVersion{1});
 }

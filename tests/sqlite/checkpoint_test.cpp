@@ -179,4 +179,9 @@ TEST_CASE("a stream checkpoint lets each event through once and in order")
         CHECK(checkpoint.advance(stream, StreamVersion{3}) == Advance::apply);
     }
     CHECK(checkpoint.version_of(stream) == StreamVersion{2});
+
+    checkpoint.clear();
+    CHECK(checkpoint.version_of(stream) == StreamVersion{0});
+    CHECK(checkpoint.version_of(other) == StreamVersion{0});
+    CHECK(another_model.version_of(stream) == StreamVersion{1});
 }

@@ -269,7 +269,8 @@ public:
                                         schema)},
           upsert_{connection, with_schema("INSERT INTO {s}.stream_checkpoints VALUES ($1, $2, $3) "
                                           "ON CONFLICT (projection, stream) DO UPDATE SET version = excluded.version",
-                                          schema)}
+                                          schema)},
+          clear_{connection, with_schema("DELETE FROM {s}.stream_checkpoints WHERE projection = $1", schema)}
     {
     }
 
@@ -292,11 +293,15 @@ public:
         return rows.next() ? StreamVersion{static_cast<std::uint64_t>(rows.integer(0))} : StreamVersion{};
     }
 
+    /// Forgets all streams: for a read model that is built anew. Call it in the transaction that empties the read model.
+    void clear() { clear_.run(projection_); }
+
 private:
     std::string projection_;
     Statement select_;
     Statement lock_;
     Statement upsert_;
+    Statement clear_;
 };
 
 } // namespace escqrs::postgres

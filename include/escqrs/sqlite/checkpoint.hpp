@@ -186,6 +186,9 @@ public:
         return rows.next() ? StreamVersion{static_cast<std::uint64_t>(rows.integer(0))} : StreamVersion{};
     }
 
+    /// Forgets all streams: for a read model that is built anew. Call it in the transaction that empties the read model.
+    void clear() { clear_.run(projection_); }
+
 private:
     static Database& with_table(Database& database)
     {
@@ -202,6 +205,7 @@ private:
     Statement insert_{*database_, "INSERT INTO escqrs_stream_checkpoints VALUES (?, ?, 1) ON CONFLICT DO NOTHING"};
     Statement update_{*database_, "UPDATE escqrs_stream_checkpoints SET version = ?1 "
                                   "WHERE projection = ?2 AND stream = ?3 AND version = ?1 - 1"};
+    Statement clear_{*database_, "DELETE FROM escqrs_stream_checkpoints WHERE projection = ?"};
 };
 
 } // namespace escqrs::sqlite
