@@ -13,13 +13,17 @@
 #include "web/dead_letters.hpp"
 #include "web/measured_event_store.hpp"
 #include "web/web_role.hpp"
+#include "worker/read_model_rebuild.hpp"
 #include "worker/worker_role.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdint>
+#include <ctime>
 #include <exception>
 #include <functional>
+#include <future>
 #include <iostream>
 #include <iterator>
 #include <malloc.h>
@@ -60,9 +64,17 @@ public:
 
     void wait() const
     {
-        int signal = 0;
-        sigwait(&signals_, &signal);
+        while (!has_come(std::chrono::hours{1})) {}
+    }
+
+    /// Waits for one of them, for so long at most.
+    bool has_come(std::chrono::milliseconds at_most) const
+    {
+        const std::timespec wait{at_most.count() / 1000, at_most.count() % 1000 * 1'000'000};
+        const int signal = sigtimedwait(&signals_, nullptr, &wait);
+        if (signal < 0) return false;
         log(std::string{"stopping on "} + (signal == SIGTERM ? "SIGTERM" : "SIGINT"));
+        return true;
     }
 
 private:
@@ -155,13 +167,28 @@ std::string url_of(const ListenAddress& listen, std::uint16_t port)
            "/";
 }
 
+/// Whether the log holds an event; nothing if the worker cannot reach the log.
+std::optional<bool> is_stored(const Settings& settings, const escqrs::StreamId& stream, escqrs::StreamVersion version)
+{
+    if (settings.store.scheme == "memory") return std::nullopt;
+    try {
+        auto store = open_existing_event_store(settings);
+        bool is_there = false;
+        store.read_stream(stream, version, [&](const escqrs::RecordedEvent&) {
+            is_there = true;
+            return false;
+        });
+        return is_there;
+    } catch (const escqrs::StoreError&) {
+        return std::nullopt;
+    }
+}
+
 /// The worker role, and the server that tells how it is.
 class WorkerSide {
 public:
     WorkerSide(const Settings& settings, MessageReceiverRef receiver, http::Metrics& metrics)
-        : role_{WorkerRoleOptions{
-                    settings.read_model.rest, settings.mail, settings.public_url, {}, synchronous_of(settings)},
-                std::move(receiver), metrics, log}
+        : role_{options(settings), std::move(receiver), metrics, log}
     {
     }
 
@@ -183,10 +210,41 @@ public:
         }
     }
 
+    /// @return false if a signal has come meanwhile
+    bool rebuild(const Settings& settings, const StopSignals& signals)
+    {
+        auto store = open_existing_event_store(settings);
+        std::packaged_task<bool(std::stop_token)> task{
+            [&](const std::stop_token& stop) { return role_.rebuild(store, stop); }};
+        auto result = task.get_future();
+        std::jthread thread{std::ref(task)};
+        bool is_stopped = false;
+        while (result.wait_for(std::chrono::seconds{0}) != std::future_status::ready) {
+            if (!signals.has_come(std::chrono::milliseconds{50})) continue;
+            is_stopped = true;
+            thread.request_stop();
+        }
+        return result.get() && !is_stopped;
+    }
+
     void start() { role_.start(); }
     void stop() { role_.stop(); }
 
 private:
+    static WorkerRoleOptions options(const Settings& settings)
+    {
+        WorkerRoleOptions options;
+        options.read_model = settings.read_model.rest;
+        options.mail = settings.mail;
+        options.public_url = settings.public_url;
+        options.synchronous = synchronous_of(settings);
+        options.has_sessions = has_sessions(settings);
+        options.is_stored = [settings](const escqrs::StreamId& stream, escqrs::StreamVersion version) {
+            return is_stored(settings, stream, version);
+        };
+        return options;
+    }
+
     WorkerRole role_;
     std::optional<http::HealthServer> health_; ///< last: it tells of the role until the end
 };
@@ -200,6 +258,10 @@ void run(const Settings& settings, Queue& queue, const StopSignals& signals)
     add_queue_gauges(queue_gauges, settings, queue);
     std::vector<http::ReadinessCheck> checks{{"queue", [&queue] { return problem_of(queue); }}};
     std::optional<WorkerSide> worker;
+    if (settings.rebuild) {
+        if (const auto away = move_away_if_damaged(settings.read_model.rest))
+            log("read model: the file is damaged, and was moved to " + *away);
+    }
     if (settings.role != Role::web) {
         worker.emplace(settings, MessageReceiverRef{queue}, metrics);
         std::ranges::move(worker->checks(), std::back_inserter(checks));
@@ -214,6 +276,7 @@ void run(const Settings& settings, Queue& queue, const StopSignals& signals)
     } else {
         std::cout << "worker           running" << std::endl;
     }
+    if (settings.rebuild && !worker->rebuild(settings, signals)) return;
     if (worker) worker->start();
     if (web) web->start(queue);
     signals.wait();

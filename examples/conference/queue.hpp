@@ -32,6 +32,12 @@ std::optional<std::string> problem_of(Queue& queue)
 }
 inline std::optional<std::string> problem_of(service_bus::MessageQueue& queue) { return queue.health().problem(); }
 
+/// Whether the queue delivers the messages of a session in order, and the next one only when the one before is settled.
+inline bool has_sessions(const Settings& settings)
+{
+    return settings.queue.scheme != "broker" || settings.queue_has_sessions;
+}
+
 /// Adds what there is to tell of the queue's state. `queue` must live longer than `gauges`.
 template <class Queue>
 void add_queue_gauges(http::Gauges& gauges, const Settings& /*settings*/, Queue& queue)

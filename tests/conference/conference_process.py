@@ -42,7 +42,7 @@ class Conference:
     def url(self):
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self, role):
+    def start(self, role, *arguments):
         path = lambda name: os.path.join(self.folder, name)
         command = [
             self.executable, role,
@@ -52,7 +52,7 @@ class Conference:
             "--read-model", "sqlite:" + path("read-model.db"),
             "--mail", "dir:" + self.mail_folder,
             "--organiser-token", self.token,
-        ] + self.queue.arguments + self.extra
+        ] + self.queue.arguments + self.extra + list(arguments)
         log = open(path(role + ".log"), "ab")
         self.processes[role] = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         log.close()

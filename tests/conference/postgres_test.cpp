@@ -8,6 +8,7 @@
 #include "read_model/read_model_schema.hpp"
 #include "worker/mail_outbox.hpp"
 #include "worker/read_model_health.hpp"
+#include "worker/read_model_rebuild.hpp"
 #include "worker/worker_fixture.hpp"
 
 #include <escqrs/event_bus.hpp>
@@ -390,4 +391,33 @@ TEST_CASE("conference over PostgreSQL: one process relays, and another takes ove
         CHECK_THROWS_AS(second->load(), escqrs::postgres::ConnectionLost);
         CHECK_THROWS_AS(second->load(), RelayedElsewhere);
     }
+}
+
+TEST_CASE("conference over PostgreSQL: a read model is built anew beside another worker")
+{
+    Registrations registrations{"a@example.org", "b@example.org"};
+    test::History history;
+    for (int count = 0; count < 20; ++count) history.request_email(history.register_attendee(), "c@example.org");
+    auto log = history.log();
+    Publisher other{registrations.address};
+    std::stop_source stop;
+    CHECK_FALSE(rebuild_read_model(log, other.database, other.bus, stop.get_token(), [&](std::uint64_t events) {
+        if (events == 30) stop.request_stop();
+    }));
+    CHECK(AttendeeQueries{registrations.address}.position() == GlobalPosition{});
+
+    std::future<BatchResult> batch;
+    const auto events = rebuild_read_model(log, other.database, other.bus, {}, [&](std::uint64_t count) {
+        if (count != 1) return;
+        registrations.queue.send(history.messages());
+        batch = std::async(std::launch::async, [&] { return registrations.worker.work_once(); }); // waits for the end
+    });
+    CHECK(events == 40);
+    CHECK(batch.get().completed == 42); // of which two are not of this log
+    AttendeeQueries queries{registrations.address};
+    std::uint64_t revision = 0;
+    CHECK(queries.changed_since(revision).size() == 22);
+    CHECK(read_model::Progress{other.database}.events() == 42);
+    CHECK(read_model::Database{registrations.address}.ref().query_integer(
+              "SELECT count(*) FROM outgoing_mail WHERE given_up_at IS NULL") == 0);
 }

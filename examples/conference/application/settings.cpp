@@ -49,6 +49,7 @@ po::options_description options()
         ("queue-management", po::value<std::string>()->default_value(""), "address of the Service Bus REST API (default: https:// and the host of --queue)")
         ("queue-certificates", po::value<std::string>()->default_value(""), "PEM file of the authorities trusted for the broker (default: the system's)")
         ("read-model", po::value<std::string>()->default_value("sqlite:conference-data/read-model.db"), "what queries see: sqlite:PATH or postgres://... as above")
+        ("rebuild", po::bool_switch(), "worker and all: build the read model anew from --store first, and send no mail for it; then work as usual")
         ("mail", po::value<std::string>()->default_value("dir:conference-data/mail"), "where mails go: dir:PATH, or smtp://[user:password@]host[:port]")
         ("public-url", po::value<std::string>(), "how people reach the page, for links in mails: http[s]://HOST (default: http:// and --listen, if role all listens where a browser can go)")
         ("organiser-token", po::value<std::string>(), "bearer token of the organiser's routes (default: a new one at each start)")
@@ -237,6 +238,11 @@ Settings interpret(const po::variables_map& values)
     settings.store = parse_location(values, "store", {"sqlite", "postgres", "memory"});
     parse_queue(values, settings);
     settings.read_model = parse_location(values, "read-model", {"sqlite", "postgres"});
+    settings.rebuild = values["rebuild"].as<bool>();
+    if (settings.rebuild && settings.role == Role::web)
+        throw SettingsError{"--rebuild: expected role worker or all, found web, which keeps no read model"};
+    if (settings.rebuild && settings.store.scheme == "memory")
+        throw SettingsError{"--rebuild: expected a --store that outlives the process, found memory:"};
     settings.mail = values["mail"].as<std::string>();
     if (!settings.mail.starts_with("dir:") && !settings.mail.starts_with("smtp://") &&
         !settings.mail.starts_with("smtps://")) {

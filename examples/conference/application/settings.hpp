@@ -48,6 +48,7 @@ struct Settings {
     std::string public_url; ///< how people reach the page, without a slash at the end
     std::string organiser_token;
     bool is_token_generated = false; ///< nobody knows it yet, so it has to be shown
+    bool rebuild = false;            ///< the worker builds the read model anew from the store before it begins
     bool durable = true; ///< an acknowledged command survives a power failure, not only the end of the process
 };
 

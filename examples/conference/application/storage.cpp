@@ -21,6 +21,13 @@ escqrs::AnyEventStore open_event_store(const Settings& settings)
     return escqrs::AnyEventStore{std::make_shared<escqrs::sqlite::EventStore>(settings.store.rest, options)};
 }
 
+escqrs::AnyEventStore open_existing_event_store(const Settings& settings)
+{
+    if (settings.store.scheme == "sqlite" && !std::filesystem::exists(settings.store.rest))
+        throw escqrs::StoreError{"sqlite '" + settings.store.rest + "': expected an event store, found no file"};
+    return open_event_store(settings);
+}
+
 void create_folders(const Settings& settings)
 {
     for (const Location* location : {&settings.store, &settings.queue, &settings.read_model}) {

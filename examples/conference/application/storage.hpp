@@ -12,6 +12,10 @@ namespace conference {
 /// @throws escqrs::StoreError
 escqrs::AnyEventStore open_event_store(const Settings& settings);
 
+/// As `open_event_store`, of one that is there: a file is not created.
+/// @throws escqrs::StoreError
+escqrs::AnyEventStore open_existing_event_store(const Settings& settings);
+
 /// Creates the folders that the settings' files are to stand in.
 void create_folders(const Settings& settings);
 

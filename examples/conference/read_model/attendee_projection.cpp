@@ -47,6 +47,8 @@ AttendeeProjection::AttendeeProjection(escqrs::EventBus& bus, read_model::Databa
                        " revision = (SELECT revision FROM progress) WHERE id = $4"},
       owe_mail_{database, "INSERT INTO outgoing_mail (event_id, recipient, mailbox, attendee_id, confirmation_id,"
                           " created_at) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING"},
+      note_mail_{database, "INSERT INTO outgoing_mail (event_id, recipient, mailbox, attendee_id, confirmation_id,"
+                           " created_at, given_up_at) VALUES ($1, $2, $3, $4, $5, $6, $6) ON CONFLICT DO NOTHING"},
       drop_mails_{database, "UPDATE outgoing_mail SET given_up_at = $1"
                             " WHERE attendee_id = $2 AND event_id <> $3 AND sent_at IS NULL AND given_up_at IS NULL"},
       advance_{database, "UPDATE progress SET revision = revision + 1,"
@@ -93,9 +95,8 @@ void AttendeeProjection::on(const EmailChangeRequested& event, const Context& co
     touch(id, context);
     const std::string mail = to_string(mail_id(context));
     drop_mails(id, context, mail);
-    owe_mail_.run(mail, event.email, mailbox_of(event.email), id, to_string(event.confirmation_id),
-                  context.recorded_at);
-    if (context.is_replay) drop_mails(id, context); // it was sent in its time
+    (context.is_replay ? note_mail_ : owe_mail_)
+        .run(mail, event.email, mailbox_of(event.email), id, to_string(event.confirmation_id), context.recorded_at);
 }
 
 void AttendeeProjection::on(const EmailChangeConfirmed& event, const Context& context)
@@ -114,9 +115,11 @@ void AttendeeProjection::on(const AttendeeUnregistered& event, const Context& co
     drop_mails(id, context);
 }
 
-/// Of the mails that the attendee has not been sent yet, all but one are of no use any more.
+/// Of the mails that the attendee has not been sent yet, all but one are of no use any more. A replayed event has done that in
+/// its time; the mails that wait now are later ones.
 void AttendeeProjection::drop_mails(const std::string& id, const Context& context, std::string_view but)
 {
+    if (context.is_replay) return;
     drop_mails_.run(context.recorded_at, id, but);
 }
 

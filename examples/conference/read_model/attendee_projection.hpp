@@ -26,8 +26,9 @@ public:
 /// stream version that an event is neither a repeat nor early, and rolls back if publishing fails.
 ///
 /// A request to change the email also leaves a row in `outgoing_mail`, in that same transaction, so the mail is owed
-/// exactly if the event was handled; that of a replayed event is given up at once. A mail that is still unsent when the attendee's next event
-/// about it is handled is given up: its link could confirm nothing.
+/// exactly if the event was handled. A replayed event owes none: its mail stays as it is, or is noted as given up, so that a
+/// link in it goes on to work. A mail that is still unsent when the attendee's next event about it is handled is given up: its
+/// link could confirm nothing.
 /// @par Thread safety  none: events are published by the thread that uses the database
 class AttendeeProjection {
 public:
@@ -58,6 +59,7 @@ private:
     read_model::Statement unregister_;
     read_model::Statement touch_;
     read_model::Statement owe_mail_;
+    read_model::Statement note_mail_;
     read_model::Statement drop_mails_;
     read_model::Statement advance_;
     std::vector<escqrs::EventBus::Connection> connections_; ///< last: they end before what they use

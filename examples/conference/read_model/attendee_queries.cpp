@@ -88,7 +88,8 @@ public:
     std::vector<AttendeeView> changed_since(std::uint64_t& revision)
     {
         std::vector<AttendeeView> changed;
-        auto rows = changed_.query(revision);
+        if (this->revision() < revision) revision = 0; // of a read model that was lost
+        auto rows = changed_.query(revision, AttendeeQueries::max_changes);
         std::uint64_t newest = revision;
         while (rows.next()) {
             changed.push_back(read_attendee(rows));
@@ -98,8 +99,12 @@ public:
         return changed;
     }
 
+    /// Whether its file was deleted or replaced.
+    bool has_moved() const { return database_.has_moved(); }
+
     std::uint64_t position() { return number(position_); }
     std::uint64_t revision() { return number(revision_); }
+    std::uint64_t events() { return number(events_); }
 
 private:
     static std::uint64_t number(Statement& statement)
@@ -114,9 +119,11 @@ private:
     Statement list_{database_,
                     select_attendees("WHERE (list_position, id) > ($1, $2) ORDER BY list_position, id LIMIT $3")};
     Statement changed_{database_, "SELECT " + std::string{attendee_columns} +
-                                      ", list_position, revision FROM attendee WHERE revision > $1 ORDER BY revision"};
+                                      ", list_position, revision FROM attendee WHERE revision > $1"
+                                      " ORDER BY revision LIMIT $2"};
     Statement position_{database_, "SELECT position FROM progress"};
     Statement revision_{database_, "SELECT revision FROM progress"};
+    Statement events_{database_, "SELECT events FROM progress"};
 };
 
 } // namespace
@@ -149,6 +156,7 @@ private:
     {
         {
             const std::scoped_lock lock{mutex_};
+            if (!idle_.empty() && idle_.back()->has_moved()) idle_.clear();
             if (!idle_.empty()) {
                 auto reader = std::move(idle_.back());
                 idle_.pop_back();
@@ -192,6 +200,11 @@ AttendeePage AttendeeQueries::list(std::size_t limit, const std::string& after)
 escqrs::GlobalPosition AttendeeQueries::position()
 {
     return escqrs::GlobalPosition{implementation_->ask([](Reader& reader) { return reader.position(); })};
+}
+
+std::uint64_t AttendeeQueries::events()
+{
+    return implementation_->ask([](Reader& reader) { return reader.events(); });
 }
 
 std::vector<AttendeeView> AttendeeQueries::changed_since(std::uint64_t& revision)

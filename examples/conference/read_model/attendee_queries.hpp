@@ -36,11 +36,17 @@ public:
     /// @throws std::invalid_argument if `after` is not such a cursor
     AttendeePage list(std::size_t limit, const std::string& after);
 
-    /// Position of the newest event in the read model: how far behind the log it is. Streams are handled in parallel, so
-    /// an older event of another attendee may still be on its way; an attendee's own place is `AttendeeView::position`.
+    /// Position of the newest event in the read model. Streams are handled in parallel, so an older event of another attendee
+    /// may still be on its way; an attendee's own place is `AttendeeView::position`.
     escqrs::GlobalPosition position();
 
-    /// Attendees changed since `revision`, a number earlier calls gave (0: since ever), which is moved on.
+    /// How many events the read model has handled, each once.
+    std::uint64_t events();
+
+    static constexpr std::size_t max_changes = 10'000; ///< in one answer
+
+    /// The first attendees changed since `revision`, a number earlier calls gave (0: since ever), which is moved on; or back, to that of
+    /// a read model that has taken the place of a lost one.
     std::vector<AttendeeView> changed_since(std::uint64_t& revision);
 
     /// Revision of the newest change.

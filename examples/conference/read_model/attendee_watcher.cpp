@@ -27,21 +27,34 @@ constexpr std::chrono::microseconds longest_delay_after_failure{1'000'000};
 /// server reads one row.
 class ChangeDetector {
 public:
-    explicit ChangeDetector(const std::string& path)
-        : database_{path},
-          statement_{database_, postgres::is_address(path) ? "SELECT revision FROM progress" : "PRAGMA data_version"}
-    {
-    }
+    explicit ChangeDetector(std::string path) : path_{std::move(path)}, connection_{std::in_place, path_} {}
 
-    std::int64_t version()
+    /// Nothing if the file has been replaced since the last call: all may have changed then.
+    std::optional<std::int64_t> version()
     {
-        auto rows = statement_.query();
+        if (!connection_ || connection_->database.has_moved()) {
+            connection_.reset();
+            connection_.emplace(path_);
+            return std::nullopt;
+        }
+        auto rows = connection_->statement.query();
         return rows.next() ? rows.integer(0) : 0;
     }
 
 private:
-    read_model::Database database_;
-    read_model::Statement statement_;
+    struct Connection {
+        explicit Connection(const std::string& path)
+            : database{path},
+              statement{database, postgres::is_address(path) ? "SELECT revision FROM progress" : "PRAGMA data_version"}
+        {
+        }
+
+        read_model::Database database;
+        read_model::Statement statement;
+    };
+
+    std::string path_;
+    std::optional<Connection> connection_;
 };
 
 } // namespace
@@ -128,18 +141,19 @@ private:
 
     Found poll(std::uint64_t revision) noexcept
     {
+        const std::uint64_t before = revision;
         std::vector<AttendeeView> changes;
         try {
-            const std::int64_t version = detector_.version();
-            if (version == version_) return Found::nothing;
+            const auto version = detector_.version();
+            if (version && version == version_) return Found::nothing;
             changes = queries_->changed_since(revision);
-            version_ = version;
+            version_ = changes.size() < AttendeeQueries::max_changes ? version : std::nullopt;
         } catch (...) {
             return Found::failure; // the revision stands, so the next poll finds these changes too
         }
         {
             const std::scoped_lock lock{mutex_};
-            revision_ = std::max(revision_, revision);
+            revision_ = revision < before ? revision : std::max(revision_, revision);
         }
         for (const AttendeeView& view : changes) tell(view);
         return Found::changes;

@@ -40,6 +40,16 @@ Database::Database(const std::string& place, escqrs::sqlite::DatabaseOptions opt
     escqrs::postgres::migrate(*server_, "conference", read_model_tables);
 }
 
+bool Database::has_moved() const
+{
+    try {
+        if (file_) file_->check_file();
+        return false;
+    } catch (const escqrs::StoreError&) {
+        return true;
+    }
+}
+
 Statement::Either Statement::make(DatabaseRef database, const std::string& sql)
 {
     return database.visit([&]<class Given>(Given& given) -> Either {
@@ -110,6 +120,11 @@ Advance StreamCheckpoint::advance(const escqrs::StreamId& stream, escqrs::Stream
 escqrs::StreamVersion StreamCheckpoint::version_of(const escqrs::StreamId& stream)
 {
     return std::visit([&](auto& checkpoint) { return checkpoint.version_of(stream); }, checkpoint_);
+}
+
+void StreamCheckpoint::clear()
+{
+    std::visit([](auto& checkpoint) { checkpoint.clear(); }, checkpoint_);
 }
 
 bool is_refusal(const escqrs::StoreError& error) noexcept

@@ -53,6 +53,9 @@ public:
     /// @throws StoreError if it cannot be opened, or is of another version
     explicit Database(const std::string& place, escqrs::sqlite::DatabaseOptions options = {});
 
+    /// Whether the path no longer leads to the file that is open: it was deleted or replaced.
+    bool has_moved() const;
+
     operator DatabaseRef() noexcept { return ref(); } // NOLINT: on purpose
     DatabaseRef ref() noexcept
     {
@@ -156,6 +159,9 @@ public:
 
     /// Version of the last event applied; 0 if there is none.
     escqrs::StreamVersion version_of(const escqrs::StreamId& stream);
+
+    /// Forgets all streams.
+    void clear();
 
 private:
     using Either = std::variant<escqrs::sqlite::StreamCheckpoint, escqrs::postgres::StreamCheckpoint>;

@@ -20,14 +20,21 @@ constexpr const char* mail_limits = R"sql(
         CREATE INDEX mail_by_confirmation ON outgoing_mail (confirmation_id);
     )sql";
 
-constexpr std::array upgrades{mail_limits};
+// What tells how far the read model has come, and that it lacks something. An attendee's version counts its events.
+constexpr const char* lag_and_gap = R"sql(
+        ALTER TABLE progress ADD COLUMN events INTEGER NOT NULL DEFAULT 0; -- handled so far, each once
+        ALTER TABLE progress ADD COLUMN gap TEXT;                          -- why it must be built anew
+        UPDATE progress SET events = (SELECT coalesce(sum(version), 0) FROM attendee);
+    )sql";
+
+constexpr std::array upgrades{mail_limits, lag_and_gap};
 
 } // namespace
 
 // The ids are texts, so that people can look into the file with any SQLite tool. Moments are microseconds since 1970.
 const escqrs::sqlite::Schema read_model_schema{.name = "conference read model",
                                                .application_id = 0x43'6F'6E'66, // "Conf"
-                                               .version = 2,
+                                               .version = 3,
                                                .sql = R"sql(
         CREATE TABLE attendee (
             id            TEXT PRIMARY KEY,

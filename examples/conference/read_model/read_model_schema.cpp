@@ -7,7 +7,7 @@ namespace conference {
 namespace {
 
 // As in the SQLite file, but for the moments. Texts are sorted as bytes, as there.
-constexpr std::array<const char*, 2> steps{R"sql(
+constexpr std::array<const char*, 3> steps{R"sql(
         CREATE TABLE {s}.attendee (
             id            text COLLATE "C" PRIMARY KEY,
             registered    bigint NOT NULL,
@@ -56,6 +56,12 @@ constexpr std::array<const char*, 2> steps{R"sql(
         CREATE INDEX mail_by_mailbox ON {s}.outgoing_mail (mailbox, begun_at);
         CREATE INDEX mail_by_attendee ON {s}.outgoing_mail (attendee_id, begun_at);
         CREATE INDEX mail_by_confirmation ON {s}.outgoing_mail (confirmation_id);
+    )sql",
+                                           R"sql(
+        ALTER TABLE {s}.progress
+            ADD COLUMN events bigint NOT NULL DEFAULT 0, -- handled so far, each once
+            ADD COLUMN gap    text;                      -- why it must be built anew
+        UPDATE {s}.progress SET events = (SELECT coalesce(sum(version), 0) FROM {s}.attendee);
     )sql"};
 
 } // namespace

@@ -5,6 +5,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <stop_token>
@@ -41,6 +42,13 @@ public:
     bool can_release() const { return receiver_->can_release(); }
     void release(std::span<const escqrs::ReceivedMessage> messages) { receiver_->release(messages); }
 
+    /// Whether the receiver is a `DeadLetterQueue` as well.
+    bool can_list_dead_letters() const { return receiver_->can_list_dead_letters(); }
+    std::vector<escqrs::DeadLetteredMessage> dead_letters(std::uint64_t after, std::size_t at_most)
+    {
+        return receiver_->dead_letters(after, at_most);
+    }
+
 private:
     struct Interface {
         virtual ~Interface() = default;
@@ -50,6 +58,8 @@ private:
         virtual void renew_lock(escqrs::ReceivedMessage&) = 0;
         virtual bool can_release() const = 0;
         virtual void release(std::span<const escqrs::ReceivedMessage>) = 0;
+        virtual bool can_list_dead_letters() const = 0;
+        virtual std::vector<escqrs::DeadLetteredMessage> dead_letters(std::uint64_t, std::size_t) = 0;
     };
 
     template <class Receiver>
@@ -76,6 +86,12 @@ private:
         void release(std::span<const escqrs::ReceivedMessage> messages) override
         {
             if constexpr (has_release) receiver->release(messages);
+        }
+        bool can_list_dead_letters() const override { return escqrs::DeadLetterQueue<Receiver>; }
+        std::vector<escqrs::DeadLetteredMessage> dead_letters(std::uint64_t after, std::size_t at_most) override
+        {
+            if constexpr (escqrs::DeadLetterQueue<Receiver>) return receiver->dead_letters(after, at_most);
+            else return {};
         }
 
         Receiver* receiver;

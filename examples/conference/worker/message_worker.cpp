@@ -27,7 +27,19 @@ constexpr std::size_t max_description_length = 4000;
 /// An earlier event of the stream has not been handled yet.
 class OutOfOrder : public escqrs::Error {
 public:
-    using Error::Error;
+    OutOfOrder(const escqrs::EventContext& found, escqrs::StreamVersion expected)
+        : Error{"stream '" + found.stream.text() + "': expected event version " + std::to_string(expected.value()) +
+                ", found " + std::to_string(found.version.value())},
+          stream_{found.stream}, expected_{expected}
+    {
+    }
+
+    const escqrs::StreamId& stream() const noexcept { return stream_; }
+    escqrs::StreamVersion expected() const noexcept { return expected_; }
+
+private:
+    escqrs::StreamId stream_;
+    escqrs::StreamVersion expected_;
 };
 
 /// True if a failure comes from the read model's state, and would come with any other message as well.
@@ -49,7 +61,7 @@ bool is_outage(const std::exception_ptr& failure)
 MessageWorker::MessageWorker(MessageReceiverRef receiver, read_model::DatabaseRef read_model, escqrs::EventBus& bus,
                              MessageWorkerOptions options)
     : receiver_{std::move(receiver)}, read_model_{read_model}, bus_{&bus}, options_{std::move(options)},
-      checkpoint_{read_model, "attendees"}
+      checkpoint_{read_model, "attendees"}, progress_{read_model}
 {
 }
 
@@ -67,6 +79,8 @@ void MessageWorker::run(std::stop_token stop)
             else
                 sleep_for(*options_.clock, pause.next(),
                           stop); // they come again at once, and nothing may have changed yet
+        } catch (const ReadModelIncomplete& error) {
+            wait_for_rebuild(outage, error.what(), stop);
         } catch (const escqrs::StoreError& error) {
             failed("read model unavailable, waiting for it", error.what());
             wait_for_read_model(outage, stop);
@@ -104,11 +118,14 @@ void MessageWorker::wait_for_read_model(Backoff& backoff, const std::stop_token&
 
 BatchResult MessageWorker::work_once(std::stop_token stop)
 {
+    if (const auto gap = progress_.gap()) throw ReadModelIncomplete{*gap};
     auto batch = receiver_.receive(options_.batch_size, options_.max_wait, stop);
     if (batch.empty()) return {};
     Verdicts verdicts;
+    std::optional<std::string> gap;
     try {
         verdicts = handle(batch, stop);
+        gap = find_gap(batch, verdicts);
     } catch (...) {
         give_back(batch);
         options_.on_batch({.received = batch.size(), .abandoned = batch.size()});
@@ -116,6 +133,7 @@ BatchResult MessageWorker::work_once(std::stop_token stop)
     }
     const BatchResult result = settle(batch, std::move(verdicts), stop.stop_requested());
     options_.on_batch(result);
+    if (gap) throw ReadModelIncomplete{*gap};
     return result;
 }
 
@@ -136,6 +154,7 @@ std::optional<MessageWorker::Verdicts> MessageWorker::handle(const std::vector<R
 {
     Verdicts verdicts(batch.size());
     std::unordered_set<std::string_view> failed_sessions;
+    std::uint64_t new_events = 0;
     read_model::Transaction transaction{read_model_};
     for (std::size_t index = 0; index < batch.size(); ++index) {
         const ReceivedMessage& message = batch[index];
@@ -151,9 +170,11 @@ std::optional<MessageWorker::Verdicts> MessageWorker::handle(const std::vector<R
             const bool failed = outcome == Outcome::failed || outcome == Outcome::poison; // early: nothing was written
             if (failed && undo == Undo::all) return std::nullopt;
             if (failed) failed_sessions.insert(session);
+            if (verdicts[index]->is_new) ++new_events;
         }
     }
     try {
+        if (new_events != 0) progress_.add_events(new_events);
         transaction.commit();
     } catch (const escqrs::StoreError& error) {
         // A subscriber may have swallowed the error after which PostgreSQL refuses everything.
@@ -166,16 +187,16 @@ std::optional<MessageWorker::Verdicts> MessageWorker::handle(const std::vector<R
 MessageWorker::Verdict MessageWorker::handle_one(const ReceivedMessage& message, Undo undo)
 {
     const auto verdict = [](Outcome outcome, const char* reason, const std::string& error) {
-        return Verdict{outcome, reason, readable(error, max_description_length)};
+        return Verdict{.outcome = outcome, .reason = reason, .description = readable(error, max_description_length)};
     };
     try {
         std::optional<read_model::Savepoint> part;
         if (undo == Undo::each) part.emplace(read_model_);
-        apply(message.message);
+        const bool is_new = apply(message.message);
         // A subscriber may have swallowed the error after which SQLite rolled back everything.
         if (!read_model_.in_transaction()) throw escqrs::StoreError{"the transaction was undone"};
         if (part) part->commit();
-        return {Outcome::handled, {}, {}};
+        return {.outcome = Outcome::handled, .reason = {}, .description = {}, .is_new = is_new};
     } catch (const escqrs::UnknownEventType& error) {
         return verdict(Outcome::poison, "UnknownEventType", error.what());
     } catch (const escqrs::NewerSchemaVersion& error) {
@@ -183,7 +204,9 @@ MessageWorker::Verdict MessageWorker::handle_one(const ReceivedMessage& message,
     } catch (const escqrs::CodecError& error) {
         return verdict(Outcome::poison, "CodecError", error.what());
     } catch (const OutOfOrder& error) {
-        return verdict(Outcome::early, "OutOfOrder", error.what());
+        Verdict early = verdict(Outcome::early, "OutOfOrder", error.what());
+        early.missing = EventPlace{error.stream(), error.expected()};
+        return early;
     } catch (...) {
         const std::string error = escqrs::text_of(std::current_exception());
         if (is_outage(std::current_exception())) throw escqrs::StoreError{error};
@@ -193,7 +216,8 @@ MessageWorker::Verdict MessageWorker::handle_one(const ReceivedMessage& message,
     }
 }
 
-void MessageWorker::apply(const escqrs::Message& message)
+/// @return false if it is a duplicate
+bool MessageWorker::apply(const escqrs::Message& message)
 {
     using escqrs::Advance;
     // The version counts messages: once for each, however many events upcasters make of it, even none.
@@ -203,15 +227,13 @@ void MessageWorker::apply(const escqrs::Message& message)
         if (context.version == escqrs::StreamVersion{})
             throw escqrs::CodecError{"stream version: expected at least 1, found 0"};
         advance = checkpoint_.advance(context.stream, context.version);
-        if (*advance != Advance::gap) return;
-        throw OutOfOrder{"stream '" + context.stream.text() + "': expected event version " +
-                         std::to_string(checkpoint_.version_of(context.stream).next().value()) + ", found " +
-                         std::to_string(context.version.value())};
+        if (*advance == Advance::gap) throw OutOfOrder{context, checkpoint_.version_of(context.stream).next()};
     };
     count(events_.decode(message, [&](const auto& event, const escqrs::EventContext& context) {
         count(context);
         if (*advance == Advance::apply) bus_->publish(event, context);
     }));
+    return *advance == Advance::apply;
 }
 
 escqrs::Disposition MessageWorker::disposition_of(const ReceivedMessage& message, const Verdict& verdict)

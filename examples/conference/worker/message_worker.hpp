@@ -3,6 +3,7 @@
 
 #include "../application/attendee_events.hpp"
 #include "../read_model/database.hpp"
+#include "../read_model/progress.hpp"
 #include "backoff.hpp"
 #include "message_receiver_ref.hpp"
 #include "work_status.hpp"
@@ -27,6 +28,13 @@ namespace conference {
 
 class LockKeeper;
 
+/// The read model lacks events that the queue will not deliver again: it was lost, or is an older backup. It must be built
+/// anew from the log.
+class ReadModelIncomplete : public escqrs::Error {
+public:
+    using Error::Error;
+};
+
 /// What became of a batch; each message counts once, in one of the figures below `received`.
 struct BatchResult {
     std::size_t received = 0;
@@ -49,6 +57,10 @@ struct MessageWorkerOptions {
     escqrs::Clock* clock = &escqrs::system_clock();
     escqrs::Jitter jitter = escqrs::random_jitter;
     WorkerLog log = [](std::string_view) {};
+    bool has_sessions = true; ///< the queue delivers the messages of a stream in order
+    /// Tells whether the log holds an event, if the log can be asked.
+    std::function<std::optional<bool>(const escqrs::StreamId&, escqrs::StreamVersion)> is_stored =
+        [](const escqrs::StreamId&, escqrs::StreamVersion) { return std::nullopt; };
     std::function<void(const BatchResult&)> on_batch = [](const BatchResult&) {
     };                                        ///< told of every batch that was settled or given back
     std::function<void()> on_failure = [] {}; ///< told when `run` could not go on and has to try again
@@ -64,7 +76,10 @@ struct MessageWorkerOptions {
 ///   it is abandoned with the error as property "lastError"; at the last attempt it is dead-lettered;
 /// - no event this program knows, or one of a newer schema version: dead-lettered at once, to be resubmitted to a newer
 ///   program;
-/// - the read model can't be written: everything is given back, and nothing is received until it can be again.
+/// - the read model can't be written: everything is given back, and nothing is received until it can be again;
+/// - at the last attempt at a message whose stream lacks an earlier event, that one was neither dead-lettered, nor can it come
+///   any more, and it is in the log: the read model has lost it. Nothing is dead-lettered for that. The read model keeps what
+///   was found, and no worker receives anything until it has been built anew.
 ///
 /// When a subscriber fails, the whole batch is undone and published once more, this time message by message. What follows a
 /// failed message in its session and batch is given back unhandled; what follows one that came too early is not, for it may
@@ -81,6 +96,7 @@ public:
     /// Receives one batch and handles it. If stopped in between, what was not handled yet is given back.
     /// @throws StoreError if the read model can't be written; the messages have been given back
     /// @throws TransportError if the queue can't be reached; what was handled stays so
+    /// @throws ReadModelIncomplete, now and from now on
     BatchResult work_once(std::stop_token stop = {});
 
     /// Works until stopped. Reports failures to the log and goes on.
@@ -92,10 +108,17 @@ public:
 private:
     enum class Outcome : std::uint8_t { handled, early, failed, poison };
 
+    struct EventPlace {
+        escqrs::StreamId stream;
+        escqrs::StreamVersion version;
+    };
+
     struct Verdict {
         Outcome outcome = Outcome::failed;
         std::string reason; ///< short name of what went wrong; empty if the message was not looked at
         std::string description;
+        bool is_new = false;                 ///< handled now, and not a duplicate
+        std::optional<EventPlace> missing{}; ///< if it came early
     };
 
     using Verdicts = std::vector<std::optional<Verdict>>;
@@ -107,7 +130,11 @@ private:
     std::optional<Verdicts> handle(const std::vector<escqrs::ReceivedMessage>& batch, LockKeeper& locks,
                                    const std::stop_token& stop, Undo undo);
     Verdict handle_one(const escqrs::ReceivedMessage& message, Undo undo);
-    void apply(const escqrs::Message& message);
+    bool apply(const escqrs::Message& message);
+
+    std::optional<std::string> find_gap(const std::vector<escqrs::ReceivedMessage>& batch, Verdicts& verdicts);
+    bool is_lost(const EventPlace& missing);
+    bool report_gap(const escqrs::ReceivedMessage& message, const std::string& reason);
 
     BatchResult settle(const std::vector<escqrs::ReceivedMessage>& batch, Verdicts verdicts, bool is_stopped);
     escqrs::Disposition disposition_of(const escqrs::ReceivedMessage& message, const Verdict& verdict);
@@ -115,6 +142,7 @@ private:
     static std::vector<escqrs::ReceivedMessage> take_untouched(const std::vector<escqrs::ReceivedMessage>& batch,
                                                                Verdicts& verdicts);
     void give_back(const std::vector<escqrs::ReceivedMessage>& batch) noexcept;
+    void wait_for_rebuild(Backoff& backoff, const std::string& reason, const std::stop_token& stop);
     void wait_for_read_model(Backoff& backoff, const std::stop_token& stop);
     void failed(const char* what, const std::string& error);
 
@@ -124,6 +152,7 @@ private:
     MessageWorkerOptions options_;
     AttendeeMessages events_{"worker"};
     read_model::StreamCheckpoint checkpoint_;
+    read_model::Progress progress_;
     WorkStatus status_;
 };
 

@@ -42,6 +42,12 @@ escqrs::GlobalPosition ReadModelHealth::position()
         static_cast<std::uint64_t>(database_.ref().query_integer("SELECT position FROM progress"))};
 }
 
+std::uint64_t ReadModelHealth::events()
+{
+    const std::scoped_lock lock{mutex_};
+    return static_cast<std::uint64_t>(database_.ref().query_integer("SELECT events FROM progress"));
+}
+
 std::uint64_t ReadModelHealth::mails_waiting()
 {
     const std::scoped_lock lock{mutex_};

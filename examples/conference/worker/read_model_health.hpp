@@ -30,6 +30,10 @@ public:
     /// @throws StoreError
     escqrs::GlobalPosition position();
 
+    /// How many events the read model has handled, each once.
+    /// @throws StoreError
+    std::uint64_t events();
+
     /// Mails that are owed and not sent yet.
     /// @throws StoreError
     std::uint64_t mails_waiting();

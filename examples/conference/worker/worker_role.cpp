@@ -2,6 +2,7 @@
 #include "worker_role.hpp"
 
 #include "keep_running.hpp"
+#include "read_model_rebuild.hpp"
 
 #include <functional>
 #include <optional>
@@ -34,9 +35,12 @@ std::function<void(const BatchResult&)> batch_counter(http::Metrics& metrics)
     };
 }
 
-MessageWorkerOptions worker_options(http::Metrics& metrics, const WorkerLog& log, escqrs::Clock& clock)
+MessageWorkerOptions worker_options(const WorkerRoleOptions& role, http::Metrics& metrics, const WorkerLog& log,
+                                    escqrs::Clock& clock)
 {
     MessageWorkerOptions options;
+    options.has_sessions = role.has_sessions;
+    options.is_stored = role.is_stored;
     options.clock = &clock;
     options.log = log;
     options.on_batch = batch_counter(metrics);
@@ -69,17 +73,29 @@ WorkerRole::WorkerRole(const WorkerRoleOptions& options, MessageReceiverRef rece
     : worker_database_{options.read_model, database_options(options)},
       mailer_database_{options.read_model, database_options(options)},
       read_model_health_{options.read_model, database_options(options)}, projection_{bus_, worker_database_},
-      worker_{std::move(receiver), worker_database_, bus_, worker_options(metrics, log, clock)},
+      worker_{std::move(receiver), worker_database_, bus_, worker_options(options, metrics, log, clock)},
       transport_{open_mail_transport(options.mail)},
       mailer_{mailer_database_, *transport_,
               ConfirmationMailWriter{options.public_url, options.from.empty() ? transport_->from() : options.from},
               mailer_options(metrics, log, clock)},
-      gauges_{metrics}
+      log_{log}, gauges_{metrics}
 {
     add_gauges();
 }
 
 WorkerRole::~WorkerRole() { stop(); }
+
+bool WorkerRole::rebuild(escqrs::AnyEventStore& store, const std::stop_token& stop)
+{
+    constexpr std::uint64_t between_lines = 100'000;
+    log_("read model: building it anew from the event log; until that is done, the old one stands");
+    const auto events = rebuild_read_model(store, worker_database_, bus_, stop, [&](std::uint64_t events_so_far) {
+        if (events_so_far % between_lines == 0) log_("read model: " + std::to_string(events_so_far) + " events");
+    });
+    log_(events ? "read model: built anew from " + std::to_string(*events) + " events"
+                : "read model: stopped building it anew; it is as it was");
+    return events.has_value();
+}
 
 void WorkerRole::start()
 {
@@ -110,6 +126,8 @@ void WorkerRole::add_gauges()
                 [this] { return worker_.problem() ? 0.0 : 1.0; });
     gauges_.add("conference_read_model_position", "Log position of the newest event in the read model.",
                 [this] { return static_cast<double>(read_model_health_.position().value()); });
+    gauges_.add("conference_read_model_events", "Events that the read model has handled so far, each once.",
+                [this] { return static_cast<double>(read_model_health_.events()); });
     gauges_.add("conference_mails_waiting", "Mails that are owed and not handed out yet.",
                 [this] { return static_cast<double>(read_model_health_.mails_waiting()); });
 }

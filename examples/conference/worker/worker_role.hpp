@@ -13,9 +13,13 @@
 
 #include <escqrs/clock.hpp>
 #include <escqrs/event_bus.hpp>
+#include <escqrs/event_store.hpp>
 #include <escqrs/sqlite/database.hpp>
 
+#include <functional>
 #include <memory>
+#include <optional>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -28,6 +32,9 @@ struct WorkerRoleOptions {
     std::string public_url; ///< how people reach the page
     std::string from{};     ///< address the mails come from; empty: as `mail` says, else no-reply at the page's host
     escqrs::sqlite::Synchronous synchronous = escqrs::sqlite::Synchronous::full;
+    bool has_sessions = true; ///< as `MessageWorkerOptions` have it, and so is the next
+    std::function<std::optional<bool>(const escqrs::StreamId&, escqrs::StreamVersion)> is_stored =
+        [](const escqrs::StreamId&, escqrs::StreamVersion) { return std::nullopt; };
 };
 
 /// The worker: takes events off the queue, keeps the read model, and hands out the mails.
@@ -46,6 +53,11 @@ public:
 
     WorkerRole(const WorkerRole&) = delete;
     WorkerRole& operator=(const WorkerRole&) = delete;
+
+    /// Builds the read model anew from `store`; see `rebuild_read_model`. Not after `start`.
+    /// @return false if stopped: nothing has changed then
+    /// @throws StoreError, HydrationError; nothing has changed then
+    bool rebuild(escqrs::AnyEventStore& store, const std::stop_token& stop);
 
     void start();
 
@@ -66,6 +78,7 @@ private:
     MessageWorker worker_;
     std::unique_ptr<MailTransport> transport_;
     Mailer mailer_;
+    WorkerLog log_;
     std::jthread worker_thread_;
     std::jthread mailer_thread_;
     http::Gauges gauges_;

@@ -153,3 +153,12 @@ TEST_CASE("settings: session settings go behind those that an address names")
           "dbname='conf' host='db' options='-c c=d'");
     CHECK_THROWS_AS(postgres::with_session_settings("postgres://a@b@c/d", "-c c=d"), postgres::AddressError);
 }
+
+TEST_CASE("settings: only a worker with a lasting store builds its read model anew")
+{
+    CHECK_FALSE(settings_of({"all"}).rebuild);
+    CHECK(settings_of({"all", "--rebuild"}).rebuild);
+    CHECK(settings_of({"worker", "--rebuild", "--public-url", "http://a.example"}).rebuild);
+    CHECK_THROWS_WITH(settings_of({"web", "--rebuild"}), Catch::Contains("--rebuild: expected role worker or all"));
+    CHECK_THROWS_WITH(settings_of({"all", "--rebuild", "--store", "memory:"}), Catch::Contains("found memory:"));
+}

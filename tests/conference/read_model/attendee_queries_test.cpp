@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <filesystem>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -72,9 +73,19 @@ TEST_CASE("queries: a file of another kind or version is refused and left alone"
     {
         AttendeeQueries{path};
         escqrs::sqlite::Database other{path};
-        other.execute("PRAGMA user_version = 3");
+        other.execute("PRAGMA user_version = 4");
         CHECK_THROWS_AS(AttendeeQueries{path}, escqrs::StoreError);
     }
+}
+
+TEST_CASE("queries: a file of an earlier version knows how many events it has handled when it is upgraded")
+{
+    Model model;
+    const auto ids = model.register_attendees(2);
+    model.publisher.publish(ids[0], 2, AttendeeUnregistered{"other plans"});
+    model.publisher.database.execute("ALTER TABLE progress DROP COLUMN events; ALTER TABLE progress DROP COLUMN gap;"
+                                     "PRAGMA user_version = 2");
+    CHECK(AttendeeQueries{model.publisher.database.path()}.events() == 3);
 }
 
 TEST_CASE("queries: the list is in order of registration, page by page")
@@ -197,4 +208,23 @@ TEST_CASE("queries: a reader sees the last committed state while the worker is i
     escqrs::sqlite::Transaction open{model.publisher.database};
     model.publisher.database.execute("UPDATE attendee SET email = 'half@example.org'");
     CHECK(model.queries.find(ids[0])->email == "ada@example.org");
+}
+
+TEST_CASE("queries: a file that was deleted and made anew is opened anew")
+{
+    TemporaryFolder folder;
+    const std::string path = folder.file("read-model.db");
+    AttendeeQueries queries{path};
+    const auto id = new_attendee_id();
+    Publisher{path}.publish(id, 1, AttendeeRegistered{"ada@example.org"});
+    Publisher{path}.publish(id, 2, EmailChangeRequested{"lovelace@example.net", {}});
+    std::uint64_t revision = 0;
+    CHECK(queries.changed_since(revision).size() == 1);
+    CHECK(revision == 2);
+    for (const char* const suffix : {"", "-wal", "-shm"}) std::filesystem::remove(path + suffix);
+    CHECK_FALSE(queries.find(id));
+    Publisher{path}.publish(id, 1, AttendeeRegistered{"byron@example.org"});
+    CHECK(queries.find(id)->email == "byron@example.org");
+    CHECK(queries.changed_since(revision).size() == 1); // though its revision is lower
+    CHECK(revision == 1);
 }

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -234,4 +235,19 @@ TEST_CASE("watcher: what changes after watch() returned is never missed, and nev
     for (std::uint64_t version = 2; version <= last; ++version) model.change(version);
     threads.clear();
     CHECK(failures == 0);
+}
+
+TEST_CASE("watcher: goes on with a file that has taken the place of a deleted one")
+{
+    Model model;
+    for (std::uint64_t version = 2; version < 9; ++version) model.change(version);
+    Seen seen;
+    const auto watch = model.watcher.watch(model.ada, seen.collect());
+    for (const char* const suffix : {"", "-wal", "-shm"}) std::filesystem::remove(model.path + suffix);
+    Publisher publisher{model.path};
+    publisher.publish(model.ada, 1, AttendeeRegistered{"ada@example.org"});
+    publisher.publish(model.ada, 9, EmailChangeRequested{"v9@example.org", {}});
+    CHECK(seen.wait_for_version(9));
+    publisher.publish(model.ada, 10, EmailChangeRequested{"v10@example.org", {}});
+    CHECK(seen.wait_for_version(10));
 }

@@ -132,6 +132,8 @@ TEST_CASE("worker: a message of an earlier release is upcast")
 TEST_CASE("worker: a dead letter of an earlier release is upcast when it is given back")
 {
     Workplace place;
+    place.history.register_attendee();
+    place.send(place.history.messages());
     const auto ada = place.history.register_attendee();
     auto messages = with_former_unregistered(place, ada);
     place.send({messages.back()});

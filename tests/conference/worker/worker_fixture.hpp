@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <functional>
 #include <map>
+#include <memory>
 #include <random>
 #include <span>
 #include <stop_token>
@@ -129,19 +130,21 @@ public:
         return mails;
     }
 
+    escqrs::AnyEventStore log() { return escqrs::AnyEventStore{store_}; }
+
     int refused = 0;
 
 private:
     void read(const std::function<void(const escqrs::RecordedEvent&)>& use)
     {
-        store_.read_log({}, 1'000'000, [&](const escqrs::RecordedEvent& event) {
+        store_->read_log({}, 1'000'000, [&](const escqrs::RecordedEvent& event) {
             use(event);
             return true;
         });
     }
 
-    escqrs::in_memory::EventStore store_;
-    escqrs::Repository<Attendee, escqrs::in_memory::EventStore, AttendeeCodec> attendees_{store_};
+    std::shared_ptr<escqrs::in_memory::EventStore> store_ = std::make_shared<escqrs::in_memory::EventStore>();
+    escqrs::Repository<Attendee, escqrs::in_memory::EventStore, AttendeeCodec> attendees_{*store_};
     std::vector<AttendeeId> ids_;
     std::map<AttendeeId, ConfirmationId> confirmations_;
 };
@@ -178,10 +181,16 @@ private:
 struct Worker {
     Worker(const std::string& path, MessageReceiverRef receiver, escqrs::Clock& clock,
            std::vector<std::string>* log = nullptr, std::uint32_t max_attempts = 3, escqrs::Duration busy_timeout = {})
+        : Worker{path, std::move(receiver), options(clock, log, max_attempts), busy_timeout}
+    {
+    }
+
+    Worker(const std::string& path, MessageReceiverRef receiver, MessageWorkerOptions options,
+           escqrs::Duration busy_timeout = {})
         : database{path,
                    read_model_schema,
                    {.synchronous = escqrs::sqlite::Synchronous::normal, .busy_timeout = busy_timeout}},
-          worker{std::move(receiver), database, bus, options(clock, log, max_attempts)}
+          worker{std::move(receiver), database, bus, std::move(options)}
     {
     }
 

@@ -107,6 +107,7 @@ TEST_CASE("worker: the read model is the fold of the store, whatever happens to 
     }
     CHECK(model.attendees() == history.fold());
     CHECK(model.mails() == history.owed_mails());
+    CHECK(model.queries.events() == history.messages().size()); // however often each was delivered
     CHECK(queue.dead_letters(0, 1).empty());
 }
 

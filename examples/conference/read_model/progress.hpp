@@ -1,0 +1,39 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include "database.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace conference::read_model {
+
+/// What the read model says of itself: how many events it has handled, and whether it lacks some that will not come again.
+/// @par Thread safety  as its database: one thread at a time
+class Progress {
+public:
+    explicit Progress(DatabaseRef database);
+
+    /// Events handled so far, each once.
+    std::uint64_t events();
+
+    /// Why the read model must be built anew; nothing if all that is known speaks for it.
+    std::optional<std::string> gap();
+
+    // To be called within a `Transaction`.
+    void add_events(std::uint64_t count);
+    void report_gap(std::string_view reason);
+
+    /// As in a new read model. Revisions go on, so that those who follow the changes see what comes.
+    void restart();
+
+private:
+    Statement select_;
+    Statement add_events_;
+    Statement report_gap_;
+    Statement restart_;
+};
+
+} // namespace conference::read_model

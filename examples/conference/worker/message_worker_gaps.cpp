@@ -1,0 +1,93 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+
+// How a worker notices that its read model has lost events, and what it does then.
+#include "message_worker.hpp"
+
+#include <escqrs/error.hpp>
+
+#include <set>
+
+namespace conference {
+namespace {
+
+/// Erases the sessions of which a message is dead-lettered. Linear in the dead letters.
+void erase_dead_lettered(MessageReceiverRef& receiver, std::set<std::string>& sessions)
+{
+    constexpr std::size_t page = 100;
+    std::uint64_t after = 0;
+    while (!sessions.empty()) {
+        const auto letters = receiver.dead_letters(after, page);
+        if (letters.empty()) return;
+        for (const auto& letter : letters) sessions.erase(letter.message.session_id);
+        after = letters.back().sequence_number;
+    }
+}
+
+} // namespace
+
+/// Looks at the messages that have waited in vain for an earlier one of their session. Those are given back that wait for what
+/// the read model has lost.
+/// @return what is missing
+std::optional<std::string> MessageWorker::find_gap(const std::vector<escqrs::ReceivedMessage>& batch,
+                                                   Verdicts& verdicts)
+{
+    if (!options_.has_sessions || !receiver_.can_list_dead_letters()) return std::nullopt;
+    const auto waits_in_vain = [&](std::size_t index) {
+        return verdicts[index] && verdicts[index]->missing && batch[index].delivery_count >= options_.max_attempts;
+    };
+    std::set<std::string> sessions;
+    for (std::size_t index = 0; index < batch.size(); ++index) {
+        if (waits_in_vain(index)) sessions.insert(batch[index].message.session_id);
+    }
+    if (sessions.empty()) return std::nullopt;
+    erase_dead_lettered(receiver_, sessions);
+    std::optional<std::string> gap;
+    for (std::size_t index = 0; index < batch.size(); ++index) {
+        if (!waits_in_vain(index) || !sessions.contains(batch[index].message.session_id)) continue;
+        Verdict& verdict = *verdicts[index];
+        if (!is_lost(*verdict.missing)) continue;
+        const std::string reason = verdict.description +
+                                   ". What is missing was handled before, and will not come again: this read model is "
+                                   "new, or an older backup. Start 'conference worker --rebuild' once, which builds it "
+                                   "anew from the event log";
+        verdict.reason.clear();
+        if (!gap && report_gap(batch[index], reason)) gap = reason;
+    }
+    return gap;
+}
+
+bool MessageWorker::is_lost(const EventPlace& missing)
+{
+    const auto is_stored = options_.is_stored(missing.stream, missing.version);
+    return is_stored ? *is_stored : progress_.events() == 0;
+}
+
+/// @return false if the message does not come early any more: the read model has been built anew meanwhile
+bool MessageWorker::report_gap(const escqrs::ReceivedMessage& message, const std::string& reason)
+{
+    read_model::Transaction transaction{read_model_};
+    if (handle_one(message, Undo::all).outcome != Outcome::early) return false;
+    progress_.report_gap(reason);
+    transaction.commit();
+    return true;
+}
+
+/// A worker of another process may build the read model anew.
+void MessageWorker::wait_for_rebuild(Backoff& backoff, const std::string& reason, const std::stop_token& stop)
+{
+    failed("read model incomplete, no message is taken", reason);
+    const auto problem = status_.problem(options_.clock->steady());
+    while (sleep_for(*options_.clock, backoff.next(), stop)) {
+        try {
+            if (!progress_.gap()) {
+                options_.log("read model built anew, going on");
+                return;
+            }
+            status_.came_round(options_.clock->steady(), problem);
+        } catch (const escqrs::StoreError& error) {
+            failed("read model unavailable", error.what());
+        }
+    }
+}
+
+} // namespace conference
