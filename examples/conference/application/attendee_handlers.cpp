@@ -12,12 +12,10 @@ namespace {
 
 constexpr std::chrono::hours repeat_after{1};
 
-bool is_asked_for(const Email& email, const std::vector<EmailChange>& changes, escqrs::Timestamp now)
+/// Whether the address that waits to be confirmed was asked for so lately that its mail may still be on the way.
+bool is_just_asked_for(const std::vector<EmailChange>& changes, escqrs::Timestamp now)
 {
-    if (changes.empty()) return false;
-    const EmailChange& last = changes.back();
-    return last.state == EmailChange::State::pending && last.email == email.text() &&
-           now < last.requested_at + repeat_after;
+    return !changes.empty() && now < changes.back().requested_at + repeat_after;
 }
 
 } // namespace
@@ -27,43 +25,42 @@ void handle_attendee_commands(escqrs::CommandBus& bus, const AttendeeRepository&
 {
     using escqrs::Metadata;
     using escqrs::on;
-    bus.handle(
-        on<RegisterAttendee>([&attendees](const RegisterAttendee& command, const Metadata& metadata) {
-            auto attendee = Attendee::register_with(command.attendee_id, Email::parse(command.email));
-            try {
-                return attendees.save(attendee, metadata);
-            } catch (const escqrs::ConcurrencyError&) {
-                throw AttendeeIdTaken{command.attendee_id};
-            } catch (const escqrs::CommandIdRefused&) {
-                // Another process has carried it out meanwhile, and has drawn another id.
-                auto first = attendees.find_commit(metadata.command_id);
-                if (!first) throw;
-                first->repeated = true;
-                return *std::move(first);
-            }
-        }),
-        on<ChangeEmail>([&attendees, &store, &clock, ids = std::move(confirmation_ids)](const ChangeEmail& command,
-                                                                                        const Metadata& metadata) {
-            const auto email = Email::parse(command.email);
-            return attendees.execute(
-                command.attendee_id,
-                [&](Attendee& attendee) { // read anew in each attempt, for others may ask for the same
-                    const bool is_first_change = attendee.version() == escqrs::StreamVersion{1};
-                    if (!is_first_change && is_asked_for(email, email_changes(store, attendee.id()), clock.now()))
-                        return;
-                    attendee.change_email(email, ConfirmationId{ids()});
-                },
-                metadata);
-        }),
-        on<ConfirmEmail>([&attendees](const ConfirmEmail& command, const Metadata& metadata) {
-            return attendees.execute(
-                command.attendee_id, [&](Attendee& attendee) { attendee.confirm_email(command.confirmation_id); },
-                metadata);
-        }),
-        on<UnregisterAttendee>([&attendees](const UnregisterAttendee& command, const Metadata& metadata) {
-            return attendees.execute(
-                command.attendee_id, [&](Attendee& attendee) { attendee.unregister(command.reason); }, metadata);
-        }));
+    bus.handle(on<RegisterAttendee>([&attendees](const RegisterAttendee& command, const Metadata& metadata) {
+                   auto attendee = Attendee::register_with(command.attendee_id, Email::parse(command.email));
+                   try {
+                       return attendees.save(attendee, metadata);
+                   } catch (const escqrs::ConcurrencyError&) {
+                       throw AttendeeIdTaken{command.attendee_id};
+                   } catch (const escqrs::CommandIdRefused&) {
+                       // Another process has carried it out meanwhile, and has drawn another id.
+                       auto first = attendees.find_commit(metadata.command_id);
+                       if (!first) throw;
+                       first->repeated = true;
+                       return *std::move(first);
+                   }
+               }),
+               on<ChangeEmail>([&attendees, &store, &clock, ids = std::move(confirmation_ids)](
+                                   const ChangeEmail& command, const Metadata& metadata) {
+                   const auto email = Email::parse(command.email);
+                   return attendees.execute(
+                       command.attendee_id,
+                       [&](Attendee& attendee) { // read anew in each attempt, for others may ask for the same
+                           if (attendee.is_pending(email) &&
+                               is_just_asked_for(email_changes(store, attendee.id()), clock.now()))
+                               return;
+                           attendee.change_email(email, ConfirmationId{ids()});
+                       },
+                       metadata);
+               }),
+               on<ConfirmEmail>([&attendees](const ConfirmEmail& command, const Metadata& metadata) {
+                   return attendees.execute(
+                       command.attendee_id,
+                       [&](Attendee& attendee) { attendee.confirm_email(command.confirmation_id); }, metadata);
+               }),
+               on<UnregisterAttendee>([&attendees](const UnregisterAttendee& command, const Metadata& metadata) {
+                   return attendees.execute(
+                       command.attendee_id, [&](Attendee& attendee) { attendee.unregister(command.reason); }, metadata);
+               }));
 }
 
 } // namespace conference

@@ -24,6 +24,11 @@ void Attendee::change_email(const Email& email, const ConfirmationId& confirmati
     if (email.text() == email_) {
         throw RuleViolation{"same-email", "email", "This is the address already in use."};
     }
+    if (email_changes_ >= max_email_changes) {
+        throw RuleViolation{"too-many-email-changes", "email",
+                            "Another address was asked for " + std::to_string(max_email_changes) +
+                                " times, which is the limit of a registration. The latest one can still be confirmed."};
+    }
     raise(EmailChangeRequested{email.text(), confirmation_id});
 }
 
@@ -51,6 +56,12 @@ void Attendee::unregister(std::string_view reason)
         throw RuleViolation{"invalid-reason", "reason", "The reason is longer than 500 bytes."};
     }
     raise(AttendeeUnregistered{std::string{reason}});
+}
+
+void Attendee::apply(const EmailChangeRequested& event)
+{
+    pending_ = PendingEmail{event.email, event.confirmation_id};
+    ++email_changes_;
 }
 
 void Attendee::apply(const EmailChangeConfirmed& event)

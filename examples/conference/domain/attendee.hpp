@@ -6,6 +6,7 @@
 
 #include <escqrs/aggregate_root.hpp>
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,6 +19,9 @@ class Attendee : public escqrs::AggregateRoot<Attendee, AttendeeRegistered, Emai
 public:
     static constexpr std::string_view category = "attendee";
 
+    /// How often another address may be asked for. It bounds the events of a registration, and so what reading one costs.
+    static constexpr std::size_t max_email_changes = 100;
+
     explicit Attendee(const Id& id) : AggregateRoot{id} {}
 
     /// A newly registered attendee.
@@ -25,7 +29,7 @@ public:
 
     /// Asks for another address; `confirmation_id` is to be mailed there and must come back through `confirm_email`.
     /// A later request replaces an earlier one.
-    /// @throws RuleViolation "already-unregistered", "same-email"
+    /// @throws RuleViolation "already-unregistered", "same-email", "too-many-email-changes"
     void change_email(const Email& email, const ConfirmationId& confirmation_id);
 
     /// Puts the requested address into use. Works once for each request.
@@ -36,6 +40,9 @@ public:
     /// @throws RuleViolation "already-unregistered", "invalid-reason"
     void unregister(std::string_view reason);
 
+    /// Whether this address waits to be confirmed.
+    bool is_pending(const Email& email) const noexcept { return pending_ && pending_->email == email.text(); }
+
 private:
     friend escqrs::Access;
 
@@ -45,7 +52,7 @@ private:
     };
 
     void apply(const AttendeeRegistered& event) { email_ = event.email; }
-    void apply(const EmailChangeRequested& event) { pending_ = PendingEmail{event.email, event.confirmation_id}; }
+    void apply(const EmailChangeRequested& event);
     void apply(const EmailChangeConfirmed& event);
     void apply(const AttendeeUnregistered&) { unregistered_ = true; }
 
@@ -53,6 +60,7 @@ private:
 
     std::string email_;
     std::optional<PendingEmail> pending_;
+    std::size_t email_changes_ = 0; ///< asked for so far
     bool unregistered_ = false;
 };
 

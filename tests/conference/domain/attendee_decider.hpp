@@ -7,6 +7,7 @@
 
 #include <escqrs/decider.hpp>
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -39,6 +40,7 @@ struct AttendeeDecider {
     struct State {
         std::string email;
         std::optional<PendingEmail> pending;
+        std::size_t email_changes = 0;
         bool unregistered = false;
     };
     using Events =
@@ -53,6 +55,11 @@ struct AttendeeDecider {
         require_registered(state);
         if (command.email.text() == state.email) {
             throw RuleViolation{"same-email", "email", "This is the address already in use."};
+        }
+        if (state.email_changes >= 100) {
+            throw RuleViolation{"too-many-email-changes", "email",
+                                "Another address was asked for 100 times, which is the limit of a registration. The "
+                                "latest one can still be confirmed."};
         }
         return {command.email.text(), command.confirmation_id};
     }
@@ -91,6 +98,7 @@ struct AttendeeDecider {
     static State evolve(State state, const EmailChangeRequested& event)
     {
         state.pending = PendingEmail{event.email, event.confirmation_id};
+        ++state.email_changes;
         return state;
     }
     static State evolve(State state, const EmailChangeConfirmed& event)

@@ -110,6 +110,22 @@ TEST_CASE("attendee as a decider: both forms answer the same requests with the s
     }
 }
 
+TEST_CASE("attendee as a decider: both forms have the same limit")
+{
+    const auto id = SequentialIds::nth(1);
+    const auto ada = Email::parse("ada@example.org");
+    const auto other = Email::parse("lovelace@example.net");
+    auto aggregate = Attendee::register_with(Attendee::Id{id}, ada);
+    Decided decider{Decided::Id{id}};
+    decider.decide(Register{ada});
+    std::string last;
+    for (std::size_t count = 0; count <= Attendee::max_email_changes; ++count) {
+        last = outcome_of<Attendee>(aggregate, [&](Attendee& a) { a.change_email(other, first); });
+        REQUIRE(outcome_of<Decided>(decider, [&](Decided& d) { d.decide(RequestEmailChange{other, first}); }) == last);
+    }
+    CHECK_THAT(last, Catch::StartsWith("too-many-email-changes"));
+}
+
 TEST_CASE("attendee as a decider: each form continues the streams of the other")
 {
     escqrs::in_memory::EventStore store;

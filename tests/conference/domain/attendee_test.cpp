@@ -88,6 +88,24 @@ TEST_CASE("attendee: changing the address")
     }
 }
 
+TEST_CASE("attendee: an address can be asked for a hundred times, and what follows the last time has room")
+{
+    auto asked = given<Attendee>(registered);
+    for (std::size_t count = 0; count + 1 < Attendee::max_email_changes; ++count) asked.happened(requested_lovelace);
+    asked.when(changing_to(byron, second)).then(requested_byron);
+    asked.happened(requested_byron);
+    asked.when(changing_to(lovelace))
+        .then_throws<RuleViolation>(rule, "too-many-email-changes")
+        .when(confirming(second))
+        .then(EmailChangeConfirmed{byron.text()})
+        .when(changing_to(lovelace))
+        .then_throws<RuleViolation>(rule, "too-many-email-changes")
+        .when(unregistering("other plans"))
+        .then(unregistered);
+    asked.when(unregistering("other plans")).then(unregistered);
+    asked.when(changing_to(byron, second)).then_throws<RuleViolation>(&RuleViolation::field, "email");
+}
+
 TEST_CASE("attendee: confirming the new address")
 {
     SECTION("puts it into use: it is now the one that cannot be asked for")
