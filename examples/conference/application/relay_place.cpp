@@ -32,14 +32,13 @@ private:
 /// window, and the worker by the versions it has seen.
 class FilePlace : public PlaceWithLot<escqrs::sqlite::ParkingLot> {
 public:
-    explicit FilePlace(const Settings& settings) : database_{path(settings), {escqrs::sqlite::Synchronous::normal}} {}
-
-private:
-    static std::string path(const Settings& settings)
+    explicit FilePlace(const Settings& settings)
+        : database_{settings.store.scheme == "memory" ? ":memory:" : relay_place_file(settings),
+                    {escqrs::sqlite::Synchronous::normal}}
     {
-        return settings.store.scheme == "memory" ? ":memory:" : settings.store.rest + "-relay";
     }
 
+private:
     escqrs::Bookmark do_load() override { return checkpoint_.bookmark(); }
     void do_save(const escqrs::Bookmark& mark) override { checkpoint_.save_bookmark(mark); }
     escqrs::sqlite::ParkingLot& lot() override { return lot_; }
@@ -126,6 +125,8 @@ void RelayPlace::save_bookmark(const escqrs::Bookmark& mark)
     do_save(mark);
     show(mark.position);
 }
+
+std::string relay_place_file(const Settings& settings) { return settings.store.rest + "-relay"; }
 
 std::unique_ptr<RelayPlace> open_relay_place(const Settings& settings)
 {

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace conference {
@@ -71,5 +72,8 @@ static_assert(escqrs::ParkedStreams<RelayPlace>);
 /// relays: another takes over within seconds when that one dies, loses its connection, or is stopped in its tracks.
 /// @throws escqrs::StoreError
 std::unique_ptr<RelayPlace> open_relay_place(const Settings& settings);
+
+/// The file of that place, if the store is an SQLite file.
+std::string relay_place_file(const Settings& settings);
 
 } // namespace conference

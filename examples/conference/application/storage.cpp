@@ -1,12 +1,17 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "storage.hpp"
 
+#include "relay_place.hpp"
+
 #include <escqrs/in_memory/event_store.hpp>
 #include <escqrs/postgres/event_store.hpp>
 #include <escqrs/sqlite/event_store.hpp>
 
 #include <filesystem>
 #include <memory>
+#include <string>
+#include <system_error>
+#include <vector>
 
 namespace conference {
 
@@ -33,6 +38,26 @@ void create_folders(const Settings& settings)
     for (const Location* location : {&settings.store, &settings.queue, &settings.read_model}) {
         const auto folder = std::filesystem::path{location->rest}.parent_path();
         if (location->scheme == "sqlite" && !folder.empty()) std::filesystem::create_directories(folder);
+    }
+}
+
+void make_files_private(const Settings& settings, const std::function<void(std::string_view)>& log)
+{
+    namespace fs = std::filesystem;
+    std::vector<std::string> databases;
+    for (const Location* location : {&settings.store, &settings.queue, &settings.read_model}) {
+        if (location->scheme == "sqlite") databases.push_back(location->rest);
+    }
+    if (settings.store.scheme == "sqlite") databases.push_back(relay_place_file(settings));
+    for (const std::string& database : databases) {
+        for (const char* const suffix : {"", "-wal", "-shm", "-journal"}) {
+            std::error_code error;
+            const fs::path file =
+                fs::weakly_canonical(database, error).string() + suffix; // beside what a link leads to
+            if (!fs::is_regular_file(file, error)) continue;
+            fs::permissions(file, fs::perms::group_all | fs::perms::others_all, fs::perm_options::remove, error);
+            if (error) log(file.string() + " stays open to other users: " + error.message());
+        }
     }
 }
 

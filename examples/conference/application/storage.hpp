@@ -6,6 +6,9 @@
 #include <escqrs/event_store.hpp>
 #include <escqrs/sqlite/database.hpp>
 
+#include <functional>
+#include <string_view>
+
 namespace conference {
 
 /// Opens the event store that the settings name.
@@ -18,6 +21,11 @@ escqrs::AnyEventStore open_existing_event_store(const Settings& settings);
 
 /// Creates the folders that the settings' files are to stand in.
 void create_folders(const Settings& settings);
+
+/// Lets nobody but their owner read or write the SQLite files that exist: an earlier version created them for all to read,
+/// and they hold addresses, and ids that are keys. What SQLite creates beside them gets their permissions.
+/// @param log  of files whose permissions cannot be changed, for they belong to another user
+void make_files_private(const Settings& settings, const std::function<void(std::string_view)>& log);
 
 escqrs::sqlite::Synchronous synchronous_of(const Settings& settings) noexcept;
 
