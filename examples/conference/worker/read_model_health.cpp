@@ -3,30 +3,43 @@
 
 #include "../application/readable_text.hpp"
 
+#include <chrono>
 #include <cstddef>
 
 namespace conference {
 namespace {
 
 constexpr std::size_t max_problem_length = 300;
+constexpr std::chrono::seconds time_between_tries{1};
 
 } // namespace
 
 void require_writable(read_model::DatabaseRef database)
 {
     read_model::Transaction transaction{database};
-    read_model::Statement{database, "UPDATE progress SET revision = revision"}.run();
+    for (const char* const change : {"+ 1", "- 1"}) { // SQLite writes nothing for an update that changes nothing
+        read_model::Statement{database, std::string{"UPDATE progress SET revision = revision "} + change}.run();
+    }
     transaction.commit();
 }
 
-ReadModelHealth::ReadModelHealth(const std::string& path, escqrs::sqlite::DatabaseOptions options)
-    : database_{path, options}
+ReadModelHealth::ReadModelHealth(const std::string& path, escqrs::sqlite::DatabaseOptions options, escqrs::Clock& clock)
+    : database_{path, options}, clock_{&clock}
 {
 }
 
 std::optional<std::string> ReadModelHealth::problem()
 {
     const std::scoped_lock lock{mutex_};
+    if (!tried_at_ || clock_->steady() - *tried_at_ >= time_between_tries) {
+        problem_ = try_to_write();
+        tried_at_ = clock_->steady();
+    }
+    return problem_;
+}
+
+std::optional<std::string> ReadModelHealth::try_to_write()
+{
     try {
         require_writable(database_);
         return std::nullopt;

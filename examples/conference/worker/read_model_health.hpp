@@ -3,6 +3,7 @@
 
 #include "../read_model/database.hpp"
 
+#include <escqrs/clock.hpp>
 #include <escqrs/identifiers.hpp>
 
 #include <cstdint>
@@ -12,7 +13,7 @@
 
 namespace conference {
 
-/// Commits a transaction that changes nothing.
+/// Commits a transaction that writes and, in the end, changes nothing.
 /// @throws StoreError if nothing can be written
 void require_writable(read_model::DatabaseRef database);
 
@@ -21,9 +22,10 @@ void require_writable(read_model::DatabaseRef database);
 class ReadModelHealth {
 public:
     /// @throws StoreError if `path` cannot be opened
-    ReadModelHealth(const std::string& path, escqrs::sqlite::DatabaseOptions options);
+    ReadModelHealth(const std::string& path, escqrs::sqlite::DatabaseOptions options,
+                    escqrs::Clock& clock = escqrs::system_clock());
 
-    /// Why nothing can be written, after trying; nothing if it can.
+    /// Why nothing can be written; nothing if it can. That is tried once a second at most, however many ask.
     std::optional<std::string> problem();
 
     /// Position of the newest event in the read model.
@@ -39,8 +41,13 @@ public:
     std::uint64_t mails_waiting();
 
 private:
+    std::optional<std::string> try_to_write();
+
     std::mutex mutex_;
     read_model::Database database_;
+    escqrs::Clock* clock_;
+    std::optional<std::string> problem_;
+    std::optional<escqrs::SteadyTime> tried_at_;
 };
 
 } // namespace conference

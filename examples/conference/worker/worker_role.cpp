@@ -72,7 +72,7 @@ WorkerRole::WorkerRole(const WorkerRoleOptions& options, MessageReceiverRef rece
                        const WorkerLog& log, escqrs::Clock& clock)
     : worker_database_{options.read_model, database_options(options)},
       mailer_database_{options.read_model, database_options(options)},
-      read_model_health_{options.read_model, database_options(options)}, projection_{bus_, worker_database_},
+      read_model_health_{options.read_model, database_options(options), clock}, projection_{bus_, worker_database_},
       worker_{std::move(receiver), worker_database_, bus_, worker_options(options, metrics, log, clock)},
       transport_{open_mail_transport(options.mail)},
       mailer_{mailer_database_, *transport_,

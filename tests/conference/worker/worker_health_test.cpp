@@ -4,6 +4,7 @@
 #include "worker_fixture.hpp"
 
 #include <escqrs/testing/catch2.hpp>
+#include <escqrs/testing/manual_clock.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -146,16 +147,45 @@ TEST_CASE("worker health: a queue that is away is told, by its name, until it is
 
 TEST_CASE("worker health: a read model that can't be written is told, before any message comes")
 {
-    Installation place;
-    place.role.start();
-    REQUIRE(place.becomes_ready());
+    const Installation place;
+    escqrs::sqlite::Database other{place.path, read_model_schema};
+    const escqrs::sqlite::Transaction writing{other};
+    CHECK_THAT(place.problems()["read model"], Catch::StartsWith("cannot be written: "));
+    CHECK(place.get("/healthz").status == 200);
+}
+
+TEST_CASE("worker health: whether the read model can be written is tried once a second, however many ask")
+{
+    const TemporaryFolder folder;
+    const std::string path = folder.file("read-model.db");
+    escqrs::testing::ManualClock clock;
+    ReadModelHealth health{path, {.busy_timeout = 1ms}, clock};
+    escqrs::sqlite::Database other{path, read_model_schema};
+    escqrs::sqlite::Statement select_version{other, "PRAGMA data_version"}; // another one after each write by others
+    const auto version = [&] {
+        auto row = select_version.query();
+        REQUIRE(row.next());
+        return row.integer(0);
+    };
+    const auto before = version();
+    CHECK_FALSE(health.problem());
+    const auto first = version();
+    CHECK(first != before);
+    for (int count = 0; count < 10; ++count) CHECK_FALSE(health.problem());
+    CHECK(version() == first);
+    clock.advance(1s);
+    CHECK_FALSE(health.problem());
+    CHECK(version() != first);
+
     {
-        escqrs::sqlite::Database other{place.path, read_model_schema};
         const escqrs::sqlite::Transaction writing{other};
-        CHECK_THAT(place.problems()["read model"], Catch::StartsWith("cannot be written: "));
-        CHECK(place.get("/healthz").status == 200);
+        CHECK_FALSE(health.problem());
+        clock.advance(1s);
+        CHECK(health.problem());
     }
-    CHECK(place.becomes_ready());
+    CHECK(health.problem());
+    clock.advance(1s);
+    CHECK_FALSE(health.problem());
 }
 
 TEST_CASE("worker health: a check that throws makes the role unready, and is logged")
