@@ -8,10 +8,14 @@
 #include <escqrs/event_store.hpp>
 
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace conference::web {
 
@@ -41,13 +45,24 @@ public:
         }
     }
 
-    /// Why the last append failed, if that was in the last ten seconds: a full disk is found by writing only.
-    std::optional<std::string> problem() const
+    /// Why the last append failed, if nothing could be written since: a full disk is found by writing only. Once a second at
+    /// most a write is tried, so that a role that gets no commands meanwhile is ready again when the disk is.
+    std::optional<std::string> problem()
     {
-        constexpr std::chrono::seconds memory{10};
-        const std::scoped_lock lock{mutex_};
-        if (!problem_ || clock_->steady() - failed_at_ > memory) return std::nullopt;
-        return "the last append failed: " + *problem_;
+        constexpr std::chrono::seconds time_between_tries{1};
+        std::unique_lock lock{mutex_};
+        if (!problem_) return std::nullopt;
+        const auto told = "the last append failed: " + *problem_;
+        const auto failures = failures_;
+        if (clock_->steady() - tried_at_ < time_between_tries) return told;
+        tried_at_ = clock_->steady();
+        lock.unlock();
+        const bool is_written = try_to_write();
+        lock.lock();
+        tried_at_ = clock_->steady();
+        if (!is_written || failures != failures_) return told;
+        problem_.reset();
+        return std::nullopt;
     }
     void read_stream(const escqrs::StreamId& stream, escqrs::StreamVersion from, escqrs::EventSink sink)
     {
@@ -82,16 +97,63 @@ private:
     void remember(std::optional<std::string> problem)
     {
         const std::scoped_lock lock{mutex_};
+        if (problem) {
+            ++failures_;
+            failed_at_ = tried_at_ = clock_->steady();
+        }
         problem_ = std::move(problem);
-        failed_at_ = clock_->steady();
+    }
+
+    /// Writes what nobody needs: a snapshot that no reader understands, to the newest event's stream. One that it has is put
+    /// back. An empty log has no place for that; its failure is forgotten after a while.
+    bool try_to_write()
+    {
+        try {
+            const auto head = store_.head();
+            if (head == escqrs::GlobalPosition{}) return has_failed_long_ago();
+            store_.read_log(escqrs::GlobalPosition{head.value() - 1}, 1, [this](const escqrs::RecordedEvent& event) {
+                write_snapshot_of_nothing(event.stream, event.version);
+                return false;
+            });
+            return true;
+        } catch (const escqrs::StoreError&) {
+            return false;
+        }
+    }
+
+    void write_snapshot_of_nothing(const escqrs::StreamId& stream, escqrs::StreamVersion version)
+    {
+        escqrs::Snapshot kept;
+        std::string content_type;
+        std::vector<std::byte> payload;
+        const bool has_one = store_.read_snapshot(stream, [&](const escqrs::Snapshot& stored) {
+            kept = stored;
+            content_type = stored.content_type;
+            payload.assign(stored.payload.begin(), stored.payload.end());
+        });
+        const auto now = clock_->now(); // another one each time: a database may not write what is there already
+        store_.write_snapshot(stream, {version, 0, "none", std::as_bytes(std::span{&now, 1})});
+        if (!has_one || content_type == "none") return;
+        kept.content_type = content_type;
+        kept.payload = payload;
+        store_.write_snapshot(stream, kept);
+    }
+
+    bool has_failed_long_ago() const
+    {
+        constexpr std::chrono::seconds memory{10};
+        const std::scoped_lock lock{mutex_};
+        return clock_->steady() - failed_at_ > memory;
     }
 
     escqrs::AnyEventStore store_;
     escqrs::Clock* clock_;
     http::Metrics::Histogram* latency_;
     mutable std::mutex mutex_;
-    std::optional<std::string> problem_; ///< of the last append
-    escqrs::SteadyTime failed_at_{};
+    std::optional<std::string> problem_; ///< of the last append, unless a later write succeeded
+    std::uint64_t failures_ = 0;
+    escqrs::SteadyTime failed_at_{}; ///< the last time
+    escqrs::SteadyTime tried_at_{};  ///< an append that failed, or a write
 };
 
 static_assert(escqrs::EventStore<MeasuredEventStore>);
