@@ -13,8 +13,7 @@
 
 namespace conference {
 
-Mailer::Mailer(read_model::DatabaseRef read_model, MailTransport& transport, ConfirmationMailWriter writer,
-               MailerOptions options)
+Mailer::Mailer(read_model::DatabaseRef read_model, MailTransport& transport, MailWriter writer, MailerOptions options)
     : outbox_{read_model, std::max(options.longest_delay, transport.time_limit()), options.limits},
       transport_{&transport}, writer_{std::move(writer)}, options_{std::move(options)}
 {

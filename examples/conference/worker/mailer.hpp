@@ -2,9 +2,9 @@
 #pragma once
 
 #include "backoff.hpp"
-#include "confirmation_mail.hpp"
 #include "mail_outbox.hpp"
 #include "mail_transport.hpp"
+#include "mail_writer.hpp"
 #include "worker_log.hpp"
 
 #include <escqrs/clock.hpp>
@@ -48,8 +48,7 @@ struct MailerOptions {
 class Mailer {
 public:
     /// @param read_model  a connection of this thread's own; must outlive the mailer, as `transport`
-    Mailer(read_model::DatabaseRef read_model, MailTransport& transport, ConfirmationMailWriter writer,
-           MailerOptions options = {});
+    Mailer(read_model::DatabaseRef read_model, MailTransport& transport, MailWriter writer, MailerOptions options = {});
 
     /// Sends what is due. A mail that fails is put off, longer each time, and the others are sent.
     /// @return how many were taken over
@@ -70,7 +69,7 @@ private:
 
     MailOutbox outbox_;
     MailTransport* transport_;
-    ConfirmationMailWriter writer_;
+    MailWriter writer_;
     MailerOptions options_;
 };
 

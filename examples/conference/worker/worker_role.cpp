@@ -76,7 +76,7 @@ WorkerRole::WorkerRole(const WorkerRoleOptions& options, MessageReceiverRef rece
       worker_{std::move(receiver), worker_database_, bus_, worker_options(options, metrics, log, clock)},
       transport_{open_mail_transport(options.mail)},
       mailer_{mailer_database_, *transport_,
-              ConfirmationMailWriter{options.public_url, options.from.empty() ? transport_->from() : options.from},
+              MailWriter{options.public_url, options.from.empty() ? transport_->from() : options.from},
               mailer_options(metrics, log, clock)},
       log_{log}, gauges_{metrics}
 {

@@ -1,6 +1,6 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
-#include "worker/confirmation_mail.hpp"
 #include "worker/mail.hpp"
+#include "worker/mail_writer.hpp"
 
 #include "../read_model/read_model_fixture.hpp"
 
@@ -141,7 +141,7 @@ TEST_CASE("mail: the confirmation mail says what to do, with link and confirmati
     owed.confirmation_id = ConfirmationId::parse("aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee");
     owed.created_at = moment(5);
     owed.attempt = 2;
-    const auto mail = ConfirmationMailWriter{"https://conference.example:8443", ""}(owed);
+    const auto mail = MailWriter{"https://conference.example:8443", ""}(owed);
     const auto text = to_rfc5322(mail);
     CHECK(contains(text, "\r\nhttps://conference.example:8443/#confirm=aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee\r\n"));
     CHECK_FALSE(contains(text, "11111111")); // the attendee's id is the key to the registration
@@ -157,7 +157,7 @@ TEST_CASE("mail: the confirmation mail says what to do, with link and confirmati
 TEST_CASE("mail: the sender is what was set, else at the page's host")
 {
     const OwedMail owed{.event_id = {}, .recipient = "ada@example.org", .attendee_id = {}, .confirmation_id = {}};
-    const auto sender = [&](const char* url, const char* from) { return ConfirmationMailWriter{url, from}(owed).from; };
+    const auto sender = [&](const char* url, const char* from) { return MailWriter{url, from}(owed).from; };
     CHECK(sender("https://conference.example", "hello@example.org") == "hello@example.org");
     CHECK(sender("http://127.0.0.1:8080", "") == "no-reply@[127.0.0.1]");
     CHECK(sender("http://[::1]:8080", "") == "no-reply@[IPv6:::1]");

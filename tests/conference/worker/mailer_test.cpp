@@ -78,7 +78,7 @@ struct Office {
         options.clock = &clock;
         options.jitter = [] { return 0.5; };
         options.log = [this](std::string_view line) { log.emplace_back(line); };
-        return {connection, transport, ConfirmationMailWriter{"https://conference.example", ""}, options};
+        return {connection, transport, MailWriter{"https://conference.example", ""}, options};
     }
 
     std::int64_t unsent()
@@ -525,7 +525,7 @@ TEST_CASE("mail folder: dying between writing and marking hands the mail out onc
     MailOutbox dead{office.database};
     const auto claimed = dead.claim(office.clock.now(), folder.time_limit());
     REQUIRE(claimed);
-    folder.deliver(ConfirmationMailWriter{"https://conference.example", ""}(*claimed), {}); // and dies here
+    folder.deliver(MailWriter{"https://conference.example", ""}(*claimed), {}); // and dies here
     const auto written = std::filesystem::last_write_time(path + "/" + event + ".eml");
     const std::string before = content(path + "/" + event + ".eml");
 

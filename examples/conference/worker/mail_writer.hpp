@@ -8,14 +8,14 @@
 
 namespace conference {
 
-/// Writes the mail that asks for the confirmation of a new address.
+/// Writes the mails that the read model owes.
 /// @par Thread safety  any thread
-class ConfirmationMailWriter {
+class MailWriter {
 public:
     /// @param public_url  how people reach the page, without a slash at the end
     /// @param from        address the mails come from; empty: no-reply at the host of `public_url`
     /// @throws MailError if one of them cannot stand in a mail
-    ConfirmationMailWriter(std::string public_url, std::string from);
+    MailWriter(std::string public_url, std::string from);
 
     Mail operator()(const OwedMail& owed) const;
 

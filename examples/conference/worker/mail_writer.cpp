@@ -1,5 +1,5 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
-#include "confirmation_mail.hpp"
+#include "mail_writer.hpp"
 
 #include <boost/url/host_type.hpp>
 #include <boost/url/parse.hpp>
@@ -21,7 +21,7 @@ std::string mail_domain(const boost::urls::url_view& url)
 
 } // namespace
 
-ConfirmationMailWriter::ConfirmationMailWriter(std::string public_url, std::string from)
+MailWriter::MailWriter(std::string public_url, std::string from)
     : public_url_{std::move(public_url)}, from_{std::move(from)}
 {
     const auto parsed = boost::urls::parse_uri(public_url_);
@@ -33,7 +33,7 @@ ConfirmationMailWriter::ConfirmationMailWriter(std::string public_url, std::stri
     checked_address(from_);
 }
 
-Mail ConfirmationMailWriter::operator()(const OwedMail& owed) const
+Mail MailWriter::operator()(const OwedMail& owed) const
 {
     Mail mail;
     mail.id = owed.event_id;
