@@ -32,6 +32,25 @@ bool is_in_list(std::string_view list, std::string_view etag) noexcept
 
 } // namespace
 
+bool asks_for(const Request& request, std::string_view media_type) noexcept
+{
+    constexpr std::string_view blanks = " \t";
+    const auto names = [&](std::string_view list) {
+        for (std::size_t begin = 0; begin <= list.size();) {
+            const auto end = std::min(list.find(',', begin), list.size());
+            auto range = list.substr(begin, end - begin);
+            range = range.substr(0, range.find(';'));
+            range.remove_prefix(std::min(range.find_first_not_of(blanks), range.size()));
+            range = range.substr(0, range.find_first_of(blanks));
+            if (same_name(range, media_type)) return true;
+            begin = end + 1;
+        }
+        return false;
+    };
+    return std::ranges::any_of(
+        request.headers, [&](const auto& field) { return same_name(field.first, "Accept") && names(field.second); });
+}
+
 bool is_unchanged(const Request& request, std::string_view etag) noexcept
 {
     return std::ranges::any_of(request.headers, [&](const auto& field) {

@@ -14,6 +14,10 @@ bool same_name(std::string_view left, std::string_view right) noexcept;
 /// The present time as a Date field has it: always 29 characters. Valid until the thread's next call.
 std::string_view date_now() noexcept;
 
+/// Whether the client names a media type among those that it takes. What it takes for want of something better (`*/*`,
+/// `text/*`) does not count.
+bool asks_for(const Request& request, std::string_view media_type) noexcept;
+
 /// Whether the client has what `etag` stands for: its If-None-Match fields name that tag, or `*`.
 bool is_unchanged(const Request& request, std::string_view etag) noexcept;
 

@@ -79,6 +79,10 @@ Router::Match Router::find(Request request) const
         found.request.path = *std::move(places);
         break;
     }
+    if (found.handler == nullptr && found.allowed.empty() && method == "GET" && missing_) {
+        found.handler = &missing_;
+        found.request.route = "none";
+    }
     found.request.request = std::move(request);
     return found;
 }

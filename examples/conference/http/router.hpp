@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace conference::http {
@@ -34,6 +35,9 @@ public:
 
     void on(std::string method, std::string pattern, Handler handler);
 
+    /// Handles GET requests for paths that no pattern fits. Without it they are answered with a problem.
+    void on_missing(Handler handler) { missing_ = std::move(handler); }
+
     /// What a request leads to: a handler; or none, and the methods that the path does have.
     struct Match {
         const Handler* handler = nullptr;
@@ -54,6 +58,7 @@ private:
     };
 
     std::vector<Route> routes_;
+    Handler missing_;
 };
 
 } // namespace conference::http

@@ -5,9 +5,9 @@
 cmake_minimum_required(VERSION 3.25)
 
 set(types
-    "html=text/html; charset=utf-8"
-    "css=text/css; charset=utf-8"
-    "js=text/javascript; charset=utf-8"
+    "html=text/html\; charset=utf-8"
+    "css=text/css\; charset=utf-8"
+    "js=text/javascript\; charset=utf-8"
     "svg=image/svg+xml"
 )
 
@@ -32,7 +32,7 @@ foreach(file IN LISTS files)
 
     file(READ "${folder}/${file}" bytes HEX)
     string(REGEX REPLACE "([0-9a-f][0-9a-f])" "'\\\\x\\1'," bytes "${bytes}")
-    string(MAKE_C_IDENTIFIER "${file}" name)
+    string(MAKE_C_IDENTIFIER "file_${file}" name)
     string(APPEND arrays "constexpr char ${name}[] = {${bytes} 0};\n")
     string(APPEND rows "    {\"${path}\", \"${type}\", {${name}, sizeof ${name} - 1}},\n")
 endforeach()

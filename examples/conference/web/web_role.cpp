@@ -2,17 +2,22 @@
 #include "web_role.hpp"
 
 #include "../http/field_values.hpp"
+#include "../http/problem.hpp"
 #include "../http/routed_server.hpp"
 #include "attendee_api.hpp"
 #include "page.hpp"
 
 #include <escqrs/id_generator.hpp>
 
+#include <algorithm>
 #include <chrono>
+#include <string_view>
 #include <utility>
 
 namespace conference::web {
 namespace {
+
+constexpr std::string_view missing_page = "/404.html";
 
 const http::Headers& page_headers()
 {
@@ -70,6 +75,7 @@ private:
     static void add_page(http::Router& router)
     {
         for (const PageFile& file : page_files()) {
+            if (file.path == missing_page) continue;
             const std::string etag = '"' + escqrs::to_string(escqrs::name_based_uuid({}, file.content)) + '"';
             router.on("GET", std::string{file.path},
                       [file, etag](const http::RoutedRequest& request, const http::Responder& responder) {
@@ -84,6 +90,23 @@ private:
                           responder.respond(std::move(response));
                       });
         }
+        router.on_missing([](const http::RoutedRequest& request, const http::Responder& responder) {
+            responder.respond(missing(request.request));
+        });
+    }
+
+    /// A person with a browser gets a page; programs get a problem, as everywhere.
+    static http::Response missing(const http::Request& request)
+    {
+        const bool is_api = request.target.starts_with("/api/");
+        http::Response response = http::to_response({404, {}, "There is nothing at this path.", {}, {}});
+        if (!is_api && http::asks_for(request, "text/html")) {
+            const auto page = std::ranges::find(page_files(), missing_page, &PageFile::path);
+            response = {404, page_headers(), std::string{page->content}};
+            response.headers.emplace_back("Content-Type", page->content_type);
+        }
+        response.headers.emplace_back("Vary", "Accept");
+        return response;
     }
 
     http::BlockingPool pool_;

@@ -558,6 +558,7 @@ TEST_CASE("the page comes with its policy, and only when it has changed")
         REQUIRE(page.status == 200);
         CHECK_THAT(page.headers.at("Content-Security-Policy"), Catch::StartsWith("default-src 'none'"));
         CHECK(page.headers.at("X-Content-Type-Options") == "nosniff");
+        CHECK_THAT(page.headers.at("Content-Type"), Catch::EndsWith("; charset=utf-8"));
         const auto unchanged = client.request("GET", path, {}, {{"If-None-Match", page.headers.at("ETag")}});
         CHECK(unchanged.status == 304);
         CHECK(unchanged.headers.count("Content-Length") == 0);
@@ -567,6 +568,28 @@ TEST_CASE("the page comes with its policy, and only when it has changed")
         CHECK(head.status == 200);
         CHECK(head.headers.at("Content-Length") == std::to_string(page.body.size()));
     }
+}
+
+TEST_CASE("a path with nothing at it is a page for people with a browser, and a problem for programs")
+{
+    Installation conference;
+    auto client = conference.client();
+    const std::map<std::string, std::string> browser{{"Accept", "text/html,application/xhtml+xml,*/*;q=0.8"}};
+    for (const char* const path : {"/nothing", "/404.html", "/apis"}) {
+        CAPTURE(path);
+        const auto page = client.request("GET", path, {}, browser);
+        CHECK(page.status == 404);
+        CHECK(page.headers.at("Content-Type") == "text/html; charset=utf-8");
+        CHECK(page.headers.at("Vary") == "Accept");
+        CHECK_THAT(page.headers.at("Content-Security-Policy"), Catch::StartsWith("default-src 'none'"));
+        CHECK_THAT(page.body, Catch::Contains("There is nothing at this address"));
+        check_problem(client.request("GET", path), 404, "about:blank");
+        check_problem(client.request("GET", path, {}, {{"Accept", "*/*"}}), 404, "about:blank");
+        check_problem(client.request("GET", path, {}, {{"Accept", "text/htmlx, application/json"}}), 404,
+                      "about:blank");
+        check_problem(client.request("POST", path, {}, browser), 404, "about:blank");
+    }
+    check_problem(client.request("GET", "/api/nothing", {}, browser), 404, "about:blank");
 }
 
 TEST_CASE("readiness names what is not in order")
