@@ -85,6 +85,13 @@ public:
         return page;
     }
 
+    AttendeeCounts count()
+    {
+        auto rows = count_.query();
+        if (!rows.next()) return {};
+        return {static_cast<std::uint64_t>(rows.integer(0)), static_cast<std::uint64_t>(rows.integer(1))};
+    }
+
     std::vector<AttendeeView> changed_since(std::uint64_t& revision)
     {
         std::vector<AttendeeView> changed;
@@ -118,6 +125,7 @@ private:
     Statement attendee_of_{database_, "SELECT attendee_id FROM outgoing_mail WHERE confirmation_id = $1"};
     Statement list_{database_,
                     select_attendees("WHERE (list_position, id) > ($1, $2) ORDER BY list_position, id LIMIT $3")};
+    Statement count_{database_, "SELECT count(*), count(*) FILTER (WHERE registered = 1) FROM attendee"};
     Statement changed_{database_, "SELECT " + std::string{attendee_columns} +
                                       ", list_position, revision FROM attendee WHERE revision > $1"
                                       " ORDER BY revision LIMIT $2"};
@@ -195,6 +203,11 @@ AttendeePage AttendeeQueries::list(std::size_t limit, const std::string& after)
 {
     const Cursor cursor = parse_cursor(after);
     return implementation_->ask([&](Reader& reader) { return reader.list(limit, cursor); });
+}
+
+AttendeeCounts AttendeeQueries::count()
+{
+    return implementation_->ask([](Reader& reader) { return reader.count(); });
 }
 
 escqrs::GlobalPosition AttendeeQueries::position()

@@ -18,6 +18,12 @@ struct AttendeePage {
     std::optional<std::string> next;
 };
 
+/// How many there are in all.
+struct AttendeeCounts {
+    std::uint64_t attendees = 0;
+    std::uint64_t registered = 0; ///< of them, those who have not given their seat back
+};
+
 /// Questions to the read model. Creates its tables if the file is new, so web and worker may start in any order.
 /// @par Thread safety  every operation may be called from any thread
 class AttendeeQueries {
@@ -35,6 +41,8 @@ public:
     /// At most `limit` (at least 1) attendees behind `after`, a cursor that an earlier page gave; empty: from the start.
     /// @throws std::invalid_argument if `after` is not such a cursor
     AttendeePage list(std::size_t limit, const std::string& after);
+
+    AttendeeCounts count();
 
     /// Position of the newest event in the read model. Streams are handled in parallel, so an older event of another attendee
     /// may still be on its way; an attendee's own place is `AttendeeView::position`.

@@ -246,7 +246,10 @@ public:
         }
         json::array attendees;
         for (const auto& view : page.attendees) attendees.push_back(to_json(view));
+        const auto counts = parts.queries.count();
         return json_response(200, {{"attendees", std::move(attendees)},
+                                   {"total", counts.attendees},
+                                   {"registered", counts.registered},
                                    {"next", page.next ? json::value(json::string{*page.next}) : json::value(nullptr)}});
     }
 

@@ -428,6 +428,12 @@ TEST_CASE("the organiser's routes need the token")
     }
     REQUIRE(seen.size() == 5);
     CHECK(seen.back() == last);
+
+    const auto gone = client.request("DELETE", "/api/attendee/" + last, R"({"reason":"ill"})");
+    REQUIRE(client.request("GET", gone.headers.at("Location")).status == 200);
+    const auto counts = client.request("GET", "/api/attendees?limit=1", {}, organiser).object();
+    CHECK(counts.at("total").as_int64() == 5);
+    CHECK(counts.at("registered").as_int64() == 4);
 }
 
 TEST_CASE("a dead letter can be looked at and given back")
