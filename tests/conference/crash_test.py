@@ -99,8 +99,8 @@ class Visitor(threading.Thread):
         while time.monotonic() < deadline:
             for mail in read_mails(self.conference.mail_folder):
                 if mail["to"] == address:
-                    assert attendee not in mail["text"], "the mail hands over the registration"
-                    return mail["confirmation"]
+                    assert attendee not in mail["text"], "the mail to a new address hands over the registration"
+                    return mail["confirm"]
             time.sleep(0.1)
         raise AssertionError(f"no mail to {address} within two minutes")
 
@@ -116,9 +116,9 @@ def read_mails(folder):
                 continue
             with open(path, "rb") as file:
                 message = email.message_from_binary_file(file, policy=email.policy.default)
-            link = re.search(r"#confirm=([0-9a-f-]{36})\n", message.get_content())
+            link = re.search(r"#(confirm|registration)=([0-9a-f-]{36})\n", message.get_content())
             assert link, f"no link in {path}"
-            mail_cache[path] = {"to": message["To"].addresses[0].addr_spec, "confirmation": link[1],
+            mail_cache[path] = {"to": message["To"].addresses[0].addr_spec, link[1]: link[2],
                                 "text": message.as_string()}
         return list(mail_cache.values())
 
@@ -179,9 +179,15 @@ def verify(conference, expected):
 
 
 def verify_mails(conference, expected):
-    """Each request for another address has one mail; it may have none if the attendee's next event made it useless."""
-    asked, needed = set(), set()
-    for events in expected.values():
+    """Each registration and each request for another address has one mail; it may have none if a later event made it
+    useless."""
+    asked, needed, keys = set(), set(), {}
+    for attendee, events in expected.items():
+        address = events[0][1]["email"]
+        asked.add(address)
+        keys[address] = attendee
+        if not {"EmailChangeConfirmed", "AttendeeUnregistered"} & {kind for kind, _ in events}:
+            needed.add(address)
         for (kind, data), following in zip(events, events[1:] + [("nothing", {})]):
             if kind == "EmailChangeRequested":
                 asked.add(data["email"])
@@ -193,6 +199,8 @@ def verify_mails(conference, expected):
         time.sleep(0.1)
     mails = found()
     assert len(mails) == len(set(mails)), "a mail was handed out twice"
+    for mail in read_mails(conference.mail_folder):
+        assert mail.get("registration") == keys.get(mail["to"]), f"the key in the mail to {mail['to']} is another one"
     assert needed <= set(mails) <= asked, f"expected {len(needed)} to {len(asked)} mails, found {len(mails)}"
     # Only of a mail that became useless between a kill and the next attempt does the half-written file stay.
     names = [name.split(".", 1) for name in os.listdir(conference.mail_folder)]

@@ -184,12 +184,11 @@ TEST_CASE("conference over PostgreSQL: each mail is claimed by one of many maile
     const std::string address = emptied_database();
     Publisher publisher{address};
     constexpr std::uint64_t mails = 60;
-    for (std::uint64_t count = 0; count < mails; ++count) {
+    for (std::uint64_t count = 0; count < mails / 2; ++count) {
         const auto id = new_attendee_id();
-        publisher.publish(id, 1, AttendeeRegistered{"a@example.org"});
-        publisher.publish(
-            id, 2,
-            EmailChangeRequested{"b" + std::to_string(count) + "@example.org", ConfirmationId{escqrs::random_uuid()}});
+        const std::string at = std::to_string(count) + "@example.org";
+        publisher.publish(id, 1, AttendeeRegistered{"a" + at});
+        publisher.publish(id, 2, EmailChangeRequested{"b" + at, ConfirmationId{escqrs::random_uuid()}});
     }
     const escqrs::Timestamp now{1'700'000'000s};
     std::mutex mutex;
@@ -214,7 +213,7 @@ TEST_CASE("conference over PostgreSQL: each mail is claimed by one of many maile
     MailOutbox outbox{database};
     const auto again = outbox.claim(now + 61s, 60s).value();
     CHECK(again.attempt == 2);
-    CHECK(again.recipient.starts_with("b"));
+    CHECK(again.recipient.starts_with(again.confirmation_id ? "b" : "a"));
     outbox.mark_sent(again, now);
     ReadModelHealth health{address, {}};
     CHECK(health.mails_waiting() == mails - 1);
@@ -227,7 +226,7 @@ TEST_CASE("conference over PostgreSQL: many mailers send no more mails to one ma
     Publisher publisher{address};
     for (std::uint64_t count = 0; count < 20; ++count) {
         const auto id = new_attendee_id();
-        publisher.publish(id, 1, AttendeeRegistered{"a@example.org"});
+        publisher.publish(id, 1, AttendeeRegistered{"b@example.org"});
         publisher.publish(id, 2, EmailChangeRequested{"B@example.org", ConfirmationId{escqrs::random_uuid()}});
     }
     const escqrs::Timestamp now{1'700'000'000s};

@@ -49,8 +49,10 @@ AttendeeProjection::AttendeeProjection(escqrs::EventBus& bus, read_model::Databa
                           " created_at) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING"},
       note_mail_{database, "INSERT INTO outgoing_mail (event_id, recipient, mailbox, attendee_id, confirmation_id,"
                            " created_at, given_up_at) VALUES ($1, $2, $3, $4, $5, $6, $6) ON CONFLICT DO NOTHING"},
+      drop_requests_{database, "UPDATE outgoing_mail SET given_up_at = $1 WHERE attendee_id = $2 AND event_id <> $3"
+                               " AND confirmation_id <> '' AND sent_at IS NULL AND given_up_at IS NULL"},
       drop_mails_{database, "UPDATE outgoing_mail SET given_up_at = $1"
-                            " WHERE attendee_id = $2 AND event_id <> $3 AND sent_at IS NULL AND given_up_at IS NULL"},
+                            " WHERE attendee_id = $2 AND sent_at IS NULL AND given_up_at IS NULL"},
       advance_{database, "UPDATE progress SET revision = revision + 1,"
                          " position = CASE WHEN position < $1 THEN $1 ELSE position END WHERE only_row = 1"}
 {
@@ -86,6 +88,7 @@ void AttendeeProjection::on(const AttendeeRegistered& event, const Context& cont
     const int inserted =
         insert_.run(id, event.email, context.version.value(), context.position.value(), context.recorded_at);
     if (inserted != 1) throw ProjectionError{"attendee " + id + " is in the read model already"};
+    owe_mail(id, event.email, {}, context);
 }
 
 void AttendeeProjection::on(const EmailChangeRequested& event, const Context& context)
@@ -93,10 +96,8 @@ void AttendeeProjection::on(const EmailChangeRequested& event, const Context& co
     const std::string id = attendee_of(context);
     require_known(request_email_.run(event.email, id), context);
     touch(id, context);
-    const std::string mail = to_string(mail_id(context));
-    drop_mails(id, context, mail);
-    (context.is_replay ? note_mail_ : owe_mail_)
-        .run(mail, event.email, mailbox_of(event.email), id, to_string(event.confirmation_id), context.recorded_at);
+    if (!context.is_replay) drop_requests_.run(context.recorded_at, id, to_string(mail_id(context)));
+    owe_mail(id, event.email, to_string(event.confirmation_id), context);
 }
 
 void AttendeeProjection::on(const EmailChangeConfirmed& event, const Context& context)
@@ -115,12 +116,19 @@ void AttendeeProjection::on(const AttendeeUnregistered& event, const Context& co
     drop_mails(id, context);
 }
 
-/// Of the mails that the attendee has not been sent yet, all but one are of no use any more. A replayed event has done that in
-/// its time; the mails that wait now are later ones.
-void AttendeeProjection::drop_mails(const std::string& id, const Context& context, std::string_view but)
+/// @param confirmation  empty in the mail that brings the key to a new registration
+void AttendeeProjection::owe_mail(const std::string& id, const std::string& recipient, const std::string& confirmation,
+                                  const Context& context)
 {
-    if (context.is_replay) return;
-    drop_mails_.run(context.recorded_at, id, but);
+    (context.is_replay ? note_mail_ : owe_mail_)
+        .run(to_string(mail_id(context)), recipient, mailbox_of(recipient), id, confirmation, context.recorded_at);
+}
+
+/// Gives up the attendee's unsent mails: they would confirm nothing, or go to an address that is not theirs any more. A
+/// replayed event has done that in its time; the mails that wait now are later ones.
+void AttendeeProjection::drop_mails(const std::string& id, const Context& context)
+{
+    if (!context.is_replay) drop_mails_.run(context.recorded_at, id);
 }
 
 void AttendeeProjection::touch(const std::string& id, const Context& context)

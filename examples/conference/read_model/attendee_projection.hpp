@@ -25,10 +25,10 @@ public:
 /// It begins and commits nothing: whoever publishes does so inside a transaction on the same database, checks there by
 /// stream version that an event is neither a repeat nor early, and rolls back if publishing fails.
 ///
-/// A request to change the email also leaves a row in `outgoing_mail`, in that same transaction, so the mail is owed
-/// exactly if the event was handled. A replayed event owes none: its mail stays as it is, or is noted as given up, so that a
-/// link in it goes on to work. A mail that is still unsent when the attendee's next event about it is handled is given up: its
-/// link could confirm nothing.
+/// A registration and a request to change the email each leave a row in `outgoing_mail`, in that same transaction, so the
+/// mail is owed exactly if the event was handled. A replayed event owes none: its mail stays as it is, or is noted as given up,
+/// so that a link in it goes on to work. A later event gives up the unsent mails that it makes useless: a request an earlier
+/// request, a confirmation and the end of the registration all.
 /// @par Thread safety  none: events are published by the thread that uses the database
 class AttendeeProjection {
 public:
@@ -49,7 +49,9 @@ private:
     void on(const EmailChangeConfirmed& event, const Context& context);
     void on(const AttendeeUnregistered& event, const Context& context);
 
-    void drop_mails(const std::string& id, const Context& context, std::string_view but = {});
+    void owe_mail(const std::string& id, const std::string& recipient, const std::string& confirmation,
+                  const Context& context);
+    void drop_mails(const std::string& id, const Context& context);
     void touch(const std::string& id, const Context& context);
     void advance(const Context& context);
 
@@ -60,6 +62,7 @@ private:
     read_model::Statement touch_;
     read_model::Statement owe_mail_;
     read_model::Statement note_mail_;
+    read_model::Statement drop_requests_;
     read_model::Statement drop_mails_;
     read_model::Statement advance_;
     std::vector<escqrs::EventBus::Connection> connections_; ///< last: they end before what they use

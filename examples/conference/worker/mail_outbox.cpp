@@ -68,10 +68,12 @@ std::optional<OwedMail> MailOutbox::next_due(escqrs::Timestamp now)
 {
     auto row = next_due_.query(now, escqrs::later_by(now, furthest_));
     if (!row.next()) return std::nullopt;
+    std::optional<ConfirmationId> confirmation;
+    if (const auto text = row.text(3); !text.empty()) confirmation = ConfirmationId::parse(text);
     return OwedMail{.event_id = escqrs::EventId::parse(row.text(0)),
                     .recipient = std::string{row.text(1)},
                     .attendee_id = AttendeeId::parse(row.text(2)),
-                    .confirmation_id = ConfirmationId::parse(row.text(3)),
+                    .confirmation_id = confirmation,
                     .created_at = row.time(4),
                     .attempt = static_cast<std::uint32_t>(row.integer(5)) + 1};
 }

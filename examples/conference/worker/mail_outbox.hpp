@@ -13,12 +13,13 @@
 
 namespace conference {
 
-/// A confirmation mail that is owed, as the projection wrote it down.
+/// A mail that is owed, as the projection wrote it down.
 struct OwedMail {
     escqrs::EventId event_id;
     std::string recipient;
     AttendeeId attendee_id;
-    ConfirmationId confirmation_id;
+    std::optional<ConfirmationId>
+        confirmation_id; ///< of a requested address; none: the mail brings the registration's key
     escqrs::Timestamp created_at{};
     std::uint32_t attempt = 0; ///< this one; 1 at first
 };

@@ -42,10 +42,37 @@ Mail MailWriter::operator()(const OwedMail& owed) const
     mail.from_name = "Conference registration";
     mail.from = from_;
     mail.to = owed.recipient;
-    mail.subject = "Please confirm your new email address";
     mail.attempt = owed.attempt;
+    if (owed.confirmation_id) ask_for_confirmation(mail, to_string(*owed.confirmation_id));
+    else bring_key(mail, to_string(owed.attendee_id));
+    return mail;
+}
 
-    const std::string confirmation = to_string(owed.confirmation_id);
+/// The address is that of the registration, so its reader may have the key.
+void MailWriter::bring_key(Mail& mail, const std::string& attendee) const
+{
+    mail.subject = "Your conference registration: please keep this mail";
+    mail.text = "Hello,\n"
+                "\n"
+                "you are registered for the conference. This link opens your registration:\n"
+                "\n" +
+                public_url_ + "/#registration=" + attendee +
+                "\n"
+                "\n"
+                "Please keep this mail: the link is the key to your registration. With it you\n"
+                "can change your address or give your seat back, and so can anybody else who\n"
+                "has it.\n"
+                "\n"
+                "If you did not register, another person has entered your address. You can\n"
+                "ignore this mail, or open the link and give the seat back.\n"
+                "\n"
+                "We look forward to seeing you at the conference!\n";
+}
+
+/// The address may be mistyped and lead to a stranger, so nothing in the mail leads to the registration.
+void MailWriter::ask_for_confirmation(Mail& mail, const std::string& confirmation) const
+{
+    mail.subject = "Please confirm your new email address";
     mail.text = "Hello,\n"
                 "\n"
                 "you asked us to use this address for your conference registration.\n"
@@ -65,7 +92,6 @@ Mail MailWriter::operator()(const OwedMail& owed) const
                 "asked for this, you need not do anything: nothing will change.\n"
                 "\n"
                 "We look forward to seeing you at the conference!\n";
-    return mail;
 }
 
 } // namespace conference

@@ -17,11 +17,15 @@ public:
     /// @throws MailError if one of them cannot stand in a mail
     MailWriter(std::string public_url, std::string from);
 
+    /// The mail that asks for the confirmation of a new address, or the one that brings the key to a new registration.
     Mail operator()(const OwedMail& owed) const;
 
 private:
+    void ask_for_confirmation(Mail& mail, const std::string& confirmation) const;
+    void bring_key(Mail& mail, const std::string& attendee) const;
+
     std::string public_url_;
-    std::string host_; ///< as it stands behind an @
+    std::string host_; ///< as it stands after an @
     std::string from_;
 };
 

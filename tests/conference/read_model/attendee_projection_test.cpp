@@ -64,22 +64,27 @@ TEST_CASE("projection: an attendee's life as the read model shows it")
     CHECK(model.queries.find(model.id) == expected);
 }
 
-TEST_CASE("projection: a request to change the email owes a mail, once for each event")
+TEST_CASE("projection: a registration and a request to change the email owe a mail, once for each event")
 {
     Model model;
     const ConfirmationId confirmation{escqrs::random_uuid()};
-    model.publisher.publish(model.id, 1, AttendeeRegistered{"ada@example.org"});
-    CHECK(model.mails() == 0);
+    const auto registration = model.publisher.publish(model.id, 1, AttendeeRegistered{"ada@example.org"});
+    CHECK(model.mails() == 1);
     const EmailChangeRequested request{"lovelace@example.net", confirmation};
     const auto context = model.publisher.publish(model.id, 2, request);
-    CHECK(model.mails() == 1);
+    CHECK(model.mails() == 2);
     model.publisher.bus.publish(request, context);
-    CHECK(model.mails() == 1);
+    CHECK(model.mails() == 2);
 
     escqrs::sqlite::Statement select{model.publisher.database,
                                      "SELECT event_id, recipient, attendee_id, confirmation_id, created_at, sent_at "
-                                     "FROM outgoing_mail"};
+                                     "FROM outgoing_mail ORDER BY created_at"};
     auto row = select.query();
+    REQUIRE(row.next());
+    CHECK(row.text(0) == to_string(registration.id));
+    CHECK(row.text(1) == "ada@example.org");
+    CHECK(row.text(2) == to_string(model.id));
+    CHECK(row.text(3).empty()); // it brings the key
     REQUIRE(row.next());
     CHECK(row.text(0) == to_string(context.id));
     CHECK(row.text(1) == "lovelace@example.net");

@@ -154,6 +154,20 @@ TEST_CASE("mail: the confirmation mail says what to do, with link and confirmati
     CHECK(mail.attempt == 2);
 }
 
+TEST_CASE("mail: the mail to a new registration brings its key, and says what to do if a stranger gets it")
+{
+    OwedMail owed;
+    owed.recipient = "ada@example.org";
+    owed.attendee_id = AttendeeId::parse("11111111-2222-4333-8444-555555555555");
+    const auto text = to_rfc5322(MailWriter{"https://conference.example:8443", ""}(owed));
+    CHECK(contains(text, "\r\nhttps://conference.example:8443/#registration=11111111-2222-4333-8444-555555555555\r\n"));
+    CHECK(contains(text, "To: <ada@example.org>\r\n"));
+    CHECK(contains(text, "the link is the key to your registration"));
+    CHECK(contains(text, "If you did not register"));
+    CHECK_FALSE(contains(text, "confirm"));
+    CHECK(contains(text, "Content-Transfer-Encoding: 7bit\r\n"));
+}
+
 TEST_CASE("mail: the sender is what was set, else at the page's host")
 {
     const OwedMail owed{.event_id = {}, .recipient = "ada@example.org", .attendee_id = {}, .confirmation_id = {}};

@@ -52,10 +52,18 @@ struct Office {
 
     std::string owe(const std::string& recipient) { return owe(register_attendee(), 2, recipient); }
 
+    /// Registered long ago: that mail was sent in its time.
     AttendeeId register_attendee()
     {
         const auto id = new_attendee_id();
-        publisher.publish(id, 1, AttendeeRegistered{"ada@example.org"});
+        publisher.publish(id, 1, AttendeeRegistered{"ada@example.org"}, true);
+        return id;
+    }
+
+    AttendeeId register_now(const std::string& email)
+    {
+        const auto id = new_attendee_id();
+        publisher.publish(id, 1, AttendeeRegistered{email});
         return id;
     }
 
@@ -446,6 +454,51 @@ TEST_CASE("mail limits: a clock that is set back holds no mail back for longer t
     CHECK(mailer.send_due() == 0);
     office.clock.advance(70min);
     CHECK(mailer.send_due() == 1);
+}
+
+TEST_CASE("mail: the key to a registration goes to its address, once, and within the same limits")
+{
+    Office office;
+    TestTransport transport;
+    auto mailer = office.mailer(transport);
+    const auto id = office.register_now("ada@example.org");
+    office.owe(id, 2, "first@example.org");
+    office.owe(id, 3, "second@example.org"); // makes the first request useless, not the key
+    CHECK(mailer.send_due() == 2);
+    CHECK(transport.taken == std::map<std::string, int>{{"ada@example.org", 1}, {"second@example.org", 1}});
+    office.clock.advance(24h);
+    CHECK(mailer.send_due() == 0);
+
+    SECTION("a mailbox gets five of both kinds in an hour")
+    {
+        for (int count = 0; count < 4; ++count) office.register_now("victim@example.org");
+        for (int count = 0; count < 4; ++count) office.owe("victim@example.org");
+        CHECK(mailer.send_due() == 5);
+    }
+    SECTION("it is one of the ten that a registration has in a day")
+    {
+        const auto other = office.register_now("byron@example.org");
+        std::size_t sent = mailer.send_due();
+        for (std::uint64_t version = 2; version < 14; ++version) {
+            office.owe(other, version, "stranger" + std::to_string(version) + "@example.org");
+            sent += mailer.send_due();
+        }
+        CHECK(sent == 10);
+    }
+    SECTION("a registration that has ended, or has another address, needs none to the old one")
+    {
+        office.publisher.publish(office.register_now("ended@example.org"), 2, AttendeeUnregistered{"ill"});
+        const auto moved = office.register_now("old@example.org");
+        office.owe(moved, 2, "new@example.org");
+        office.publisher.publish(moved, 3, EmailChangeConfirmed{"new@example.org"});
+        CHECK(mailer.send_due() == 0);
+        CHECK(office.unsent() == 0);
+    }
+    SECTION("none is sent for a registration that is replayed")
+    {
+        office.register_attendee();
+        CHECK(mailer.send_due() == 0);
+    }
 }
 
 TEST_CASE("mail: one whose link would confirm nothing any more is not sent")

@@ -123,7 +123,9 @@ public:
         const AttendeeCodec codec;
         read([&](const escqrs::RecordedEvent& recorded) {
             const auto event = codec.decode(encoded(recorded)).at(0);
-            if (const auto* requested = std::get_if<EmailChangeRequested>(&event)) {
+            if (const auto* registered = std::get_if<AttendeeRegistered>(&event)) {
+                mails[to_string(recorded.id)] = registered->email;
+            } else if (const auto* requested = std::get_if<EmailChangeRequested>(&event)) {
                 mails[to_string(recorded.id)] = requested->email;
             }
         });

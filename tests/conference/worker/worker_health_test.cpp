@@ -218,7 +218,7 @@ TEST_CASE("worker health: every message is counted once, by what became of it")
         place.receiver.queue.send(sent);
         CHECK(place.will_show(messages("handled", 2)));
         CHECK(place.shows("conference_read_model_position 2"));
-        CHECK(place.will_show("conference_mails_total{outcome=\"sent\"} 1"));
+        CHECK(place.will_show("conference_mails_total{outcome=\"sent\"} 2"));
         CHECK(place.will_show("conference_mails_waiting 0"));
         CHECK(place.shows("conference_mails_total{outcome=\"failed\"} 0"));
     }

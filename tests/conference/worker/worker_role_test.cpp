@@ -9,6 +9,7 @@
 #include <chrono>
 #include <filesystem>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -63,8 +64,9 @@ TEST_CASE("worker role: from the queue to read model and mail, and a clean stop"
     SeenModel model{place.path};
     CHECK(model.attendees().empty()); // not started yet
     role.start();
-    const std::string event = place.history.owed_mails().begin()->first;
-    CHECK(eventually([&] { return std::filesystem::exists(mails + "/" + event + ".eml"); }));
+    for (const auto& [event, recipient] : place.history.owed_mails()) {
+        CHECK(eventually([&] { return std::filesystem::exists(mails + "/" + event + ".eml"); }));
+    }
     CHECK(model.attendees() == place.history.fold());
     role.stop();
     CHECK(place.queue.counts() == escqrs::MessageQueueCounts{});
@@ -105,9 +107,14 @@ TEST_CASE("worker role: a mail server that is away keeps nothing from the read m
     }));
     CHECK(server.mails().empty());
     server.answer_with({});
-    CHECK(eventually([&] { return !server.mails().empty(); }));
-    CHECK(server.mails()[0].from.starts_with("<hello@example.org>"));
-    CHECK(server.mails()[0].recipients == std::vector<std::string>{"<byron@example.net>"}); // the other asks in vain
+    CHECK(eventually([&] { return server.mails().size() == 2; }));
+    std::set<std::vector<std::string>> recipients;
+    for (const auto& mail : server.mails()) {
+        CHECK(mail.from.starts_with("<hello@example.org>"));
+        recipients.insert(mail.recipients);
+    }
+    // The key, and the last request: the other asks in vain.
+    CHECK(recipients == std::set<std::vector<std::string>>{{"<ada@example.org>"}, {"<byron@example.net>"}});
     role.stop();
 }
 
