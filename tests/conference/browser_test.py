@@ -98,6 +98,29 @@ class Page:
         wanted = [(kind, number + 1) for number, kind in enumerate(types)]
         self.wait(lambda: self.events() == wanted, f"expected events {wanted}, found {self.events()}")
 
+    def attendee(self):
+        """Id of the registration that is shown: the key in its link."""
+        link = self.find("registration-link").get_attribute("value")
+        assert link.startswith(self.conference.url + "/#registration="), link
+        return link.split("=")[1]
+
+    def wait_in_view(self, *names):
+        """Waits until the elements are on the screen, with nothing over them."""
+        for name in names:
+            self.wait(lambda: self.driver.execute_script("""
+                const {left, right, top, bottom} = arguments[0].getBoundingClientRect();
+                const seen = (y) => arguments[0].contains(document.elementFromPoint((left + right) / 2, y));
+                return seen(top + 1) && seen(bottom - 1);""", self.find(name)), f"{name} is not in view")
+
+    def answer_once(self, status, retry_after):
+        """Answers the page's next request in place of the server, which gets the others."""
+        self.driver.execute_script("""
+            const [status, seconds] = arguments, real = window.fetch;
+            window.fetch = async () => {
+                window.fetch = real;
+                return new Response('{}', {status, headers: {'Retry-After': seconds}});
+            };""", status, retry_after)
+
     def picture(self, name):
         if self.screenshots:
             self.driver.save_screenshot(os.path.join(self.screenshots, name + ".png"))
@@ -109,14 +132,14 @@ class Page:
         assert not unexpected, unexpected
 
 
-def mail_to(conference, recipient):
+def mail_to(conference, recipient, link="confirm"):
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
         for path in glob.glob(os.path.join(conference.mail_folder, "*.eml")):
             with open(path) as file:
                 text = file.read()
             if recipient in text:
-                return text, re.search(r"(#confirm=([0-9a-f-]{36}))\s", text)
+                return text, re.search(rf"(#{link}=([0-9a-f-]{{36}}))\s", text)
         time.sleep(0.05)
     raise AssertionError(f"no mail to {recipient}")
 
@@ -136,9 +159,11 @@ def attendee_story(page):
     # By keyboard alone.
     field.clear()
     field.send_keys("  ada@example.org  ", Keys.ENTER)
-    page.wait_text("attendee-status", "registered")
+    page.wait_text("attendee-status", "Registered")
     page.wait_text("attendee-email", "ada@example.org")
     page.wait_events("AttendeeRegistered")
+    page.wait_in_view("my-title", "registration-notice")
+    assert not page.find("confirm-form").is_displayed(), "there is nothing to confirm yet"
     page.picture("3-registered")
 
     page.submit("new-email", "ada@example.org", "change-email-submit")
@@ -157,12 +182,14 @@ def attendee_story(page):
     page.picture("4-confirm-error")
 
     mail, link = mail_to(page.conference, "lovelace@example.net")
-    attendee = page.text("attendee-id")
+    attendee = page.attendee()
     assert link[2] not in page.driver.page_source, "the page shows the confirmation id"
     assert attendee not in mail, "the mail hands over the registration"
 
     # A link confirms nothing by being opened: its page has a button for that.
     page.open("#confirm=" + link[2][:-1])
+    page.wait_text("confirmation-notice", "1 of the last 36 characters are missing")
+    page.open("#confirm=" + attendee)
     page.wait_text("confirmation-notice", "not known here")
     page.open(link[1])
     page.wait_text("confirmation-email", "lovelace@example.net")
@@ -177,6 +204,7 @@ def attendee_story(page):
     page.wait_text("attendee-email", "lovelace@example.net")
     page.wait_events("AttendeeRegistered", "EmailChangeRequested", "EmailChangeConfirmed")
     assert not page.find("attendee-pending-email").is_displayed()
+    assert not page.find("confirm-form").is_displayed(), "there is nothing to confirm any more"
 
     # A link works once.
     page.open(link[1])
@@ -191,12 +219,75 @@ def attendee_story(page):
 
 def live_updates(page):
     """A change made elsewhere shows without anything being pressed."""
-    attendee = page.text("attendee-id")
-    page.wait_text("stream-state", "live")
+    attendee = page.attendee()
+    page.wait_text("stream-state", "Live")
     status, answer = page.conference.request("POST", f"/api/attendee/{attendee}/email", {"email": "third@example.com"})
     assert status == 202, answer
     page.wait_text("attendee-pending-email", "third@example.com")
     page.wait_events("AttendeeRegistered", "EmailChangeRequested", "EmailChangeConfirmed", "EmailChangeRequested")
+    page.third = mail_to(page.conference, "third@example.com")[1][2]
+
+
+def key(page):
+    """The key to a registration is mailed, can be copied, and is not lost by a click or by another registration."""
+    first = page.attendee()
+    assert mail_to(page.conference, "ada@example.org", "registration")[1][2] == first
+    page.click("copy-link")
+    page.wait_text("copy-link", "Copied")
+
+    page.click("forget")
+    page.wait(lambda: page.find("forget-dialog").is_displayed(), "forgetting asks first")
+    assert page.find("forget-link").get_attribute("value").endswith(first)
+    assert page.driver.switch_to.active_element == page.find("forget-cancel")
+    page.click("forget-cancel")
+    assert page.attendee() == first
+
+    page.submit("register-email", "second@example.org", "register-submit")
+    page.wait_text("attendee-email", "second@example.org")
+    second = page.attendee()
+    page.wait_text("show-" + first, "lovelace@example.net")
+    page.picture("5-two")
+    page.click("forget")
+    page.click("forget-confirm")
+    page.wait(lambda: not page.find("registration").is_displayed(), "it is forgotten")
+
+    page.open("?#" + mail_to(page.conference, "second@example.org", "registration")[1][1][1:])
+    page.wait_text("attendee-email", "second@example.org")
+    page.wait(lambda: second not in page.driver.current_url, "the key leaves the address bar")
+    page.click("show-" + first)
+    page.wait_text("attendee-email", "lovelace@example.net")
+    page.open("?#registration=" + first[:-3])
+    page.wait_text("registration-notice", "3 of the last 36 characters are missing")
+    page.open("?")
+    page.wait_text("attendee-email", "lovelace@example.net")
+
+
+def busy_server(page):
+    """While the server wants to be left alone, the button shows it: it waits, counts down, and can be cancelled."""
+    page.answer_once(503, 60)
+    page.submit("new-email", "busy@example.com", "change-email-submit")
+    page.wait_text("change-email-submit", "Trying again in")
+    assert not page.find("change-email-submit").is_enabled()
+    page.wait_in_view("change-email-error", "change-email-cancel-retry")
+    page.picture("5-busy")
+    page.click("change-email-cancel-retry")
+    assert page.text("change-email-submit") == "Send the mail" and page.find("change-email-submit").is_enabled()
+    assert page.text("change-email-error") == ""
+
+    page.answer_once(503, 1)
+    page.click("change-email-submit")
+    page.wait_text("attendee-pending-email", "busy@example.com")
+
+    # A window that is closed takes its request along.
+    page.answer_once(503, 60)
+    page.click("unregister-open")
+    page.submit("unregister-reason", "Other plans", "unregister-submit")
+    page.wait_text("unregister-submit", "Trying again in")
+    page.click("unregister-cancel")
+    page.click("unregister-open")
+    assert page.text("unregister-submit") == "Give it back" and page.text("unregister-error") == ""
+    page.find("unregister-reason").clear()
+    page.click("unregister-cancel")
 
 
 def server_away(page):
@@ -204,13 +295,19 @@ def server_away(page):
     assert page.conference.stop("web") == 0
     page.submit("new-email", "fourth@example.com", "change-email-submit")
     page.wait_text("change-email-error", "can’t be reached")
+    page.wait_text("connection", "out of date")
+    page.wait_in_view("change-email-error", "connection")
     page.picture("5-server-away")
     page.conference.start("web")
     page.conference.wait_until_ready()
-    page.click("retry")
+    page.wait_text("change-email-submit", "Try again")
+    page.click("change-email-submit")
     page.wait_text("attendee-pending-email", "fourth@example.com")
     page.wait_events("AttendeeRegistered", "EmailChangeRequested", "EmailChangeConfirmed", "EmailChangeRequested",
-                     "EmailChangeRequested")
+                     "EmailChangeRequested", "EmailChangeRequested")
+    page.wait(lambda: not page.find("connection").is_displayed(), "the server is back")
+    page.submit("confirmation-id", page.third, "confirm-submit")
+    page.wait_text("registration-notice", "the link in the newer mail")
 
 
 def unregister(page):
@@ -219,22 +316,32 @@ def unregister(page):
     page.click("unregister-submit")
     page.wait_text("unregister-error", "say why")
     page.picture("6-unregister")
-    page.submit("unregister-reason", "Other plans", "unregister-submit")
-    page.wait_text("attendee-status", "unregistered")
+    page.submit("unregister-reason", "Other plans \u202e", "unregister-submit")
+    page.wait_text("attendee-status", "Given back")
     page.wait_text("attendee-reason", "Other plans")
     page.wait(lambda: not page.find("change-email-form").is_displayed(), "nothing can be changed any more")
-    assert page.events()[-1] == ("AttendeeUnregistered", 6)
+    assert page.events()[-1] == ("AttendeeUnregistered", 7)
+    # What people typed stands by itself: characters that turn text round end with it.
+    loose = page.driver.execute_script("""
+        const values = document.querySelectorAll('[data-testid=timeline] dd, [data-testid=attendee-email], ' +
+            '[data-testid=attendee-reason], [data-testid=other-registrations] button');
+        return [...values].filter((place) => place.children.length !== 1 ||
+            getComputedStyle(place.firstElementChild).unicodeBidi !== 'isolate' ||
+            place.firstElementChild.textContent !== place.textContent).map((place) => place.outerHTML);""")
+    assert loose == [], loose
     page.picture("7-unregistered")
 
 
 def lookup(page):
-    known = page.text("attendee-id")
+    known = page.attendee()
     page.click("forget")
+    page.click("forget-confirm")
     page.wait(lambda: not page.find("registration").is_displayed(), "it is forgotten")
+    page.click("lookup-open")
     page.submit("lookup-id", "00000000-0000-4000-8000-000000000000", "lookup-submit")
     page.wait(lambda: page.text("lookup-error"), "an unknown id is refused")
-    page.submit("lookup-id", known, "lookup-submit")
-    page.wait_text("attendee-status", "unregistered")
+    page.submit("lookup-id", f"{page.conference.url}/#registration={known}", "lookup-submit")
+    page.wait_text("attendee-status", "Given back")
 
 
 def dead_letter_times(conference):
@@ -251,21 +358,30 @@ def organiser(page):
     page.wait_text("organiser-error", "not accepted")
     page.submit("organiser-token", page.conference.token, "organiser-submit")
     page.wait_text("attendees-table", "lovelace@example.net")
+    page.wait_text("attendees-count", "2")
+    page.wait_text("attendees-seats", "1 seat taken, 1 given back")
+    lines = page.driver.execute_script("""
+        return [...document.querySelectorAll('td [data-status]')].map((status) => status.getClientRects().length);""")
+    assert lines == [1, 1], "a status is broken into lines"
 
     def dead_letter_shown():
-        if queue.poison_id in page.text("dead-letters"):
+        if page.driver.find_elements(By.CSS_SELECTOR, f'[data-testid="dead-letter-{queue.poison_id}"]'):
             return True
         page.click("organiser-refresh")
         return False
     page.wait(dead_letter_shown, "the poison message is among the dead letters")
     assert not page.driver.find_elements(By.CSS_SELECTOR, '[data-testid="dead-letters"] b'), "data became markup"
+    page.wait_text("dead-letters-count", "1")
+    page.wait_text("dead-letters", "This message can’t be read.")
     page.picture("8-organiser")
-    first_time = dead_letter_times(page.conference)
-    page.click("resubmit-" + queue.poison_id)
-    page.wait_text("dead-letters-notice", "Resubmitted " + queue.poison_id)
-    page.wait(lambda: len(again := dead_letter_times(page.conference)) == 1 and again != first_time,
-              "a resubmitted message was delivered, and put aside, again")
-    page.wait(dead_letter_shown, "it is shown again")
+    for button, said in (("resubmit-" + queue.poison_id, "Resubmitted " + queue.poison_id),
+                         ("resubmit-all", "Resubmitted 1 message.")):
+        first_time = dead_letter_times(page.conference)
+        page.click(button)
+        page.wait_text("dead-letters-notice", said)
+        page.wait(lambda: len(again := dead_letter_times(page.conference)) == 1 and again != first_time,
+                  "a resubmitted message was delivered, and dead-lettered, again")
+        page.wait(dead_letter_shown, "it is shown again")
     queue.check_left(dead_letters=1)
 
 
@@ -278,6 +394,8 @@ def phone(page):
         overflow = page.driver.execute_script("return document.documentElement.scrollWidth - window.innerWidth")
         assert overflow <= 0, f"{overflow} pixels too wide at {width}"
         page.picture(f"9-phone-{width}")
+    page.driver.execute_script("window.scrollTo(0, 0)")
+    page.wait_in_view("register-submit")  # above the fold
 
 
 def main():
@@ -297,7 +415,7 @@ def main():
             conference.start("worker")
             conference.wait_until_ready()
             page = Page(conference, options.screenshots)
-            for part in (attendee_story, live_updates, server_away, unregister, lookup, organiser, phone):
+            for part in (attendee_story, live_updates, key, busy_server, server_away, unregister, lookup, organiser, phone):
                 print(part.__name__, flush=True)
                 part(page)
             page.check_console()

@@ -558,7 +558,7 @@ TEST_CASE("the page comes with its policy, and only when it has changed")
 {
     Installation conference;
     auto client = conference.client();
-    for (const char* path : {"/", "/app.js", "/style.css"}) {
+    for (const char* path : {"/", "/app.js", "/registration.js", "/style.css"}) {
         CAPTURE(path);
         const auto page = client.request("GET", path);
         REQUIRE(page.status == 200);
