@@ -105,7 +105,7 @@ private:
         for (const escqrs::ParkedStream& parked : relay.parked()) {
             const bool is_sent = relay.replay(parked.stream);
             log_("relay: stream '" + parked.stream.text() + "' was parked" +
-                (is_sent ? ", and is sent" : ", and stays so"));
+                 (is_sent ? ", and is sent" : ", and stays so"));
         }
         parked_streams_.store(relay.parked().size(), std::memory_order_relaxed);
     }
