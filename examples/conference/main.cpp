@@ -141,7 +141,7 @@ private:
         options.organiser_token = settings.organiser_token;
         // Neither commands nor queries wait for a disk or a server then.
         if (settings.store.scheme == "memory" && settings.read_model.scheme == "sqlite")
-            options.command_threads = std::max(4U, std::thread::hardware_concurrency());
+            options.command_threads = options.query_threads = std::max(4U, std::thread::hardware_concurrency());
         options.log = log;
         options.checks = std::move(checks);
         return options;

@@ -262,7 +262,8 @@ TEST_CASE("conference over PostgreSQL: a read model of the first version is upgr
     read_model::Database database{address};
     MailOutbox outbox{database};
     CHECK(outbox.claim(escqrs::Timestamp{1'700'000'000s}, 60s).value().recipient == "B@example.org");
-    CHECK(AttendeeQueries{address}.attendee_of(ConfirmationId::parse(id)) == AttendeeId::parse(id));
+    CHECK(AttendeeQueries{address}.confirmation_request(ConfirmationId::parse(id)).value().attendee_id ==
+          AttendeeId::parse(id));
 }
 
 TEST_CASE("conference over PostgreSQL: streams advance by one version, and a failed part leaves no trace")

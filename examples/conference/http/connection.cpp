@@ -210,7 +210,8 @@ asio::awaitable<Outcome> Connection::handle(Request request)
 {
     const auto executor = stream_.get_executor();
     const auto answer = std::make_shared<Answer>(executor);
-    shared_->handler(std::move(request), Responder{std::make_shared<Responder::Channel>(executor, answer)});
+    shared_->handler(std::move(request),
+                     Responder{std::make_shared<Responder::Channel>(executor, answer, shared_->unsent)});
     co_return co_await answer->get();
 }
 
@@ -218,6 +219,8 @@ asio::awaitable<bool> Connection::write(const Response& response, bool keep_aliv
 {
     keep_alive = keep_alive && !shared_->stopping;
     const std::string text = text_of(response, keep_alive, is_head);
+    UnsentBytes unsent{shared_->unsent};
+    unsent.add(text.size());
     stream_.expires_after(shared_->options.write_timeout);
     answering_ = true;
     const auto [error, size] = co_await asio::async_write(stream_, asio::buffer(text), as_tuple);
@@ -261,6 +264,10 @@ void Connection::log(const std::exception_ptr& reason) const noexcept
 asio::awaitable<void> Connection::stream_events(StreamStart start, bool is_head)
 {
     outbox_ = start.outbox;
+    // What the system keeps for a client that does not read is bounded, too; by itself it would grow to megabytes.
+    constexpr int send_buffer = 32 * 1024;
+    beast::error_code ignored;
+    stream_.socket().set_option(asio::socket_base::send_buffer_size{send_buffer}, ignored);
     std::string text = head_of(200, start.headers) + "Connection: close\r\n\r\n";
     asio::co_spawn(
         stream_.get_executor(),

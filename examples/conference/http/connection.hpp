@@ -47,6 +47,7 @@ struct ConnectionShare {
     std::mutex mutex;
     std::condition_variable emptied;
     std::unordered_set<Connection*> connections;
+    ByteCount unsent = std::make_shared<std::atomic<std::size_t>>(0);
     std::shared_ptr<std::atomic<std::size_t>> open = std::make_shared<std::atomic<std::size_t>>(0);
     std::atomic<bool> stopping{false};
 };

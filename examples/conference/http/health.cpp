@@ -55,7 +55,7 @@ void add_health_routes(Router& router, BlockingPool& pool, const Metrics& metric
     const auto add = [&](const char* path, std::function<Response()> work) {
         router.on("GET", path, [&pool, work = std::move(work)](const RoutedRequest&, const Responder& responder) {
             const bool taken = pool.try_run([responder, work] { responder.respond_with(work); });
-            if (!taken) responder.respond(to_response({503, {}, "We are busy just now.", {}, {{"Retry-After", "1"}}}));
+            if (!taken) responder.respond(busy());
         });
     };
     router.on("GET", "/healthz", [](const RoutedRequest&, const Responder& responder) {

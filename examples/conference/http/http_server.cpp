@@ -63,6 +63,10 @@ public:
     {
         return [open = shared_.open] { return open->load(); };
     }
+    std::function<std::size_t()> unsent_counter() const
+    {
+        return [unsent = shared_.unsent] { return unsent->load(); };
+    }
 
     void stop(std::chrono::milliseconds patience)
     {
@@ -257,6 +261,8 @@ HttpServer::~HttpServer() = default;
 std::uint16_t HttpServer::port() const noexcept { return implementation_->port(); }
 
 std::function<std::size_t()> HttpServer::connection_counter() const { return implementation_->connection_counter(); }
+
+std::function<std::size_t()> HttpServer::unsent_counter() const { return implementation_->unsent_counter(); }
 
 void HttpServer::stop(std::chrono::milliseconds patience) { implementation_->stop(patience); }
 

@@ -40,9 +40,16 @@ class EventStream {
 public:
     virtual ~EventStream() = default;
 
-    /// Sends `text` as it is. A client that takes too little of what is sent is let go; it may come back.
+    /// Sends `text` as it is. A producer that waits for `StreamEvents::sent` before it makes the next text holds no more than
+    /// one; a stream on which more than 256 KiB wait is closed, and its client may come back.
     virtual void send(std::string text) = 0;
     virtual bool is_open() const noexcept = 0;
+};
+
+/// What a stream reports to its producer, on one of the server's threads, which must not be blocked.
+struct StreamEvents {
+    std::function<void()> sent;   ///< the client's socket has taken all that was sent: time to make more
+    std::function<void()> closed; ///< the client has gone, or was let go; called once, and nothing is called after it
 };
 
 /// The way back to the client; exactly one of its members must be called, once, from any thread. If none is, the client
@@ -71,8 +78,8 @@ public:
     /// The same way back, with an observer of the status that goes along it.
     Responder observed(std::function<void(unsigned status)> observer) const;
 
-    /// Begins an event stream. `closed` is called once, when the client has gone.
-    std::shared_ptr<EventStream> stream(Headers headers, std::function<void()> closed) const;
+    /// Begins an event stream.
+    std::shared_ptr<EventStream> stream(Headers headers, StreamEvents events) const;
 
 private:
     std::shared_ptr<Channel> channel_;
@@ -106,8 +113,11 @@ public:
     ~HttpServer();
 
     std::uint16_t port() const noexcept;
-    /// Tells the number of open connections. May outlive the server.
+
+    /// Returns the number of open connections. May outlive the server, as the next one.
     std::function<std::size_t()> connection_counter() const;
+    /// Returns how many bytes of answers and event streams wait for clients to take them.
+    std::function<std::size_t()> unsent_counter() const;
 
     /// Stops accepting, lets running requests finish for at most `patience`, closes everything.
     void stop(std::chrono::milliseconds patience);

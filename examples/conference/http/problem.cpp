@@ -6,6 +6,8 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
+#include <utility>
+
 namespace conference::http {
 
 std::string_view reason_phrase(unsigned status) noexcept
@@ -29,5 +31,12 @@ Response to_response(const Problem& problem)
     response.headers.emplace_back("Cache-Control", "no-store");
     return response;
 }
+
+void refuse(unsigned status, std::string slug, std::string detail, std::string field, Headers headers)
+{
+    throw RequestRefused{{status, std::move(slug), std::move(detail), std::move(field), std::move(headers)}};
+}
+
+Response busy() { return to_response({503, {}, "We are busy just now.", {}, {{"Retry-After", "1"}}}); }
 
 } // namespace conference::http

@@ -29,7 +29,14 @@ private:
     Problem problem_;
 };
 
+/// Ends the request in hand with a problem.
+[[noreturn]] void refuse(unsigned status, std::string slug, std::string detail, std::string field = {},
+                         Headers headers = {});
+
 Response to_response(const Problem& problem);
+
+/// A 503 that asks the client to come back.
+Response busy();
 
 /// The standard name of a status.
 std::string_view reason_phrase(unsigned status) noexcept;

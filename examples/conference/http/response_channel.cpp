@@ -57,8 +57,12 @@ void Outbox::send(std::string text)
     {
         const std::scoped_lock lock{mutex_};
         if (!open_) return;
-        if (!unsent_.empty() && unsent_.size() + text.size() > max_unsent_bytes) open_ = false;
-        else unsent_.append(text);
+        if (unsent_.size() + text.size() > max_unsent_bytes) {
+            open_ = false;
+        } else {
+            unsent_.append(text);
+            unsent_bytes_.add(text.size());
+        }
     }
     news_->tell();
 }
@@ -71,10 +75,22 @@ bool Outbox::is_open() const noexcept
 
 asio::awaitable<std::string> Outbox::next()
 {
+    was_sent();
     if (auto text = take(); !text.empty() || !is_open()) co_return text;
     co_await news_->wait(heartbeat);
     auto text = take();
     co_return text.empty() ? ": still here\n\n" : std::move(text);
+}
+
+void Outbox::was_sent()
+{
+    if (sending_ == 0) return;
+    {
+        const std::scoped_lock lock{mutex_};
+        unsent_bytes_.remove(std::exchange(sending_, 0));
+        if (!unsent_.empty()) return;
+    }
+    if (events_.sent) events_.sent();
 }
 
 void Outbox::close()
@@ -84,12 +100,14 @@ void Outbox::close()
         open_ = false;
     }
     news_->tell_here();
-    if (auto closed = std::exchange(closed_, nullptr)) closed();
+    const auto events = std::exchange(events_, {}); // which may hold what holds this
+    if (events.closed) events.closed();
 }
 
 std::string Outbox::take()
 {
     const std::scoped_lock lock{mutex_};
+    sending_ = unsent_.size();
     return std::exchange(unsent_, {});
 }
 
@@ -112,6 +130,13 @@ asio::awaitable<Outcome> Answer::get()
         }
         co_await news_->wait(longest_unnoticed);
     }
+}
+
+std::shared_ptr<Outbox> Responder::Channel::begin_stream(Headers headers, StreamEvents events)
+{
+    auto outbox = std::make_shared<Outbox>(executor_, std::move(events), unsent_);
+    put(StreamStart{std::move(headers), outbox});
+    return outbox;
 }
 
 Responder Responder::observed(std::function<void(unsigned status)> observer) const
@@ -137,12 +162,10 @@ void Responder::fail(const std::exception_ptr& reason) const noexcept
     channel_->put(std::move(failure));
 }
 
-std::shared_ptr<EventStream> Responder::stream(Headers headers, std::function<void()> closed) const
+std::shared_ptr<EventStream> Responder::stream(Headers headers, StreamEvents events) const
 {
     if (observer_) observer_(200);
-    auto outbox = std::make_shared<Outbox>(channel_->executor(), std::move(closed));
-    channel_->put(StreamStart{std::move(headers), outbox});
-    return outbox;
+    return channel_->begin_stream(std::move(headers), std::move(events));
 }
 
 } // namespace conference::http

@@ -7,7 +7,9 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -39,31 +41,62 @@ private:
     boost::asio::steady_timer timer_;
 };
 
+using ByteCount = std::shared_ptr<std::atomic<std::size_t>>;
+
+/// The part that one answer has in the bytes that wait for clients to take them.
+/// @par Thread safety  none
+class UnsentBytes {
+public:
+    explicit UnsentBytes(ByteCount all) : all_{std::move(all)} {}
+    UnsentBytes(const UnsentBytes&) = delete;
+    UnsentBytes& operator=(const UnsentBytes&) = delete;
+    ~UnsentBytes() { remove(bytes_); }
+
+    void add(std::size_t bytes) noexcept
+    {
+        bytes_ += bytes;
+        all_->fetch_add(bytes, std::memory_order_relaxed);
+    }
+    void remove(std::size_t bytes) noexcept
+    {
+        bytes_ -= bytes;
+        all_->fetch_sub(bytes, std::memory_order_relaxed);
+    }
+
+private:
+    ByteCount all_;
+    std::size_t bytes_ = 0;
+};
+
 /// The sending side of an event stream: what is to be sent, and the news that it is.
 class Outbox final : public EventStream {
 public:
     /// @param executor  of the connection's thread
-    /// @param closed    called once, on that thread or where an unused stream ends
-    Outbox(const boost::asio::any_io_executor& executor, std::function<void()> closed)
-        : news_{std::make_shared<News>(executor)}, closed_{std::move(closed)}
+    /// @param events    `closed` may also be called where an unused stream ends
+    /// @param unsent    counts what waits here
+    Outbox(const boost::asio::any_io_executor& executor, StreamEvents events, ByteCount unsent)
+        : news_{std::make_shared<News>(executor)}, events_{std::move(events)}, unsent_bytes_{std::move(unsent)}
     {
     }
 
     void send(std::string text) override;
     bool is_open() const noexcept override;
 
-    /// What is to be sent next; after a while without news a comment, so that a client that has gone is noticed. On the
-    /// connection's thread only, as `close`.
+    /// What is to be sent next, when all before it has been; after a while without news a comment, so that a client that has
+    /// gone is noticed. On the connection's thread only, as `close`.
     boost::asio::awaitable<std::string> next();
     void close();
 
 private:
     std::string take();
+    void was_sent();
 
     std::shared_ptr<News> news_;
-    std::function<void()> closed_;
+    StreamEvents events_;
+    std::size_t sending_ = 0; ///< bytes of what was taken last
     mutable std::mutex mutex_;
     std::string unsent_;
+    UnsentBytes unsent_bytes_; ///< of `unsent_` and of what was taken last
     bool open_ = true;
 };
 
@@ -111,8 +144,8 @@ private:
 class Responder::Channel {
 public:
     /// @param executor  of the connection's thread
-    Channel(boost::asio::any_io_executor executor, std::shared_ptr<Answer> answer)
-        : executor_{std::move(executor)}, answer_{std::move(answer)}
+    Channel(boost::asio::any_io_executor executor, std::shared_ptr<Answer> answer, ByteCount unsent)
+        : executor_{std::move(executor)}, answer_{std::move(answer)}, unsent_{std::move(unsent)}
     {
     }
     Channel(const Channel&) = delete;
@@ -121,11 +154,12 @@ public:
 
     void put(Outcome outcome) noexcept { answer_->put(std::move(outcome)); }
 
-    const boost::asio::any_io_executor& executor() const noexcept { return executor_; }
+    std::shared_ptr<Outbox> begin_stream(Headers headers, StreamEvents events);
 
 private:
     boost::asio::any_io_executor executor_;
     std::shared_ptr<Answer> answer_;
+    ByteCount unsent_;
 };
 
 } // namespace conference::http

@@ -23,6 +23,7 @@ public:
 
     std::uint16_t port() const noexcept { return server_.port(); }
     std::function<std::size_t()> connection_counter() const { return server_.connection_counter(); }
+    std::function<std::size_t()> unsent_counter() const { return server_.unsent_counter(); }
 
     /// As `HttpServer::stop`.
     void stop(std::chrono::milliseconds patience) { server_.stop(patience); }

@@ -60,12 +60,12 @@ public:
         return read_attendee(rows);
     }
 
-    std::optional<AttendeeId> attendee_of(const ConfirmationId& id)
+    std::optional<ConfirmationRequest> confirmation_request(const ConfirmationId& id)
     {
         const std::string text = to_string(id);
-        auto rows = attendee_of_.query(text);
+        auto rows = confirmation_request_.query(text);
         if (!rows.next()) return std::nullopt;
-        return AttendeeId::parse(rows.text(0));
+        return ConfirmationRequest{AttendeeId::parse(rows.text(0)), id, std::string{rows.text(1)}};
     }
 
     AttendeePage list(std::size_t limit, const Cursor& after)
@@ -122,7 +122,8 @@ private:
 
     Database database_;
     Statement find_{database_, select_attendees("WHERE id = $1")};
-    Statement attendee_of_{database_, "SELECT attendee_id FROM outgoing_mail WHERE confirmation_id = $1"};
+    Statement confirmation_request_{database_,
+                                    "SELECT attendee_id, recipient FROM outgoing_mail WHERE confirmation_id = $1"};
     Statement list_{database_,
                     select_attendees("WHERE (list_position, id) > ($1, $2) ORDER BY list_position, id LIMIT $3")};
     Statement count_{database_, "SELECT count(*), count(*) FILTER (WHERE registered = 1) FROM attendee"};
@@ -194,9 +195,9 @@ std::optional<AttendeeView> AttendeeQueries::find(const AttendeeId& id)
     return implementation_->ask([&](Reader& reader) { return reader.find(id); });
 }
 
-std::optional<AttendeeId> AttendeeQueries::attendee_of(const ConfirmationId& id)
+std::optional<ConfirmationRequest> AttendeeQueries::confirmation_request(const ConfirmationId& id)
 {
-    return implementation_->ask([&](Reader& reader) { return reader.attendee_of(id); });
+    return implementation_->ask([&](Reader& reader) { return reader.confirmation_request(id); });
 }
 
 AttendeePage AttendeeQueries::list(std::size_t limit, const std::string& after)

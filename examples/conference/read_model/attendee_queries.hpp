@@ -24,6 +24,14 @@ struct AttendeeCounts {
     std::uint64_t registered = 0; ///< of them, those who have not given their seat back
 };
 
+/// A change of address that a mail asks to confirm. The attendee's id is the key to the registration: not for who opens the
+/// mail's link, who may be a stranger.
+struct ConfirmationRequest {
+    AttendeeId attendee_id;
+    ConfirmationId confirmation_id;
+    std::string email;
+};
+
 /// Questions to the read model. Creates its tables if the file is new, so web and worker may start in any order.
 /// @par Thread safety  every operation may be called from any thread
 class AttendeeQueries {
@@ -35,8 +43,8 @@ public:
 
     std::optional<AttendeeView> find(const AttendeeId& id);
 
-    /// Whose change of address it confirms, or has confirmed.
-    std::optional<AttendeeId> attendee_of(const ConfirmationId& id);
+    /// What it confirms, or has confirmed.
+    std::optional<ConfirmationRequest> confirmation_request(const ConfirmationId& id);
 
     /// At most `limit` (at least 1) attendees behind `after`, a cursor that an earlier page gave; empty: from the start.
     /// @throws std::invalid_argument if `after` is not such a cursor

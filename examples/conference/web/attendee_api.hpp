@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../http/blocking_pool.hpp"
+#include "../http/metrics.hpp"
 #include "../http/router.hpp"
 #include "../read_model/attendee_queries.hpp"
 #include "../read_model/attendee_watcher.hpp"
@@ -25,7 +26,9 @@ struct AttendeeApiParts {
     AttendeeQueries& queries;
     AttendeeWatcher& watcher;
     DeadLetters& dead_letters;
-    http::BlockingPool& pool;
+    http::BlockingPool& command_pool;
+    http::BlockingPool& query_pool; ///< for queries, history and streams
+    http::Metrics& metrics;
     std::string organiser_token;
     std::chrono::milliseconds max_wait{5000}; ///< for the read model to reach a position
     std::function<void(std::string_view)> log;
@@ -34,7 +37,7 @@ struct AttendeeApiParts {
 
 /// The conference's JSON API: commands to the bus, questions to the read model, history from the store.
 ///
-/// Nothing here blocks a thread of the server: what waits for a disk runs on the pool, what waits for the read model is
+/// Nothing here blocks a thread of the server: what waits for a disk runs on a pool, what waits for the read model is
 /// woken by its watcher.
 class AttendeeApi {
 public:

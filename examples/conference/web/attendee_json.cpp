@@ -12,6 +12,7 @@
 #include <boost/json/serialize.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <type_traits>
 #include <utility>
 
@@ -60,11 +61,6 @@ std::string without_ids(std::string text)
     return text;
 }
 
-[[noreturn]] void refuse_request(unsigned status, std::string slug, std::string detail, std::string field = {})
-{
-    throw http::RequestRefused{{status, std::move(slug), std::move(detail), std::move(field), {}}};
-}
-
 bool is_json(std::string_view content_type)
 {
     auto media_type = content_type.substr(0, content_type.find(';'));
@@ -106,39 +102,49 @@ json::object to_json(const escqrs::DeadLetteredMessage& letter)
             {"body", without_ids(readable_lines(letter.message.body))}};
 }
 
-json::array history(escqrs::AnyEventStore& store, const AttendeeId& id, escqrs::StreamVersion after,
+HistoryPage history(escqrs::AnyEventStore& store, const AttendeeId& id, escqrs::StreamVersion after,
                     std::optional<escqrs::StreamVersion> up_to)
 {
+    constexpr std::size_t max_events = 100;
+    constexpr std::size_t max_bytes = 64 * 1024;
     const AttendeeCodec codec;
     AttendeeCodec::Scratch scratch;
-    json::array events;
+    HistoryPage page;
+    std::size_t bytes = 0;
+    escqrs::StreamVersion last;
     const escqrs::StreamId stream{Attendee::category, id.value()};
     store.read_stream(stream, after.next(), [&](const escqrs::RecordedEvent& recorded) {
         if (up_to && recorded.version > *up_to) return false;
+        if (page.events.size() == max_events || bytes >= max_bytes) { // there is one more
+            page.next = last;
+            return false;
+        }
         codec.decode(encoded(recorded), scratch, [&](const auto& event) {
-            events.push_back(json::object{{"type", escqrs::event_name<std::remove_cvref_t<decltype(event)>>()},
-                                          {"version", recorded.version.value()},
-                                          {"position", recorded.position.value()},
-                                          {"time", escqrs::to_rfc3339(recorded.recorded_at)},
-                                          {"data", public_data(event)}});
+            page.events.push_back(json::object{{"type", escqrs::event_name<std::remove_cvref_t<decltype(event)>>()},
+                                               {"version", recorded.version.value()},
+                                               {"position", recorded.position.value()},
+                                               {"time", escqrs::to_rfc3339(recorded.recorded_at)},
+                                               {"data", public_data(event)}});
         });
+        bytes += recorded.payload.size();
+        last = recorded.version;
         return true;
     });
-    return events;
+    return page;
 }
 
 CommandBody::CommandBody(const http::Request& request)
 {
-    if (request.body.empty()) refuse_request(400, "malformed-body", "A JSON object is expected in the body.");
+    if (request.body.empty()) http::refuse(400, "malformed-body", "A JSON object is expected in the body.");
     if (!is_json(request.header("Content-Type"))) {
-        refuse_request(415, {}, "The body must be sent with Content-Type: application/json.");
+        http::refuse(415, {}, "The body must be sent with Content-Type: application/json.");
     }
     json::parse_options options;
     options.max_depth = 8;
     boost::system::error_code error;
     json::value value = json::parse(request.body, error, {}, options);
-    if (error) refuse_request(400, "malformed-body", "The body is not JSON: " + error.message() + ".");
-    if (!value.is_object()) refuse_request(400, "malformed-body", "A JSON object is expected in the body.");
+    if (error) http::refuse(400, "malformed-body", "The body is not JSON: " + error.message() + ".");
+    if (!value.is_object()) http::refuse(400, "malformed-body", "A JSON object is expected in the body.");
     body_ = std::make_shared<const json::object>(std::move(value.as_object()));
 }
 
@@ -146,7 +152,7 @@ std::string CommandBody::text(std::string_view field) const
 {
     auto value = optional_text(field);
     if (!value)
-        refuse_request(400, "missing-field", "The field '" + std::string{field} + "' is needed.", std::string{field});
+        http::refuse(400, "missing-field", "The field '" + std::string{field} + "' is needed.", std::string{field});
     return *std::move(value);
 }
 
@@ -155,14 +161,13 @@ std::optional<std::string> CommandBody::optional_text(std::string_view field) co
     const json::value* const value = body_->if_contains(field);
     if (value == nullptr || value->is_null()) return std::nullopt;
     if (!value->is_string()) {
-        refuse_request(400, "malformed-field", "The field '" + std::string{field} + "' must be a text.",
-                       std::string{field});
+        http::refuse(400, "malformed-field", "The field '" + std::string{field} + "' must be a text.",
+                     std::string{field});
     }
     std::string text{value->as_string()};
     if (text.find('\0') != std::string::npos) { // PostgreSQL has no such texts
-        refuse_request(400, "malformed-field",
-                       "The field '" + std::string{field} + "' must not hold the character U+0000.",
-                       std::string{field});
+        http::refuse(400, "malformed-field",
+                     "The field '" + std::string{field} + "' must not hold the character U+0000.", std::string{field});
     }
     return text;
 }

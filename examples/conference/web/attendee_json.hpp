@@ -8,7 +8,7 @@
 #include <escqrs/event_store.hpp>
 #include <escqrs/messaging.hpp>
 
-#include <boost/json/fwd.hpp>
+#include <boost/json/array.hpp>
 
 #include <memory>
 #include <optional>
@@ -22,10 +22,17 @@ boost::json::object to_json(const AttendeeView& view);
 boost::json::object to_json(const AttendeeId& id, const escqrs::CommitResult& result);
 boost::json::object to_json(const escqrs::DeadLetteredMessage& letter); ///< without confirmation ids
 
-/// The attendee's stored events in versions (after, up_to], for people: never the confirmation id, which is a secret between
-/// the mail and whoever reads it.
-boost::json::array history(escqrs::AnyEventStore& store, const AttendeeId& id, escqrs::StreamVersion after,
-                           std::optional<escqrs::StreamVersion> up_to = std::nullopt);
+/// Some of an attendee's events, in order.
+struct HistoryPage {
+    boost::json::array events;
+    std::optional<escqrs::StreamVersion>
+        next; ///< the version that the next page comes after; none: this is the last one
+};
+
+/// At most a hundred stored events, of 64 KiB or little more, in versions (after, up_to], for people: never the confirmation id,
+/// which is a secret between the mail and its reader.
+HistoryPage history(escqrs::AnyEventStore& store, const AttendeeId& id, escqrs::StreamVersion after,
+                    std::optional<escqrs::StreamVersion> up_to = std::nullopt);
 
 /// The body of a command: one JSON object.
 class CommandBody {

@@ -1,8 +1,6 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "confirmations.hpp"
 
-#include "../http/problem.hpp"
-
 #include <boost/json/object.hpp>
 
 #include <algorithm>
@@ -13,14 +11,24 @@
 
 namespace conference::web {
 
-Confirmation find_confirmation(AttendeeQueries& queries, escqrs::AnyEventStore& store, const ConfirmationId& id)
+UnknownConfirmation::UnknownConfirmation()
+    : RequestRefused{{404, "unknown-confirmation", "There is no request with this confirmation id.", {}, {}}}
 {
-    if (const auto attendee = queries.attendee_of(id)) {
-        auto changes = email_changes(store, *attendee);
-        const auto found = std::ranges::find(changes, id, &EmailChange::confirmation_id);
-        if (found != changes.end()) return {*attendee, std::move(*found)};
-    }
-    throw http::RequestRefused{{404, "unknown-confirmation", "There is no request with this confirmation id.", {}, {}}};
+}
+
+ConfirmationRequest find_request(AttendeeQueries& queries, const ConfirmationId& id)
+{
+    auto request = queries.confirmation_request(id);
+    if (!request) throw UnknownConfirmation{};
+    return *std::move(request);
+}
+
+EmailChange find_change(escqrs::AnyEventStore& store, const ConfirmationRequest& request)
+{
+    auto changes = email_changes(store, request.attendee_id);
+    const auto found = std::ranges::find(changes, request.confirmation_id, &EmailChange::confirmation_id);
+    if (found == changes.end()) throw UnknownConfirmation{};
+    return std::move(*found);
 }
 
 boost::json::object to_json(const EmailChange& change)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../application/email_changes.hpp"
+#include "../http/problem.hpp"
 #include "../read_model/attendee_queries.hpp"
 
 #include <escqrs/event_store.hpp>
@@ -10,14 +11,19 @@
 
 namespace conference::web {
 
-/// What the link in a confirmation mail leads to.
-struct Confirmation {
-    AttendeeId attendee_id; ///< the key to the registration: not for who opens the link, which may be a stranger
-    EmailChange change;
+/// No mail can have this confirmation id.
+class UnknownConfirmation : public http::RequestRefused {
+public:
+    UnknownConfirmation();
 };
 
-/// @throws RequestRefused 404 if no mail can have this id
-Confirmation find_confirmation(AttendeeQueries& queries, escqrs::AnyEventStore& store, const ConfirmationId& id);
+/// The mail whose link holds this id. Costs one look into an index.
+/// @throws UnknownConfirmation
+ConfirmationRequest find_request(AttendeeQueries& queries, const ConfirmationId& id);
+
+/// What became of the request. Reads the whole registration.
+/// @throws UnknownConfirmation
+EmailChange find_change(escqrs::AnyEventStore& store, const ConfirmationRequest& request);
 
 boost::json::object to_json(const EmailChange& change);
 

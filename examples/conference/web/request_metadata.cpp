@@ -47,8 +47,7 @@ RequestMetadata::RequestMetadata(const http::Request& request)
     constexpr std::size_t max_length = 255;
     if (key.empty() || key.size() > max_length ||
         !std::ranges::all_of(key, [](char c) { return c > ' ' && c < '\x7f'; })) {
-        throw http::RequestRefused{
-            {400, "malformed-idempotency-key", "An Idempotency-Key is 1 to 255 visible ASCII characters.", {}, {}}};
+        http::refuse(400, "malformed-idempotency-key", "An Idempotency-Key is 1 to 255 visible ASCII characters.");
     }
     metadata.command_id = escqrs::CommandId{escqrs::name_based_uuid(command_namespace, key)};
     const auto path = request.target.substr(0, request.target.find('?'));

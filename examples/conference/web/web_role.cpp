@@ -36,15 +36,19 @@ class WebRole::Implementation {
 public:
     Implementation(WebRoleOptions options, const escqrs::CommandBus& bus, escqrs::AnyEventStore& store,
                    AttendeeQueries& queries, DeadLetters& dead_letters, http::Metrics& metrics)
-        : pool_{options.command_threads, options.max_waiting, options.log}, watcher_{queries},
-          api_{{bus, store, queries, watcher_, dead_letters, pool_, options.organiser_token, options.max_read_wait,
-                options.log}},
+        : command_pool_{options.command_threads, options.max_waiting, options.log},
+          query_pool_{options.query_threads, options.max_waiting, options.log}, probe_pool_{2, 100, options.log},
+          watcher_{queries}, api_{{bus, store, queries, watcher_, dead_letters, command_pool_, query_pool_, metrics,
+                                   options.organiser_token, options.max_read_wait, options.log}},
           server_{with_log(std::move(options.server), options.log),
                   routes(metrics, std::move(options.checks), options.log), metrics},
           gauges_{metrics}
     {
         gauges_.add("conference_http_connections", "Open connections.",
                     [count = server_.connection_counter()] { return static_cast<double>(count()); });
+        gauges_.add("conference_http_unsent_bytes",
+                    "Bytes of answers and event streams that clients have not taken yet.",
+                    [count = server_.unsent_counter()] { return static_cast<double>(count()); });
     }
 
     std::uint16_t port() const noexcept { return server_.port(); }
@@ -53,7 +57,7 @@ public:
     {
         constexpr std::chrono::seconds patience{8};
         server_.stop(patience);
-        pool_.stop();
+        for (http::BlockingPool* const pool : {&command_pool_, &query_pool_, &probe_pool_}) pool->stop();
     }
 
 private:
@@ -68,7 +72,7 @@ private:
         http::Router router;
         api_.add_routes(router);
         add_page(router);
-        http::add_health_routes(router, pool_, metrics, std::move(checks), std::move(log));
+        http::add_health_routes(router, probe_pool_, metrics, std::move(checks), std::move(log));
         return router;
     }
 
@@ -109,7 +113,9 @@ private:
         return response;
     }
 
-    http::BlockingPool pool_;
+    http::BlockingPool command_pool_;
+    http::BlockingPool query_pool_;
+    http::BlockingPool probe_pool_; ///< whatever happens to the others, probes are answered
     AttendeeWatcher watcher_;
     AttendeeApi api_;
     http::RoutedServer server_; ///< after what it uses, so that it ends before

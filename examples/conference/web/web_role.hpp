@@ -24,7 +24,8 @@ struct WebRoleOptions {
     std::string organiser_token;
     std::size_t command_threads =
         64; ///< this many appends can share a commit; where none is waited for, the cores are enough
-    std::size_t max_waiting = 10'000; ///< requests beyond this are told to come back
+    std::size_t query_threads = 16;   ///< for queries, histories and event streams, which commands do not wait for
+    std::size_t max_waiting = 10'000; ///< commands, or queries, beyond this are refused with a 503
     std::chrono::milliseconds max_read_wait{5000};
     std::vector<http::ReadinessCheck> checks;
     http::Log log;

@@ -29,8 +29,11 @@ struct Reply {
 /// One connection to the server, blocking.
 class Client {
 public:
-    explicit Client(std::uint16_t port) : socket_{context_}
+    /// @param from  the client's own address, if it matters
+    explicit Client(std::uint16_t port, const std::string& from = {}) : socket_{context_}
     {
+        socket_.open(boost::asio::ip::tcp::v4());
+        if (!from.empty()) socket_.bind({boost::asio::ip::make_address(from), 0});
         socket_.connect({boost::asio::ip::make_address("127.0.0.1"), port});
     }
 

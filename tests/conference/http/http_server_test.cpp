@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <new>
@@ -181,13 +182,11 @@ TEST_CASE("no exception leaves a thread of the server")
     std::atomic<int> closed{0};
     auto server = serve(
         [&](const Request&, const Responder& responder) {
-            responder
-                .stream({},
-                        [&] {
-                            ++closed;
-                            throw std::runtime_error{"closing went wrong"};
-                        })
-                ->send("begun\n\n");
+            const auto close = [&] {
+                ++closed;
+                throw std::runtime_error{"closing went wrong"};
+            };
+            responder.stream({}, {.sent = {}, .closed = close})->send("begun\n\n");
         },
         {.log = lines});
     Client client{server.port()};
@@ -196,6 +195,58 @@ TEST_CASE("no exception leaves a thread of the server")
     server.stop(std::chrono::seconds{5});
     CHECK(closed == 1);
     CHECK_THAT(lines.text(), Catch::Contains("closing went wrong"));
+}
+
+TEST_CASE("an event stream takes no text beyond its limit, not even as its first")
+{
+    std::promise<void> closed;
+    const auto server = serve([&](const Request&, const Responder& responder) {
+        const auto stream = responder.stream({}, {.sent = {}, .closed = [&] { closed.set_value(); }});
+        stream->send(std::string(257 * 1024, 'x'));
+        CHECK_FALSE(stream->is_open());
+        stream->send("no more");
+    });
+    Client client{server.port()};
+    client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    CHECK_THAT(client.read_until("\r\n\r\n"), Catch::Contains("200 OK"));
+    CHECK(client.is_closed_by_server());
+    closed.get_future().wait();
+    CHECK(server.unsent_counter()() == 0); // the text was never taken
+}
+
+TEST_CASE("an event stream asks for more when the client's socket has taken what was sent")
+{
+    constexpr std::size_t size = 20'000;
+    constexpr int texts = 200;
+    std::shared_ptr<EventStream> stream;
+    std::atomic<int> sent{0};
+    std::promise<void> closed;
+    const auto server = serve(
+        [&](const Request&, const Responder& responder) {
+            const auto more = [&] {
+                if (++sent < texts) stream->send(std::string(size - 1, 'x') + '\n');
+            };
+            const auto let_go = [&] {
+                stream.reset();
+                closed.set_value();
+            };
+            stream = responder.stream({}, {.sent = more, .closed = let_go});
+            stream->send(std::string(size - 1, 'x') + '\n');
+        },
+        {.threads = 1});
+    const auto unsent = server.unsent_counter();
+    {
+        Client client{server.port()};
+        client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+        client.read_until("\r\n\r\n");
+        for (int count = 0; count < texts; ++count) {
+            REQUIRE(unsent() <= size);
+            REQUIRE(client.read_until("\n").size() == size);
+        }
+        CHECK(sent >= texts - 1);
+    }
+    closed.get_future().wait();
+    while (unsent() != 0) std::this_thread::yield();
 }
 
 TEST_CASE("a server listens on an address or a name, and says on which it cannot")

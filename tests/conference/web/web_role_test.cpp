@@ -1,169 +1,17 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
-#include "web/web_role.hpp"
+#include "web_fixture.hpp"
 
-#include "../http/client.hpp"
-#include "application/attendee_handlers.hpp"
-#include "application/email_changes.hpp"
-#include "support/temporary_folder.hpp"
-#include "web/command_middleware.hpp"
-#include "worker/worker_role.hpp"
-
-#include <escqrs/cloud_events.hpp>
-#include <escqrs/in_memory/checkpoint.hpp>
-#include <escqrs/in_memory/event_store.hpp>
-#include <escqrs/in_memory/message_queue.hpp>
-#include <escqrs/relay.hpp>
 #include <escqrs/testing/catch2.hpp>
-#include <escqrs/testing/manual_clock.hpp>
-
-#include <boost/json/object.hpp>
 
 #include <atomic>
 #include <chrono>
-#include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
-namespace {
-
-namespace json = boost::json;
 using namespace conference;
-using test::Client;
-using test::Reply;
-
-/// Refuses to append while told to, and counts what is read.
-class FailingStore {
-public:
-    escqrs::AppendResult append(const escqrs::StreamId& stream, escqrs::ExpectedVersion expected,
-                                std::span<const escqrs::NewEvent> events)
-    {
-        if (fails) throw escqrs::StoreError{"disk full"};
-        return store.append(stream, expected, events);
-    }
-    void read_stream(const escqrs::StreamId& stream, escqrs::StreamVersion from, escqrs::EventSink sink)
-    {
-        ++streams_read;
-        store.read_stream(stream, from, sink);
-    }
-    escqrs::GlobalPosition read_log(escqrs::GlobalPosition after, std::size_t at_most, escqrs::EventSink sink)
-    {
-        return store.read_log(after, at_most, sink);
-    }
-    escqrs::GlobalPosition read_log(escqrs::GlobalPosition after, std::size_t at_most,
-                                    const escqrs::EventFilter& filter, escqrs::EventSink sink)
-    {
-        return store.read_log(after, at_most, filter, sink);
-    }
-    bool read_snapshot(const escqrs::StreamId& stream, escqrs::SnapshotSink sink)
-    {
-        return store.read_snapshot(stream, sink);
-    }
-    void write_snapshot(const escqrs::StreamId& stream, const escqrs::Snapshot& snapshot)
-    {
-        store.write_snapshot(stream, snapshot);
-    }
-    escqrs::LogId log_id() { return store.log_id(); }
-    escqrs::GlobalPosition head() { return store.head(); }
-    std::optional<escqrs::EventLocation> locate(escqrs::EventId id)
-    {
-        ++events_located;
-        return store.locate(id);
-    }
-    bool wait_for_events(escqrs::GlobalPosition after, escqrs::Duration at_most, std::stop_token stop)
-    {
-        return store.wait_for_events(after, at_most, std::move(stop));
-    }
-
-    escqrs::in_memory::EventStore store;
-    std::atomic<bool> fails{false};
-    std::atomic<int> streams_read{0};
-    std::atomic<int> events_located{0};
-};
-
-/// The whole conference in one process, in memory but for the read model.
-class Installation {
-public:
-    explicit Installation(http::HttpServerOptions server = {})
-    {
-        handle_attendee_commands(bus_, attendees_, store_, escqrs::random_uuid, clock);
-        web::use_command_middleware(bus_, attendees_, metrics_);
-        web::WebRoleOptions options;
-        options.server = std::move(server);
-        options.server.port = 0;
-        options.organiser_token = "the-organiser's-token";
-        options.max_read_wait = std::chrono::milliseconds{300};
-        options.checks = {{"example", [this] { return problem; }}};
-        options.log = [](std::string_view) {};
-        role.emplace(options, bus_, store_, queries_, dead_letters_, metrics_);
-    }
-
-    void start_worker()
-    {
-        relay_thread_ = std::jthread{[this](const std::stop_token& stop) {
-            escqrs::Relay relay{store_, place_, queue, AttendeeMessages{"/conference"}};
-            relay.run(stop);
-        }};
-        worker_.emplace(WorkerRoleOptions{path_, "dir:" + folder_.file("mail"), "http://localhost"},
-                        MessageReceiverRef{queue}, metrics_, [](std::string_view) {});
-        worker_->start();
-    }
-
-    Client client() const { return Client{role->port()}; }
-
-    std::vector<EmailChange> changes(const std::string& attendee)
-    {
-        return email_changes(store_, AttendeeId::parse(attendee));
-    }
-
-    std::shared_ptr<FailingStore> failing_store = std::make_shared<FailingStore>();
-    escqrs::in_memory::MessageQueue queue;
-    std::optional<std::string> problem;
-    escqrs::testing::ManualClock clock{escqrs::system_clock().now()}; ///< of the handlers
-
-private:
-    TemporaryFolder folder_;
-    std::string path_ = folder_.file("read-model.db");
-    http::Metrics metrics_;
-    escqrs::AnyEventStore store_{failing_store};
-    AttendeeRepository attendees_{store_, one_attempt};
-    escqrs::CommandBus bus_;
-    AttendeeQueries queries_{path_};
-    web::DeadLettersOf<escqrs::in_memory::MessageQueue> dead_letters_{queue};
-    escqrs::in_memory::Checkpoint place_;
-    std::jthread relay_thread_;
-    std::optional<WorkerRole> worker_;
-
-public:
-    std::optional<web::WebRole> role; // last, so that it ends before what it refers to
-};
-
-const std::map<std::string, std::string> organiser{{"Authorization", "Bearer the-organiser's-token"}};
-
-std::string text_of(const json::object& object, const char* name) { return std::string{object.at(name).as_string()}; }
-
-std::string register_attendee(Client& client, const std::string& email = "ada@example.org")
-{
-    const auto reply = client.request("POST", "/api/attendee/register", R"({"email":")" + email + R"("})");
-    REQUIRE(reply.status == 202);
-    return text_of(reply.object(), "attendeeId");
-}
-
-void check_problem(const Reply& reply, unsigned status, const std::string& type)
-{
-    CAPTURE(reply.body);
-    CHECK(reply.status == status);
-    CHECK(reply.headers.at("Content-Type") == "application/problem+json");
-    const auto problem = reply.object();
-    CHECK(problem.at("status").as_int64() == status);
-    CHECK(text_of(problem, "type") == type);
-    CHECK_FALSE(text_of(problem, "title").empty());
-    CHECK_FALSE(text_of(problem, "detail").empty());
-}
-
-} // namespace
+using namespace conference::test;
 
 TEST_CASE("a command is answered with id, version and position, and can be read back at once")
 {
@@ -612,8 +460,8 @@ TEST_CASE("readiness names what is not in order")
 
 TEST_CASE("what is too large, malformed or too slow is answered and ends the connection")
 {
-    http::HttpServerOptions options;
-    options.read_timeout = std::chrono::seconds{1};
+    web::WebRoleOptions options;
+    options.server.read_timeout = std::chrono::seconds{1};
     Installation conference{options};
     SECTION("a body beyond the limit")
     {

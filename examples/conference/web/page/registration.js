@@ -126,12 +126,17 @@ function follow(delay = 2) {
 }
 
 async function load(id, position) {
-    const query = position === undefined ? '' : `?position=${position}`;
-    const attendee = await api(attendeePath(id, query));
-    const history = await api(attendeePath(id, `/history${query}`));
+    const query = position === undefined ? '' : `position=${position}`;
+    const attendee = await api(attendeePath(id, `?${query}`));
+    const events = [];
+    for (let after = 0; after !== null;) {
+        const page = await api(attendeePath(id, `/history?after=${after}&${query}`));
+        events.push(...page.events);
+        after = page.next;
+    }
     choose(id);
     renderAttendee(attendee);
-    renderEvents(history.events);
+    renderEvents(events);
     follow();
 }
 
