@@ -298,7 +298,7 @@ int main(int argc, char** argv)
         print(*settings, std::cout);
         const StopSignals signals;
         create_folders(*settings);
-        make_files_private(*settings, log);
+        make_files_private(*settings, [](std::string_view line) { log(line); });
         with_queue(
             *settings, [](std::string_view line) { log(line); }, [&](auto& queue) { run(*settings, queue, signals); });
         return 0;
