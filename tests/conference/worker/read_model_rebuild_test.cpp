@@ -114,7 +114,7 @@ TEST_CASE(
     place.work();
     CHECK(place.model.attendees() == place.history.fold());
     CHECK(place.model.mails() == place.history.owed_mails());
-    CHECK(place.model.queries.attendee_of(ConfirmationId{escqrs::random_uuid()}) == std::nullopt);
+    CHECK_FALSE(place.model.queries.confirmation_request(ConfirmationId{escqrs::random_uuid()}));
 }
 
 TEST_CASE("rebuild: a damaged view is made anew, and the mails stay what they were")
