@@ -138,6 +138,7 @@ private:
         web::WebRoleOptions options;
         options.server.address = settings.listen.address;
         options.server.port = settings.listen.port;
+        options.server.is_behind_proxy = settings.is_behind_proxy;
         options.organiser_token = settings.organiser_token;
         // Neither commands nor queries wait for a disk or a server then.
         if (settings.store.scheme == "memory" && settings.read_model.scheme == "sqlite")

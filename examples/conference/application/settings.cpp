@@ -41,6 +41,7 @@ po::options_description options()
     description.add_options()
         ("help,h", "show this text")
         ("listen", po::value<std::string>()->default_value("127.0.0.1:8080"), "address and port of the page; port 0 takes a free one")
+        ("behind-proxy", po::value<std::string>()->default_value("no"), "whether a proxy stands before the page that appends its client's address to X-Forwarded-For: yes or no")
         ("worker-listen", po::value<std::string>(), "address and port of the worker's health and metrics; port 0 takes a free one; none: they are not served (default: 127.0.0.1:0 for role worker; none for role all, where the page's address has them)")
         ("store", po::value<std::string>()->default_value("sqlite:conference-data/events.db"), "events: sqlite:PATH, postgres://[user[:password]@]host[:port]/database, or memory: (lost at exit, role all only)")
         ("queue", po::value<std::string>()->default_value("sqlite:conference-data/queue.db"), "from web to worker: sqlite:PATH, memory: (lost at exit, role all only), a Service Bus connection string 'Endpoint=sb://...', or amqp[s]://[user:password@]host[:port]/queue")
@@ -234,6 +235,7 @@ Settings interpret(const po::variables_map& values)
     Settings settings;
     settings.role = parse_role(values["role"].as<std::string>());
     settings.listen = parse_listen("listen", values["listen"].as<std::string>());
+    settings.is_behind_proxy = parse_yes_or_no(values, "behind-proxy");
     settings.worker_listen = parse_worker_listen(values, settings.role);
     settings.store = parse_location(values, "store", {"sqlite", "postgres", "memory"});
     parse_queue(values, settings);

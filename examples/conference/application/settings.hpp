@@ -36,6 +36,7 @@ enum class Role : std::uint8_t { web, worker, all };
 struct Settings {
     Role role = Role::all;
     ListenAddress listen;                       ///< of the page
+    bool is_behind_proxy = false;               ///< which appends its client's address to X-Forwarded-For
     std::optional<ListenAddress> worker_listen; ///< of the worker's health and metrics; none: they are not served
     Location store;
     Location queue;

@@ -51,6 +51,20 @@ std::string text_of(const Response& response, bool keep_alive, bool is_head)
     return text;
 }
 
+/// The address that the proxy has appended to X-Forwarded-For; empty if there is none. What stands before it may be invented.
+std::string_view forwarded_address(const Headers& headers)
+{
+    std::string_view last;
+    for (const auto& [name, value] : headers) {
+        if (same_name(name, "X-Forwarded-For")) last = value;
+    }
+    last.remove_prefix(last.rfind(',') + 1); // 0 if there is no comma
+    while (last.starts_with(' ') || last.starts_with('\t')) last.remove_prefix(1);
+    beast::error_code error;
+    asio::ip::make_address(last, error);
+    return error ? std::string_view{} : last;
+}
+
 } // namespace
 
 ConnectionShare::ConnectionShare(HttpServerOptions how, HttpServer::Handler handle, HttpServer::Refusal refuse)
@@ -78,6 +92,7 @@ Connection::Connection(tcp::socket socket, ConnectionShare& shared)
 {
     beast::error_code ignored;
     stream_.socket().set_option(tcp::no_delay{true}, ignored);
+    client_ = stream_.socket().remote_endpoint(ignored).address().to_string();
     ++*shared.open;
 }
 
@@ -194,7 +209,7 @@ asio::awaitable<beast::error_code> Connection::read(RequestParser& parser, bool 
     co_return beast::error_code{};
 }
 
-Request Connection::request_of(RequestParser& parser)
+Request Connection::request_of(RequestParser& parser) const
 {
     auto& message = parser.get();
     Request request;
@@ -202,6 +217,8 @@ Request Connection::request_of(RequestParser& parser)
     request.target = origin_form(message.target());
     for (const auto& field : message) request.headers.emplace_back(field.name_string(), field.value());
     request.body = std::move(message.body());
+    const auto forwarded = shared_->options.is_behind_proxy ? forwarded_address(request.headers) : std::string_view{};
+    request.client = forwarded.empty() ? client_ : forwarded;
     return request;
 }
 

@@ -74,7 +74,7 @@ private:
     Awaitable<bool> serve_one();
     Awaitable<bool> wait_for_request();
     Awaitable<boost::beast::error_code> read(RequestParser& parser, bool whole);
-    static Request request_of(RequestParser& parser);
+    Request request_of(RequestParser& parser) const;
     Awaitable<Outcome> handle(Request request);
     Awaitable<bool> write(const Response& response, bool keep_alive, bool is_head);
     Awaitable<bool> refuse(Refused why);
@@ -87,6 +87,7 @@ private:
     boost::beast::tcp_stream stream_;
     boost::beast::flat_buffer buffer_;
     ConnectionShare* shared_;
+    std::string client_;
     std::shared_ptr<Outbox> outbox_;
     bool idle_ = false;
     bool answering_ = false; ///< some of the answer may have been sent

@@ -23,6 +23,7 @@ struct Request {
     std::string target; ///< path and query as they came, without scheme and host
     Headers headers;
     std::string body;
+    std::string client{}; ///< IP address
 
     /// Value of the first header of that name, whatever its case; empty if there is none.
     std::string_view header(std::string_view name) const noexcept;
@@ -96,6 +97,7 @@ struct HttpServerOptions {
     std::chrono::seconds read_timeout{10};  ///< for a whole request, once its first byte is there
     std::chrono::seconds idle_timeout{60};  ///< between requests
     std::chrono::seconds write_timeout{20}; ///< for a whole response
+    bool is_behind_proxy = false;           ///< one that appends its client's address to X-Forwarded-For
     Log log = [](std::string_view) {};      ///< of what goes wrong in the server itself
 };
 

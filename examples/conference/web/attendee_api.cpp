@@ -8,6 +8,7 @@
 #include "attendee_json.hpp"
 #include "attendee_stream.hpp"
 #include "confirmations.hpp"
+#include "guess_guard.hpp"
 #include "parameters.hpp"
 #include "position_wait.hpp"
 #include "request_metadata.hpp"
@@ -19,6 +20,7 @@
 #include <boost/json/object.hpp>
 
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -78,7 +80,9 @@ std::uint64_t version_after(const http::RoutedRequest& request)
 class AttendeeApi::Implementation : public std::enable_shared_from_this<Implementation> {
 public:
     explicit Implementation(AttendeeApiParts given)
-        : share{std::make_shared<const ApiShare>(std::move(given))}, parts{share->parts}
+        : share{std::make_shared<const ApiShare>(std::move(given))}, parts{share->parts},
+          tokens{"organiser token", parts.guesses, parts.query_pool, parts.metrics, parts.log},
+          confirmation_ids{"confirmation id", parts.guesses, parts.query_pool, parts.metrics, parts.log}
     {
     }
 
@@ -261,19 +265,65 @@ public:
         };
     }
 
-    /// Leads to `handler` who brings the organiser's token.
-    Handler for_organiser(Handler handler) const
+    /// Looks at the token when it is the client's turn to try one, and leads to `handler` who brings the right one.
+    Handler for_organiser(Handler handler)
     {
         return [self = shared_from_this(), handler = std::move(handler)](const http::RoutedRequest& request,
                                                                          const http::Responder& responder) {
-            if (!same_secret(bearer_token(request.request), self->parts.organiser_token))
-                return responder.respond(organiser_only());
-            handler(request, responder);
+            if (bearer_token(request.request).empty()) return responder.respond(organiser_only());
+            self->tokens.take_turn(request.request.client, responder, [self, handler, request, responder] {
+                const std::string& client = request.request.client;
+                if (same_secret(bearer_token(request.request), self->parts.organiser_token)) {
+                    self->tokens.was_right(client);
+                    handler(request, responder);
+                } else {
+                    self->tokens.was_wrong(client);
+                    responder.respond(organiser_only());
+                }
+            });
         };
+    }
+
+    /// Answers who brings a wrong confirmation id when it is the client's turn; a right one never waits.
+    Handler by_confirmation_id(http::BlockingPool& pool, Member member)
+    {
+        return [self = shared_from_this(), &pool, member](http::RoutedRequest given, const http::Responder& responder) {
+            const auto request = std::make_shared<const http::RoutedRequest>(std::move(given));
+            const bool is_taken = pool.try_run([self, member, request, responder] {
+                try {
+                    self->try_confirmation_id(*request, responder, member);
+                } catch (...) {
+                    responder.fail(std::current_exception());
+                }
+            });
+            if (!is_taken) responder.respond(http::busy());
+        };
+    }
+
+    void try_confirmation_id(const http::RoutedRequest& request, const http::Responder& responder, Member member)
+    {
+        bool is_wrong = false;
+        auto response = share->answer([&] {
+            try {
+                return (this->*member)(request);
+            } catch (const UnknownConfirmation&) {
+                is_wrong = true;
+                throw;
+            } catch (const RuleViolation& violation) {
+                is_wrong = violation.rule() == "confirmation-mismatch";
+                throw;
+            }
+        });
+        if (!is_wrong) return responder.respond(std::move(response));
+        confirmation_ids.was_wrong(request.request.client);
+        confirmation_ids.take_turn(request.request.client, responder,
+                                   [responder, response] { responder.respond(response); });
     }
 
     const ApiSharePtr share;
     const AttendeeApiParts& parts;
+    GuessGuard tokens;
+    GuessGuard confirmation_ids;
 };
 
 AttendeeApi::AttendeeApi(AttendeeApiParts parts) : implementation_{std::make_shared<Implementation>(std::move(parts))}
@@ -286,12 +336,15 @@ void AttendeeApi::add_routes(http::Router& router)
 {
     using Api = Implementation;
     Api& api = *implementation_;
+    auto& commands = api.parts.command_pool;
+    auto& queries = api.parts.query_pool;
     router.on("POST", "/api/attendee/register", api.command(&Api::register_attendee));
     router.on("POST", "/api/attendee/{id}/email", api.command(&Api::change_email));
-    router.on("POST", "/api/attendee/{id}/email/{confirmationId}", api.command(&Api::confirm_email));
+    router.on("POST", "/api/attendee/{id}/email/{confirmationId}",
+              api.by_confirmation_id(commands, &Api::confirm_email));
     router.on("DELETE", "/api/attendee/{id}", api.command(&Api::unregister_attendee));
-    router.on("GET", "/api/confirmation/{confirmationId}", api.query(&Api::show_confirmation));
-    router.on("POST", "/api/confirmation/{confirmationId}", api.command(&Api::confirm_by_link));
+    router.on("GET", "/api/confirmation/{confirmationId}", api.by_confirmation_id(queries, &Api::show_confirmation));
+    router.on("POST", "/api/confirmation/{confirmationId}", api.by_confirmation_id(commands, &Api::confirm_by_link));
     router.on("GET", "/api/attendee/{id}", api.query(&Api::show_attendee));
     router.on("GET", "/api/attendee/{id}/history", api.query(&Api::show_history));
     router.on("GET", "/api/attendee/{id}/stream",

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../http/blocking_pool.hpp"
+#include "../http/guess_limit.hpp"
 #include "../http/metrics.hpp"
 #include "../http/router.hpp"
 #include "../read_model/attendee_queries.hpp"
@@ -32,6 +33,7 @@ struct AttendeeApiParts {
     std::string organiser_token;
     std::chrono::milliseconds max_wait{5000}; ///< for the read model to reach a position
     std::function<void(std::string_view)> log;
+    http::GuessLimitOptions guesses{};                ///< of the organiser's token, and of confirmation ids
     std::chrono::milliseconds max_command_wait{5000}; ///< for conflicts to end, and for a repeat's first try
 };
 

@@ -39,7 +39,7 @@ public:
         : command_pool_{options.command_threads, options.max_waiting, options.log},
           query_pool_{options.query_threads, options.max_waiting, options.log}, probe_pool_{2, 100, options.log},
           watcher_{queries}, api_{{bus, store, queries, watcher_, dead_letters, command_pool_, query_pool_, metrics,
-                                   options.organiser_token, options.max_read_wait, options.log}},
+                                   options.organiser_token, options.max_read_wait, options.log, options.guesses}},
           server_{with_log(std::move(options.server), options.log),
                   routes(metrics, std::move(options.checks), options.log), metrics},
           gauges_{metrics}

@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include "../http/guess_limit.hpp"
 #include "../http/health.hpp"
 #include "../http/http_server.hpp"
 #include "../http/metrics.hpp"
@@ -22,6 +23,7 @@ namespace conference::web {
 struct WebRoleOptions {
     http::HttpServerOptions server;
     std::string organiser_token;
+    http::GuessLimitOptions guesses; ///< of the organiser's token, and of confirmation ids
     std::size_t command_threads =
         64; ///< this many appends can share a commit; where none is waited for, the cores are enough
     std::size_t query_threads = 16;   ///< for queries, histories and event streams, which commands do not wait for

@@ -249,6 +249,13 @@ TEST_CASE("an event stream asks for more when the client's socket has taken what
     while (unsent() != 0) std::this_thread::yield();
 }
 
+TEST_CASE("a handler knows the client's address")
+{
+    const auto server = serve(
+        [](const Request& request, const Responder& responder) { responder.respond(plain(200, request.client)); });
+    CHECK(Client{server.port()}.request("GET", "/").body == "127.0.0.1");
+}
+
 TEST_CASE("a server listens on an address or a name, and says on which it cannot")
 {
     const auto named = serve(echo, {.address = "localhost"});
