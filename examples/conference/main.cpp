@@ -121,16 +121,20 @@ private:
 
     void add_lag_gauges()
     {
-        const auto behind = [this](escqrs::GlobalPosition position) {
-            const auto head = store_.head();
-            return head > position ? static_cast<double>(head.value() - position.value()) : 0.0;
+        const auto difference = [](std::uint64_t all, std::uint64_t done) {
+            return all > done ? static_cast<double>(all - done) : 0.0;
         };
-        gauges_.add("conference_relay_lag_events", "Stored events not yet on the queue.",
-                    [this, behind] { return behind(relay_.position()); });
+        gauges_.add("conference_relay_lag_events", "Stored events not yet on the queue.", [this, difference] {
+            const auto relayed = relay_.position();
+            return difference(store_.head().value(), relayed.value());
+        });
         gauges_.add("conference_relay_parked_streams", "Streams held back, for one of their events cannot be sent.",
                     [this] { return static_cast<double>(relay_.parked_streams()); });
-        gauges_.add("conference_projection_lag_events", "Stored events not yet in the read model.",
-                    [this, behind] { return behind(queries_.position()); });
+        gauges_.add("conference_projection_lag_events",
+                    "Stored events that the read model has not handled, for whatever reason.", [this, difference] {
+                        const auto handled = queries_.events();
+                        return difference(relay_.events(store_.head()), handled);
+                    });
     }
 
     static web::WebRoleOptions options(const Settings& settings, std::vector<http::ReadinessCheck> checks)

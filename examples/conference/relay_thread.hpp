@@ -13,6 +13,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <mutex>
@@ -43,6 +44,9 @@ public:
 
     escqrs::GlobalPosition position() const noexcept { return place_->position(); }
 
+    /// How many events the log holds, if it ends at `head`.
+    std::uint64_t events(escqrs::GlobalPosition head) const noexcept { return head.value() - place_->holes(); }
+
     /// What keeps it from its work: its place is not in this log, which a person has to decide about, or it has failed to
     /// send what follows. Any thread.
     std::optional<std::string> problem(escqrs::GlobalPosition head) const
@@ -68,7 +72,13 @@ private:
                     escqrs::sleep_for(escqrs::system_clock(), patience, stop);
                     continue;
                 }
-                escqrs::Relay relay{store, *place_, *place_, queue, AttendeeMessages{"/conference"}, options()};
+                place_->count_holes(store);
+                const auto translate =
+                    [this, messages = AttendeeMessages{"/conference"}](const escqrs::RecordedEvent& event) mutable {
+                        place_->pass(event.position);
+                        return messages(event);
+                    };
+                escqrs::Relay relay{store, *place_, *place_, queue, translate, options(store)};
                 log_("relay: this process relays");
                 send_parked(relay);
                 relay.run(stop);
@@ -110,9 +120,10 @@ private:
         parked_streams_.store(relay.parked().size(), std::memory_order_relaxed);
     }
 
-    escqrs::SubscriptionOptions options()
+    escqrs::SubscriptionOptions options(escqrs::AnyEventStore& store)
     {
         escqrs::SubscriptionOptions options;
+        options.on_caught_up = [this, &store](escqrs::GlobalPosition) { place_->count_holes(store); };
         options.max_retry_delay = patience;
         options.on_failure = [this](const std::exception_ptr& failure, escqrs::Duration) {
             try {

@@ -1,7 +1,9 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "postgres/server.hpp"
 
+#include "application/attendee_handlers.hpp"
 #include "application/relay_place.hpp"
+#include "application/storage.hpp"
 #include "read_model/attendee_projection.hpp"
 #include "read_model/attendee_queries.hpp"
 #include "read_model/attendee_watcher.hpp"
@@ -420,4 +422,44 @@ TEST_CASE("conference over PostgreSQL: a read model is built anew beside another
     CHECK(read_model::Progress{other.database}.events() == 42);
     CHECK(read_model::Database{registrations.address}.ref().query_integer(
               "SELECT count(*) FROM outgoing_mail WHERE given_up_at IS NULL") == 0);
+}
+
+TEST_CASE("conference over PostgreSQL: positions without an event are no lag")
+{
+    const Settings settings = with_store(emptied_database());
+    escqrs::postgres::Connection connection{settings.store.rest};
+    connection.execute("DROP SCHEMA IF EXISTS escqrs CASCADE");
+    auto store = open_event_store(settings);
+    AttendeeRepository attendees{store};
+    const auto register_attendee = [&] {
+        auto attendee = Attendee::register_with(new_attendee_id(), Email::parse("ada@example.org"));
+        attendees.save(attendee);
+    };
+    const auto leave_hole = [&] { connection.execute("SELECT nextval('escqrs.positions')"); };
+    register_attendee();
+    leave_hole();
+    register_attendee();
+    {
+        const auto place = open_relay_place(settings);
+        (void)place->load();
+        place->save(store.head());
+    }
+    {
+        const auto place = open_relay_place(settings); // of a program that has not counted before
+        place->count_holes(store);
+        CHECK(place->holes() == 1);
+        leave_hole();
+        leave_hole();
+        register_attendee();
+        for (int times = 0; times < 2; ++times) place->pass(store.head()); // shown again
+        place->save(store.head());
+        CHECK(place->holes() == 3);
+        CHECK(store.head().value() - place->holes() == 3);
+    }
+    const auto place = open_relay_place(settings);
+    (void)place->load();
+    CHECK(place->holes() == 3);
+    const auto standby = open_relay_place(settings);
+    CHECK_THROWS_AS(standby->load(), RelayedElsewhere);
+    CHECK(standby->holes() == 3);
 }

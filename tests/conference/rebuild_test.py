@@ -5,6 +5,7 @@ and dead-letters nothing. `--rebuild` builds it anew beside a web role that runs
 
 import glob
 import os
+import re
 import tempfile
 
 from conference_process import Conference
@@ -23,6 +24,10 @@ def recipients(conference):
     return sorted(mail["to"] for mail in read_mails(conference.mail_folder))
 
 
+def lag(conference):
+    return float(re.search(r"^conference_projection_lag_events (\S+)$", conference.request("GET", "/metrics")[1], re.M)[1])
+
+
 def main():
     options = read_options()
     with tempfile.TemporaryDirectory() as folder:
@@ -37,6 +42,7 @@ def main():
             post(conference, f"/api/attendee/{attendee}/email", {"email": f"new{place}@example.org"})
         await_(lambda: listed(conference), 30, "in the read model")
         await_(lambda: recipients(conference), [f"new{place}@example.org" for place in range(5)], "mails")
+        assert lag(conference) == 0
         conference.stop("worker")
 
         for name in glob.glob(os.path.join(folder, "read-model.db*")):
@@ -47,11 +53,13 @@ def main():
         conference.start("worker")
         await_(lambda: "conference worker --rebuild" in conference.log("worker"), True, "what to do")
         assert conference.request("GET", f"/api/attendee/{newest}")[0] == 200
+        assert lag(conference) == 38, lag(conference)  # though the newest event is handled
         assert conference.as_organiser("GET", "/api/dead-letters")[1]["deadLetters"] == []
         conference.stop("worker")
 
         conference.start("worker", "--rebuild")
         await_(lambda: listed(conference), 31, "in the read model, built anew")
+        assert lag(conference) == 0, lag(conference)
         for attendee, version in [(ids[0], 2), (ids[7], 2), (ids[20], 1)]:
             status, view = conference.request("GET", f"/api/attendee/{attendee}")
             assert status == 200 and view["version"] == version, (status, view)

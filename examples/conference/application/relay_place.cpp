@@ -5,9 +5,11 @@
 #include <escqrs/postgres/connection.hpp>
 #include <escqrs/postgres/lease.hpp>
 #include <escqrs/postgres/parking_lot.hpp>
+#include <escqrs/postgres/schema.hpp>
 #include <escqrs/sqlite/checkpoint.hpp>
 #include <escqrs/sqlite/parking_lot.hpp>
 
+#include <array>
 #include <string>
 #include <utility>
 
@@ -48,6 +50,68 @@ private:
     escqrs::sqlite::ParkingLot lot_{database_, "relay"};
 };
 
+constexpr std::array hole_steps{R"sql(
+    CREATE TABLE {s}.relay_holes (
+        only_row integer PRIMARY KEY CHECK (only_row = 1),
+        position bigint NOT NULL, -- counted up to there
+        holes    bigint NOT NULL
+    );
+    INSERT INTO {s}.relay_holes VALUES (1, 0, 0);
+)sql"};
+
+/// How many positions of a log hold no event, up to one of them.
+class Holes {
+public:
+    explicit Holes(escqrs::postgres::Connection& connection)
+        : select_{with_table(connection), "SELECT position, holes FROM conference.relay_holes"},
+          update_{connection, "UPDATE conference.relay_holes SET position = $1, holes = $2"}
+    {
+    }
+
+    void load()
+    {
+        auto row = select_.query();
+        if (!row.next()) return;
+        position_ = saved_position_ = static_cast<std::uint64_t>(row.integer(0));
+        count_ = saved_count_ = static_cast<std::uint64_t>(row.integer(1));
+    }
+
+    /// Seldom, for what is not saved is counted again.
+    void save_if_due()
+    {
+        constexpr std::uint64_t often_enough = 100'000;
+        if (count_ == saved_count_ && position_ - saved_position_ < often_enough) return;
+        update_.run(position_, count_);
+        saved_position_ = position_;
+        saved_count_ = count_;
+    }
+
+    void clear() noexcept { position_ = count_ = 0; }
+    std::uint64_t position() const noexcept { return position_; }
+    std::uint64_t count() const noexcept { return count_; }
+
+    void pass(std::uint64_t position) noexcept
+    {
+        if (position <= position_) return;
+        count_ += position - position_ - 1;
+        position_ = position;
+    }
+
+private:
+    static escqrs::postgres::Connection& with_table(escqrs::postgres::Connection& connection)
+    {
+        escqrs::postgres::migrate(connection, "conference", {"conference relay", hole_steps});
+        return connection;
+    }
+
+    escqrs::postgres::Statement select_;
+    escqrs::postgres::Statement update_;
+    std::uint64_t position_ = 0;
+    std::uint64_t count_ = 0;
+    std::uint64_t saved_position_ = 0;
+    std::uint64_t saved_count_ = 0;
+};
+
 /// Who relays holds a lease, and renews it with each look at the place. It runs out by the server's clock when that process
 /// dies, is cut off, or is paused; then another takes it, and the place is closed to the old one.
 class SharedPlace : public PlaceWithLot<escqrs::postgres::ParkingLot> {
@@ -72,6 +136,30 @@ public:
         change([&] { lot_.remove(stream); });
     }
 
+    void count_holes(escqrs::AnyEventStore& store) override
+    {
+        constexpr std::size_t page = 1000;
+        if (is_counted_) return;
+        const std::uint64_t end = load().value();
+        if (holes_.position() > end) holes_.clear(); // the place was set back
+        while (holes_.position() < end) {
+            const std::uint64_t before = holes_.position();
+            store.read_log(escqrs::GlobalPosition{before}, page, [&](const escqrs::RecordedEvent& event) {
+                if (event.position.value() <= end) holes_.pass(event.position.value());
+                return event.position.value() < end;
+            });
+            if (holes_.position() == before) break;
+        }
+        holes_.save_if_due();
+        show_holes(holes_.count());
+        is_counted_ = true;
+    }
+
+    void pass(escqrs::GlobalPosition position) noexcept override
+    {
+        if (is_counted_) holes_.pass(position.value());
+    }
+
 private:
     escqrs::postgres::ParkingLot& lot() override { return lot_; }
 
@@ -90,7 +178,13 @@ private:
 
     escqrs::Bookmark do_load() override
     {
-        if (lease_.acquire()) return checkpoint_.bookmark();
+        const bool was_relaying = std::exchange(is_relaying_, lease_.acquire());
+        if (!was_relaying) { // another process may have relayed
+            holes_.load();
+            is_counted_ = false;
+        }
+        show_holes(holes_.count());
+        if (is_relaying_) return checkpoint_.bookmark();
         show(checkpoint_.load());
         throw RelayedElsewhere{"relayed by another process"};
     }
@@ -102,6 +196,8 @@ private:
         } catch (const escqrs::postgres::LeaseLost& error) {
             throw RelayedElsewhere{error.what()};
         }
+        if (is_counted_) holes_.save_if_due();
+        show_holes(holes_.count());
         (void)lease_.acquire(); // renewed while there is much to relay; if it is lost, the next save tells
     }
 
@@ -109,6 +205,9 @@ private:
     escqrs::postgres::Lease lease_{connection_, "conference-relay", {.schema = "conference"}};
     escqrs::postgres::Checkpoint checkpoint_{connection_, "conference-relay", lease_};
     escqrs::postgres::ParkingLot lot_{connection_, "conference-relay", "conference"};
+    Holes holes_{connection_};
+    bool is_relaying_ = false;
+    bool is_counted_ = false; ///< the holes are, up to the place
 };
 
 } // namespace

@@ -5,6 +5,7 @@
 
 #include <escqrs/bookmark.hpp>
 #include <escqrs/error.hpp>
+#include <escqrs/event_store.hpp>
 #include <escqrs/identifiers.hpp>
 #include <escqrs/parking_lot.hpp>
 
@@ -39,6 +40,17 @@ public:
 
     static constexpr const char* name() noexcept { return "relay"; }
 
+    /// To be called by the process that relays, before it begins and at the end of the log: counts the log's holes up to the
+    /// place, unless they are known.
+    virtual void count_holes(escqrs::AnyEventStore& /*store*/) {}
+
+    /// To be called with the position of each event that is read, also again.
+    virtual void pass(escqrs::GlobalPosition /*position*/) noexcept {}
+
+    /// Positions up to the place at which the log has no event: those of appends that a server has drawn and given up. Any
+    /// thread.
+    std::uint64_t holes() const noexcept { return holes_.load(std::memory_order_relaxed); }
+
     // What escqrs::ParkedStreams asks for; `put` and `remove` throw RelayedElsewhere like `save`.
     virtual bool is_empty() = 0;
     virtual std::optional<escqrs::ParkedStream> find(const escqrs::StreamId& stream) = 0;
@@ -57,12 +69,14 @@ protected:
     {
         position_.store(position.value(), std::memory_order_relaxed);
     }
+    void show_holes(std::uint64_t holes) noexcept { holes_.store(holes, std::memory_order_relaxed); }
 
 private:
     virtual escqrs::Bookmark do_load() = 0;
     virtual void do_save(const escqrs::Bookmark& mark) = 0;
 
     std::atomic<std::uint64_t> position_{0};
+    std::atomic<std::uint64_t> holes_{0}; ///< an SQLite file's log has none
 };
 
 static_assert(escqrs::ParkedStreams<RelayPlace>);
