@@ -32,6 +32,9 @@ constexpr std::size_t max_answer_length = 300;
 /// Of all that a server answers while it is given one mail. RFC 5321, section 4.5.3.1.5 allows 512 bytes for a line.
 constexpr std::size_t max_answers_size = std::size_t{64} * 1024;
 
+/// The answer to the first command of a mail concerns us, or the server itself, and so the next mail as well.
+constexpr int mail_from = 1;
+
 struct CurlCleanup {
     void operator()(CURL* handle) const noexcept { curl_easy_cleanup(handle); }
     void operator()(curl_slist* list) const noexcept { curl_slist_free_all(list); }
@@ -42,7 +45,11 @@ struct Delivery {
     std::string_view rest;
     const std::stop_token& stop;
     std::chrono::milliseconds patience; ///< after a stop request, once the server may have the mail
-    bool is_under_way = false;          ///< the server is greeted and knows us: what it says now concerns the mail
+    bool is_under_way = false;          ///< the server is greeted and knows us: the mail's commands follow
+    int answers = 0;                    ///< to these commands, each in whole
+    int refusal = 0;                    ///< which of them was the first that refused something
+    bool is_line_over = true;           ///< the next thing that is heard begins a line
+    bool is_last_line = false;          ///< of an answer
     bool has_begun = false;             ///< the mail's text is being sent
     std::size_t answered = 0;           ///< bytes of the server's answers
     int answer = 0;                     ///< code of the last one, or of the one that was too long
@@ -71,8 +78,17 @@ std::size_t hear_answer(char* line, std::size_t size, std::size_t count, void* c
     auto& delivery = *static_cast<Delivery*>(context);
     if (delivery.answered > max_answers_size) return 0;
     const std::size_t length = size * count;
-    std::from_chars(line, line + std::min<std::size_t>(length, 3), delivery.answer);
+    if (length == 0) return 0;
+    if (delivery.is_line_over) {
+        std::from_chars(line, line + std::min<std::size_t>(length, 3), delivery.answer);
+        delivery.is_last_line = length < 4 || line[3] != '-';
+    }
+    delivery.is_line_over = line[length - 1] == '\n';
     delivery.answered += length;
+    if (delivery.is_under_way && delivery.is_line_over && delivery.is_last_line) {
+        ++delivery.answers;
+        if (delivery.answer >= 400 && delivery.refusal == 0) delivery.refusal = delivery.answers;
+    }
     return delivery.answered <= max_answers_size ? length : 0;
 }
 
@@ -207,11 +223,14 @@ private:
         if (delivery.is_under_way && is_too_long(code, delivery)) {
             start(); // the rest of the answer may still come on the old connection
             if (delivery.has_begun && delivery.answer / 100 == 2) return; // taken, with many words
-            throw MailRefused{text + " (answer " + std::to_string(delivery.answer) + ", too long)"};
+            text += " (answer " + std::to_string(delivery.answer) + ", too long)";
+            if (delivery.answers < mail_from) throw MailServerUnavailable{text};
+            if (delivery.answer / 100 == 4) throw MailError{text};
+            throw MailRefused{text};
         }
         // 421: "service not available, closing transmission channel" (RFC 5321, section 4.2.3).
         const bool is_answer = code == CURLE_SEND_ERROR || code == CURLE_WEIRD_SERVER_REPLY;
-        if (!delivery.is_under_way || !is_answer || answer < 400 || answer == 421 || is_about_us(answer))
+        if (delivery.refusal <= mail_from || !is_answer || answer < 400 || answer == 421 || is_about_us(answer))
             throw MailServerUnavailable{text};
         text += " (answer " + std::to_string(answer) + ")";
         if (answer >= 500) throw MailRefused{text};
