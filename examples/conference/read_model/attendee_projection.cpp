@@ -49,9 +49,11 @@ AttendeeProjection::AttendeeProjection(escqrs::EventBus& bus, read_model::Databa
                           " created_at) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING"},
       note_mail_{database, "INSERT INTO outgoing_mail (event_id, recipient, mailbox, attendee_id, confirmation_id,"
                            " created_at, given_up_at) VALUES ($1, $2, $3, $4, $5, $6, $6) ON CONFLICT DO NOTHING"},
-      drop_requests_{database, "UPDATE outgoing_mail SET given_up_at = $1 WHERE attendee_id = $2 AND event_id <> $3"
-                               " AND confirmation_id <> '' AND sent_at IS NULL AND given_up_at IS NULL"},
-      drop_mails_{database, "UPDATE outgoing_mail SET given_up_at = $1"
+      drop_requests_{
+          database,
+          "UPDATE outgoing_mail SET given_up_at = $1, last_error = NULL WHERE attendee_id = $2 AND event_id <> $3"
+          " AND confirmation_id <> '' AND sent_at IS NULL AND given_up_at IS NULL"},
+      drop_mails_{database, "UPDATE outgoing_mail SET given_up_at = $1, last_error = NULL"
                             " WHERE attendee_id = $2 AND sent_at IS NULL AND given_up_at IS NULL"},
       advance_{database, "UPDATE progress SET revision = revision + 1,"
                          " position = CASE WHEN position < $1 THEN $1 ELSE position END WHERE only_row = 1"}

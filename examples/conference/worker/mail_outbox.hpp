@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,7 +22,8 @@ struct OwedMail {
     std::optional<ConfirmationId>
         confirmation_id; ///< of a requested address; none: the mail brings the registration's key
     escqrs::Timestamp created_at{};
-    std::uint32_t attempt = 0; ///< this one; 1 at first
+    std::uint32_t attempt = 0;                      ///< this one; 1 at first
+    std::optional<escqrs::Timestamp> first_begun{}; ///< when the first attempt was, if there was one
 };
 
 /// How many different mails may be begun in a time.
@@ -31,10 +33,14 @@ struct MailLimit {
 };
 
 /// Anybody can have mails sent to anybody, so only so many are. Those beyond wait for their turn.
+///
+/// When a mailbox has room for a mail, that of the registration that had the fewest sent there is next, and of several the newest.
+/// A mail counts once in an hour or day, however often it fails: from its first attempt, and anew when it is sent.
 struct MailLimits {
-    MailLimit to_mailbox{5, std::chrono::hours{1}};         ///< in whatever spelling, for whatever registration
-    MailLimit of_registration{10, std::chrono::hours{24}};  ///< to whatever address
-    escqrs::Duration longest_wait = std::chrono::hours{48}; ///< for its turn; then the mail is given up
+    MailLimit to_mailbox{5, std::chrono::hours{1}};        ///< in whatever spelling, for whatever registration
+    MailLimit of_registration{10, std::chrono::hours{24}}; ///< to whatever address
+    escqrs::Duration longest_wait =
+        std::chrono::hours{48}; ///< for its turn, from when it is owed or first tried; then the mail is given up
 };
 
 /// The mails in the read model that are still to be sent. Each is given to one sender at a time, in whatever process,
@@ -45,8 +51,10 @@ public:
     /// @param database  the read model; must outlive the outbox
     /// @param furthest  for no longer than that is a mail claimed or put off: one that is due later than that from now was
     ///                  written by a clock that has been set back since, and is due
-    explicit MailOutbox(read_model::DatabaseRef database, escqrs::Duration furthest = std::chrono::hours{24},
-                        MailLimits limits = {});
+    /// @param on_given_up  called with each mail whose turn did not come
+    explicit MailOutbox(
+        read_model::DatabaseRef database, escqrs::Duration furthest = std::chrono::hours{24}, MailLimits limits = {},
+        std::function<void(const OwedMail&)> on_given_up = [](const OwedMail&) {});
 
     /// Takes a mail that is due and that the limits allow. Unless it is marked or put off by then, it is due again when
     /// `lease` is over.
@@ -67,13 +75,18 @@ public:
 
 private:
     std::optional<OwedMail> next_due(escqrs::Timestamp now);
-    bool may_begin(const OwedMail& mail, escqrs::Timestamp now);
+    OwedMail fairest_instead_of(OwedMail mail, escqrs::Timestamp now);
+    std::optional<escqrs::Timestamp> turn_at_mailbox(const OwedMail& mail, escqrs::Timestamp now);
+    std::optional<escqrs::Timestamp> turn_of_registration(const OwedMail& mail, escqrs::Timestamp now);
+    bool hold_back(const OwedMail& mail, escqrs::Timestamp until, escqrs::Timestamp now);
 
     read_model::DatabaseRef database_;
     escqrs::Duration furthest_;
     MailLimits limits_;
+    std::function<void(const OwedMail&)> on_given_up_;
     read_model::Statement is_any_due_;
     read_model::Statement next_due_;
+    read_model::Statement fairest_;
     read_model::Statement begun_to_mailbox_;
     read_model::Statement begun_of_registration_;
     read_model::Statement hold_back_;

@@ -14,7 +14,11 @@
 namespace conference {
 
 Mailer::Mailer(read_model::DatabaseRef read_model, MailTransport& transport, MailWriter writer, MailerOptions options)
-    : outbox_{read_model, std::max(options.longest_delay, transport.time_limit()), options.limits},
+    : outbox_{read_model, std::max(options.longest_delay, transport.time_limit()), options.limits,
+              [this](const OwedMail& mail) {
+                  options_.on_attempt(MailOutcome::given_up);
+                  report(mail, "given up: its turn did not come");
+              }},
       transport_{&transport}, writer_{std::move(writer)}, options_{std::move(options)}
 {
 }

@@ -23,7 +23,7 @@ namespace conference {
 enum class MailOutcome : std::uint8_t {
     sent,
     failed,   ///< it is tried again
-    given_up, ///< it is not: it was refused for good, or has failed for too long
+    given_up, ///< it is not: it was refused for good, or has failed or waited for its turn for too long
 };
 
 struct MailerOptions {
@@ -49,6 +49,8 @@ class Mailer {
 public:
     /// @param read_model  a connection of this thread's own; must outlive the mailer, as `transport`
     Mailer(read_model::DatabaseRef read_model, MailTransport& transport, MailWriter writer, MailerOptions options = {});
+    Mailer(const Mailer&) = delete;
+    Mailer& operator=(const Mailer&) = delete;
 
     /// Sends what is due. A mail that fails is put off, longer each time, and the others are sent.
     /// @return how many were taken over

@@ -68,4 +68,11 @@ std::uint64_t ReadModelHealth::mails_waiting()
         "SELECT count(*) FROM outgoing_mail WHERE sent_at IS NULL AND given_up_at IS NULL"));
 }
 
+std::uint64_t ReadModelHealth::mails_given_up()
+{
+    const std::scoped_lock lock{mutex_};
+    return static_cast<std::uint64_t>(database_.ref().query_integer(
+        "SELECT count(*) FROM outgoing_mail WHERE given_up_at IS NOT NULL AND last_error IS NOT NULL"));
+}
+
 } // namespace conference

@@ -40,6 +40,10 @@ public:
     /// @throws StoreError
     std::uint64_t mails_waiting();
 
+    /// Mails that will not be sent though they were owed: refused, or failed or held back for too long.
+    /// @throws StoreError
+    std::uint64_t mails_given_up();
+
 private:
     std::optional<std::string> try_to_write();
 

@@ -54,7 +54,8 @@ MessageWorkerOptions worker_options(const WorkerRoleOptions& role, http::Metrics
 MailerOptions mailer_options(http::Metrics& metrics, const WorkerLog& log, escqrs::Clock& clock)
 {
     const auto counter = [&](const char* outcome) {
-        return &metrics.counter("conference_mails_total", "Attempts to hand out a mail.", {{"outcome", outcome}});
+        return &metrics.counter("conference_mails_total", "What became of mails, with each attempt.",
+                                {{"outcome", outcome}});
     };
     MailerOptions options;
     options.clock = &clock;
@@ -130,6 +131,9 @@ void WorkerRole::add_gauges()
                 [this] { return static_cast<double>(read_model_health_.events()); });
     gauges_.add("conference_mails_waiting", "Mails that are owed and not handed out yet.",
                 [this] { return static_cast<double>(read_model_health_.mails_waiting()); });
+    gauges_.add("conference_mails_given_up",
+                "Mails that will not be sent: refused, or failed or held back for too long.",
+                [this] { return static_cast<double>(read_model_health_.mails_given_up()); });
 }
 
 } // namespace conference
