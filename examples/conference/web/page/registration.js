@@ -48,7 +48,10 @@ function renderRegistrations() {
         const button = element('button', { class: 'plain', type: 'button', 'data-testid': `show-${id}` },
             email ? address(email) : value(id));
         button.addEventListener('click', () => show(id).catch((error) => say('bad', sentence(error))));
-        return element('li', {}, button);
+        const forget = element('button', { class: 'plain', type: 'button', 'data-testid': `forget-${id}`,
+            'aria-label': `Forget ${email ?? id} on this device`, 'aria-haspopup': 'dialog', text: 'Forget…' });
+        forget.addEventListener('click', () => askToForget(id));
+        return element('li', {}, button, forget);
     }));
     const seat = known.find((entry) => !entry.ended);
     $('register-known').hidden = !seat;
@@ -232,16 +235,19 @@ copyButton($('copy-link'), shownLink, document.querySelector('[data-testid=copy-
 copyButton(dialog.querySelector('.copy button'), dialogLink, dialog.querySelector('[role=status]'));
 for (const field of [shownLink, dialogLink]) field.addEventListener('focus', () => field.select());
 
-$('forget').addEventListener('click', () => {
-    dialogLink.value = shownLink.value;
+function askToForget(id) {
+    dialog.dataset.id = id;
+    dialogLink.value = linkTo(id);
     dialog.showModal();
     $('forget-cancel').focus();
-});
+}
+
+$('forget').addEventListener('click', () => askToForget(current.id));
 $('forget-cancel').addEventListener('click', () => dialog.close());
 $('forget-confirm').addEventListener('click', () => {
     dialog.close();
-    registrations.forget(current?.id);
-    leave();
+    registrations.forget(dialog.dataset.id);
+    if (current?.id === dialog.dataset.id) leave();
     renderRegistrations();
     say('good', 'Forgotten on this device. The registration itself stands.');
     arrive();
