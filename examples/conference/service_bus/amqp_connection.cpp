@@ -1,21 +1,17 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "amqp_connection.hpp"
 
+#include "amqp_link.hpp"
 #include "cbs_authorisation.hpp"
+#include "connection_setup.hpp"
 
 #include <escqrs/error.hpp>
-#include <escqrs/id_generator.hpp>
 
 #include <proton/condition.h>
 #include <proton/connection.h>
-#include <proton/delivery.h>
 #include <proton/event.h>
-#include <proton/link.h>
 #include <proton/proactor.h>
-#include <proton/sasl.h>
 #include <proton/session.h>
-#include <proton/ssl.h>
-#include <proton/terminus.h>
 #include <proton/transport.h>
 
 #include <algorithm>
@@ -29,38 +25,8 @@ namespace {
 
 constexpr std::chrono::milliseconds tick_interval{100};
 constexpr std::chrono::seconds closing_patience{2};
-/// Service Bus ends a connection that was silent for 4 minutes; a peer silent for so long is dead to us.
-constexpr pn_millis_t idle_timeout_ms = 60'000;
-
-struct SslDomainDeleter {
-    void operator()(pn_ssl_domain_t* domain) const noexcept { pn_ssl_domain_free(domain); }
-};
-
-std::string text(const char* found) { return found != nullptr ? found : ""; }
-
-void set_up_tls(pn_transport_t* transport, const AmqpConnectionOptions& options)
-{
-    const std::unique_ptr<pn_ssl_domain_t, SslDomainDeleter> domain{pn_ssl_domain(PN_SSL_MODE_CLIENT)};
-    if (!domain) throw escqrs::TransportError{"TLS is not available in this build of Proton"};
-    const char* const authorities =
-        options.certificate_authorities.empty() ? nullptr : options.certificate_authorities.c_str();
-    if (authorities != nullptr && pn_ssl_domain_set_trusted_ca_db(domain.get(), authorities) != 0)
-        throw escqrs::TransportError{"cannot read the trusted certificates in '" + options.certificate_authorities +
-                                     "'"};
-    if (pn_ssl_domain_set_peer_authentication(domain.get(), PN_SSL_VERIFY_PEER_NAME, authorities) != 0)
-        throw escqrs::TransportError{"cannot have the peer's certificate verified"};
-    pn_ssl_t* const ssl = pn_ssl(transport);
-    if (pn_ssl_init(ssl, domain.get(), nullptr) != 0) throw escqrs::TransportError{"cannot set up TLS"};
-    pn_ssl_set_peer_hostname(ssl, options.broker.host.c_str());
-}
 
 } // namespace
-
-Condition to_condition(pn_condition_t* condition)
-{
-    if (condition == nullptr || !pn_condition_is_set(condition)) return {};
-    return {text(pn_condition_get_name(condition)), text(pn_condition_get_description(condition))};
-}
 
 LinkKeeper make_link_keeper(const AmqpConnectionOptions& options)
 {
@@ -220,32 +186,8 @@ bool AmqpConnection::dispatch(pn_event_t* event)
     case PN_LINK_REMOTE_CLOSE:
     case PN_LINK_REMOTE_DETACH:
     case PN_LINK_FLOW:
-    case PN_DELIVERY: dispatch_to_link(event, type); return true;
+    case PN_DELIVERY: AmqpLink::dispatch(event); return true;
     default: return false;
-    }
-}
-
-void AmqpConnection::dispatch_to_link(pn_event_t* event, int type)
-{
-    pn_link_t* const link = pn_event_link(event);
-    auto* const owner = static_cast<AmqpLink*>(pn_link_get_context(link));
-    const bool is_end = type == PN_LINK_REMOTE_CLOSE || type == PN_LINK_REMOTE_DETACH;
-    if (owner == nullptr) {
-        if (is_end) pn_link_free(link); // we had closed it ourselves before
-        return;
-    }
-    if (is_end) {
-        owner->detached(to_condition(pn_link_remote_condition(link)));
-    } else if (type == PN_LINK_REMOTE_OPEN) {
-        // A refused link is answered with an attach that names no node, and is closed right after it.
-        pn_terminus_t* const node = pn_link_is_sender(link) ? pn_link_remote_target(link) : pn_link_remote_source(link);
-        if (pn_terminus_get_type(node) != PN_UNSPECIFIED) owner->attached();
-    } else if (type == PN_LINK_FLOW) {
-        owner->events_->on_flow();
-    } else {
-        owner->life_.has_moved = true;
-        if (owner->connection_->ready_) owner->connection_->life_.has_moved = true;
-        owner->events_->on_delivery(pn_event_delivery(event));
     }
 }
 
@@ -267,38 +209,18 @@ void AmqpConnection::open_connection()
     const Broker& broker = options_.broker;
     why_lost_ = {};
     life_ = {.asked_at = now()};
-    pn_transport_t* const transport = pn_transport();
-    pn_connection_t* const connection = pn_connection();
-    const std::string name = "escqrs-" + escqrs::to_string(escqrs::random_uuid());
-    pn_connection_set_container(connection, name.c_str());
-    pn_connection_set_hostname(connection, broker.host.c_str());
-    const auto* const login = std::get_if<UserPassword>(&broker.credentials);
-    if (login != nullptr) {
-        pn_connection_set_user(connection, login->user.c_str());
-        pn_connection_set_password(connection, login->password.c_str());
-    }
-    pn_sasl_t* const sasl = pn_sasl(transport);
-    pn_sasl_allowed_mechs(sasl, login != nullptr ? "PLAIN" : "ANONYMOUS");
-    if (login != nullptr) pn_sasl_set_allow_insecure_mechs(sasl, true); // amqp:// was asked for
-    pn_transport_set_idle_timeout(transport, idle_timeout_ms);
-    try {
-        if (broker.tls) set_up_tls(transport, options_);
-    } catch (...) {
-        pn_transport_free(transport);
-        pn_connection_free(connection);
-        throw;
-    }
-    session_ = pn_session(connection);
-    pn_connection_open(connection);
+    auto [connection, transport] = set_up_connection(options_);
+    connection_ = connection.release();
+    session_ = pn_session(connection_);
+    pn_connection_open(connection_);
     pn_session_open(session_);
     std::array<char, PN_MAX_ADDR> address{};
     pn_proactor_addr(address.data(), address.size(), broker.host.c_str(), std::to_string(broker.port).c_str());
-    connection_ = connection;
     attempt_deadline_ = later_by(now(), options_.operation_timeout);
-    pn_proactor_connect2(proactor_.get(), connection, transport, address.data());
-    // Only now: while it looks up the host's name, it would keep waiting whoever wakes the connection.
+    pn_proactor_connect2(proactor_.get(), connection_, transport.release(), address.data());
+    // Only now: while it looks up the host's name, it would keep any thread waiting that wakes the connection.
     const std::scoped_lock lock{mutex_};
-    wakeable_ = connection;
+    wakeable_ = connection_;
 }
 
 void AmqpConnection::opened()
@@ -429,51 +351,6 @@ void AmqpConnection::begin_stop()
     }
     pn_connection_close(connection_);
     at(now() + closing_patience, [this] { drop("no answer from the broker"); });
-}
-
-AmqpLink::AmqpLink(AmqpConnection& connection, Direction direction, const std::string& address, LinkEvents& events,
-                   const Setup& set_up)
-    : connection_{&connection}, events_{&events}
-{
-    const std::string name = escqrs::to_string(escqrs::random_uuid());
-    const bool sends = direction == Direction::send;
-    link_ = sends ? pn_sender(connection.session_, name.c_str()) : pn_receiver(connection.session_, name.c_str());
-    pn_terminus_set_address(sends ? pn_link_target(link_) : pn_link_source(link_), address.c_str());
-    pn_link_set_context(link_, this);
-    if (set_up) set_up(link_);
-    life_.asked_at = connection.now();
-    pn_link_open(link_);
-    connection.links_.insert(this);
-}
-
-AmqpLink::~AmqpLink() { close(); }
-
-void AmqpLink::close() noexcept
-{
-    connection_->links_.erase(this);
-    if (link_ == nullptr) return;
-    // It is freed when the peer has closed it too: until then its attach may still be on its way.
-    pn_link_t* const link = std::exchange(link_, nullptr);
-    pn_link_set_context(link, nullptr);
-    pn_link_close(link);
-}
-
-void AmqpLink::attached()
-{
-    life_.attached_at = connection_->now();
-    events_->on_attached();
-}
-
-void AmqpLink::detached(const Condition& why)
-{
-    connection_->links_.erase(this);
-    if (link_ != nullptr) {
-        pn_link_t* const link = std::exchange(link_, nullptr);
-        pn_link_set_context(link, nullptr);
-        pn_link_close(link);
-        pn_link_free(link);
-    }
-    events_->on_detached(why); // may end this object
 }
 
 } // namespace service_bus

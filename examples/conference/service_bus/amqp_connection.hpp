@@ -9,7 +9,6 @@
 #include <escqrs/clock.hpp>
 #include <escqrs/jitter.hpp>
 
-#include <proton/condition.h>
 #include <proton/event.h>
 #include <proton/proactor.h>
 #include <proton/types.h>
@@ -29,24 +28,6 @@ namespace service_bus {
 
 class AmqpLink;
 class CbsAuthorisation;
-
-/// What the owner of a link is told, on the connection's thread.
-class LinkEvents {
-public:
-    LinkEvents() = default;
-    LinkEvents(const LinkEvents&) = delete;
-    LinkEvents& operator=(const LinkEvents&) = delete;
-    virtual ~LinkEvents() = default;
-
-    /// The peer has attached.
-    virtual void on_attached() {}
-    /// The peer has refused or ended the link, or the connection is gone; nothing of the link can be used any more.
-    virtual void on_detached(const Condition& why) = 0;
-    /// The link's credit has changed.
-    virtual void on_flow() {}
-    /// A delivery has arrived, or the peer has told what becomes of one.
-    virtual void on_delivery(pn_delivery_t* /*delivery*/) {}
-};
 
 /// Somebody who has links on the connection; told on the connection's thread.
 class ConnectionUser {
@@ -155,7 +136,6 @@ private:
     void run() noexcept;
     void give_up(const std::string& error);
     bool dispatch(pn_event_t* event);
-    static void dispatch_to_link(pn_event_t* event, int type);
     void connect();
     void open_connection();
     void opened();
@@ -195,47 +175,7 @@ private:
     std::thread thread_; ///< last: it uses all the others
 };
 
-/// One end of a link. Detaches when it goes away.
-/// @par Thread safety  on the connection's thread only
-class AmqpLink {
-public:
-    /// What to set up before the attach is sent.
-    using Setup = std::function<void(pn_link_t*)>;
-
-    enum class Direction : bool { send, receive };
-
-    /// Attaches to `address`.
-    AmqpLink(AmqpConnection& connection, Direction direction, const std::string& address, LinkEvents& events,
-             const Setup& set_up = {});
-    ~AmqpLink();
-
-    AmqpLink(const AmqpLink&) = delete;
-    AmqpLink& operator=(const AmqpLink&) = delete;
-
-    /// The link, or null once it was detached.
-    pn_link_t* get() const noexcept { return link_; }
-    bool is_attached() const noexcept { return life_.attached_at && link_ != nullptr; }
-    /// Lasts when it is detached.
-    const LinkLife& life() const noexcept { return life_; }
-
-    /// Detaches now; nothing more is told to the owner.
-    void close() noexcept;
-
-private:
-    friend class AmqpConnection;
-
-    void attached();
-    void detached(const Condition& why);
-
-    AmqpConnection* connection_;
-    LinkEvents* events_;
-    pn_link_t* link_ = nullptr;
-    LinkLife life_;
-};
-
 /// The keeper of links over a connection with these options.
 LinkKeeper make_link_keeper(const AmqpConnectionOptions& options);
-
-Condition to_condition(pn_condition_t* condition);
 
 } // namespace service_bus

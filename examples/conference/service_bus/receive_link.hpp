@@ -2,6 +2,7 @@
 #pragma once
 
 #include "amqp_connection.hpp"
+#include "amqp_link.hpp"
 
 #include <escqrs/clock.hpp>
 

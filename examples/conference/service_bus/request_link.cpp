@@ -1,6 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "request_link.hpp"
 
+#include "amqp_link.hpp"
+
 #include <escqrs/error.hpp>
 #include <escqrs/id_generator.hpp>
 
