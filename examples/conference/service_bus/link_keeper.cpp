@@ -8,9 +8,9 @@
 namespace service_bus {
 namespace {
 
-/// A link that lived for so long was of use.
+/// A link that stays attached for so long was of use.
 constexpr std::chrono::seconds proving_time{2};
-/// After an accept of a session that the broker refused before its time, or let go at once for its lock.
+/// The pause after an accept that the broker refused early, and after a session whose lock is lost.
 constexpr std::chrono::milliseconds least_pause{100};
 
 constexpr const char* attach_unanswered = "the broker does not answer the attach";
@@ -49,12 +49,12 @@ void LinkKeeper::reset()
 LinkKeeper::Step LinkKeeper::ended(const LinkLife& life, const Condition& why, escqrs::SteadyTime now)
 {
     no_credit_since_.reset();
-    // Several links that were asked for at once fail at once: that is one failure.
+    // Links that were attached together fail together: that is one failure.
     const bool is_another = life.asked_at >= failed_at_;
     escqrs::Duration pause = escqrs::Duration::zero();
     if (life.has_worked(now) && why.description != no_credit) {
         reset();
-    } else if (is_lock_lost(why)) { // a matter of the session
+    } else if (is_lock_lost(why)) { // the session failed, not the link
         pause = least_pause;
     } else {
         state_ = State::failing;

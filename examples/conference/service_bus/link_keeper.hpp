@@ -11,24 +11,24 @@
 
 namespace service_bus {
 
-/// The life of a link or connection so far.
+/// What has happened to a link or connection so far.
 struct LinkLife {
     escqrs::SteadyTime asked_at{}; ///< when its attach was sent
     std::optional<escqrs::SteadyTime> attached_at{};
     bool has_moved = false; ///< a message, or the outcome of one
 
-    /// Whether it was of use. That it was attached says little: a broker may let go at once, each time.
+    /// Whether it was of use. An answered attach alone says little, since a broker may detach every link at once.
     bool has_worked(escqrs::SteadyTime now) const noexcept;
 };
 
-/// Keeps the links of one user to one address: how long the broker may take to answer, when the next attach may be sent, and
-/// what is wrong meanwhile. It says what is to be done, and does no I/O.
+/// Decides when a sender or receiver may attach a link, how long the broker may take to answer, and how to recover when a link
+/// ends; and knows what is wrong meanwhile. No I/O.
 /// @par Thread safety  none
 class LinkKeeper {
 public:
-    /// What is to be done about the end of a link. A link that may be attached again waits for `not_before`.
+    /// How to recover from the end of a link. The next attach waits until `not_before`.
     struct Step {
-        Recovery recovery = Recovery::reattach_link; ///< this, `reconnect`, or `fail`: what waits for the link fails
+        Recovery recovery = Recovery::reattach_link; ///< or `reconnect`, or `fail`: calls that wait for the link fail
         bool renew_tokens = false;
     };
 
@@ -40,31 +40,33 @@ public:
 
     /// The broker has attached a link.
     void attached() noexcept;
-    /// A link was of use. That of one that was there before the last failure says nothing about those after it.
+    /// A link was of use. A link that is older than the last failure does not count.
     void worked(const LinkLife& life);
 
-    /// The broker has ended or refused a link, or it was given up. Growing pauses follow if it was of no use.
+    /// A link has ended: the broker detached or refused it, or `overdue` gave it up. If it was of no use, the next attach has to
+    /// wait, longer after each failure.
     Step ended(const LinkLife& life, const Condition& why, escqrs::SteadyTime now);
 
-    /// No session was free for `wait`, which is no failure. A broker that says so earlier is asked again after a pause.
+    /// The broker refused an accept because no session was free for `wait`, which is no failure. If it did so earlier, the next
+    /// attach waits for a moment.
     void no_session(const LinkLife& life, escqrs::Duration wait, escqrs::SteadyTime now);
 
-    /// The connection is gone; its own pace holds for the next one.
+    /// The connection is gone. Pauses between links end with it: the connection has pauses of its own.
     void connection_lost() noexcept;
 
-    /// To be called now and then.
-    /// @param allowance  what the attach may take besides, such as the wait for a session
-    /// @param waits_for_credit  something is there to be sent, and there is no credit
-    /// @return why the link must be given up: its attach was not answered in time, or credit not given
+    /// Checks a link's time limits. Call it several times a second.
+    /// @param allowance  extra time for the attach, such as the wait for a session
+    /// @param waits_for_credit  true while there is a message to send, and no credit
+    /// @return why the link must be given up: the broker has not answered its attach, or has not given it credit, in time
     std::optional<Condition> overdue(const LinkLife& life, escqrs::Duration allowance, bool waits_for_credit,
                                      escqrs::SteadyTime now);
 
-    /// True if something waited for credit at the last call of `overdue`.
+    /// What the last call of `overdue` was given.
     bool waits_for_credit() const noexcept { return no_credit_since_.has_value(); }
 
-    /// True if the broker has attached a link, and none that was of no use has ended since one was of use.
+    /// True once the broker has attached a link, until one ends that was of no use; then again once one is of use.
     bool is_well() const noexcept { return state_ == State::well; }
-    /// Why links are of no use; empty if they are, or nothing is known.
+    /// Why links are of no use; empty while they are of use, or nothing is known.
     const std::string& problem() const noexcept { return problem_; }
 
 private:
