@@ -1,6 +1,9 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "message_receiver.hpp"
 
+#include "lock_token.hpp"
+#include "message_codec.hpp"
+
 #include <escqrs/error.hpp>
 #include <escqrs/message_queue_rules.hpp>
 
@@ -11,13 +14,37 @@
 #include <utility>
 
 namespace service_bus {
+namespace {
+
+ReceiveCalls::Options calls_options(const ReceiverOptions& options, const AmqpConnectionOptions& connection)
+{
+    const bool confirms = connection.broker.dialect == Dialect::service_bus;
+    ReceiveCalls::Options calls;
+    calls.has_sessions = options.sessions && confirms;
+    calls.max_sessions = options.max_sessions;
+    calls.default_session = options.default_session;
+    calls.prefetch = calls.has_sessions ? 0 : options.prefetch;
+    calls.takes_credit_back = confirms && calls.prefetch == 0; // plain AMQP 1.0 cannot be relied on to do it
+    calls.linger = options.linger;
+    calls.operation_timeout = connection.operation_timeout;
+    return calls;
+}
+
+} // namespace
+
+/// A call of `receive` that waits.
+struct MessageReceiver::ReceiveCall {
+    CallId id{};
+    std::vector<escqrs::ReceivedMessage> messages;
+    std::string error;
+    bool is_done = false; ///< guarded by the receiver's mutex
+};
 
 MessageReceiver::MessageReceiver(AmqpConnection& connection, std::string address, ReceiverOptions options)
     : connection_{&connection}, address_{std::move(address)}, options_{std::move(options)},
-      renewer_{connection, address_}, keeper_{make_link_keeper(connection.options())}
+      calls_{calls_options(options_, connection.options()), make_link_keeper(connection.options())},
+      settlements_{confirms()}, locks_{options_.max_lock_renewal}, renewer_{connection, address_}
 {
-    if (!confirms()) options_.sessions = false;
-    if (options_.sessions) options_.prefetch = 0;
     connection_->post([this] { connection_->add(*this); });
 }
 
@@ -26,10 +53,7 @@ MessageReceiver::~MessageReceiver()
     if (options_.prefetch > 0 || confirms()) take_back_credit();
     connection_->call([this] {
         connection_->remove(*this);
-        for (HeldMessage* const held : held_.all()) {
-            ask_for_release(held->delivery);
-            pn_delivery_settle(held->delivery);
-        }
+        carry_out(settlements_.release_all());
         links_.clear();
         renewer_.close();
     });
@@ -38,29 +62,12 @@ MessageReceiver::~MessageReceiver()
 /// What is on its way to a link that is detached stays locked until its lock runs out: it is waited for.
 void MessageReceiver::take_back_credit()
 {
-    std::size_t open = 0;
-    connection_->call([&] {
-        for (const auto& link : links_) {
-            if (!link->is_open() || link->outstanding() == 0) continue;
-            ++open;
-            link->drain(connection_->now());
-        }
-        const std::scoped_lock lock{mutex_};
-        draining_ = open;
-    });
+    connection_->call([&] { carry_out(calls_.stop(connection_->now())); });
     std::unique_lock lock{mutex_};
-    const auto is_over = [&] { return draining_ == 0; };
-    connection_options().clock->wait_for(lock, changed_, drain_patience, {}, is_over);
+    connection_options().clock->wait_for(lock, changed_, drain_patience, {}, [&] { return is_quiet_; });
 }
 
-void MessageReceiver::note_drained()
-{
-    {
-        const std::scoped_lock lock{mutex_};
-        if (draining_ == 0 || --draining_ > 0) return;
-    }
-    changed_.notify_all();
-}
+// --- calls, from any thread ---
 
 std::vector<escqrs::ReceivedMessage> MessageReceiver::receive(std::size_t at_most, escqrs::Duration wait,
                                                               std::stop_token stop)
@@ -68,22 +75,23 @@ std::vector<escqrs::ReceivedMessage> MessageReceiver::receive(std::size_t at_mos
     if (at_most == 0 || stop.stop_requested()) return {};
     wait = std::max(wait, options_.least_wait);
     const escqrs::SteadyTime deadline = later_by(connection_->now(), wait);
-    const auto call = std::make_shared<ReceiveCall>(at_most, deadline);
-    connection_->post([this, call] {
-        calls_.push_back(call);
-        recruit(call);
+    ReceiveCall call;
+    connection_->post([&, at_most, deadline] {
+        call.id = CallId{++last_call_};
+        receive_calls_.emplace(call.id, &call);
+        carry_out(calls_.begin(call.id, at_most, deadline, connection_->now()));
     });
     std::unique_lock lock{mutex_};
-    const auto is_done = [&] { return call->is_done; };
+    const auto is_done = [&] { return call.is_done; };
     if (!connection_options().clock->wait_for(lock, changed_, wait, stop, is_done)) {
         lock.unlock();
-        connection_->post([this, call] { conclude(call); });
+        connection_->call([&] { carry_out(calls_.end(call.id, connection_->now())); });
         lock.lock();
         changed_.wait(lock, is_done);
     }
-    if (call->messages.empty() && !call->error.empty() && !stop.stop_requested())
-        throw escqrs::TransportError{"receiving from '" + address_ + "': " + call->error};
-    return std::move(call->messages);
+    if (call.messages.empty() && !call.error.empty() && !stop.stop_requested())
+        throw escqrs::TransportError{"receiving from '" + address_ + "': " + call.error};
+    return std::move(call.messages);
 }
 
 void MessageReceiver::settle(const escqrs::ReceivedMessage& message, const escqrs::Disposition& disposition)
@@ -100,11 +108,19 @@ std::vector<escqrs::SettlementResult> MessageReceiver::settle(std::span<const es
     for (const auto& settlement : settlements)
         escqrs::message_queue_rules::check_disposition(settlement.message, settlement.disposition, limits);
     if (settlements.empty()) return {};
-    SettleCall call;
-    call.results.assign(settlements.size(), escqrs::SettlementResult::lock_lost);
-    call.pending = settlements.size() + 1; // one more, for as long as they are being begun
-    connection_->post([&] { begin(settlements, call); });
+    SettleCall call{.results = {settlements.size(), escqrs::SettlementResult::lock_lost},
+                    .pending = settlements.size()};
+    connection_->post([&] { carry_out(settlements_.settle(settlements, call, connection_->now())); });
     return wait_for(call);
+}
+
+void MessageReceiver::defer(const escqrs::ReceivedMessage& message)
+{
+    if (!confirms()) throw escqrs::TransportError{"plain AMQP 1.0 cannot defer messages"};
+    SettleCall call{.results = {escqrs::SettlementResult::lock_lost}, .pending = 1};
+    connection_->post([&] { carry_out(settlements_.defer(message, call, connection_->now())); });
+    if (wait_for(call).front() == escqrs::SettlementResult::lock_lost)
+        escqrs::message_queue_rules::throw_lock_lost(message);
 }
 
 /// It ends with the broker's answers, or with the connection that does not bring them in its time.
@@ -117,26 +133,9 @@ std::vector<escqrs::SettlementResult> MessageReceiver::wait_for(SettleCall& call
     return std::move(call.results);
 }
 
-void MessageReceiver::defer(const escqrs::ReceivedMessage& message)
+void MessageReceiver::release(std::span<const escqrs::ReceivedMessage> messages)
 {
-    if (!confirms()) throw escqrs::TransportError{"plain AMQP 1.0 cannot defer messages"};
-    SettleCall call;
-    call.results = {escqrs::SettlementResult::lock_lost};
-    call.pending = 1;
-    connection_->post([&] {
-        HeldMessage* const held = held_.find(message);
-        if (held == nullptr) {
-            note_decided(call, 1);
-            return;
-        }
-        held->settle_call = &call;
-        held->settle_index = 0;
-        held->asked = Outcome::defer;
-        held->asked_at = connection_->now();
-        ask_for_deferral(held->delivery);
-    });
-    if (wait_for(call).front() == escqrs::SettlementResult::lock_lost)
-        escqrs::message_queue_rules::throw_lock_lost(message);
+    connection_->call([&] { carry_out(settlements_.release(messages)); });
 }
 
 void MessageReceiver::renew_lock(escqrs::ReceivedMessage& message)
@@ -152,18 +151,12 @@ void MessageReceiver::renew_lock(escqrs::ReceivedMessage& message)
         changed_.notify_all();
     };
     connection_->post([&] {
-        HeldMessage* const held = held_.find(message);
+        const HeldMessage* const held = settlements_.find(message);
         if (held == nullptr) return finish_with(std::nullopt, {});
-        if (!confirms()) return finish_with(held->locked_until, {}); // it has no end
-        const auto renewed = [&, token = held->token](std::optional<escqrs::Timestamp> until, const Condition& why) {
-            if (until) note_renewed(token, *until);
-            else if (is_lock_lost(why)) note_lost(token);
-            const bool unknown = !until && !is_lock_lost(why);
-            if (until) until = end_of_lock(*until).time_of_day;
-            finish_with(until, unknown ? to_text(why) : std::string{});
-        };
-        if (held->link->has_session()) renewer_.renew_session(held->link->session_id(), renewed);
-        else renewer_.renew_message(held->token, renewed);
+        if (!confirms()) return finish_with(message.locked_until, {}); // it has no end
+        renew(held->lock(), [&](std::optional<escqrs::Timestamp> until, const Condition& why) {
+            finish_with(until, until || is_lock_lost(why) ? std::string{} : to_text(why));
+        });
     });
     std::unique_lock lock{mutex_};
     changed_.wait(lock, [&] { return is_done; });
@@ -172,128 +165,201 @@ void MessageReceiver::renew_lock(escqrs::ReceivedMessage& message)
     message.locked_until = *locked_until;
 }
 
-void MessageReceiver::release(std::span<const escqrs::ReceivedMessage> messages)
+/// @param done  gets the lock's end by this machine's clock; may be empty
+void MessageReceiver::renew(const LockName& lock, const LockRenewer::Renewed& done)
 {
-    connection_->call([&] {
-        for (const auto& message : messages) {
-            HeldMessage* const held = held_.find(message);
-            if (held == nullptr) continue;
-            ReceiveLink& link = *held->link;
-            if (!held->session_id.empty()) link.is_ending = link.has_session();
-            pn_delivery_set_context(held->delivery, nullptr);
-            give_back(link, held->delivery);
-            if (link.is_ending) give_back_later_ones(*held);
-            held_.erase(*held);
-            close_if_unused(link);
-        }
-    });
+    const auto renewed = [this, lock, done](std::optional<escqrs::Timestamp> until, const Condition& why) {
+        if (until) until = locks_.renewed(lock, *until, moment());
+        else locks_.not_renewed(lock, is_lock_lost(why), connection_->now());
+        if (is_lock_lost(why)) settlements_.lock_lost(lock);
+        if (done) done(until, why);
+    };
+    if (const auto* const token = std::get_if<std::string>(&lock)) return renewer_.renew_message(*token, renewed);
+    const auto found = links_.find(std::get<LinkId>(lock));
+    if (found == links_.end()) return renewed(std::nullopt, {"", "the link is closed"});
+    renewer_.renew_session(found->second->session_id(), renewed);
 }
 
-// --- settling ---
+// --- events, on the connection's thread ---
 
-void MessageReceiver::begin(std::span<const escqrs::Settlement> settlements, SettleCall& call)
+void MessageReceiver::on_ready() { carry_out(calls_.connected(connection_->now())); }
+
+void MessageReceiver::on_lost(const Condition& /*why*/)
 {
-    std::size_t decided = 0;
-    for (std::size_t index = 0; index < settlements.size(); ++index) {
-        HeldMessage* const held = held_.find(settlements[index].message);
-        if (held == nullptr) ++decided; // lost
-        else begin_one(*held, settlements[index], call, index);
-    }
-    note_decided(call, decided + 1);
+    calls_.connection_lost();
+    renewer_.connection_lost();
+    attached_ = false;
 }
 
-void MessageReceiver::begin_one(HeldMessage& held, const escqrs::Settlement& settlement, SettleCall& call,
-                                std::size_t index)
+void MessageReceiver::on_tick(escqrs::SteadyTime now)
 {
-    held.settle_call = &call;
-    held.settle_index = index;
-    const Outcome outcome = held.asked = outcome_of(settlement.disposition);
-    held.asked_at = connection_->now();
-    if (!confirms() && outcome == Outcome::abandon) ask_for_release(held.delivery);
-    else ask_for(held.delivery, settlement.disposition, connection_->time_of_day());
-    if (outcome == Outcome::abandon && !held.session_id.empty()) {
-        held.link->is_ending = held.link->has_session();
-        give_back_later_ones(held);
-    }
-    if (confirms()) return;
-    if (outcome != Outcome::abandon) deliveries_.erase(held.message_id);
-    pn_delivery_settle(held.delivery);
-    --held.link->unsettled;
-    resolve(held, escqrs::SettlementResult::settled, {});
+    renewer_.tick(now);
+    carry_out(calls_.tick(now));
+    if (!confirms()) return;
+    if (settlements_.is_unanswered(now, connection_options().operation_timeout))
+        return connection_->drop("the broker does not confirm");
+    carry_out(locks_.tick(now));
 }
 
-/// The later messages of a session must not be handled before the one that goes back.
-void MessageReceiver::give_back_later_ones(const HeldMessage& earlier)
+void MessageReceiver::on_link_open(ReceiveLink& link)
 {
-    for (HeldMessage* const held : held_.of(*earlier.link)) {
-        const bool is_later = held->sequence_number > earlier.sequence_number ||
-                              (!confirms() && held != &earlier && held->session_id == earlier.session_id);
-        if (!is_later || held->settle_call != nullptr || held->session_id != earlier.session_id) continue;
-        pn_delivery_set_context(held->delivery, nullptr);
-        give_back(*held->link, held->delivery);
-        unclaimed_.erase(held->token);
-        held->lock_lost.request_stop();
-        held_.erase(*held);
-    }
+    if (link.has_session()) locks_.took_session(link.id(), link.session_id(), link.locked_until(), moment());
+    carry_out(calls_.link_opened(link.id(), link.session_id(), connection_->now()));
 }
 
-void MessageReceiver::on_settled(ReceiveLink& link, pn_delivery_t* delivery)
+void MessageReceiver::on_link_closed(ReceiveLink& link, const Condition& why)
+{
+    const LinkId id = link.id();
+    carry_out(calls_.link_closed(id, why, connection_->is_ready(), connection_->now()));
+    carry_out(settlements_.link_closed(id, why));
+    perform(Detach{id});
+}
+
+void MessageReceiver::on_link_flow(ReceiveLink& link)
+{
+    carry_out(calls_.credit_flowed(link.id(), link.outstanding(), connection_->now()));
+}
+
+void MessageReceiver::on_message(ReceiveLink& link, pn_delivery_t* delivery, const std::vector<char>& bytes)
+{
+    auto message = take(link, delivery, bytes);
+    carry_out(calls_.message_arrived(link.id(), std::move(message), link.outstanding(), connection_->now()));
+}
+
+void MessageReceiver::on_aborted(ReceiveLink& link)
+{
+    carry_out(calls_.message_arrived(link.id(), std::nullopt, link.outstanding(), connection_->now()));
+}
+
+void MessageReceiver::on_settled(ReceiveLink& /*link*/, pn_delivery_t* delivery)
 {
     auto* const held = static_cast<HeldMessage*>(pn_delivery_get_context(delivery));
-    const Answer answer = held != nullptr ? answer_to(held->asked, delivery) : Answer::done;
+    if (held == nullptr) return pn_delivery_settle(delivery); // it was given back, or put aside
+    const Answer answer = answer_to(held->asked, delivery);
     const Condition why = to_condition(pn_disposition_condition(pn_delivery_remote(delivery)));
-    --link.unsettled;
-    pn_delivery_settle(delivery);
-    if (held != nullptr) {
-        using enum escqrs::SettlementResult;
-        resolve(*held, answer == Answer::done ? settled : lock_lost, answer == Answer::refused ? to_text(why) : "");
-    }
-    close_if_unused(link);
+    carry_out(settlements_.answered(*held, answer, why));
 }
 
-/// Ends the holding of a message, and tells whoever has decided about it.
-void MessageReceiver::resolve(HeldMessage& held, escqrs::SettlementResult result, const std::string& error)
+/// Holds a message that has come; nothing if nobody can handle it.
+std::optional<escqrs::ReceivedMessage> MessageReceiver::take(ReceiveLink& link, pn_delivery_t* delivery,
+                                                             const std::vector<char>& bytes)
 {
-    SettleCall* const call = held.settle_call;
-    const std::size_t index = held.settle_index;
-    if (result == escqrs::SettlementResult::lock_lost) held.lock_lost.request_stop();
-    held_.erase(held);
-    if (call == nullptr) return;
-    call->results[index] = result;
-    if (!error.empty()) call->error = error;
-    note_decided(*call, 1);
+    pn_delivery_set_context(delivery, nullptr);
+    try {
+        DecodedMessage decoded = options_.hands_out_undecodable ? decode_dead_letter(bytes, options_.default_session)
+                                                                : decode_message(bytes, options_.default_session);
+        escqrs::ReceivedMessage& received = decoded.received;
+        const pn_delivery_tag_t tag = pn_delivery_tag(delivery);
+        received.lock_token =
+            confirms() ? text_of_delivery_tag({tag.start, tag.size}) : "delivery-" + std::to_string(++last_token_);
+        if (settlements_.is_held(received.lock_token))
+            throw escqrs::TransportError{"its lock token is that of another message"};
+        if (link.has_session()) locks_.took_message_of(link.id(), received, moment());
+        else locks_.took_message(received, moment());
+        if (const auto problem = locks_.take_clock_problem()) {
+            connection_->note_error("'" + address_ + "': " + *problem);
+            connection_options().log("service bus: '" + address_ + "': " + *problem);
+        }
+        HeldMessage& held =
+            settlements_.hold(received, link.id(), link.has_session(), decoded.is_first_acquirer, delivery);
+        pn_delivery_set_context(delivery, &held);
+        return std::move(received);
+    } catch (const std::exception& error) {
+        // Nobody can handle it; the others of its session must not wait for it.
+        connection_options().log("service bus: dead-lettered a message of '" + address_ + "': " + error.what());
+        ask_for(delivery, escqrs::DeadLetter{"UndecodableMessage", error.what()}, connection_->time_of_day());
+        if (!confirms()) pn_delivery_settle(delivery);
+        return std::nullopt;
+    }
 }
 
-/// The call may be gone when this returns.
-void MessageReceiver::note_decided(SettleCall& call, std::size_t count)
+// --- what the machines want done ---
+
+void MessageReceiver::carry_out(ReceiveActions actions)
 {
-    {
-        const std::scoped_lock lock{mutex_};
-        call.pending -= count;
-        if (call.pending > 0) return;
-    }
+    attached_ = calls_.is_well(); // before a call returns that may ask for it
+    perform_all(actions);
+    if (is_quiet_ == calls_.is_quiet()) return;
+    const std::scoped_lock lock{mutex_};
+    is_quiet_ = !is_quiet_;
     changed_.notify_all();
 }
 
-// --- links ---
-
-/// A session whose messages are all settled goes back to the queue, so that no session is starved.
-void MessageReceiver::close_if_unused(ReceiveLink& link)
+void MessageReceiver::perform(const Attach& action)
 {
-    if (!link.has_session() || link.call != nullptr) return;
-    if (link.unsettled == 0 || (link.is_ending && held_.of(link).empty())) close(link);
+    ReceiveLinkOwner& owner = *this;
+    links_.emplace(action.link,
+                   std::make_shared<ReceiveLink>(*connection_, address_, action.link, action.session_wait, owner));
 }
 
-void MessageReceiver::close(ReceiveLink& link)
+void MessageReceiver::perform(const Detach& action)
 {
-    const auto found = std::ranges::find(links_, &link, &std::unique_ptr<ReceiveLink>::get);
+    locks_.forget(action.link);
+    const auto found = links_.find(action.link);
     if (found == links_.end()) return;
-    // It may be calling: it goes away after it has returned.
-    unclaimed_.erase_all_of(&link);
-    const std::shared_ptr<ReceiveLink> closed = std::move(*found);
+    found->second->close();
+    connection_->post([link = std::move(found->second)] {}); // it may be calling: it goes away after it has returned
     links_.erase(found);
-    closed->close();
-    connection_->post([closed] {});
+}
+
+void MessageReceiver::perform(const Grant& action)
+{
+    if (const auto found = links_.find(action.link); found != links_.end()) found->second->grant(action.credit);
+}
+
+void MessageReceiver::perform(const SetDrain& action)
+{
+    if (const auto found = links_.find(action.link); found != links_.end()) found->second->set_drain(action.on);
+}
+
+void MessageReceiver::perform(HandOut& action)
+{
+    const auto found = receive_calls_.extract(action.call);
+    ReceiveCall& call = *found.mapped();
+    if (action.messages.empty() && action.error.empty() && !connection_->is_ready()) {
+        action.error = connection_->health().last_error;
+        if (action.error.empty()) action.error = "not connected yet";
+    }
+    call.messages = std::move(action.messages);
+    call.error = std::move(action.error);
+    const std::scoped_lock lock{mutex_};
+    call.is_done = true;
+    changed_.notify_all();
+}
+
+void MessageReceiver::perform(const WakeAt& action)
+{
+    connection_->at(
+        action.moment, [this] { carry_out(calls_.time_passed(connection_->now())); }, this);
+}
+
+void MessageReceiver::perform(const Settlements::Ask& action)
+{
+    if (action.disposition != nullptr) {
+        ask_for(action.delivery, *action.disposition, connection_->time_of_day());
+    } else if (action.outcome == Outcome::defer) {
+        ask_for_deferral(action.delivery);
+    } else {
+        pn_delivery_set_context(action.delivery, nullptr); // it is held no more
+        ask_for_release(action.delivery);
+    }
+}
+
+void MessageReceiver::perform(Settlements::Decided& action)
+{
+    SettleCall& call = *action.call;
+    call.results[action.index] = action.result;
+    if (!action.error.empty()) call.error = std::move(action.error);
+    const std::scoped_lock lock{mutex_};
+    if (--call.pending == 0) changed_.notify_all(); // from here on it may go away
+}
+
+void MessageReceiver::perform(const Settlements::Forget& action) { pn_delivery_settle(action.delivery); }
+
+void MessageReceiver::perform(const Settlements::Gone& action)
+{
+    locks_.forget(action.lock_token);
+    carry_out(calls_.message_gone(action.link, action.lock_token, connection_->now()));
 }
 
 } // namespace service_bus

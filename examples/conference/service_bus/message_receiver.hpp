@@ -2,22 +2,20 @@
 #pragma once
 
 #include "amqp_connection.hpp"
-#include "held_messages.hpp"
+#include "lock_keeping.hpp"
 #include "lock_renewer.hpp"
-#include "lock_times.hpp"
-#include "message_codec.hpp"
-#include "receive_call.hpp"
+#include "receive_calls.hpp"
 #include "receive_link.hpp"
-#include "unclaimed_messages.hpp"
+#include "settlements.hpp"
 
 #include <escqrs/messaging.hpp>
 
-#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
-#include <list>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -47,6 +45,9 @@ struct ReceiverOptions {
 };
 
 /// Takes messages off a queue, a subscription, or a dead-letter queue under lock: `escqrs::MessageReceiver`.
+///
+/// Three machines decide: `ReceiveCalls`, `Settlements` and `LockKeeping`. This class tells them what happens on the links, and
+/// does what they say.
 ///
 /// Unless prefetching is asked for, the broker is given credit for what a `receive` asked for. The credit is taken back when
 /// messages have come; `receive` does not wait for the broker to say so. What comes later is for the next `receive`, or goes
@@ -87,89 +88,57 @@ public:
     bool is_attached() const noexcept { return attached_.load(std::memory_order_relaxed); }
 
 private:
-    using CallPointer = std::shared_ptr<ReceiveCall>;
+    struct ReceiveCall;
 
     void on_ready() override;
     void on_lost(const Condition& why) override;
     void on_tick(escqrs::SteadyTime now) override;
     void on_link_open(ReceiveLink& link) override;
+    void on_link_closed(ReceiveLink& link, const Condition& why) override;
+    void on_link_flow(ReceiveLink& link) override;
     void on_message(ReceiveLink& link, pn_delivery_t* delivery, const std::vector<char>& bytes) override;
     void on_aborted(ReceiveLink& link) override;
-    void on_link_idle(ReceiveLink& link) override;
     void on_settled(ReceiveLink& link, pn_delivery_t* delivery) override;
-    void on_link_closed(ReceiveLink& link, const Condition& why) override;
 
-    // receiving
-    void take_back_credit();
-    void note_drained();
-    void recruit(const CallPointer& call);
-    void enlist(const CallPointer& call, std::unique_ptr<ReceiveLink> link);
-    void accept_sessions(const CallPointer& call, std::size_t more);
-    void ask_all(ReceiveLink& link);
-    void leave(ReceiveLink& link);
-    void check(const CallPointer& call);
-    void check_at(escqrs::SteadyTime moment, const CallPointer& call);
-    void conclude(const CallPointer& call);
-    void finish(const CallPointer& call);
-    void react_to_end(const LinkLife& life, const Condition& why, const CallPointer& call);
-    void watch_links(escqrs::SteadyTime now);
-    void note_health() noexcept { attached_ = keeper_.is_well(); }
-    CallPointer call_of(const ReceiveLink& link) const;
-    void linger(const CallPointer& call);
-    void leave_all(const CallPointer& call);
-    bool is_adoptable(const ReceiveLink& link) const;
-    static void stop_waiting(ReceiveLink& link);
+    void carry_out(ReceiveActions actions);
+    void carry_out(Settlements::Actions actions) { perform_all(actions); }
+    void carry_out(const LockKeeping::Actions& actions) { perform_all(actions); }
+    template <class Actions>
+    void perform_all(Actions& actions)
+    {
+        for (auto& action : actions) std::visit([this](auto& each) { this->perform(each); }, action);
+    }
+    void perform(const Attach& action);
+    void perform(const Detach& action);
+    void perform(const Grant& action);
+    void perform(const SetDrain& action);
+    void perform(const GiveBack& action)
+    {
+        locks_.forget(action.lock_token);
+        carry_out(settlements_.give_back(action.lock_token));
+    }
+    void perform(HandOut& action);
+    void perform(const WakeAt& action);
+    void perform(const RenewTokens&) { connection_->renew_tokens(); }
+    void perform(const Reconnect& action) { connection_->drop(action.why); }
+    void perform(const Report& action) { connection_->note_error("'" + address_ + "': " + action.problem); }
+    void perform(const Settlements::Ask& action);
+    void perform(const Settlements::Forget& action);
+    void perform(Settlements::Decided& action);
+    void perform(const Settlements::GoesBack& action) { calls_.message_goes_back(action.link); }
+    void perform(const Settlements::Gone& action);
+    void perform(const LockKeeping::Renew& action) { renew(action.lock, {}); }
+    void perform(const LockKeeping::Over& action) { carry_out(settlements_.lock_over(action.lock)); }
+
     std::optional<escqrs::ReceivedMessage> take(ReceiveLink& link, pn_delivery_t* delivery,
                                                 const std::vector<char>& bytes);
-    void claim(const CallPointer& call);
-    void hand_over(const CallPointer& call, std::vector<escqrs::ReceivedMessage> messages);
-    void give_back_unclaimed(escqrs::SteadyTime now);
-    void end_drained_links(escqrs::SteadyTime now);
-    void give_back(ReceiveLink& link, pn_delivery_t* delivery);
-    std::uint32_t count_delivery(const DecodedMessage& decoded);
-
-    // settling
-    void begin(std::span<const escqrs::Settlement> settlements, SettleCall& call);
-    void begin_one(HeldMessage& held, const escqrs::Settlement& settlement, SettleCall& call, std::size_t index);
-    void give_back_later_ones(const HeldMessage& earlier);
+    void renew(const LockName& lock, const LockRenewer::Renewed& done);
+    void take_back_credit();
     std::vector<escqrs::SettlementResult> wait_for(SettleCall& call);
-    void note_decided(SettleCall& call, std::size_t count);
-    void resolve(HeldMessage& held, escqrs::SettlementResult result, const std::string& error);
 
-    // locks
-    struct LockEnd {
-        escqrs::Timestamp time_of_day; ///< until when it surely lasts, by this machine's clock
-        escqrs::SteadyTime renew_by;   ///< the same
-        escqrs::SteadyTime moment;     ///< when it is over
-    };
-    LockEnd end_of_lock(escqrs::Timestamp locked_until) const;
-    template <class Locked>
-    static void put_lock(Locked& locked, const LockEnd& lock)
-    {
-        locked.locked_until = lock.time_of_day;
-        locked.renew_by = lock.renew_by;
-        locked.lock_end = lock.moment;
-    }
-    /// Past the time that a lock surely lasts it may last still, but need not be tried without a pause.
-    template <class Locked>
-    void pause_renewal(Locked& locked) const
-    {
-        locked.renew_by = std::max(locked.renew_by, later_by(connection_->now(), std::chrono::seconds{1}));
-    }
-    void compare_clocks(const escqrs::ReceivedMessage& received);
-    void renew_locks(escqrs::SteadyTime now);
-    void renew_session_of(ReceiveLink& link);
-    void renew_message(HeldMessage& held);
-    void note_renewed(const std::string& token, escqrs::Timestamp until);
-    void note_lost(const std::string& token);
-    void forget(HeldMessage& held);
-
-    void close_if_unused(ReceiveLink& link);
-    void close(ReceiveLink& link);
+    Moment moment() const { return {connection_->now(), connection_->time_of_day()}; }
     const AmqpConnectionOptions& connection_options() const noexcept { return connection_->options(); }
     bool confirms() const noexcept { return connection_options().broker.dialect == Dialect::service_bus; }
-    /// Whether credit outlives the call it was given for. Plain AMQP 1.0 cannot be relied on to take it back.
-    bool keeps_credit() const noexcept { return !confirms() || options_.prefetch > 0; }
 
     AmqpConnection* connection_;
     std::string address_;
@@ -177,19 +146,17 @@ private:
     std::atomic<bool> attached_{false};
 
     // of the connection's thread
-    std::list<std::unique_ptr<ReceiveLink>> links_;
-    std::vector<CallPointer> calls_;
-    HeldMessages held_;
-    UnclaimedMessages unclaimed_; ///< held, and not handed out
+    ReceiveCalls calls_;
+    Settlements settlements_;
+    LockKeeping locks_;
     LockRenewer renewer_;
-    LockTimes lock_times_;
-    bool clocks_agree_ = true;
-    LinkKeeper keeper_;
-    std::unordered_map<std::string, std::uint32_t> deliveries_; ///< by message id, where the broker does not count
-    std::uint64_t last_token_ = 0;
+    std::unordered_map<LinkId, std::shared_ptr<ReceiveLink>> links_;
+    std::unordered_map<CallId, ReceiveCall*> receive_calls_;
+    std::uint64_t last_call_ = 0;
+    std::uint64_t last_token_ = 0; ///< where the broker has none
 
-    std::mutex mutex_;         ///< of the calls' ends, and of:
-    std::size_t draining_ = 0; ///< links whose credit is being taken back for good
+    std::mutex mutex_;     ///< of the calls' ends, and of:
+    bool is_quiet_ = true; ///< no message can come
     std::condition_variable_any changed_;
 };
 

@@ -13,7 +13,6 @@
 #include <algorithm>
 #include <limits>
 #include <string_view>
-#include <utility>
 
 namespace service_bus {
 namespace {
@@ -33,7 +32,6 @@ void under_lock(pn_link_t* link, Dialect dialect)
 
 void of_next_session(pn_link_t* link, escqrs::Duration wait)
 {
-    under_lock(link, Dialect::service_bus);
     pn_data_t* const filter = pn_terminus_filter(pn_link_source(link));
     pn_data_put_map(filter);
     pn_data_enter(filter);
@@ -92,37 +90,24 @@ escqrs::Timestamp lock_end_of(pn_link_t* link, escqrs::Timestamp unknown)
 
 } // namespace
 
-ReceiveLink::ReceiveLink(AmqpConnection& connection, const std::string& address, ReceiveLinkOwner& owner)
-    : owner_{&owner}, link_{connection, AmqpLink::Direction::receive, address, *this,
-                            [&](pn_link_t* link) { under_lock(link, connection.options().broker.dialect); }}
+ReceiveLink::ReceiveLink(AmqpConnection& connection, const std::string& address, LinkId id,
+                         std::optional<escqrs::Duration> session_wait, ReceiveLinkOwner& owner)
+    : id_{id}, owner_{&owner}, has_session_{session_wait.has_value()},
+      link_{connection, AmqpLink::Direction::receive, address, *this, [&](pn_link_t* link) {
+                under_lock(link, connection.options().broker.dialect);
+                if (session_wait) of_next_session(link, *session_wait);
+            }}
 {
 }
 
-ReceiveLink::ReceiveLink(AmqpConnection& connection, const std::string& address, escqrs::Duration wait,
-                         ReceiveLinkOwner& owner)
-    : owner_{&owner}, has_session_{true}, accept_wait_{wait},
-      link_{connection, AmqpLink::Direction::receive, address, *this,
-            [&](pn_link_t* link) { of_next_session(link, wait); }}
+void ReceiveLink::grant(std::size_t credit)
 {
+    if (link_.get() != nullptr) pn_link_flow(link_.get(), static_cast<int>(credit));
 }
 
-void ReceiveLink::ask(std::size_t messages)
+void ReceiveLink::set_drain(bool on)
 {
-    credit_ += messages;
-    if (std::exchange(draining_, false)) {
-        pn_link_set_drain(link_.get(), false);
-        drain_was_called_off_ = true;
-    }
-    if (credit_ > outstanding()) pn_link_flow(link_.get(), static_cast<int>(credit_ - outstanding()));
-}
-
-void ReceiveLink::drain(escqrs::SteadyTime now)
-{
-    if (draining_ || link_.get() == nullptr) return;
-    draining_ = true;
-    drain_asked_at_ = now;
-    if (!silent_since_) silent_since_ = now;
-    pn_link_set_drain(link_.get(), true);
+    if (link_.get() != nullptr) pn_link_set_drain(link_.get(), on);
 }
 
 std::size_t ReceiveLink::outstanding() const noexcept
@@ -131,44 +116,21 @@ std::size_t ReceiveLink::outstanding() const noexcept
     return link != nullptr ? static_cast<std::size_t>(std::max(pn_link_credit(link), 0)) : 0;
 }
 
-std::size_t ReceiveLink::withdraw_credit() noexcept { return std::exchange(credit_, 0); }
-
 void ReceiveLink::on_attached()
 {
     if (has_session_) {
         session_id_ = session_of(link_.get());
-        locked_until = lock_end_of(link_.get(), escqrs::Timestamp::max());
+        locked_until_ = lock_end_of(link_.get(), escqrs::Timestamp::max());
     }
     owner_->on_link_open(*this);
-}
-
-void ReceiveLink::on_detached(const Condition& why) { owner_->on_link_closed(*this, why); }
-
-void ReceiveLink::on_flow()
-{
-    pn_link_t* const link = link_.get();
-    if (!draining_ && drain_was_called_off_ && credit_ > outstanding()) {
-        drain_was_called_off_ = false;
-        silent_since_.reset();
-        pn_link_flow(link, static_cast<int>(credit_ - outstanding()));
-    }
-    if (!draining_ || outstanding() > 0 || !pn_link_get_drain(link)) return;
-    silent_since_.reset();
-    draining_ = false;
-    pn_link_set_drain(link, false);
-    owner_->on_link_idle(*this);
 }
 
 void ReceiveLink::on_delivery(pn_delivery_t* delivery)
 {
     if (pn_delivery_aborted(delivery)) {
         pn_delivery_settle(delivery);
-        if (credit_ > 0) --credit_;
         owner_->on_aborted(*this);
     } else if (const auto bytes = receive_bytes(delivery)) {
-        ++unsettled;
-        silent_since_.reset();
-        if (credit_ > 0) --credit_;
         owner_->on_message(*this, delivery, *bytes);
     } else if (pn_delivery_settled(delivery)) {
         owner_->on_settled(*this, delivery);

@@ -1,6 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include "link_id.hpp"
+
 #include <escqrs/messaging.hpp>
 
 #include <algorithm>
@@ -13,66 +15,65 @@
 
 namespace service_bus {
 
+/// A message, the link over which it came, and when.
+struct ArrivedMessage {
+    escqrs::ReceivedMessage received;
+    LinkId link;
+    escqrs::SteadyTime at;
+};
+
 /// Messages that were received and not handed out: they came ahead of any call, or after the one that had asked for them.
-/// They keep the order in which they came. A source is whatever they came over: only its address counts.
+/// They keep the order in which they came.
 /// @par Thread safety  none
 class UnclaimedMessages {
 public:
-    void add(escqrs::ReceivedMessage message, const void* source, escqrs::SteadyTime now)
-    {
-        messages_.push_back({std::move(message), source, now});
-    }
+    void add(ArrivedMessage message) { messages_.push_back(std::move(message)); }
 
-    /// Takes up to `at_most` messages of these sources.
-    std::vector<escqrs::ReceivedMessage> take(std::size_t at_most, std::span<const void* const> sources)
+    /// Takes up to `at_most` messages that came over these links.
+    std::vector<ArrivedMessage> take(std::size_t at_most, std::span<const LinkId> links)
     {
-        std::vector<escqrs::ReceivedMessage> taken;
+        std::vector<ArrivedMessage> taken;
         for (auto at = messages_.begin(); at != messages_.end() && taken.size() < at_most;) {
-            if (std::ranges::find(sources, at->source) == sources.end()) {
+            if (std::ranges::find(links, at->link) == links.end()) {
                 ++at;
             } else {
-                taken.push_back(std::move(at->message));
+                taken.push_back(std::move(*at));
                 at = messages_.erase(at);
             }
         }
         return taken;
     }
 
-    /// Takes those of a source that have been here since `moment` or longer. @return their lock tokens
-    std::vector<std::string> take_older_than(escqrs::SteadyTime moment, const void* source)
+    /// Takes those of a link that have been here since `moment` or longer. @return their lock tokens
+    std::vector<std::string> take_older_than(escqrs::SteadyTime moment, LinkId link)
     {
         std::vector<std::string> tokens;
-        for (const Unclaimed& each : messages_) {
-            if (each.source == source && each.since <= moment) tokens.push_back(each.message.lock_token);
-        }
-        for (const std::string& token : tokens) erase(token);
+        std::erase_if(messages_, [&](const ArrivedMessage& each) {
+            const bool is_older = each.link == link && each.at <= moment;
+            if (is_older) tokens.push_back(each.received.lock_token);
+            return is_older;
+        });
         return tokens;
     }
 
     void erase(const std::string& lock_token)
     {
-        std::erase_if(messages_, [&](const Unclaimed& each) { return each.message.lock_token == lock_token; });
+        std::erase_if(messages_, [&](const ArrivedMessage& each) { return each.received.lock_token == lock_token; });
     }
-    void erase_all_of(const void* source)
+    void erase_all_of(LinkId link)
     {
-        std::erase_if(messages_, [&](const Unclaimed& each) { return each.source == source; });
+        std::erase_if(messages_, [&](const ArrivedMessage& each) { return each.link == link; });
     }
 
-    std::size_t count_of(const void* source) const
+    std::size_t count_of(LinkId link) const
     {
-        return static_cast<std::size_t>(std::ranges::count(messages_, source, &Unclaimed::source));
+        return static_cast<std::size_t>(std::ranges::count(messages_, link, &ArrivedMessage::link));
     }
     std::size_t size() const noexcept { return messages_.size(); }
     bool empty() const noexcept { return messages_.empty(); }
 
 private:
-    struct Unclaimed {
-        escqrs::ReceivedMessage message;
-        const void* source;
-        escqrs::SteadyTime since;
-    };
-
-    std::deque<Unclaimed> messages_;
+    std::deque<ArrivedMessage> messages_;
 };
 
 } // namespace service_bus
