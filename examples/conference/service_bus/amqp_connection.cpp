@@ -4,6 +4,7 @@
 #include "amqp_link.hpp"
 #include "cbs_authorisation.hpp"
 #include "connection_setup.hpp"
+#include "sas_token.hpp"
 
 #include <escqrs/error.hpp>
 
@@ -26,6 +27,12 @@ namespace {
 constexpr std::chrono::milliseconds tick_interval{100};
 constexpr std::chrono::seconds closing_patience{2};
 
+TokenSource token_source_of(const AmqpConnectionOptions& options)
+{
+    if (options.tokens || options.broker.dialect == Dialect::amqp10) return options.tokens;
+    return make_sas_token_source(options.broker, options.token_lifetime, *options.clock);
+}
+
 } // namespace
 
 LinkKeeper make_link_keeper(const AmqpConnectionOptions& options)
@@ -38,7 +45,8 @@ void AmqpConnection::ProactorDeleter::operator()(pn_proactor_t* proactor) const 
 
 AmqpConnection::AmqpConnection(AmqpConnectionOptions options)
     : options_{std::move(options)}, proactor_{pn_proactor()},
-      delay_{options_.reconnect_delay, options_.longest_reconnect_delay, options_.jitter}
+      delay_{options_.reconnect_delay, options_.longest_reconnect_delay, options_.jitter},
+      tokens_{token_source_of(options_)}
 {
     timers_.emplace(now(), Timer{nullptr, [this] { connect(); }});
     pn_proactor_set_timeout(proactor_.get(), 0);
@@ -47,6 +55,7 @@ AmqpConnection::AmqpConnection(AmqpConnectionOptions options)
 
 AmqpConnection::~AmqpConnection()
 {
+    tokens_.stop();
     post([this] { begin_stop(); });
     thread_.join();
 }
@@ -234,7 +243,7 @@ void AmqpConnection::opened()
         authorised();
         return;
     }
-    authorisation_ = std::make_unique<CbsAuthorisation>(*this, [this] { authorised(); });
+    authorisation_ = std::make_unique<CbsAuthorisation>(*this, tokens_, [this] { authorised(); });
 }
 
 void AmqpConnection::authorised()
@@ -326,7 +335,7 @@ void AmqpConnection::tick()
 {
     if (connection_ != nullptr && !ready_ && !stopping_ && now() >= attempt_deadline_) {
         attempt_deadline_ = escqrs::SteadyTime::max();
-        drop("no answer from the broker");
+        drop(authorisation_ ? authorisation_->waits_for() : "no answer from the broker");
         return;
     }
     if (authorisation_) authorisation_->tick();

@@ -5,6 +5,7 @@
 #include "link_keeper.hpp"
 #include "reconnect_delay.hpp"
 #include "recovery.hpp"
+#include "token_fetcher.hpp"
 
 #include <escqrs/clock.hpp>
 #include <escqrs/jitter.hpp>
@@ -49,7 +50,8 @@ struct AmqpConnectionOptions {
     Broker broker;
     std::vector<std::string> audiences;  ///< entity paths whose links need a token (Service Bus only)
     std::string certificate_authorities; ///< PEM file of those trusted; empty: the system's
-    escqrs::Duration token_lifetime = std::chrono::hours{1};
+    TokenSource tokens;                  ///< empty: from the broker's key or signature
+    escqrs::Duration token_lifetime = std::chrono::hours{1};       ///< of those signed with the broker's key
     escqrs::Duration operation_timeout = std::chrono::seconds{30}; ///< unanswered for so long: the connection is dead
     escqrs::Duration reconnect_delay = std::chrono::milliseconds{800};
     escqrs::Duration longest_reconnect_delay = std::chrono::minutes{1};
@@ -76,9 +78,11 @@ class AmqpConnection {
 public:
     using Task = std::function<void()>;
 
+    /// @throws escqrs::TransportError if Service Bus would need a token, and there is no source of any
     explicit AmqpConnection(AmqpConnectionOptions options);
 
-    /// Closes the connection in good order, or not, if the peer does not answer for two seconds.
+    /// Closes the connection in good order, or not, if the peer does not answer for two seconds. Stops the token source, and
+    /// waits until it has returned.
     ~AmqpConnection();
 
     AmqpConnection(const AmqpConnection&) = delete;
@@ -151,6 +155,7 @@ private:
     AmqpConnectionOptions options_;
     std::unique_ptr<pn_proactor_t, ProactorDeleter> proactor_;
     ReconnectDelay delay_;
+    TokenFetcher tokens_;
 
     // of the connection's thread
     pn_connection_t* connection_ = nullptr;

@@ -1,87 +1,132 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "cbs_authorisation.hpp"
 
-#include "sas_token.hpp"
-
 #include <escqrs/error.hpp>
 
 #include <algorithm>
 #include <utility>
-#include <variant>
 
 namespace service_bus {
 namespace {
 
 constexpr const char* node = "$cbs";
+constexpr const char* source_is_silent = "the token source does not answer";
 
 std::string resource_uri(const Broker& broker, const std::string& audience)
 {
     return "sb://" + broker.host + "/" + audience;
 }
 
-SasToken make_token(const AmqpConnectionOptions& options, const std::string& resource, escqrs::Timestamp now)
+const char* name_of(TokenType type) noexcept
 {
-    if (const auto* const key = std::get_if<SharedAccessKey>(&options.broker.credentials))
-        return make_sas_token(resource, *key, now, options.token_lifetime);
-    if (const auto* const given = std::get_if<SharedAccessSignature>(&options.broker.credentials))
-        return {given->token, expiry_of(given->token)};
-    throw escqrs::TransportError{"Service Bus needs a shared access key or signature, found none"};
+    return type == TokenType::jwt ? "jwt" : "servicebus.windows.net:sastoken";
 }
 
 } // namespace
 
-CbsAuthorisation::CbsAuthorisation(AmqpConnection& connection, std::function<void()> authorised)
-    : connection_{&connection}, authorised_{std::move(authorised)}, link_{connection, node}
+CbsAuthorisation::CbsAuthorisation(AmqpConnection& connection, TokenFetcher& tokens, std::function<void()> authorised)
+    : connection_{&connection}, tokens_{&tokens}, authorised_{std::move(authorised)}, link_{connection, node}
 {
     for (const std::string& audience : connection.options().audiences)
-        schedules_.emplace(audience, TokenSchedule{connection.options().jitter});
+        audiences_.emplace(audience, Audience{TokenSchedule{connection.options().jitter}});
     renew();
 }
 
 void CbsAuthorisation::renew()
 {
-    for (const auto& [audience, schedule] : schedules_) put(audience);
+    for (auto& [name, audience] : audiences_) {
+        audience.is_put_anyway = true;
+        if (!audience.asked_at) ask(name);
+    }
+}
+
+std::string CbsAuthorisation::waits_for() const
+{
+    const bool waits =
+        std::ranges::any_of(audiences_, [](const auto& each) { return each.second.asked_at.has_value(); });
+    return waits ? source_is_silent : "no answer from the broker";
 }
 
 void CbsAuthorisation::tick()
 {
     const escqrs::SteadyTime now = connection_->now();
     link_.tick(now);
-    for (const auto& [audience, schedule] : schedules_) {
-        if (schedule.is_due(now)) put(audience);
+    for (auto& [name, audience] : audiences_) {
+        if (audience.schedule.is_due(now)) ask(name);
+        const escqrs::Duration patience = connection_->options().operation_timeout;
+        if (!audience.asked_at || audience.is_late || now < escqrs::later_by(*audience.asked_at, patience)) continue;
+        audience.is_late = true;
+        connection_->note_error("no token for '" + name + "': " + source_is_silent);
     }
 }
 
-void CbsAuthorisation::put(const std::string& audience)
+void CbsAuthorisation::ask(const std::string& name)
 {
-    const std::string resource = resource_uri(connection_->options().broker, audience);
-    const SasToken token = make_token(connection_->options(), resource, connection_->time_of_day());
+    Audience& audience = audiences_.at(name);
+    audience.schedule.sent();
+    audience.asked_at = connection_->now();
+    audience.is_late = false;
+    tokens_->ask(resource_uri(connection_->options().broker, name), self_,
+                 [connection = connection_, self = std::weak_ptr{self_}, name](std::optional<AccessToken> token,
+                                                                               const std::string& problem) {
+                     connection->post([self, name, token = std::move(token), problem] {
+                         if (const auto alive = self.lock()) (*alive)->fetched(name, token, problem);
+                     });
+                 });
+}
+
+void CbsAuthorisation::fetched(const std::string& name, std::optional<AccessToken> token, const std::string& problem)
+{
+    Audience& audience = audiences_.at(name);
+    audience.asked_at.reset();
+    if (!token) return failed(audience, "no token for '" + name + "': " + problem);
+    if (token->problem != last_problem_) {
+        last_problem_ = token->problem;
+        if (!last_problem_.empty()) {
+            connection_->note_error("token for '" + name + "' is not renewed: " + last_problem_);
+            connection_->options().log("service bus: token for '" + name + "' is not renewed: " + last_problem_);
+        }
+    }
+    // A source that has no newer one yet is asked again soon.
+    if (token->text == audience.taken && !std::exchange(audience.is_put_anyway, false))
+        return audience.schedule.refused(connection_->now());
+    put(name, *token);
+}
+
+void CbsAuthorisation::put(const std::string& name, const AccessToken& token)
+{
     proton::message request;
     request.to(node);
     request.properties().put("operation", std::string{"put-token"});
-    request.properties().put("type", std::string{"servicebus.windows.net:sastoken"});
-    request.properties().put("name", resource);
+    request.properties().put("type", std::string{name_of(token.type)});
+    request.properties().put("name", resource_uri(connection_->options().broker, name));
     request.body(token.text);
-    schedules_.at(audience).sent();
-    link_.request(std::move(request), [this, audience, expires_at = connection_->when(token.expires_at)](
-                                          const Reply& reply) { answered(audience, expires_at, reply); });
+    link_.request(std::move(request), [this, name, token](const Reply& reply) { answered(name, token, reply); });
 }
 
-void CbsAuthorisation::answered(const std::string& audience, escqrs::SteadyTime expires_at, const Reply& reply)
+void CbsAuthorisation::answered(const std::string& name, const AccessToken& token, const Reply& reply)
 {
-    const escqrs::SteadyTime now = connection_->now();
-    TokenSchedule& schedule = schedules_.at(audience);
+    Audience& audience = audiences_.at(name);
     if (!reply.is_success()) {
-        schedule.refused(now);
-        connection_->note_error("token for '" + audience + "' refused: " + to_text(reply.condition));
-        // Before the first one there is nothing to lose: the next connection begins with a fresh one.
-        if (!is_announced_) connection_->drop("token for '" + audience + "' refused: " + to_text(reply.condition));
-        return;
+        if (reply.status != 0) tokens_->refused(token.text);
+        return failed(audience, "token for '" + name + "' refused: " + to_text(reply.condition));
     }
-    schedule.accepted(now, expires_at);
+    audience.taken = token.text;
+    audience.is_put_anyway = false;
+    const escqrs::SteadyTime now = connection_->now();
+    audience.schedule.accepted(now, connection_->when(token.expires_at));
     if (is_announced_) return;
-    is_announced_ = std::ranges::all_of(schedules_, [now](const auto& each) { return each.second.is_authorised(now); });
+    is_announced_ =
+        std::ranges::all_of(audiences_, [now](const auto& each) { return each.second.schedule.is_authorised(now); });
     if (is_announced_) authorised_();
+}
+
+void CbsAuthorisation::failed(Audience& audience, const std::string& why)
+{
+    audience.schedule.refused(connection_->now());
+    connection_->note_error(why);
+    // Before the first one there is nothing to lose: the next connection begins with a fresh one.
+    if (!is_announced_) connection_->drop(why);
 }
 
 } // namespace service_bus

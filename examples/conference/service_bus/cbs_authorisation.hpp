@@ -3,10 +3,13 @@
 
 #include "amqp_connection.hpp"
 #include "request_link.hpp"
+#include "token_fetcher.hpp"
 #include "token_schedule.hpp"
 
 #include <functional>
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
 
 namespace service_bus {
@@ -16,23 +19,45 @@ namespace service_bus {
 /// @par Thread safety  on the connection's thread only
 class CbsAuthorisation {
 public:
+    /// @param tokens      where the tokens come from
     /// @param authorised  called once, when the broker has taken the first token of every audience
-    CbsAuthorisation(AmqpConnection& connection, std::function<void()> authorised);
+    CbsAuthorisation(AmqpConnection& connection, TokenFetcher& tokens, std::function<void()> authorised);
+
+    CbsAuthorisation(const CbsAuthorisation&) = delete;
+    CbsAuthorisation& operator=(const CbsAuthorisation&) = delete;
 
     void tick();
 
     /// Puts all tokens again now.
     void renew();
 
+    /// What keeps the first tokens from being put, if the broker has asked for nothing else.
+    std::string waits_for() const;
+
 private:
-    void put(const std::string& audience);
-    void answered(const std::string& audience, escqrs::SteadyTime expires_at, const Reply& reply);
+    struct Audience {
+        TokenSchedule schedule;
+        bool is_put_anyway = true;                    ///< though it may be the one that the broker has
+        std::string taken{};                          ///< the token that the broker has
+        std::optional<escqrs::SteadyTime> asked_at{}; ///< while the source has not answered
+        bool is_late = false;                         ///< the source, and that was noted
+    };
+
+    void ask(const std::string& audience);
+    void fetched(const std::string& audience, std::optional<AccessToken> token, const std::string& problem);
+    void put(const std::string& audience, const AccessToken& token);
+    void answered(const std::string& audience, const AccessToken& token, const Reply& reply);
+    void failed(Audience& audience, const std::string& why);
 
     AmqpConnection* connection_;
+    TokenFetcher* tokens_;
     std::function<void()> authorised_;
     RequestLink link_;
-    std::map<std::string, TokenSchedule> schedules_; ///< by audience
+    std::map<std::string, Audience> audiences_;
+    std::string last_problem_; ///< of renewing
     bool is_announced_ = false;
+    std::shared_ptr<CbsAuthorisation*> self_ =
+        std::make_shared<CbsAuthorisation*>(this); ///< for answers that come late
 };
 
 } // namespace service_bus

@@ -1,60 +1,32 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "sas_token.hpp"
 
+#include "encoding.hpp"
+
 #include <escqrs/error.hpp>
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
 #include <array>
-#include <cctype>
 #include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <span>
 #include <system_error>
+#include <utility>
+#include <variant>
 
 namespace service_bus {
 namespace {
 
 constexpr std::string_view scheme = "SharedAccessSignature ";
 
-std::string percent_encoded(std::string_view text)
-{
-    constexpr std::string_view digits = "0123456789ABCDEF";
-    std::string encoded;
-    for (const char c : text) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (std::isalnum(byte) != 0 || c == '-' || c == '_' || c == '.' || c == '~') {
-            encoded.push_back(c);
-        } else {
-            encoded.push_back('%');
-            encoded.push_back(digits[byte >> 4U]);
-            encoded.push_back(digits[byte & 15U]);
-        }
-    }
-    return encoded;
-}
-
-const unsigned char* octets_of(std::string_view text)
-{
-    return reinterpret_cast<const unsigned char*>(text.data()); // NOLINT: OpenSSL's bytes
-}
-
-std::string base64(std::span<const unsigned char> bytes)
-{
-    std::string encoded((bytes.size() + 2) / 3 * 4 + 1, '\0'); // and the end that OpenSSL writes
-    const int length = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(encoded.data()), bytes.data(), // NOLINT
-                                       static_cast<int>(bytes.size()));
-    encoded.resize(static_cast<std::size_t>(length));
-    return encoded;
-}
-
 std::string signature(std::string_view text, std::string_view key)
 {
     std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
     unsigned length = 0;
-    if (HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), octets_of(text), text.size(), digest.data(),
+    if (HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), octets_of(text).data(), text.size(), digest.data(),
              &length) == nullptr)
         throw escqrs::TransportError{"cannot sign a token"};
     return base64(std::span{digest}.first(length));
@@ -62,8 +34,8 @@ std::string signature(std::string_view text, std::string_view key)
 
 } // namespace
 
-SasToken make_sas_token(std::string_view resource, const SharedAccessKey& key, escqrs::Timestamp now,
-                        escqrs::Duration lifetime)
+AccessToken make_sas_token(std::string_view resource, const SharedAccessKey& key, escqrs::Timestamp now,
+                           escqrs::Duration lifetime)
 {
     const auto end = std::chrono::floor<std::chrono::seconds>(now + lifetime);
     const std::string expiry = std::to_string(end.time_since_epoch().count());
@@ -72,7 +44,21 @@ SasToken make_sas_token(std::string_view resource, const SharedAccessKey& key, e
     token.append("sr=").append(encoded_resource);
     token.append("&sig=").append(percent_encoded(signature(encoded_resource + "\n" + expiry, key.key)));
     token.append("&se=").append(expiry).append("&skn=").append(percent_encoded(key.name));
-    return {std::move(token), end};
+    return {std::move(token), TokenType::shared_access_signature, end, {}};
+}
+
+TokenSource make_sas_token_source(const Broker& broker, escqrs::Duration lifetime, const escqrs::Clock& clock)
+{
+    if (const auto* const key = std::get_if<SharedAccessKey>(&broker.credentials)) {
+        return [key = *key, lifetime, &clock](const TokenRequest& request) {
+            return make_sas_token(request.resource, key, clock.now(), lifetime);
+        };
+    }
+    const auto* const given = std::get_if<SharedAccessSignature>(&broker.credentials);
+    if (given == nullptr)
+        throw escqrs::TransportError{"Service Bus needs a token source, a shared access key or signature, found none"};
+    const AccessToken token{given->token, TokenType::shared_access_signature, expiry_of(given->token), {}};
+    return [token](const TokenRequest&) { return token; };
 }
 
 escqrs::Timestamp expiry_of(std::string_view sas_token)

@@ -2,26 +2,26 @@
 #pragma once
 
 #include "connection_string.hpp"
+#include "token_source.hpp"
 
+#include <escqrs/clock.hpp>
 #include <escqrs/timestamp.hpp>
 
-#include <string>
 #include <string_view>
 
 namespace service_bus {
-
-/// A shared access signature: a right to a resource for some time.
-struct SasToken {
-    std::string text;
-    escqrs::Timestamp expires_at;
-};
 
 /// Signs a right to `resource`, such as `sb://host/queue`, that ends `lifetime` after `now`, to the second.
 ///
 /// The key's text is the key as it stands, not decoded. See
 /// https://learn.microsoft.com/azure/service-bus-messaging/service-bus-sas
-SasToken make_sas_token(std::string_view resource, const SharedAccessKey& key, escqrs::Timestamp now,
-                        escqrs::Duration lifetime);
+AccessToken make_sas_token(std::string_view resource, const SharedAccessKey& key, escqrs::Timestamp now,
+                           escqrs::Duration lifetime);
+
+/// Signs tokens with the broker's key, each good for `lifetime`, or returns the signature that the broker came with.
+/// @param clock  must outlive the source
+/// @throws escqrs::TransportError if there is neither, or the signature does not say when it ends
+TokenSource make_sas_token_source(const Broker& broker, escqrs::Duration lifetime, const escqrs::Clock& clock);
 
 /// When a token ends.
 /// @throws escqrs::TransportError if it does not say so; the text does not show the token

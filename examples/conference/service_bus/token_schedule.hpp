@@ -2,11 +2,11 @@
 #pragma once
 
 #include "reconnect_delay.hpp"
+#include "token_source.hpp"
 
 #include <escqrs/jitter.hpp>
 #include <escqrs/timestamp.hpp>
 
-#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -17,9 +17,6 @@ namespace service_bus {
 /// @par Thread safety  none
 class TokenSchedule {
 public:
-    /// 15 minutes of an hour, as Microsoft's own clients do it; of a shorter life, a quarter.
-    static constexpr std::chrono::minutes ahead_of_expiry{15};
-
     explicit TokenSchedule(escqrs::Jitter jitter)
         : delay_{std::chrono::milliseconds{800}, std::chrono::minutes{1}, std::move(jitter)}
     {
@@ -34,7 +31,7 @@ public:
     {
         is_asking_ = false;
         expires_at_ = expires_at;
-        next_ = expires_at - std::min<escqrs::Duration>(ahead_of_expiry, (expires_at - now) / 4);
+        next_ = renewal_time(now, expires_at);
         delay_.reset();
     }
 

@@ -38,7 +38,7 @@ const escqrs::SteadyTime begin{1h};
 TEST_CASE("a token is signed as Service Bus wants it")
 {
     // printf 'sb%%3A%%2F%%2Fhost.example%%2Fqueue\n1767229200' | openssl dgst -sha256 -hmac 'the key' -binary | base64
-    const SasToken token = make_sas_token("sb://host.example/queue", {"name of key", "the key"}, start, 1h);
+    const AccessToken token = make_sas_token("sb://host.example/queue", {"name of key", "the key"}, start, 1h);
     CHECK(token.expires_at == start + 1h);
     CHECK(token.text == "SharedAccessSignature "
                         "sr=sb%3A%2F%2Fhost.example%2Fqueue&sig=unBIvbL%2BEJheqb%2FwPb%2BN14zx1%2Btu7%2Fomxtk2fmVy%"
