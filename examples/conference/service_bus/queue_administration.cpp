@@ -8,14 +8,10 @@
 #include <boost/property_tree/ptree.hpp>
 #include <boost/property_tree/xml_parser.hpp>
 
-#include <curl/curl.h>
-
-#include <charconv>
-#include <memory>
+#include <chrono>
 #include <sstream>
 #include <string_view>
 #include <utility>
-#include <variant>
 
 namespace service_bus {
 namespace {
@@ -23,23 +19,10 @@ namespace {
 using Tree = boost::property_tree::ptree;
 
 constexpr const char* api_version = "2021-05";
-constexpr long timeout_seconds = 15;
+constexpr std::chrono::seconds timeout{15};
 constexpr std::chrono::minutes token_lifetime{5};
-constexpr const char* atom = "http://www.w3.org/2005/Atom";
+constexpr const char* atom_schema = "http://www.w3.org/2005/Atom";
 constexpr const char* service_bus_schema = "http://schemas.microsoft.com/netservices/2010/10/servicebus/connect";
-
-struct CurlDeleter {
-    void operator()(CURL* handle) const noexcept { curl_easy_cleanup(handle); }
-};
-struct HeadersDeleter {
-    void operator()(curl_slist* headers) const noexcept { curl_slist_free_all(headers); }
-};
-
-std::size_t append(char* bytes, std::size_t size, std::size_t count, void* body)
-{
-    static_cast<std::string*>(body)->append(bytes, size * count);
-    return size * count;
-}
 
 std::string to_xml(const QueueDescription& description)
 {
@@ -54,7 +37,7 @@ std::string to_xml(const QueueDescription& description)
         queue.put("DuplicateDetectionHistoryTimeWindow", to_iso8601(options.duplicate_detection_window));
     queue.put("MaxDeliveryCount", options.max_delivery_count);
     Tree document;
-    document.put("entry.<xmlattr>.xmlns", atom);
+    document.put("entry.<xmlattr>.xmlns", atom_schema);
     document.put("entry.content.<xmlattr>.type", "application/xml");
     document.put_child("entry.content.QueueDescription", queue);
     std::ostringstream text;
@@ -88,18 +71,17 @@ std::string to_iso8601(escqrs::Duration duration)
 }
 
 QueueAdministration::QueueAdministration(Broker broker, std::string endpoint, std::string certificate_authorities,
-                                         const escqrs::Clock& clock)
+                                         const escqrs::Clock& clock, TokenSource tokens)
     : broker_{std::move(broker)}, endpoint_{endpoint.empty() ? "https://" + broker_.host : std::move(endpoint)},
-      certificate_authorities_{std::move(certificate_authorities)}, clock_{&clock}
+      certificate_authorities_{std::move(certificate_authorities)},
+      tokens_{tokens ? std::move(tokens) : make_sas_token_source(broker_, token_lifetime, clock)}
 {
-    if (!std::holds_alternative<SharedAccessKey>(broker_.credentials))
-        throw escqrs::TransportError{"managing queues needs a shared access key"};
     while (endpoint_.ends_with('/')) endpoint_.pop_back();
 }
 
 QueueCreation QueueAdministration::create_if_missing(const QueueDescription& description)
 {
-    const Answer answer = request("PUT", to_xml(description));
+    const HttpResponse answer = request("PUT", to_xml(description));
     if (answer.status == 201 || answer.status == 200) return QueueCreation::created;
     if (answer.status == 409) return QueueCreation::existed;
     if (answer.status == 401 || answer.status == 403) return QueueCreation::not_allowed;
@@ -110,7 +92,7 @@ QueueCreation QueueAdministration::create_if_missing(const QueueDescription& des
 
 escqrs::MessageQueueCounts QueueAdministration::counts()
 {
-    const Answer answer = request("GET", {});
+    const HttpResponse answer = request("GET", {});
     if (answer.status != 200)
         throw escqrs::TransportError{"asking for queue '" + broker_.entity + "' at " + endpoint_ +
                                      ": expected 200, found " + std::to_string(answer.status)};
@@ -131,39 +113,18 @@ escqrs::MessageQueueCounts QueueAdministration::counts()
     return counts;
 }
 
-QueueAdministration::Answer QueueAdministration::request(const char* method, const std::string& body)
+HttpResponse QueueAdministration::request(const char* method, const std::string& body)
 {
-    const std::unique_ptr<CURL, CurlDeleter> handle{curl_easy_init()};
-    if (!handle) throw escqrs::TransportError{"cannot set up an HTTP request"};
-    const std::string url = endpoint_ + "/" + broker_.entity + "?api-version=" + api_version;
-    const auto token = make_sas_token("https://" + broker_.host + "/" + broker_.entity,
-                                      std::get<SharedAccessKey>(broker_.credentials), clock_->now(), token_lifetime);
-    const std::string authorization = "Authorization: " + token.text;
-    std::unique_ptr<curl_slist, HeadersDeleter> headers{curl_slist_append(nullptr, authorization.c_str())};
-    for (const char* const header : {"Content-Type: application/atom+xml;type=entry;charset=utf-8", "Expect:"}) {
-        curl_slist* const longer = curl_slist_append(headers.get(), header);
-        (void)headers.release();
-        headers.reset(longer);
-    }
-    Answer answer;
-    CURL* const curl = handle.get();
-    curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
-    curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
-    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
-    if (!body.empty()) {
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, static_cast<long>(body.size()));
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body.c_str());
-    }
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT, timeout_seconds);
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https,http");
-    if (!certificate_authorities_.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO, certificate_authorities_.c_str());
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, append);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer.body);
-    if (const CURLcode code = curl_easy_perform(curl); code != CURLE_OK)
-        throw escqrs::TransportError{std::string{method} + " " + url + ": " + curl_easy_strerror(code)};
-    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer.status);
-    return answer;
+    const std::string path = "/" + broker_.entity;
+    const AccessToken token = tokens_({"https://" + broker_.host + path, {}, {}});
+    const char* const scheme = token.type == TokenType::jwt ? "Bearer " : ""; // a signature names its own
+    return send_http({method,
+                      endpoint_ + path + "?api-version=" + api_version,
+                      {"Authorization: " + std::string{scheme} + token.text,
+                       "Content-Type: application/atom+xml;type=entry;charset=utf-8"},
+                      body,
+                      certificate_authorities_},
+                     timeout);
 }
 
 } // namespace service_bus

@@ -2,6 +2,8 @@
 #pragma once
 
 #include "connection_string.hpp"
+#include "http_request.hpp"
+#include "token_source.hpp"
 
 #include <escqrs/clock.hpp>
 #include <escqrs/messaging.hpp>
@@ -24,11 +26,14 @@ enum class QueueCreation : std::uint8_t { created, existed, not_allowed };
 /// @par Thread safety  any thread
 class QueueAdministration {
 public:
-    /// @param broker  Service Bus, with a shared access key; its right to Manage is needed
+    /// @param broker  Service Bus
     /// @param endpoint  of the API; empty: https:// and the broker's host
     /// @param certificate_authorities  PEM file of those trusted; empty: the system's
+    /// @param clock   must outlive this
+    /// @param tokens  whose tokens have the right to Manage; empty: from the broker's key
+    /// @throws escqrs::TransportError if there is no key and no source
     explicit QueueAdministration(Broker broker, std::string endpoint = {}, std::string certificate_authorities = {},
-                                 const escqrs::Clock& clock = escqrs::system_clock());
+                                 const escqrs::Clock& clock = escqrs::system_clock(), TokenSource tokens = {});
 
     /// Creates the broker's queue unless it is there.
     /// @throws escqrs::TransportError if the API cannot be reached or answers anything else
@@ -39,17 +44,12 @@ public:
     escqrs::MessageQueueCounts counts();
 
 private:
-    struct Answer {
-        long status = 0;
-        std::string body;
-    };
-
-    Answer request(const char* method, const std::string& body);
+    HttpResponse request(const char* method, const std::string& body);
 
     Broker broker_;
     std::string endpoint_;
     std::string certificate_authorities_;
-    const escqrs::Clock* clock_;
+    TokenSource tokens_;
 };
 
 /// `duration` as ISO 8601 has it, in seconds: PT60S.
