@@ -262,8 +262,12 @@ class Client {
         const { application_properties: properties = {} } = request;
         const answer = { correlation_id: request.message_id, application_properties: {} };
         try {
-            this.tokens.put(typeof request.body === "string" ? request.body : String(request.body), properties.name);
+            if (properties.operation !== "put-token") {
+                throw new TokenRefused(400, `The operation '${properties.operation}' is not supported.`);
+            }
+            this.tokens.put(properties.type, String(request.body), properties.name);
             this.stats.tokensPut++;
+            this.stats.entraTokensPut += properties.type === "jwt" ? 1 : 0;
             answer.application_properties["status-code"] = types.wrap_int(202);
             answer.application_properties["status-description"] = "Accepted";
         } catch (error) {

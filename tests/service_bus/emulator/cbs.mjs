@@ -2,6 +2,7 @@
 
 import { createHmac, timingSafeEqual } from "node:crypto";
 
+import { checkEntraToken, EntraTokenError } from "./entra.mjs";
 import { plainAddress } from "./namespace.mjs";
 
 /** A token that is not good, and the HTTP status that says so. */
@@ -43,6 +44,26 @@ export function checkToken(namespace, token, audience) {
     return { rights: rule.rights, expiresAt };
 }
 
+/**
+ * Checks a token of the type that `$cbs` was told.
+ *
+ * @returns {{rights: Set<string>, expiresAt: number}}
+ */
+function checkTokenOfType(namespace, type, token, audience) {
+    switch (type) {
+        case "servicebus.windows.net:sastoken":
+            return checkToken(namespace, token, audience);
+        case "jwt":
+            try {
+                return checkEntraToken(namespace, token);
+            } catch (error) {
+                throw error instanceof EntraTokenError ? new TokenRefused(401, error.message) : error;
+            }
+        default:
+            throw new TokenRefused(400, `The token type '${type}' is not supported.`);
+    }
+}
+
 /** A token for a resource is one for what lies below it. */
 function covers(resource, address) {
     const [whole, part] = [resource.toLowerCase(), address.toLowerCase()];
@@ -61,9 +82,9 @@ export class Tokens {
         this.expired = expired;
     }
 
-    put(token, audience) {
+    put(type, token, audience) {
         const address = plainAddress(audience).toLowerCase();
-        const checked = checkToken(this.#namespace, token, audience);
+        const checked = checkTokenOfType(this.#namespace, type, token, audience);
         this.#tokens.set(address, checked);
         this.#namespace.clock.at(checked.expiresAt, () => this.#end(address, checked));
     }

@@ -49,6 +49,7 @@ function routesOf({ namespace, amqp, faults, stats }) {
             namespace.createSubscription(topic, name, settings);
         }],
         ["PUT", /^\/rules\/([^/]+)$/, ([name], { key, rights }) => { namespace.putRule(name, key, rights); }],
+        ["PUT", /^\/identities\/([^/]+)$/, ([id], { rights }) => { namespace.identities.set(id, rights); }],
         ["POST", /^\/clock\/advance$/, (_, { ms }) => {
             clock.advance(ms);
             return { now: clock.now() };

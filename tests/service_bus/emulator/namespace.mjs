@@ -23,10 +23,12 @@ export class Namespace {
     queues = new Map();
     topics = new Map();
     rules = new Map(); // by key name: { key, rights: Set }
+    identities = new Map(); // rights of Microsoft Entra's identities, by object id
     removed = () => {}; // called with the address of what is no longer there
 
-    constructor(clock) {
+    constructor(clock, entraKey) {
         this.clock = clock;
+        this.entraKey = entraKey;
     }
 
     putRule(name, key, rights) {

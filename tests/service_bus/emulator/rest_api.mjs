@@ -79,7 +79,7 @@ class RestApi {
     async #answer(request, url) {
         const body = await readBody(request);
         const rights = rightsOf(request.headers.authorization, { host: url.hostname, path: decodedPath(url) },
-            (name) => this.#namespace.rules.get(name), this.#now());
+            this.#namespace);
         const target = { url, name: decodedPath(url).slice(1), mayManage: rights.has("Manage") };
         switch (request.method) {
             case "GET":

@@ -2,6 +2,8 @@
 
 import { createHmac, timingSafeEqual } from "node:crypto";
 
+import { checkEntraToken, EntraTokenError } from "./entra.mjs";
+
 /** Why a request is not authorised; the message is what the service writes into its answer. */
 export class TokenError extends Error {}
 
@@ -13,26 +15,36 @@ export class TokenError extends Error {}
  *
  * @param {string|undefined} header
  * @param {{host: string, path: string}} resource  host name without port, path with a leading slash
- * @param {(name: string) => ({key: string, rights: Iterable<string>}|undefined)} findRule
- * @param {number} now  milliseconds since 1970
+ * @param {Namespace} namespace
  * @returns {Set<string>} of Manage, Send and Listen
  * @throws {TokenError} if the token is missing, malformed, expired, signed by another key or for another resource
  */
-export function rightsOf(header, resource, findRule, now) {
+export function rightsOf(header, resource, namespace) {
+    if (header?.startsWith("Bearer ")) {
+        return rightsOfBearer(header.slice("Bearer ".length), namespace);
+    }
     const { sr, sig, se, skn } = fieldsOf(header);
-    const rule = findRule(decodeURIComponent(skn));
+    const rule = namespace.rules.get(decodeURIComponent(skn));
     const expected = rule && createHmac("sha256", rule.key).update(`${sr}\n${se}`).digest();
     const given = Buffer.from(decodeURIComponent(sig), "base64");
     if (!expected || expected.length !== given.length || !timingSafeEqual(expected, given)) {
         throw new TokenError("InvalidSignature: The token has an invalid signature.");
     }
-    if (Number(se) * 1000 <= now) {
+    if (Number(se) * 1000 <= namespace.clock.now()) {
         throw new TokenError("ExpiredToken: The token is expired.");
     }
     if (!covers(decodeURIComponent(sr), resource)) {
         throw new TokenError("InvalidAudience: The authorization header contains an invalid audience.");
     }
     return new Set(rule.rights);
+}
+
+function rightsOfBearer(token, namespace) {
+    try {
+        return checkEntraToken(namespace, token).rights;
+    } catch (error) {
+        throw error instanceof EntraTokenError ? new TokenError(error.message) : error;
+    }
 }
 
 function fieldsOf(header) {

@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import { ServiceBusAdministrationClient } from "@azure/service-bus";
 
-import { limit, receiveOne, useEmulator } from "./harness.mjs";
+import { entraToken, limit, receiveOne, useEmulator } from "./harness.mjs";
 
 const bench = useEmulator();
 
@@ -122,4 +122,15 @@ test("administration: needs the right key and the Manage right", withTls, async 
         await assert.rejects(admin.deleteQueue(name), refusedWith("UnauthorizedRequestError", 401));
     }
     assert.equal(await administration().queueExists(name), true);
+});
+
+test("administration: takes the token of an identity that may manage", withTls, async () => {
+    const name = bench.newName("made");
+    const expiresOnTimestamp = (await bench.emulator.now()) + 3_600_000;
+    const token = entraToken({ oid: "owner", exp: Math.floor(expiresOnTimestamp / 1000) });
+    const admin = new ServiceBusAdministrationClient(`${bench.emulator.host}:${bench.emulator.ports.rest}`,
+        { getToken: async () => ({ token, expiresOnTimestamp }) }, { retryOptions: { maxRetries: 0 } });
+    await assert.rejects(admin.createQueue(name), (error) => error.statusCode === 401);
+    await bench.emulator.control("PUT", "/identities/owner", { rights: ["Manage"] });
+    assert.equal((await admin.createQueue(name)).name, name);
 });

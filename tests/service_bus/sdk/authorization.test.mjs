@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-    assertServiceBusError, fastRetries, limit, receiveOne, useEmulator,
+    assertServiceBusError, entraToken, fastRetries, limit, receiveOne, useEmulator,
 } from "./harness.mjs";
 
 const bench = useEmulator();
@@ -61,6 +61,38 @@ test("rights: who may only listen cannot send", limit, async () => {
     await receiver.completeMessage(await receiveOne(receiver));
     await assertServiceBusError(client.createSender(queue).sendMessages({ messageId: "n", body: "x" }),
         "UnauthorizedAccess");
+});
+
+const withTls = { ...limit, skip: bench.transport === "tls" ? false : "the SDK shows such tokens over TLS only" };
+
+/** Gives the identity those rights, and returns what the SDK calls for its token. */
+async function identity(id, rights, claims = {}, key = undefined) {
+    await bench.emulator.control("PUT", `/identities/${id}`, { rights });
+    const expiresOnTimestamp = (await bench.emulator.now()) + 3_600_000;
+    const token = entraToken({ oid: id, exp: Math.floor(expiresOnTimestamp / 1000), ...claims }, key);
+    return async () => ({ token, expiresOnTimestamp });
+}
+
+test("an identity of Microsoft Entra ID may do what its roles allow", withTls, async () => {
+    const queue = await bench.queue();
+    const both = bench.clientWithIdentity(await identity("both", ["Send", "Listen"]));
+    await both.createSender(queue).sendMessages({ messageId: "m", body: "x" });
+    const receiver = both.createReceiver(queue);
+    await receiver.completeMessage(await receiveOne(receiver));
+    assert.ok((await bench.emulator.stats()).entraTokensPut > 0);
+    const listener = bench.clientWithIdentity(await identity("listener", ["Listen"]), once);
+    await assertServiceBusError(listener.createSender(queue).sendMessages({ messageId: "n", body: "x" }),
+        "UnauthorizedAccess");
+});
+
+test("an identity's token is refused if it is for another service, has ended, or is signed by another", withTls, async () => {
+    const queue = await bench.queue();
+    const rights = ["Send"];
+    for (const getToken of [await identity("a", rights, { aud: "https://storage.azure.com" }),
+        await identity("b", rights, { exp: 1 }), await identity("c", rights, {}, "another-key")]) {
+        const sender = bench.clientWithIdentity(getToken, once).createSender(queue);
+        await assertServiceBusError(sender.sendMessages({ messageId: "m", body: "x" }), "UnauthorizedAccess");
+    }
 });
 
 test("a token that expires takes the links with it; the SDK brings a new one and goes on", limit, async () => {
