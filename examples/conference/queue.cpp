@@ -1,8 +1,10 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "queue.hpp"
 
+#include "service_bus/entra_tokens.hpp"
 #include "service_bus/queue_administration.hpp"
 
+#include <escqrs/clock.hpp>
 #include <escqrs/error.hpp>
 
 #include <chrono>
@@ -24,30 +26,50 @@ service_bus::Broker broker_of(const Settings& settings)
     }
 }
 
-/// The REST API can be asked if there is a key, and, for the emulator, if it was told where.
+/// Empty where tokens are signed with the broker's key.
+service_bus::TokenSource tokens_of(const Settings& settings, const Log& log)
+{
+    if (settings.azure_identity.empty()) return {};
+    try {
+        auto entra = service_bus::entra_settings_from_environment();
+        const auto identity = service_bus::parse_entra_identity(settings.azure_identity, entra);
+        log("queue: Microsoft Entra ID knows us by identity '" + std::string{to_text(identity)} + "'");
+        return service_bus::make_entra_token_source(identity, std::move(entra));
+    } catch (const escqrs::TransportError& error) {
+        throw SettingsError{std::string{"--azure-identity: "} + error.what()};
+    }
+}
+
+/// The REST API can be asked if there is a key or an identity, and, for the emulator, if it was told where.
 bool can_manage(const service_bus::Broker& broker, const Settings& settings)
 {
     return broker.dialect == service_bus::Dialect::service_bus &&
-           std::holds_alternative<service_bus::SharedAccessKey>(broker.credentials) &&
+           (!settings.azure_identity.empty() ||
+            std::holds_alternative<service_bus::SharedAccessKey>(broker.credentials)) &&
            !(broker.is_emulator && settings.queue_management.empty()) &&
            broker.entity.find('/') == std::string::npos; // a subscription is not made by itself
 }
 
-service_bus::QueueAdministration administration(const service_bus::Broker& broker, const Settings& settings)
+service_bus::QueueAdministration administration(const service_bus::Broker& broker, const Settings& settings,
+                                                const service_bus::TokenSource& tokens)
 {
-    return service_bus::QueueAdministration{broker, settings.queue_management, settings.queue_certificates};
+    return service_bus::QueueAdministration{broker, settings.queue_management, settings.queue_certificates,
+                                            escqrs::system_clock(), tokens};
 }
 
-void create_if_missing(const service_bus::Broker& broker, const Settings& settings, const Log& log)
+void create_if_missing(const service_bus::AmqpConnectionOptions& connection, const Settings& settings, const Log& log)
 {
+    const service_bus::Broker& broker = connection.broker;
     if (!can_manage(broker, settings)) return;
     const std::string queue = "queue '" + broker.entity + "'";
     try {
-        switch (administration(broker, settings).create_if_missing({settings.queue_has_sessions, {}})) {
+        auto manager = administration(broker, settings, connection.tokens);
+        switch (manager.create_if_missing({settings.queue_has_sessions, {}})) {
         case service_bus::QueueCreation::created: log(queue + " created"); break;
         case service_bus::QueueCreation::existed: break;
         case service_bus::QueueCreation::not_allowed:
-            log(queue + " is not created if it is missing: the key has no right to Manage");
+            log(queue + " is not created if it is missing: the " + (connection.tokens ? "identity" : "key") +
+                " has no right to Manage");
             break;
         }
     } catch (const escqrs::TransportError& error) {
@@ -61,13 +83,14 @@ service_bus::QueueSettings broker_settings(const Settings& settings, const Log& 
 {
     service_bus::QueueSettings queue;
     queue.connection.broker = broker_of(settings);
+    queue.connection.tokens = tokens_of(settings, log);
     queue.connection.certificate_authorities = settings.queue_certificates;
     queue.connection.log = log;
     queue.receiver.sessions = settings.queue_has_sessions;
     queue.sender.timeout = std::chrono::seconds{5}; // the relay tries again; a stop does not wait for longer
     using enum service_bus::QueueUse;
     queue.use = settings.role == Role::web ? send : settings.role == Role::worker ? receive : both;
-    create_if_missing(queue.connection.broker, settings, log);
+    create_if_missing(queue.connection, settings, log);
     return queue;
 }
 
@@ -86,7 +109,8 @@ void add_queue_gauges(http::Gauges& gauges, const Settings& settings, service_bu
                [&queue] { return static_cast<double>(queue.health().connections); });
     const auto broker = broker_of(settings);
     if (!can_manage(broker, settings)) return;
-    const auto manager = std::make_shared<service_bus::QueueAdministration>(administration(broker, settings));
+    const auto manager =
+        std::make_shared<service_bus::QueueAdministration>(administration(broker, settings, queue.tokens()));
     gauges.add("conference_queue_messages", "Messages waiting on the queue or being handled.", [manager] {
         const auto counts = manager->counts();
         return static_cast<double>(counts.active + counts.scheduled);

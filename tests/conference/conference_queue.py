@@ -14,6 +14,8 @@ import threading
 import time
 import urllib.request
 
+from token_server import TokenServer
+
 SERVICE_BUS_TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "service_bus")
 
 
@@ -22,10 +24,14 @@ def add_queue_options(parser):
     queue.add_argument("--sqlite", metavar="SEND_MESSAGE",
                        help="the queue is an SQLite file; the program puts messages into it")
     queue.add_argument("--service-bus", metavar="MAIN_MJS", help="the queue is one of the emulator, which is started")
+    parser.add_argument("--identity", action="store_true",
+                        help="over TLS, with tokens of a managed identity instead of a key; with --service-bus")
 
 
 def open_queue(options, folder):
-    return ServiceBusQueue(folder, options.service_bus) if options.service_bus else SqliteQueue(folder, options.sqlite)
+    if options.service_bus:
+        return ServiceBusQueue(folder, options.service_bus, options.identity)
+    return SqliteQueue(folder, options.sqlite)
 
 
 def skip_without_programs(options, *programs):
@@ -34,6 +40,8 @@ def skip_without_programs(options, *programs):
     if options.service_bus:
         if not shutil.which("node"):
             missing.append("node")
+        if options.identity and not shutil.which("openssl"):
+            missing.append("openssl")
         packages = (os.path.join(SERVICE_BUS_TESTS, "node_modules", name) for name in ("rhea", "@azure/service-bus"))
         if not all(os.path.isdir(package) for package in packages):
             missing.append("tests/service_bus/node_modules (npm ci)")
@@ -105,11 +113,19 @@ class ServiceBusQueue:
     name = "registrations"
     key = "key-of-a-test"
 
-    def __init__(self, folder, emulator):
+    def __init__(self, folder, emulator, with_identity):
         self.fault_counts = {}
+        self.tokens = None
         self.complaints = os.path.join(folder, "emulator.log")
+        command = ["node", emulator, "--key", self.key, "--entra-key", self.key]
+        if with_identity:
+            certificate, private_key = (os.path.join(folder, name) for name in ("certificate.pem", "key.pem"))
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                            "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+                            "-keyout", private_key, "-out", certificate], check=True, stderr=subprocess.DEVNULL)
+            command += ["--certificate", certificate, "--private-key", private_key]
         with open(self.complaints, "wb") as log:
-            self.process = subprocess.Popen(["node", emulator, "--key", self.key], stdout=subprocess.PIPE, stderr=log)
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
         try:
             self.ports = self._read_ports()
         except BaseException:
@@ -120,6 +136,12 @@ class ServiceBusQueue:
                                   "UseDevelopmentEmulator=true")
         self.arguments = ["--queue", self.connection_string, "--queue-name", self.name,
                           "--queue-management", f"http://127.0.0.1:{self.ports['rest']}"]
+        if with_identity:
+            self.tokens = TokenServer(self.key, "conference")
+            self.control("PUT", "/identities/conference", {"rights": ["Manage", "Send", "Listen"]})
+            self.arguments = ["--queue", f"sb://localhost:{self.ports['amqps']}/{self.name}", "--azure-identity", "managed",
+                              "--queue-management", f"https://localhost:{self.ports['rest']}",
+                              "--queue-certificates", certificate]
         # What a crash test does to it, besides killing those who use it.
         self.faults = [self.drop_connections, self.detach_links, self.lose_outcome]
 
@@ -180,7 +202,8 @@ class ServiceBusQueue:
     def summary(self):
         stats = self.control("GET", "/stats")
         faults = ", ".join(f"{count} times {name}" for name, count in sorted(self.fault_counts.items()))
-        return (f"the Service Bus emulator ({stats['connections']} connections, "
+        keys = f"{self.tokens.requests} requests for tokens, " if self.tokens else ""
+        return (f"the Service Bus emulator ({stats['connections']} connections, {keys}"
                 f"{stats['duplicatesDropped']} duplicates dropped; {faults or 'no faults'})")
 
     def log(self):
@@ -190,6 +213,8 @@ class ServiceBusQueue:
                            if line.strip() and not re.match(r"\[connection-\d+\] disconnected", line))[-4000:]
 
     def stop(self):
+        if self.tokens:
+            self.tokens.stop()
         self.process.terminate()
         try:
             self.process.wait(5)

@@ -44,7 +44,8 @@ po::options_description options()
         ("behind-proxy", po::value<std::string>()->default_value("no"), "whether a proxy stands before the page that appends its client's address to X-Forwarded-For: yes or no")
         ("worker-listen", po::value<std::string>(), "address and port of the worker's health and metrics; port 0 takes a free one; none: they are not served (default: 127.0.0.1:0 for role worker; none for role all, where the page's address has them)")
         ("store", po::value<std::string>()->default_value("sqlite:conference-data/events.db"), "events: sqlite:PATH, postgres://[user[:password]@]host[:port]/database, or memory: (lost at exit, role all only)")
-        ("queue", po::value<std::string>()->default_value("sqlite:conference-data/queue.db"), "from web to worker: sqlite:PATH, memory: (lost at exit, role all only), a Service Bus connection string 'Endpoint=sb://...', or amqp[s]://[user:password@]host[:port]/queue")
+        ("queue", po::value<std::string>()->default_value("sqlite:conference-data/queue.db"), "from web to worker: sqlite:PATH, memory: (lost at exit, role all only), sb://NAMESPACE.servicebus.windows.net[/QUEUE] with an Azure identity, a Service Bus connection string 'Endpoint=sb://...' with a key, or amqp[s]://[user:password@]host[:port]/queue")
+        ("azure-identity", po::value<std::string>(), "who asks Microsoft Entra ID for tokens, for --queue sb://...: managed, workload, secret or certificate, each as Azure's tools read it from AZURE_TENANT_ID, AZURE_CLIENT_ID and so on; or default (the default), the one that these variables tell")
         ("queue-name", po::value<std::string>()->default_value("conference-events"), "the queue at the broker, unless --queue names it")
         ("queue-sessions", po::value<std::string>()->default_value("yes"), "whether the Service Bus queue requires sessions: yes or no")
         ("queue-management", po::value<std::string>()->default_value(""), "address of the Service Bus REST API (default: https:// and the host of --queue)")
@@ -112,6 +113,9 @@ Location parse_location(const po::variables_map& values, const char* option,
     return location;
 }
 
+/// A Service Bus queue by its address alone: an identity must come with it.
+bool has_no_key(const std::string& text) { return text.starts_with("sb://"); }
+
 /// A connection string is not `scheme:path`; what it says is the broker's business.
 bool is_connection_string(const std::string& text)
 {
@@ -120,7 +124,7 @@ bool is_connection_string(const std::string& text)
         text.size() > endpoint.size() && std::equal(endpoint.begin(), endpoint.end(), text.begin(), [](char a, char b) {
             return a == std::tolower(static_cast<unsigned char>(b));
         });
-    return names_endpoint || text.starts_with("amqp://") || text.starts_with("amqps://");
+    return names_endpoint || has_no_key(text) || text.starts_with("amqp://") || text.starts_with("amqps://");
 }
 
 bool parse_yes_or_no(const po::variables_map& values, const char* option)
@@ -136,6 +140,9 @@ void parse_queue(const po::variables_map& values, Settings& settings)
     const auto& queue = values["queue"].as<std::string>();
     settings.queue =
         is_connection_string(queue) ? Location{"broker", queue} : parse_location(values, "queue", {"sqlite", "memory"});
+    const bool is_given = values.contains("azure-identity");
+    if (has_no_key(queue)) settings.azure_identity = is_given ? values["azure-identity"].as<std::string>() : "default";
+    else if (is_given) throw SettingsError{"--azure-identity: expected --queue sb://HOST[/QUEUE] with it"};
     settings.queue_name = values["queue-name"].as<std::string>();
     settings.queue_has_sessions = parse_yes_or_no(values, "queue-sessions");
     settings.queue_management = values["queue-management"].as<std::string>();

@@ -42,7 +42,8 @@ struct Settings {
     Location queue;
     std::string queue_name;         ///< at a broker, if the connection string names none
     bool queue_has_sessions = true; ///< at Service Bus
-    std::string queue_management;   ///< address of Service Bus's REST API; empty: that of its host
+    std::string azure_identity;   ///< how Service Bus knows us, if the connection string has no key; empty: it has one
+    std::string queue_management; ///< address of Service Bus's REST API; empty: that of its host
     std::string queue_certificates; ///< PEM file of the authorities trusted for the broker; empty: the system's
     Location read_model;
     std::string mail;       ///< dir:PATH or smtp://…, as the mailer takes it

@@ -94,6 +94,18 @@ Broker parse_amqp(std::string_view text)
     return broker;
 }
 
+Broker parse_namespace(std::string_view text)
+{
+    Broker broker;
+    text.remove_prefix(text.find("://") + 3);
+    const auto path = text.find('/');
+    if (path != std::string_view::npos) broker.entity = percent_decoded(text.substr(path + 1), "queue");
+    if (text.find_first_of("?#;@") != std::string_view::npos)
+        refuse("expected sb://host[:port][/queue] and nothing more");
+    parse_authority(text.substr(0, path), tls_port, "host", broker);
+    return broker;
+}
+
 /// The parts of a Service Bus connection string, each at most once.
 class Parts {
 public:
@@ -189,6 +201,7 @@ Broker parse_broker(std::string_view text)
 {
     if (starts_with_ignoring_case(text, "amqp://") || starts_with_ignoring_case(text, "amqps://"))
         return parse_amqp(text);
+    if (starts_with_ignoring_case(text, "sb://")) return parse_namespace(text);
     return parse_service_bus(text);
 }
 

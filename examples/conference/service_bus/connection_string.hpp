@@ -51,7 +51,8 @@ struct Broker {
 /// Reads a Service Bus connection string,
 /// `Endpoint=sb://host[:port]/;SharedAccessKeyName=…;SharedAccessKey=…[;EntityPath=…][;UseDevelopmentEmulator=true]`
 /// or with `SharedAccessSignature=…` for a key, or the address of a queue at another AMQP 1.0 broker,
-/// `amqp[s]://[user:password@]host[:port]/queue`, percent-encoded.
+/// `amqp[s]://[user:password@]host[:port]/queue`, percent-encoded. `sb://host[:port][/queue]` is Service Bus without a key: the
+/// connection needs a token source.
 /// @throws escqrs::TransportError naming the part, what was expected and what was found, but never a secret
 Broker parse_broker(std::string_view text);
 

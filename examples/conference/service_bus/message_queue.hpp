@@ -79,6 +79,9 @@ public:
 
     QueueHealth health() const;
 
+    /// Where its tokens come from; empty: from the broker's key.
+    const TokenSource& tokens() const noexcept { return connection_.options().tokens; }
+
 private:
     MessageSender& sender();
     MessageReceiver& receiver();

@@ -145,6 +145,23 @@ TEST_CASE("settings: a password with special characters is taken if they are esc
     CHECK(settings_of({"web", "--store", "postgres://me%40azure:p%40ss%2Fword@db/conf"}).store.scheme == "postgres");
 }
 
+TEST_CASE("settings: an Azure identity comes with a queue that is named by its address alone")
+{
+    const char* const queue = "sb://conference.servicebus.windows.net/events";
+    const auto settings = settings_of({"web", "--queue", queue});
+    CHECK(settings.queue.scheme == "broker");
+    CHECK(settings.queue.rest == queue);
+    CHECK(settings.azure_identity == "default");
+    CHECK_THAT(printed(settings), Catch::Contains(queue));
+    CHECK(settings_of({"web", "--queue", queue, "--azure-identity", "managed"}).azure_identity == "managed");
+    CHECK(settings_of({"web"}).azure_identity.empty());
+    CHECK_THROWS_WITH(settings_of({"web", "--azure-identity", "managed"}),
+                      Catch::StartsWith("--azure-identity: expected --queue sb://HOST[/QUEUE] with it"));
+    CHECK_THROWS_AS(settings_of({"web", "--queue", "Endpoint=sb://h;SharedAccessKeyName=n;SharedAccessKey=k",
+                                 "--azure-identity", "managed"}),
+                    SettingsError);
+}
+
 TEST_CASE("settings: session settings go behind those that an address names")
 {
     CHECK(postgres::with_session_settings("postgres://me:it's%5C@db:1/conf?options=-c%20a%3Db", "-c c=d") ==
