@@ -15,7 +15,6 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <cstring>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -41,7 +40,7 @@ int tell_password(char* buffer, int size, int /*writes*/, void* context)
 {
     const auto& password = *static_cast<const std::string*>(context);
     if (password.empty() || password.size() > static_cast<std::size_t>(size)) return -1;
-    std::memcpy(buffer, password.data(), password.size());
+    std::ranges::copy(password, buffer); // without an end: OpenSSL counts
     return static_cast<int>(password.size());
 }
 
