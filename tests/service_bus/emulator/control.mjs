@@ -4,6 +4,8 @@
 
 import { createServer } from "node:http";
 
+import { ruleBySql } from "./topic_description.mjs";
+
 /** Serves the control port on 127.0.0.1. @returns its port */
 export async function startControl({ namespace, amqp, faults, stats, port = 0 }) {
     const routes = routesOf({ namespace, amqp, faults, stats });
@@ -44,9 +46,11 @@ function routesOf({ namespace, amqp, faults, stats }) {
         ["GET", /^\/queues\/([^/]+)$/, ([name]) => namespace.queues.get(name)?.counts() ?? notFound],
         ["GET", /^\/queues\/([^/]+)\/messages$/, ([name]) => messagesOf(namespace.queues.get(name))],
         ["POST", /^\/queues\/([^/]+)\/messages$/, ([name], body) => putRaw(namespace.queues.get(name), body)],
-        ["PUT", /^\/topics\/([^/]+)$/, ([name]) => { namespace.createTopic(name); }],
-        ["PUT", /^\/topics\/([^/]+)\/subscriptions\/([^/]+)$/, ([topic, name], settings) => {
-            namespace.createSubscription(topic, name, settings);
+        ["PUT", /^\/topics\/([^/]+)$/, ([name], settings) => { namespace.createTopic(name, settings); }],
+        ["GET", /^\/topics\/([^/]+)\/subscriptions\/([^/]+)$/, ([topic, name]) =>
+            namespace.topics.get(topic)?.subscriptions.get(name.toLowerCase())?.counts() ?? notFound],
+        ["PUT", /^\/topics\/([^/]+)\/subscriptions\/([^/]+)$/, ([topic, name], { rule, ...settings }) => {
+            namespace.createSubscription(topic, name, settings, rule && ruleBySql("$Default", rule));
         }],
         ["PUT", /^\/rules\/([^/]+)$/, ([name], { key, rights }) => { namespace.putRule(name, key, rights); }],
         ["PUT", /^\/identities\/([^/]+)$/, ([id], { rights }) => { namespace.identities.set(id, rights); }],

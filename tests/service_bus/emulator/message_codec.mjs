@@ -72,6 +72,10 @@ function toBroker(message, bytes) {
     const scheduled = annotations["x-opt-scheduled-enqueue-time"];
     return {
         messageId: textOf(message.message_id), sessionId: textOf(message.group_id),
+        // What filters look at, too:
+        subject: message.subject, to: message.to, replyTo: message.reply_to, correlationId: textOf(message.correlation_id),
+        contentType: message.content_type, replyToSessionId: message.reply_to_group_id,
+        properties: message.application_properties ?? {},
         ttl: message.ttl, durable: message.durable, priority: message.priority,
         scheduledAt: milliseconds(scheduled),
         annotations: { ...annotations },

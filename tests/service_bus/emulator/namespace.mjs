@@ -1,20 +1,26 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 
 import { Queue } from "./queue.mjs";
+import { ruleForAll } from "./topic_description.mjs";
 
 const deadLetterSuffix = "/$deadletterqueue";
 const managementSuffix = "/$management";
 
-/** A topic hands each message to every subscription. */
+/** A topic hands each message to every subscription of which a rule matches. */
 export class Topic {
     subscriptions = new Map();
 
+    /** @param settings  `duplicateDetectionWindowMs`, which the subscriptions take care of */
+    constructor(settings = {}) {
+        this.settings = { maxMessageSize: 262_144, ...settings };
+    }
+
+    /** @returns undefined for what is a duplicate everywhere */
     enqueue(message) {
-        let entry;
-        for (const subscription of this.subscriptions.values()) {
-            entry = subscription.enqueue(message) ?? entry;
-        }
-        return entry;
+        const takers = [...this.subscriptions.values()]
+            .filter(({ rules }) => [...rules.values()].some(({ matches }) => matches(message)));
+        const entries = takers.map((subscription) => subscription.enqueue(message));
+        return takers.length === 0 ? message : entries.find((entry) => entry !== undefined);
     }
 }
 
@@ -50,15 +56,19 @@ export class Namespace {
         return wasThere;
     }
 
-    createTopic(name) {
-        const topic = new Topic();
+    createTopic(name, settings) {
+        const topic = new Topic(settings);
         this.topics.set(name, topic);
         return topic;
     }
 
-    createSubscription(topic, name, settings) {
-        const subscription = new Queue(settings, this.clock);
-        this.topics.get(topic).subscriptions.set(name.toLowerCase(), subscription);
+    /** @param rule  in place of the one that matches every message */
+    createSubscription(topicName, name, settings, rule = ruleForAll()) {
+        const topic = this.topics.get(topicName);
+        const { duplicateDetectionWindowMs = 0 } = topic.settings;
+        const subscription = new Queue({ ...settings, duplicateDetectionWindowMs }, this.clock);
+        subscription.rules = new Map([[rule.name ?? "$Default", rule]]);
+        topic.subscriptions.set(name.toLowerCase(), subscription);
         return subscription;
     }
 

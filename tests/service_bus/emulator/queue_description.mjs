@@ -6,14 +6,14 @@ import { childOf, escapeXml, parseXml } from "./xml.mjs";
 export const atomNamespace = "http://www.w3.org/2005/Atom";
 export const serviceBusNamespace = "http://schemas.microsoft.com/netservices/2010/10/servicebus/connect";
 const countsNamespace = "http://schemas.microsoft.com/netservices/2011/06/servicebus";
-const schemaInstanceNamespace = "http://www.w3.org/2001/XMLSchema-instance";
+export const schemaInstanceNamespace = "http://www.w3.org/2001/XMLSchema-instance";
 
 /** A description that the service refuses with status 400. */
 export class DescriptionError extends Error {}
 
-const longestLockMs = 5 * 60_000;
-const shortestWindowMs = 20_000;
-const longestWindowMs = 7 * 86_400_000;
+export const longestLockMs = 5 * 60_000;
+export const shortestWindowMs = 20_000;
+export const longestWindowMs = 7 * 86_400_000;
 
 /**
  * What a client may set, in the order the service's schema has it: a property out of order is not seen by the
@@ -42,22 +42,22 @@ const settable = {
 };
 const order = Object.keys(settable);
 
-function durationWithin(leastMs, mostMs) {
+export function durationWithin(leastMs, mostMs) {
     return (text) => {
         const ms = durationToMs(text) ?? Infinity;
         return ms >= leastMs && ms <= mostMs;
     };
 }
 
-function integerFrom(least) {
+export function integerFrom(least) {
     return (text) => /^\d{1,10}$/.test(text) && Number(text) >= least;
 }
 
-function boolean(text) {
+export function boolean(text) {
     return text === "true" || text === "false";
 }
 
-function shortText(text) {
+export function shortText(text) {
     return text.length <= 1024;
 }
 
@@ -70,7 +70,12 @@ function shortText(text) {
  * @throws {DescriptionError} if the entry or a value is not acceptable
  */
 export function readQueueDescription(text, present) {
-    const given = describedProperties(text);
+    return readSettings(describedElement(text, "QueueDescription"), settable, present);
+}
+
+/** As for a queue, by the settings of any kind of entity. */
+export function readSettings(described, settable, present) {
+    const given = givenProperties(described, Object.keys(settable));
     const description = {};
     for (const [name, { initial, check, fixed, only }] of Object.entries(settable)) {
         const value = given.get(name) ?? initial;
@@ -84,7 +89,7 @@ export function readQueueDescription(text, present) {
             throw new DescriptionError(`The value '${value}' of the property ${name} is not valid.`);
         }
         if (fixed && present && present[name] !== value) {
-            throw new DescriptionError(`The value for the ${name} property of an existing Queue cannot be changed.`);
+            throw new DescriptionError(`The value for the ${name} property of an existing entity cannot be changed.`);
         }
         description[name] = value;
     }
@@ -102,7 +107,8 @@ function accepts(check, value) {
     }
 }
 
-function describedProperties(text) {
+/** The description in an Atom entry. */
+export function describedElement(text, kind) {
     let entry;
     try {
         entry = parseXml(text);
@@ -111,10 +117,14 @@ function describedProperties(text) {
     }
     const content = entry.name === "entry" && entry.namespace === atomNamespace &&
         childOf(entry, "content", atomNamespace);
-    const described = content && childOf(content, "QueueDescription", serviceBusNamespace);
+    const described = content && childOf(content, kind, serviceBusNamespace);
     if (!described) {
-        throw new DescriptionError("The body is no Atom entry with a QueueDescription.");
+        throw new DescriptionError(`The body is no Atom entry with a ${kind}.`);
     }
+    return described;
+}
+
+function givenProperties(described, order) {
     const given = new Map();
     let reached = -1;
     for (const { name, namespace, text: value } of described.children) {
@@ -188,16 +198,16 @@ export function queueEntry(queue) {
         `xmlns:i="${schemaInstanceNamespace}">${properties.join("")}</QueueDescription></content></entry>`;
 }
 
-function element(name, value) {
+export function element(name, value) {
     return `<${name}>${escapeXml(value)}</${name}>`;
 }
 
-function total({ active, locked, scheduled, deferred, deadLettered }) {
+export function total({ active, locked, scheduled, deferred, deadLettered }) {
     return active + locked + scheduled + deferred + deadLettered;
 }
 
 /** Messages that are locked are no longer ready for delivery; those that are deferred count as active. */
-function countDetails({ active, deferred, deadLettered, scheduled }) {
+export function countDetails({ active, deferred, deadLettered, scheduled }) {
     const counts = {
         ActiveMessageCount: active + deferred,
         DeadLetterMessageCount: deadLettered,

@@ -1,6 +1,6 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 
-// The namespace's management REST API, as far as queues go: Atom entries in and out, api-version 2021-05.
+// The namespace's management REST API, as far as queues, topics, subscriptions and rules go: Atom entries in and out, api-version 2021-05.
 //
 // Two habits of the real service that surprise, kept here on purpose: a GET of something that does not exist is
 // answered with 200 and an empty feed, and a token without the Manage right with 401, not 403.
@@ -13,6 +13,7 @@ import {
     atomNamespace, descriptionOf, DescriptionError, queueEntry, readQueueDescription, settingsOf,
 } from "./queue_description.mjs";
 import { rightsOf, TokenError } from "./rest_token.mjs";
+import { answerAboutTopics } from "./topic_api.mjs";
 import { escapeXml } from "./xml.mjs";
 
 const longestBody = 65_536;
@@ -26,6 +27,13 @@ class Refusal extends Error {
         this.status = status;
     }
 }
+
+const topicRefusals = {
+    missing: new Refusal(404, "SubCode=40400. Not Found. The Operation doesn't exist."),
+    present: new Refusal(409, "SubCode=40900. Conflict. You're requesting an operation that isn't allowed in the resource's " +
+        "current state."),
+    unauthorised: new Refusal(401, "Manage,EntityRead claims required for this operation."),
+};
 
 /**
  * Serves the management API on 127.0.0.1.
@@ -81,11 +89,18 @@ class RestApi {
         const rights = rightsOf(request.headers.authorization, { host: url.hostname, path: decodedPath(url) },
             this.#namespace);
         const target = { url, name: decodedPath(url).slice(1), mayManage: rights.has("Manage") };
+        const isUpdate = request.headers["if-match"] === "*";
+        const answer = answerAboutTopics(this.#namespace, { ...target, method: request.method, body, isUpdate }, topicRefusals);
+        if (answer) {
+            const { status, entries, isList } = answer;
+            return isList ? feed(url, target.name, entries, this.#now())
+                : { status, body: entries[0], type: "application/atom+xml;type=entry" };
+        }
         switch (request.method) {
             case "GET":
                 return queueList.test(url.pathname) ? this.#list(target) : this.#get(target);
             case "PUT":
-                return this.#put(target, body, request.headers["if-match"] === "*");
+                return this.#put(target, body, isUpdate);
             case "DELETE":
                 return this.#delete(target);
             default:

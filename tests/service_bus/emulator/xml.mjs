@@ -23,7 +23,8 @@ function unescapeXml(text) {
 const token = /<\?[^]*?\?>|<!--[^]*?-->|<!\[CDATA\[([^]*?)\]\]>|<(\/?)([\w:.-]+)((?:\s+[\w:.-]+\s*=\s*(?:"[^"<]*"|'[^'<]*'))*)\s*(\/?)>|([^<]+)/y;
 
 /**
- * Parses a document into `{name, namespace, children, text}`; names are without their prefix.
+ * Parses a document into `{name, namespace, children, text, type}`; names are without their prefix. The type is that of
+ * XML Schema's instances, if an attribute tells one.
  *
  * Reads what Atom entries need: elements, namespaces, text and CDATA. Document types are refused.
  * @throws {SyntaxError} if the text is not well formed
@@ -53,7 +54,7 @@ export function parseXml(text) {
             if (!(prefix in scope)) {
                 throw new SyntaxError(`the prefix of ${tag} is not declared`);
             }
-            const element = { name, namespace: scope[prefix], children: [], text: "" };
+            const element = { name, namespace: scope[prefix], children: [], text: "", type: typeIn(attributes) };
             top.element.children.push(element);
             if (!selfClosing) {
                 open.push({ element, scope, tag });
@@ -64,6 +65,10 @@ export function parseXml(text) {
         throw new SyntaxError("a document has one root element, and closes it");
     }
     return root.children[0];
+}
+
+function typeIn(attributes) {
+    return /\s[\w.-]+:type\s*=\s*["'](?:[\w.-]+:)?([\w.-]+)["']/.exec(attributes)?.[1];
 }
 
 function declaredNamespaces(attributes) {

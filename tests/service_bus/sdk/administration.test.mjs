@@ -134,3 +134,45 @@ test("administration: takes the token of an identity that may manage", withTls, 
     await bench.emulator.control("PUT", "/identities/owner", { rights: ["Manage"] });
     assert.equal((await admin.createQueue(name)).name, name);
 });
+
+test("administration: a topic, its subscriptions and their rules", withTls, async () => {
+    const admin = administration();
+    const topic = bench.newName("topic");
+    assert.equal((await admin.createTopic(topic, { requiresDuplicateDetection: true })).requiresDuplicateDetection, true);
+    await assert.rejects(admin.createTopic(topic), refusedWith("MessageEntityAlreadyExistsError", 409));
+    assert.equal(await admin.topicExists(topic), true);
+    await admin.createSubscription(topic, "all");
+    await admin.createSubscription(topic, "red", { requiresSession: true, maxDeliveryCount: 3,
+        defaultRuleOptions: { name: "by-colour", filter: { sqlExpression: "colour = 'red' AND size > 3" } } });
+    await admin.createSubscription(topic, "orders", {
+        defaultRuleOptions: { name: "orders", filter: { subject: "order", applicationProperties: { colour: "blue" } } } });
+    await admin.createRule(topic, "orders", "urgent", { subject: "urgent" });
+    const { requiresSession, maxDeliveryCount } = await admin.getSubscription(topic, "red");
+    assert.deepEqual({ requiresSession, maxDeliveryCount }, { requiresSession: true, maxDeliveryCount: 3 });
+    assert.equal((await admin.getRule(topic, "red", "by-colour")).filter.sqlExpression, "colour = 'red' AND size > 3");
+    const shown = await admin.getRule(topic, "orders", "orders");
+    assert.equal(shown.filter.subject, "order");
+    assert.deepEqual(shown.filter.applicationProperties, { colour: "blue" });
+    await assert.rejects(admin.createRule(topic, "orders", "bad", { sqlExpression: "colour =" }),
+        (error) => error.statusCode === 400);
+
+    await bench.client().createSender(topic).sendMessages([
+        { messageId: "1", sessionId: "s", body: "x", applicationProperties: { colour: "red", size: 4 } },
+        { messageId: "2", sessionId: "s", body: "x", applicationProperties: { colour: "red", size: 3 } },
+        { messageId: "3", sessionId: "s", body: "x", subject: "order", applicationProperties: { colour: "blue" } },
+        { messageId: "4", sessionId: "s", body: "x", subject: "urgent" },
+        { messageId: "4", sessionId: "s", body: "x", subject: "urgent" },
+    ]);
+    const active = async (name) => (await admin.getSubscriptionRuntimeProperties(topic, name)).activeMessageCount;
+    assert.deepEqual([await active("all"), await active("red"), await active("orders")], [4, 1, 2]);
+    const rules = [];
+    for await (const { name } of admin.listRules(topic, "orders")) {
+        rules.push(name);
+    }
+    assert.deepEqual(rules, ["orders", "urgent"]);
+    await admin.deleteRule(topic, "orders", "urgent");
+    await admin.deleteSubscription(topic, "orders");
+    assert.equal(await admin.subscriptionExists(topic, "orders"), false);
+    await admin.deleteTopic(topic);
+    assert.equal(await admin.topicExists(topic), false);
+});
