@@ -65,9 +65,9 @@ void create_if_missing(const service_bus::AmqpConnectionOptions& connection, con
     try {
         auto manager = administration(broker, settings, connection.tokens);
         switch (manager.create_if_missing({settings.queue_has_sessions, {}})) {
-        case service_bus::QueueCreation::created: log(queue + " created"); break;
-        case service_bus::QueueCreation::existed: break;
-        case service_bus::QueueCreation::not_allowed:
+        case service_bus::EntityCreation::created: log(queue + " created"); break;
+        case service_bus::EntityCreation::existed: break;
+        case service_bus::EntityCreation::not_allowed:
             log(queue + " is not created if it is missing: the " + (connection.tokens ? "identity" : "key") +
                 " has no right to Manage");
             break;

@@ -110,10 +110,10 @@ TEST_CASE("a queue is created over REST as the program needs it, once, and only 
         return QueueAdministration{broker, emulator.rest_endpoint(), emulator.certificate(), emulator.clock()};
     };
     auto may_send = administration(emulator.connection_string_with(name, R"(["Send"])"));
-    CHECK(may_send.create_if_missing({}) == QueueCreation::not_allowed);
+    CHECK(may_send.create_if_missing({}) == EntityCreation::not_allowed);
     auto may_manage = administration(emulator.connection_string(name));
-    CHECK(may_manage.create_if_missing({}) == QueueCreation::created);
-    CHECK(may_manage.create_if_missing({}) == QueueCreation::existed);
+    CHECK(may_manage.create_if_missing({}) == EntityCreation::created);
+    CHECK(may_manage.create_if_missing({}) == EntityCreation::existed);
 
     const EmulatorQueue place{name, {{"requiresSession", true}}};
     MessageQueue queue{place.settings()};

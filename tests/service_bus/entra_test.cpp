@@ -233,9 +233,9 @@ TEST_CASE("the REST API takes the same token, and says if its identity may not m
     Broker broker = parse_broker("sb://localhost/" + name);
     QueueAdministration administration{broker, entra.emulator.rest_endpoint(), entra.emulator.certificate(),
                                        entra.emulator.clock(), entra.source()};
-    CHECK(administration.create_if_missing({}) == QueueCreation::not_allowed);
+    CHECK(administration.create_if_missing({}) == EntityCreation::not_allowed);
     entra.grant(R"(["Manage"])");
-    CHECK(administration.create_if_missing({}) == QueueCreation::created);
+    CHECK(administration.create_if_missing({}) == EntityCreation::created);
     CHECK(administration.counts() == escqrs::MessageQueueCounts{});
     CHECK(entra.server.requests().size() == 1);
     CHECK_THROWS_AS((QueueAdministration{broker, entra.emulator.rest_endpoint()}), escqrs::TransportError);

@@ -55,7 +55,7 @@ QueueSettings settings_of(const Place& place)
 }
 
 /// @return nothing if the credentials are none to create queues with
-std::optional<QueueCreation> create_queue(const Place& place)
+std::optional<EntityCreation> create_queue(const Place& place)
 {
     const Broker broker = settings_of(place).connection.broker;
     if (!std::holds_alternative<SharedAccessKey>(broker.credentials)) return std::nullopt;
@@ -218,7 +218,7 @@ TEST_CASE("a real namespace")
         return;
     }
     const auto creation = create_queue(place);
-    if (!creation || *creation == QueueCreation::not_allowed)
+    if (!creation || *creation == EntityCreation::not_allowed)
         WARN("these credentials may not create queues: the queue has to be there");
     check_adapter(place);
 }
@@ -229,8 +229,8 @@ TEST_CASE("the emulator in the place of a namespace", "[.]")
     Emulator& emulator = Emulator::shared();
     const std::string name = emulator.new_name();
     const Place place{emulator.connection_string(name, true), emulator.rest_endpoint(), emulator.certificate()};
-    REQUIRE(create_queue(place) == QueueCreation::created);
-    CHECK(create_queue(place) == QueueCreation::existed);
+    REQUIRE(create_queue(place) == EntityCreation::created);
+    CHECK(create_queue(place) == EntityCreation::existed);
     {
         MessageQueue queue{settings_of(place)};
         queue.send(make_messages(others, others));
@@ -240,7 +240,7 @@ TEST_CASE("the emulator in the place of a namespace", "[.]")
     {
         const Place limited{emulator.connection_string_with(name, R"(["Send", "Listen"])"), place.management,
                             place.certificate_authorities};
-        CHECK(create_queue(limited) == QueueCreation::not_allowed);
+        CHECK(create_queue(limited) == EntityCreation::not_allowed);
         check_adapter(limited);
     }
     CHECK(emulator.counts(name).dead_lettered == 0);

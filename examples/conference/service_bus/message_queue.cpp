@@ -3,24 +3,33 @@
 
 #include <escqrs/error.hpp>
 
+#include <algorithm>
 #include <utility>
 
 namespace service_bus {
 namespace {
 
-AmqpConnectionOptions with_audiences(AmqpConnectionOptions options, QueueUse use)
+bool sends(QueueUse use) noexcept { return use != QueueUse::receive; }
+bool receives(QueueUse use) noexcept { return use == QueueUse::receive || use == QueueUse::both; }
+bool has_dead_letters(QueueUse use) noexcept { return use == QueueUse::send || use == QueueUse::both; }
+
+/// Each node that links are attached to, as Microsoft's own clients do it.
+std::vector<std::string> audiences_of(const EntityUse& used)
 {
-    if (options.broker.entity.empty())
-        throw escqrs::TransportError{"the connection string names no queue (EntityPath)"};
-    // Each node that links are attached to, as Microsoft's own clients do it.
-    const std::string& entity = options.broker.entity;
-    options.audiences = {entity};
-    if (use != QueueUse::send) options.audiences.push_back(entity + "/$management");
-    if (use != QueueUse::receive) {
-        options.audiences.push_back(entity + "/$deadletterqueue");
-        options.audiences.push_back(entity + "/$deadletterqueue/$management");
+    std::vector<std::string> audiences{used.entity};
+    if (receives(used.use)) audiences.push_back(used.entity + "/$management");
+    if (has_dead_letters(used.use)) {
+        audiences.push_back(used.entity + "/$deadletterqueue");
+        audiences.push_back(used.entity + "/$deadletterqueue/$management");
     }
-    return options;
+    return audiences;
+}
+
+EntityUse only_entity(const QueueSettings& settings)
+{
+    if (settings.connection.broker.entity.empty())
+        throw escqrs::TransportError{"the connection string names no queue (EntityPath)"};
+    return {settings.connection.broker.entity, settings.use};
 }
 
 } // namespace
@@ -35,16 +44,41 @@ std::optional<std::string> QueueHealth::problem() const
     return last_error.empty() ? std::string{step} : std::string{step} + ": " + last_error;
 }
 
-MessageQueue::MessageQueue(QueueSettings settings)
-    : connection_{with_audiences(std::move(settings.connection), settings.use)}
+std::shared_ptr<AmqpConnection> connect(AmqpConnectionOptions options, const std::vector<EntityUse>& entities)
 {
-    const Broker& broker = connection_.options().broker;
-    const bool has_sessions = broker.dialect == Dialect::service_bus && settings.receiver.sessions;
+    options.audiences.clear();
+    for (const EntityUse& entity : entities) {
+        for (auto& audience : audiences_of(entity)) {
+            if (std::ranges::find(options.audiences, audience) == options.audiences.end())
+                options.audiences.push_back(std::move(audience));
+        }
+    }
+    return std::make_shared<AmqpConnection>(std::move(options));
+}
+
+MessageQueue::MessageQueue(QueueSettings settings)
+    : MessageQueue{connect(settings.connection, {only_entity(settings)}), only_entity(settings), settings}
+{
+}
+
+MessageQueue::MessageQueue(std::shared_ptr<AmqpConnection> connection, const EntityUse& entity, QueueSettings settings)
+    : connection_{std::move(connection)}
+{
+    const std::vector<std::string>& audiences = connection_->options().audiences;
+    for (const std::string& audience : audiences_of(entity)) {
+        if (std::ranges::find(audiences, audience) == audiences.end())
+            throw escqrs::TransportError{"the connection was not made for this use of '" + entity.entity + "'"};
+    }
+    const bool is_service_bus = connection_->options().broker.dialect == Dialect::service_bus;
+    const bool has_sessions = is_service_bus && settings.receiver.sessions;
     settings.sender.default_session = settings.receiver.default_session = has_sessions ? settings.default_session : "";
-    if (settings.use != QueueUse::receive) sender_.emplace(connection_, broker.entity, settings.sender);
-    if (settings.use != QueueUse::send) receiver_.emplace(connection_, broker.entity, settings.receiver);
-    if (receiver_) management_.emplace(connection_, broker.entity, settings.receiver.default_session);
-    if (sender_) dead_letters_.emplace(connection_, broker.entity, *sender_, settings.sender.default_session);
+    if (sends(entity.use)) sender_.emplace(*connection_, entity.entity, settings.sender);
+    if (receives(entity.use)) {
+        receiver_.emplace(*connection_, entity.entity, settings.receiver);
+        management_.emplace(*connection_, entity.entity, settings.receiver.default_session);
+    }
+    if (has_dead_letters(entity.use))
+        dead_letters_.emplace(*connection_, entity.entity, *sender_, settings.sender.default_session);
 }
 
 MessageSender& MessageQueue::sender()
@@ -73,7 +107,7 @@ DeadLetterQueue& MessageQueue::dead_letter_queue()
 
 QueueHealth MessageQueue::health() const
 {
-    const ConnectionHealth connection = connection_.health();
+    const ConnectionHealth connection = connection_->health();
     const bool attached = (!sender_ || sender_->is_attached()) && (!receiver_ || receiver_->is_attached());
     return {connection.connected, connection.authorised, connection.connected && attached, connection.last_error,
             connection.connections};

@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <stop_token>
@@ -19,8 +20,13 @@
 
 namespace service_bus {
 
-/// What a process does with a queue; each needs its right: Send or Listen.
-enum class QueueUse : std::uint8_t { send, receive, both };
+/// What a process does with an entity; each needs its right: Send or Listen.
+enum class QueueUse : std::uint8_t {
+    send,    ///< to a queue, and look at its dead letters
+    receive, ///< from a queue or a subscription
+    both,    ///< with a queue
+    publish, ///< send to a topic
+};
 
 struct QueueSettings {
     AmqpConnectionOptions connection; ///< its audiences follow from the queue
@@ -43,12 +49,29 @@ struct QueueHealth {
     std::optional<std::string> problem() const;
 };
 
-/// A queue on Azure Service Bus, or on another AMQP 1.0 broker: sender, receiver and dead letters over one connection.
+/// An entity over a connection that it shares with others.
+struct EntityUse {
+    std::string entity; ///< queue, topic, or `topic/Subscriptions/name`
+    QueueUse use = QueueUse::both;
+};
+
+/// A connection for several entities, each used by a `MessageQueue` of its own. Its tokens are put for all of them before any is
+/// used, so one that is missing at the broker may keep the others from being used.
+/// @param options  their audiences follow from the entities
+std::shared_ptr<AmqpConnection> connect(AmqpConnectionOptions options, const std::vector<EntityUse>& entities);
+
+/// A queue on Azure Service Bus, or on another AMQP 1.0 broker: sender, receiver and dead letters over one connection. A topic to
+/// publish to, or a subscription to receive from, is used in the same way.
 /// @par Thread safety  any thread
 class MessageQueue {
 public:
     /// Returns at once; the connection is made, and made again, in the background.
     explicit MessageQueue(QueueSettings settings);
+
+    /// Uses one of the entities that the connection was made for.
+    /// @param settings  of its connection and use nothing is used
+    /// @throws escqrs::TransportError if the connection was not made for it
+    MessageQueue(std::shared_ptr<AmqpConnection> connection, const EntityUse& entity, QueueSettings settings = {});
 
     void send(std::span<const escqrs::Message> messages) { sender().send(messages); }
 
@@ -80,14 +103,14 @@ public:
     QueueHealth health() const;
 
     /// Where its tokens come from; empty: from the broker's key.
-    const TokenSource& tokens() const noexcept { return connection_.options().tokens; }
+    const TokenSource& tokens() const noexcept { return connection_->options().tokens; }
 
 private:
     MessageSender& sender();
     MessageReceiver& receiver();
     DeadLetterQueue& dead_letter_queue();
 
-    AmqpConnection connection_;
+    std::shared_ptr<AmqpConnection> connection_;
     std::optional<MessageSender> sender_;
     std::optional<MessageReceiver> receiver_;
     std::optional<DeadLetterQueue> dead_letters_;

@@ -1,130 +1,33 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "queue_administration.hpp"
 
-#include "sas_token.hpp"
-
-#include <escqrs/error.hpp>
-
 #include <boost/property_tree/ptree.hpp>
-#include <boost/property_tree/xml_parser.hpp>
 
-#include <chrono>
-#include <sstream>
-#include <string_view>
 #include <utility>
 
 namespace service_bus {
-namespace {
 
-using Tree = boost::property_tree::ptree;
+QueueAdministration::QueueAdministration(Broker broker, std::string endpoint, std::string certificate_authorities,
+                                         const escqrs::Clock& clock, TokenSource tokens)
+    : api_{broker, std::move(endpoint), std::move(certificate_authorities), clock, std::move(tokens)},
+      queue_{std::move(broker.entity)}
+{
+}
 
-constexpr const char* api_version = "2021-05";
-constexpr std::chrono::seconds timeout{15};
-constexpr std::chrono::minutes token_lifetime{5};
-constexpr const char* atom_schema = "http://www.w3.org/2005/Atom";
-constexpr const char* service_bus_schema = "http://schemas.microsoft.com/netservices/2010/10/servicebus/connect";
-
-std::string to_xml(const QueueDescription& description)
+EntityCreation QueueAdministration::create_if_missing(const QueueDescription& description)
 {
     const auto& options = description.options;
     const bool detects_duplicates = options.duplicate_detection_window > escqrs::Duration::zero();
-    Tree queue;
-    queue.put("<xmlattr>.xmlns", service_bus_schema);
+    boost::property_tree::ptree queue;
     queue.put("LockDuration", to_iso8601(options.lock_duration)); // the API wants this order
     queue.put("RequiresDuplicateDetection", detects_duplicates ? "true" : "false");
     queue.put("RequiresSession", description.requires_session ? "true" : "false");
     if (detects_duplicates)
         queue.put("DuplicateDetectionHistoryTimeWindow", to_iso8601(options.duplicate_detection_window));
     queue.put("MaxDeliveryCount", options.max_delivery_count);
-    Tree document;
-    document.put("entry.<xmlattr>.xmlns", atom_schema);
-    document.put("entry.content.<xmlattr>.type", "application/xml");
-    document.put_child("entry.content.QueueDescription", queue);
-    std::ostringstream text;
-    boost::property_tree::write_xml(text, document);
-    return text.str();
+    return api_.create_if_missing(queue_, "QueueDescription", queue);
 }
 
-/// The first element of that name, whatever its namespace's prefix, anywhere below.
-const Tree* find_element(const Tree& tree, std::string_view name)
-{
-    for (const auto& [key, child] : tree) {
-        const std::string_view full{key};
-        const auto colon = full.find(':');
-        if (full == name || (colon != std::string_view::npos && full.substr(colon + 1) == name)) return &child;
-        if (const Tree* const found = find_element(child, name)) return found;
-    }
-    return nullptr;
-}
-
-std::uint64_t number_of(const Tree& document, const char* name)
-{
-    const Tree* const element = find_element(document, name);
-    return element != nullptr ? element->get_value<std::uint64_t>(0) : 0;
-}
-
-} // namespace
-
-std::string to_iso8601(escqrs::Duration duration)
-{
-    return "PT" + std::to_string(std::chrono::ceil<std::chrono::seconds>(duration).count()) + "S";
-}
-
-QueueAdministration::QueueAdministration(Broker broker, std::string endpoint, std::string certificate_authorities,
-                                         const escqrs::Clock& clock, TokenSource tokens)
-    : broker_{std::move(broker)}, endpoint_{endpoint.empty() ? "https://" + broker_.host : std::move(endpoint)},
-      certificate_authorities_{std::move(certificate_authorities)},
-      tokens_{tokens ? std::move(tokens) : make_sas_token_source(broker_, token_lifetime, clock)}
-{
-    while (endpoint_.ends_with('/')) endpoint_.pop_back();
-}
-
-QueueCreation QueueAdministration::create_if_missing(const QueueDescription& description)
-{
-    const HttpResponse answer = request("PUT", to_xml(description));
-    if (answer.status == 201 || answer.status == 200) return QueueCreation::created;
-    if (answer.status == 409) return QueueCreation::existed;
-    if (answer.status == 401 || answer.status == 403) return QueueCreation::not_allowed;
-    throw escqrs::TransportError{"creating queue '" + broker_.entity + "' at " + endpoint_ +
-                                 ": expected 201 or 409, found " + std::to_string(answer.status) + ": " +
-                                 answer.body.substr(0, 300)};
-}
-
-escqrs::MessageQueueCounts QueueAdministration::counts()
-{
-    const HttpResponse answer = request("GET", {});
-    if (answer.status != 200)
-        throw escqrs::TransportError{"asking for queue '" + broker_.entity + "' at " + endpoint_ +
-                                     ": expected 200, found " + std::to_string(answer.status)};
-    Tree document;
-    std::istringstream text{answer.body};
-    try {
-        boost::property_tree::read_xml(text, document);
-    } catch (const boost::property_tree::xml_parser_error& error) {
-        throw escqrs::TransportError{"the answer of " + endpoint_ + " is no XML: " + error.what()};
-    }
-    const Tree* const details = find_element(document, "CountDetails");
-    if (details == nullptr) // so it answers for what is not there
-        throw escqrs::TransportError{"there is no queue '" + broker_.entity + "' at " + endpoint_};
-    escqrs::MessageQueueCounts counts;
-    counts.active = number_of(*details, "ActiveMessageCount");
-    counts.scheduled = number_of(*details, "ScheduledMessageCount");
-    counts.dead_lettered = number_of(*details, "DeadLetterMessageCount");
-    return counts;
-}
-
-HttpResponse QueueAdministration::request(const char* method, const std::string& body)
-{
-    const std::string path = "/" + broker_.entity;
-    const AccessToken token = tokens_({"https://" + broker_.host + path, {}, {}});
-    const char* const scheme = token.type == TokenType::jwt ? "Bearer " : ""; // a signature names its own
-    return send_http({method,
-                      endpoint_ + path + "?api-version=" + api_version,
-                      {"Authorization: " + std::string{scheme} + token.text,
-                       "Content-Type: application/atom+xml;type=entry;charset=utf-8"},
-                      body,
-                      certificate_authorities_},
-                     timeout);
-}
+escqrs::MessageQueueCounts QueueAdministration::counts() { return api_.counts(queue_); }
 
 } // namespace service_bus
