@@ -4,6 +4,7 @@
 #include <escqrs/detail/check_option.hpp>
 #include <escqrs/postgres/database_error.hpp>
 #include <escqrs/postgres/detail/answer_limit.hpp>
+#include <escqrs/postgres/detail/connecting.hpp>
 #include <escqrs/postgres/detail/connection_string.hpp>
 #include <escqrs/timestamp.hpp>
 
@@ -13,17 +14,16 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <limits>
 #include <memory>
-#include <mutex>
+#include <new>
 #include <poll.h>
 #include <stop_token>
 #include <string>
 #include <string_view>
 #include <sys/socket.h>
-#include <thread>
+#include <system_error>
 #include <utility>
 
 namespace escqrs::postgres {
@@ -41,8 +41,14 @@ struct ConnectionOptions {
     bool prepares_statements = true;
 
     /// How long the server may stay silent while it owes an answer. Then the connection is closed, and the call throws
-    /// ConnectionLost. Also how long each host may take to accept a connection, unless the address gives a `connect_timeout`.
+    /// ConnectionLost. Also how long connecting may take as a whole, from the look-up of names to the end of TLS and
+    /// authentication; several hosts share that time, and each has 2 seconds at least. A `connect_timeout` in the address can
+    /// give each host less.
     Duration answer_timeout = std::chrono::seconds{30};
+
+    /// When its stop is requested, no wait for the server goes on for longer than a second, connecting included: for a
+    /// program that must end while its server is silent.
+    std::stop_token stop{};
 };
 
 /// A connection to a PostgreSQL database.
@@ -55,8 +61,12 @@ struct ConnectionOptions {
 /// @par Thread safety  one thread at a time; use a connection per thread, or a `ConnectionPool`
 class Connection {
 public:
+    using SteadyClock = std::chrono::steady_clock;
+
+    /// @param end  as of `set_end`
     /// @throws ConnectionLost if no connection can be made; InvalidOption
-    explicit Connection(std::string address, ConnectionOptions options = {});
+    explicit Connection(std::string address, ConnectionOptions options = {},
+                        SteadyClock::time_point end = SteadyClock::time_point::max());
 
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
@@ -67,8 +77,11 @@ public:
     const ConnectionOptions& options() const noexcept { return options_; }
     void set_answer_timeout(Duration timeout) noexcept { options_.answer_timeout = timeout; }
 
-    /// Once `stop` is requested, no wait for the server's answer goes on for longer than a second.
-    void set_stop(std::stop_token stop) noexcept { stop_ = std::move(stop); }
+    /// Replaces `ConnectionOptions::stop`.
+    void set_stop(std::stop_token stop) noexcept { options_.stop = std::move(stop); }
+
+    /// Waits for no answer beyond `end`, until this is called again.
+    void set_end(SteadyClock::time_point end) noexcept { end_ = end; }
 
     /// Runs `sql` now, and on each connection that is made from now on, before anything else.
     void set_up_by(std::string sql)
@@ -141,20 +154,18 @@ public:
 private:
     friend class Transaction;
 
-    struct Finish {
-        void operator()(PGconn* handle) const noexcept { PQfinish(handle); }
-    };
-
     void connect();
     void wait_for_socket(short events, std::string_view what);
+    detail::AnswerLimit limit_of(Duration at_most) const { return {at_most, {end_, options_.stop}}; }
+    [[noreturn]] void fail_by_silence(std::string_view what, Duration silence) const;
     [[noreturn]] void fail(std::string_view what, const char* message, const char* state) const;
 
     std::string address_;
     ConnectionOptions options_;
-    std::stop_token stop_;
+    SteadyClock::time_point end_;
     std::string where_{"?"};
     std::string set_up_;
-    std::unique_ptr<PGconn, Finish> handle_;
+    detail::Handle handle_;
     std::uint64_t generation_ = 0;
     std::uint64_t statements_ = 0;
     std::shared_ptr<std::string> released_;
@@ -199,8 +210,8 @@ private:
     bool committed_ = false;
 };
 
-inline Connection::Connection(std::string address, ConnectionOptions options)
-    : address_{std::move(address)}, options_{options}
+inline Connection::Connection(std::string address, ConnectionOptions options, SteadyClock::time_point end)
+    : address_{std::move(address)}, options_{std::move(options)}, end_{end}
 {
     escqrs::detail::check_at_least(escqrs::detail::not_zero, options_.answer_timeout, "answer_timeout");
     detail::require_connection_string(address_);
@@ -209,14 +220,18 @@ inline Connection::Connection(std::string address, ConnectionOptions options)
 
 inline void Connection::connect()
 {
-    // libpq takes the last value of an option that is given twice.
-    constexpr std::int64_t most_seconds = std::numeric_limits<int>::max();
-    const auto seconds = std::chrono::ceil<std::chrono::seconds>(options_.answer_timeout).count();
-    const std::string timeout = std::to_string(std::min<std::int64_t>(seconds, most_seconds));
-    const char* const names[] = {"connect_timeout", "dbname", "client_encoding", nullptr}; // NOLINT: libpq's form
-    const char* const values[] = {timeout.c_str(), address_.c_str(), "UTF8", nullptr};     // NOLINT
-    handle_.reset(PQconnectdbParams(names, values, 1));
-    if (!handle_) throw std::bad_alloc{};
+    const detail::ConnectLimits limits = detail::connect_limits(address_, options_.answer_timeout);
+    detail::AnswerLimit limit = limit_of(limits.in_all);
+    try {
+        handle_ = detail::connect_within(address_, limits.of_a_host, limit);
+    } catch (const std::system_error& error) {
+        handle_.reset();
+        fail("cannot connect", error.what(), "");
+    }
+    if (!handle_) {
+        if (where_ == "?") where_ = detail::place_of(address_);
+        fail_by_silence("cannot connect", limit.at_most());
+    }
     const auto text = [](const char* given) { return std::string{given == nullptr ? "" : given}; };
     where_ = text(PQhost(handle())) + ':' + text(PQport(handle())) + '/' + text(PQdb(handle()));
     if (is_lost()) fail("cannot connect", PQerrorMessage(handle()), "");
@@ -290,44 +305,29 @@ inline void Connection::wait_for_socket(short events, std::string_view what)
     using std::chrono::milliseconds;
     constexpr milliseconds longest{std::numeric_limits<int>::max()};
     if (PQsocket(handle()) < 0) return; // libpq has closed it, and has its message
-    detail::AnswerLimit limit{options_.answer_timeout, stop_};
-    for (Duration slice = limit.next(); slice > Duration::zero(); slice = limit.next()) {
+    detail::AnswerLimit limit = limit_of(options_.answer_timeout);
+    for (Duration slice = limit.next();; slice = limit.next()) {
         pollfd socket{PQsocket(handle()), events, 0};
         const int found =
             poll(&socket, 1, static_cast<int>(std::min(std::chrono::ceil<milliseconds>(slice), longest).count()));
         if (found > 0 || (found < 0 && errno != EINTR)) return; // libpq finds out about errors
+        if (slice == Duration::zero()) break;
     }
     shutdown(PQsocket(handle()), SHUT_RDWR); // so that libpq, which says goodbye, does not wait
     close();
-    const std::string silence =
-        std::to_string(std::chrono::duration_cast<milliseconds>(limit.at_most()).count()) + " ms";
-    fail(what, ("the server has not answered within " + silence).c_str(), "");
+    fail_by_silence(what, limit.at_most());
+}
+
+inline void Connection::fail_by_silence(std::string_view what, Duration silence) const
+{
+    const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(silence).count();
+    fail(what, ("the server has not answered within " + std::to_string(milliseconds) + " ms").c_str(), "");
 }
 
 inline void Connection::cancel() noexcept
 {
-    struct Request {
-        std::unique_ptr<PGcancel, decltype(&PQfreeCancel)> cancel;
-        std::mutex mutex;
-        std::condition_variable answered;
-        bool is_answered = false;
-    };
     try {
-        const auto request = std::make_shared<Request>(
-            std::unique_ptr<PGcancel, decltype(&PQfreeCancel)>{PQgetCancel(handle()), &PQfreeCancel});
-        if (!request->cancel) return;
-        // libpq waits for the server without end.
-        std::thread{[request] {
-            char error[256]; // NOLINT(modernize-avoid-c-arrays): as libpq wants it
-            (void)PQcancel(request->cancel.get(), error, sizeof error);
-            const std::scoped_lock lock{request->mutex};
-            request->is_answered = true;
-            request->answered.notify_one();
-        }}.detach();
-        std::unique_lock lock{request->mutex};
-        const auto is_answered = [&] { return request->is_answered; };
-        const auto patience = std::min<Duration>(options_.answer_timeout, std::chrono::hours{24});
-        if (!request->answered.wait_for(lock, patience, is_answered)) close();
+        if (!detail::cancel_within(handle(), limit_of(options_.answer_timeout))) close();
     } catch (...) { // there is no thread to be had
         close();
     }

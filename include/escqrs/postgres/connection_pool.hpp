@@ -3,8 +3,11 @@
 
 #include <escqrs/detail/check_option.hpp>
 #include <escqrs/postgres/connection.hpp>
+#include <escqrs/postgres/detail/answer_limit.hpp>
+#include <escqrs/postgres/detail/connection_string.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <functional>
@@ -16,16 +19,17 @@
 
 namespace escqrs::postgres {
 
-/// Connections to one database for many threads, each opened when there is need of it and kept; at most a fixed number. Who
-/// comes when all are in use waits for one.
+/// Connections to one database for many threads, each opened when it is needed and kept; at most a fixed number. A caller that
+/// finds all of them in use waits for one.
 ///
 /// `Session` is what each connection carries with it, such as prepared statements.
 /// @par Thread safety  may be called from any thread
 template <class Session>
 class ConnectionPool {
     struct Entry {
-        explicit Entry(const ConnectionPool& pool)
-            : connection{pool.address_, pool.options_}, session{pool.open_session_(connection)}
+        Entry(const ConnectionPool& pool, const detail::CallLimit& limit)
+            : connection{pool.address_, pool.options_of(limit), least_end(limit)},
+              session{pool.open_session_(connection)}
         {
         }
         Connection connection;
@@ -44,11 +48,13 @@ public:
 
     /// Calls `use(session)`; nothing in there may take another one. If that loses its connection, the idle ones are closed as
     /// well: they are likely to be lost, and each could take its `answer_timeout` to find that out.
+    /// @param limit  of the whole call, but that the server has a second at least once there is a connection
+    /// @throws ConnectionLost also if no connection became free in time
     template <class Use>
-    auto with_one(Use use)
+    auto with_one(Use use, const detail::CallLimit& limit = {})
     {
         struct Turn {
-            explicit Turn(ConnectionPool& from) : pool{from}, entry{from.take()} {}
+            Turn(ConnectionPool& from, const detail::CallLimit& limit) : pool{from}, entry{from.take(limit)} {}
             Turn(const Turn&) = delete;
             Turn& operator=(const Turn&) = delete;
             ~Turn() { pool.give_back(std::move(entry), false); }
@@ -56,7 +62,7 @@ public:
             ConnectionPool& pool;
             std::unique_ptr<Entry> entry;
         };
-        const Turn turn{*this};
+        const Turn turn{*this, limit};
         try {
             return use(turn.entry->session);
         } catch (const ConnectionLost&) {
@@ -69,6 +75,9 @@ public:
     class Loan {
     public:
         Session& session() noexcept { return entry_->session; }
+
+        /// Puts what is asked of the session under a limit, until the next call.
+        void set_limit(const detail::CallLimit& limit) { pool_->set_limit(entry_->connection, limit); }
 
         Loan(const Loan&) = delete;
         Loan& operator=(const Loan&) = delete;
@@ -88,7 +97,11 @@ public:
     std::unique_ptr<Loan> try_borrow();
 
 private:
-    std::unique_ptr<Entry> take();
+    std::unique_ptr<Entry> take(const detail::CallLimit& limit);
+    std::unique_ptr<Entry> wait_for_entry(const detail::CallLimit& limit);
+    static detail::CallLimit::Time least_end(const detail::CallLimit& limit);
+    ConnectionOptions options_of(const detail::CallLimit& limit) const;
+    void set_limit(Connection& connection, const detail::CallLimit& limit) const;
     void close_idle() noexcept;
     void give_back(std::unique_ptr<Entry> entry, bool was_lent) noexcept;
 
@@ -98,31 +111,70 @@ private:
     std::function<Session(Connection&)> open_session_;
 
     std::mutex mutex_;
-    std::condition_variable returned_;
+    std::condition_variable_any returned_;
     std::vector<std::unique_ptr<Entry>> idle_;
     std::size_t open_ = 0;
     std::size_t lent_ = 0;
 };
 
+/// An answer that is under way is not given up for want of less than a second.
 template <class Session>
-std::unique_ptr<typename ConnectionPool<Session>::Entry> ConnectionPool<Session>::take()
+detail::CallLimit::Time ConnectionPool<Session>::least_end(const detail::CallLimit& limit)
+{
+    if (limit.end == detail::CallLimit::Time::max()) return limit.end;
+    return std::max(limit.end, std::chrono::steady_clock::now() + std::chrono::seconds{1});
+}
+
+template <class Session>
+ConnectionOptions ConnectionPool<Session>::options_of(const detail::CallLimit& limit) const
+{
+    ConnectionOptions options = options_;
+    if (limit.stop.stop_possible()) options.stop = limit.stop;
+    return options;
+}
+
+template <class Session>
+void ConnectionPool<Session>::set_limit(Connection& connection, const detail::CallLimit& limit) const
+{
+    connection.set_end(least_end(limit));
+    connection.set_stop(limit.stop.stop_possible() ? limit.stop : options_.stop);
+}
+
+template <class Session>
+std::unique_ptr<typename ConnectionPool<Session>::Entry> ConnectionPool<Session>::take(const detail::CallLimit& limit)
+{
+    auto entry = wait_for_entry(limit);
+    if (!entry) {
+        try {
+            entry = std::make_unique<Entry>(*this, limit);
+        } catch (...) {
+            give_back(nullptr, false);
+            throw;
+        }
+    }
+    set_limit(entry->connection, limit);
+    return entry;
+}
+
+/// @return null if one may be opened
+template <class Session>
+std::unique_ptr<typename ConnectionPool<Session>::Entry>
+ConnectionPool<Session>::wait_for_entry(const detail::CallLimit& limit)
 {
     std::unique_lock lock{mutex_};
-    returned_.wait(lock, [&] { return !idle_.empty() || open_ < at_most_; });
-    if (!idle_.empty()) {
-        auto entry = std::move(idle_.back());
-        idle_.pop_back();
-        return entry;
+    const auto is_there = [&] { return !idle_.empty() || open_ < at_most_; };
+    if (!is_there() && !returned_.wait_until(lock, limit.stop, limit.end, is_there)) {
+        throw ConnectionLost{detail::place_of(address_), "waiting for a connection",
+                             "each of the " + std::to_string(at_most_) + " connections was in use for too long", ""};
     }
-    idle_.reserve(open_ + 1);
-    ++open_;
-    lock.unlock();
-    try {
-        return std::make_unique<Entry>(*this);
-    } catch (...) {
-        give_back(nullptr, false);
-        throw;
+    if (idle_.empty()) {
+        idle_.reserve(open_ + 1);
+        ++open_;
+        return nullptr;
     }
+    auto entry = std::move(idle_.back());
+    idle_.pop_back();
+    return entry;
 }
 
 template <class Session>

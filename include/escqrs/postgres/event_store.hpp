@@ -12,6 +12,7 @@
 #include <escqrs/postgres/detail/event_log_writer.hpp>
 #include <escqrs/postgres/detail/event_page.hpp>
 #include <escqrs/postgres/detail/page_reader.hpp>
+#include <escqrs/postgres/detail/persistence.hpp>
 #include <escqrs/postgres/detail/session_settings.hpp>
 
 #include <algorithm>
@@ -29,15 +30,17 @@ namespace escqrs::postgres {
 
 struct EventStoreOptions {
     std::string schema = "escqrs";    ///< in which its tables are, created if they are not there
-    std::size_t max_readers = 8;      ///< connections for reading, opened as needed, beside one that appends
+    std::size_t max_readers = 8;      ///< connections for reading, opened as needed, beside those that append
     std::size_t max_writers = 1;      ///< connections for appending, opened as needed
     std::size_t max_group_size = 256; ///< appends that go out together
     bool notifies = true; ///< whether waiters in other processes are told of appends, by one more connection
     bool requires_durable_commits = true; ///< refuse a server that answers before a commit is on its disk
     std::uint64_t partition_size = 0;     ///< positions in each partition of a log that is made now; 0: not partitioned
     Duration poll_interval = std::chrono::milliseconds{20}; ///< how often a waiter looks, whether it is told or not
-    Duration reconnect_timeout = std::chrono::seconds{10};  ///< how long a call tries to get a lost connection back
-    Duration head_timeout = std::chrono::seconds{10};       ///< how long `head` waits for appends that are under way
+    /// How long after its first failure a call tries to get a lost connection back. A call that a silent server does not answer
+    /// throws after `connection.answer_timeout`, this time and two seconds at the latest, however many threads call at once.
+    Duration reconnect_timeout = std::chrono::seconds{10};
+    Duration head_timeout = std::chrono::seconds{10}; ///< how long `head` waits for appends that are under way
     ConnectionOptions connection{};
     Clock* clock = &system_clock();
 };
@@ -92,13 +95,14 @@ private:
     static EventStoreOptions prepared(const std::string& address, EventStoreOptions options);
 
     template <class Use>
-    auto read(Use use) -> decltype(use(std::declval<detail::EventLogSession&>()));
+    auto read(Use use, const std::stop_token& stop = {}) -> decltype(use(std::declval<detail::EventLogSession&>()));
     template <class MakeRequest>
     detail::PageEnd read_page(detail::PageReader& reader, MakeRequest make_request, detail::EventPage& page);
-    std::uint64_t readable_beyond(std::uint64_t position);
+    std::uint64_t readable_beyond(std::uint64_t position, const std::stop_token& stop = {});
     void wake_waiters();
 
     EventStoreOptions options_;
+    detail::Persistence persistence_{*options_.clock, options_.reconnect_timeout, options_.connection};
     detail::EventLogWriter writer_;
     ConnectionPool<detail::EventLogSession> readers_;
     escqrs::detail::Spares<detail::EventPage> pages_;
@@ -170,8 +174,7 @@ inline EventStore::EventStore(const std::string& address, EventStoreOptions opti
     : options_{prepared(address, std::move(options))},
       writer_{address,
               options_.schema,
-              {options_.connection, options_.max_writers, options_.max_group_size, options_.reconnect_timeout,
-               options_.clock}},
+              {options_.connection, options_.max_writers, options_.max_group_size, persistence_, options_.clock}},
       readers_{address, options_.connection, options_.max_readers, [schema = options_.schema](Connection& connection) {
                    detail::pin_settings(connection);
                    return detail::EventLogSession{connection, schema};
@@ -204,16 +207,17 @@ inline void EventStore::wake_waiters()
 }
 
 template <class Use>
-auto EventStore::read(Use use) -> decltype(use(std::declval<detail::EventLogSession&>()))
+auto EventStore::read(Use use, const std::stop_token& stop) -> decltype(use(std::declval<detail::EventLogSession&>()))
 {
-    return detail::persistently(*options_.clock, options_.reconnect_timeout, [&] { return readers_.with_one(use); });
+    const detail::CallLimit limit = persistence_.limit(stop);
+    return persistence_.run(limit, [&] { return readers_.with_one(use, limit); });
 }
 
 template <class MakeRequest>
 detail::PageEnd EventStore::read_page(detail::PageReader& reader, MakeRequest make_request, detail::EventPage& page)
 {
-    return detail::persistently(*options_.clock, options_.reconnect_timeout,
-                                [&] { return reader.read(make_request, page); });
+    const detail::CallLimit limit = persistence_.limit();
+    return persistence_.run(limit, [&] { return reader.read(make_request, page, limit); });
 }
 
 inline void EventStore::read_stream(const StreamId& stream, StreamVersion from, EventSink sink)
@@ -239,7 +243,8 @@ inline void EventStore::read_stream(const StreamId& stream, StreamVersion from, 
         }
         for (std::size_t index = 0; index < page.size(); ++index) {
             if (!sink(page.event(index, stream))) return;
-            if (index == 0 && !end.is_last) reader.begin(next_page); // many readers want one event only
+            if (index == 0 && !end.is_last)
+                reader.begin(next_page, persistence_.limit()); // many readers want one event only
         }
         if (end.is_last) return;
         end = read_page(reader, next_page, page);
@@ -280,7 +285,7 @@ inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_
         // A short page passes over what is between its last event and the end that it was itself asked for, and over no more.
         position = end.is_last && at_most > 0 ? end.end : last.position();
         const bool reads_on = at_most > 0 && position < limit;
-        if (reads_on && !end.is_last) reader.begin(next_page);
+        if (reads_on && !end.is_last) reader.begin(next_page, persistence_.limit());
         for (std::size_t index = 0; index < shown; ++index) {
             const std::string_view name = page.stream_name(index);
             if (!stream || stream->text() != name) stream = StreamId::parse(name);
@@ -294,9 +299,9 @@ inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_
 }
 
 /// How far the log can be read, as a connection last saw it if that is beyond `position`.
-inline std::uint64_t EventStore::readable_beyond(std::uint64_t position)
+inline std::uint64_t EventStore::readable_beyond(std::uint64_t position, const std::stop_token& stop)
 {
-    return read([&](auto& session) { return session.readable_beyond(position); });
+    return read([&](auto& session) { return session.readable_beyond(position); }, stop);
 }
 
 inline bool EventStore::read_snapshot(const StreamId& stream, SnapshotSink sink)
@@ -344,7 +349,12 @@ inline bool EventStore::wait_for_events(GlobalPosition after, Duration at_most, 
     while (true) {
         const std::uint64_t seen = appends_; // before the look: an append after it is not slept through
         lock.unlock();
-        if (readable_beyond(after.value()) > after.value()) return true;
+        try {
+            if (readable_beyond(after.value(), stop) > after.value()) return true;
+        } catch (const ConnectionLost&) {
+            if (stop.stop_requested()) return false;
+            throw;
+        }
         const Duration left = time_until(end, clock.steady());
         if (left == Duration::zero() || stop.stop_requested()) return false;
         lock.lock();

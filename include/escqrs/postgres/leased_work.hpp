@@ -22,8 +22,8 @@ namespace escqrs::postgres {
 /// `Checkpoint` that knows the lease is refused once another holds it. What `work` does outside of the database is not: look at the
 /// stop token before each such effect.
 /// @param connection  used for the lease only
-/// @return when stopped, a second or two after `work` has returned even if the server does not answer, longer only while it is
-///         connected to anew (`ConnectionOptions::answer_timeout`); or when `work` has returned by itself
+/// @return when stopped, a few seconds after `work` has returned even if the server does not answer; or when `work` has returned
+///         by itself
 /// @throws what `work` threw, but for LeaseLost and what is passing (`DatabaseError::is_passing`): then it is begun again, here
 ///         or elsewhere. DatabaseError if the lease cannot be acquired, and that is not passing
 template <class Work>

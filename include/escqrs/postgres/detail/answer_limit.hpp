@@ -5,15 +5,41 @@
 
 #include <algorithm>
 #include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
 #include <stop_token>
+#include <thread>
 #include <utility>
 
 namespace escqrs::postgres::detail {
 
-/// How long to wait for a server's answer, from now on. A stop request leaves a second of it at most.
+/// The end of all waits of a call: for a connection of the pool, for answers, for the time to try again.
+struct CallLimit {
+    using Time = std::chrono::steady_clock::time_point;
+
+    Time end = Time::max();
+    std::stop_token stop{};
+
+    static CallLimit within(Duration at_most, std::stop_token stop)
+    {
+        return {std::chrono::steady_clock::now() + std::min<Duration>(at_most, std::chrono::years{100}),
+                std::move(stop)};
+    }
+
+    bool is_over() const noexcept { return stop.stop_requested() || std::chrono::steady_clock::now() >= end; }
+};
+
+/// How long to wait for a server's answer, from now on, and not beyond the end of the call. A stop request leaves a second of it
+/// at most.
 class AnswerLimit {
 public:
-    AnswerLimit(Duration at_most, std::stop_token stop) : at_most_{at_most}, stop_{std::move(stop)} {}
+    AnswerLimit(Duration at_most, CallLimit call) : at_most_{at_most}, stop_{std::move(call.stop)}
+    {
+        if (call.end == CallLimit::Time::max()) return;
+        const auto left = std::chrono::duration_cast<Duration>(call.end - begin_);
+        at_most_ = std::min(at_most_, std::max(left, Duration::zero()));
+    }
 
     /// How long to wait before the next call; 0 when the limit is reached.
     Duration next()
@@ -36,5 +62,32 @@ private:
     std::stop_token stop_;
     std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
 };
+
+/// Calls `(*task)()` in a thread of its own, and waits for its end within the limit: for what libpq only does blocking, such as
+/// looking up a host's name. A task that takes longer goes on, keeps itself alive, and ends by itself.
+/// @return whether it has ended; only then its results may be looked at
+/// @throws std::system_error if there is no thread to be had
+template <class Task>
+bool run_apart(const std::shared_ptr<Task>& task, AnswerLimit& limit)
+{
+    struct End {
+        std::mutex mutex;
+        std::condition_variable reached;
+        bool is_reached = false;
+    };
+    const auto end = std::make_shared<End>();
+    std::thread{[task, end]() noexcept {
+        (*task)();
+        const std::scoped_lock lock{end->mutex};
+        end->is_reached = true;
+        end->reached.notify_one();
+    }}.detach();
+    std::unique_lock lock{end->mutex};
+    for (Duration slice = limit.next(); slice > Duration::zero(); slice = limit.next()) {
+        const auto at_most = std::min<Duration>(slice, std::chrono::hours{24});
+        if (end->reached.wait_for(lock, at_most, [&] { return end->is_reached; })) return true;
+    }
+    return end->is_reached;
+}
 
 } // namespace escqrs::postgres::detail

@@ -34,25 +34,50 @@ inline bool are_ports(std::string_view ports) noexcept
     return are_all;
 }
 
+/// What a connection string says, by libpq's keywords.
+class ConnectionString {
+public:
+    explicit ConnectionString(const std::string& text)
+        : options_{PQconninfoParse(text.c_str(), nullptr), &PQconninfoFree}
+    {
+    }
+
+    bool is_readable() const noexcept { return options_ != nullptr; }
+
+    /// Empty if it says nothing of that.
+    std::string_view value_of(std::string_view keyword) const noexcept
+    {
+        const PQconninfoOption* option = options_.get();
+        while (option->keyword != nullptr && option->keyword != keyword) ++option;
+        return option->keyword == nullptr || option->val == nullptr ? "" : option->val;
+    }
+
+private:
+    std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> options_;
+};
+
 /// Whether libpq can read `address`, and reads no host, port or database in it that looks like a piece of a password whose
 /// special characters are not escaped: libpq's messages would show that.
 inline bool is_connection_string(const std::string& address)
 {
-    const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> options{
-        PQconninfoParse(address.c_str(), nullptr), &PQconninfoFree};
-    if (!options) return false;
-    const auto value_of = [&](std::string_view keyword) -> std::string_view {
-        const PQconninfoOption* option = options.get();
-        while (option->keyword != nullptr && option->keyword != keyword) ++option;
-        return option->keyword == nullptr || option->val == nullptr ? "" : option->val;
-    };
+    const ConnectionString parts{address};
+    if (!parts.is_readable()) return false;
     const bool is_uri = address.starts_with("postgres://") || address.starts_with("postgresql://");
     // A socket in Linux's abstract namespace begins with '@'.
-    const std::string_view host = value_of("host");
+    const std::string_view host = parts.value_of("host");
     if (!host.empty() && host.substr(1).find('@') != std::string_view::npos) return false;
-    if (!are_ports(value_of("port"))) return false;
-    const bool has_at = value_of("dbname").find('@') != std::string_view::npos;
+    if (!are_ports(parts.value_of("port"))) return false;
+    const bool has_at = parts.value_of("dbname").find('@') != std::string_view::npos;
     return !is_uri || !has_at || address.find("%40") != std::string::npos;
+}
+
+/// Server and database of an address that is a connection string, for error messages.
+inline std::string place_of(const std::string& address)
+{
+    const ConnectionString parts{address};
+    const std::string_view host = parts.value_of("host").empty() ? parts.value_of("hostaddr") : parts.value_of("host");
+    std::string place{host};
+    return place.append(1, ':').append(parts.value_of("port")).append(1, '/').append(parts.value_of("dbname"));
 }
 
 /// @throws ConnectionLost  without anything of `address`, in which there may be a password

@@ -68,6 +68,7 @@ private:
 
     void run(const std::stop_token& stop)
     {
+        options_.stop = stop;
         std::optional<Connection> connection;
         std::chrono::steady_clock::time_point last_ring;
         while (!stop.stop_requested()) {

@@ -6,13 +6,13 @@
 #include <escqrs/event_store.hpp>
 #include <escqrs/postgres/connection_pool.hpp>
 #include <escqrs/postgres/detail/append_session.hpp>
+#include <escqrs/postgres/detail/persistence.hpp>
 #include <escqrs/postgres/detail/session_settings.hpp>
 
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <exception>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,33 +21,11 @@
 
 namespace escqrs::postgres::detail {
 
-/// Does `work` again, with growing pauses, when a connection was lost, when the server chose a victim among those that waited for
-/// each other, or when it lost patience by an administrator's `lock_timeout` or `statement_timeout`, which only happens behind a
-/// PgBouncer (see `pin_settings`).
-/// @param at_most  how long after the first failure it begins again; enough for a server to start in
-template <class Work>
-auto persistently(Clock& clock, Duration at_most, Work work)
-{
-    constexpr Duration longest_pause = std::chrono::seconds{1};
-    std::optional<SteadyTime> first_failure;
-    for (Duration pause = std::chrono::milliseconds{10};; pause = std::min(2 * pause, longest_pause)) {
-        try {
-            return work();
-        } catch (const DatabaseError& error) {
-            const bool is_passing = dynamic_cast<const ConnectionLost*>(&error) != nullptr ||
-                                    error.state() == "40P01" || error.state() == "40001" || error.state() == "55P03" ||
-                                    error.state() == "57014";
-            if (!first_failure) first_failure = clock.steady();
-            if (!is_passing || later_by(clock.steady(), pause) > later_by(*first_failure, at_most)) throw;
-        }
-        sleep_for(clock, pause, {});
-    }
-}
-
 /// Appends of many threads over a few connections: those that wait go out together, in one round trip and one transaction,
 /// each failing or succeeding alone.
 ///
-/// When a connection is lost, what was under way is sent again, with the same event ids, so that it is stored once.
+/// When a connection is lost, what was under way is sent again, with the same event ids, so that it is stored once. When the limit
+/// of the caller that came first is over, all that went out with it have failed: else each would wait for a silent server in turn.
 /// @par Thread safety  `append` may be called from any thread
 class EventLogWriter {
 public:
@@ -55,7 +33,7 @@ public:
         ConnectionOptions connection;
         std::size_t max_connections;
         std::size_t max_group_size;
-        Duration reconnect_timeout;
+        Persistence persistence;
         Clock* clock;
     };
 
@@ -75,6 +53,7 @@ private:
     struct Caller : PendingAppend, escqrs::detail::GroupQueue<Caller>::Entry {
         using PendingAppend::PendingAppend;
 
+        CallLimit limit{};
         std::exception_ptr failure;
     };
 
@@ -82,12 +61,12 @@ private:
 
     void append_group(Caller* first) noexcept;
     void append_together(std::span<Caller* const> group) noexcept;
-    void append_alone(Caller& caller) noexcept;
+    bool append_alone(Caller& caller, const CallLimit& limit) noexcept;
     AppendResult append_alone(Caller& caller, AppendSession& session);
     template <class Work>
-    void with_session(Work work)
+    void with_session(const CallLimit& limit, Work work)
     {
-        persistently(*options_.clock, options_.reconnect_timeout, [&] { sessions_.with_one(work); });
+        options_.persistence.run(limit, [&] { sessions_.with_one(work, limit); });
     }
 
     Options options_;
@@ -99,6 +78,7 @@ inline AppendResult EventLogWriter::append(const StreamId& stream, ExpectedVersi
                                            std::span<const NewEvent> events)
 {
     Caller self{stream, expected, events};
+    self.limit = options_.persistence.limit();
     queue_.take_part(self, [this](Caller* first) { append_group(first); });
     if (self.failure) std::rethrow_exception(self.failure);
     return *self.result;
@@ -127,24 +107,36 @@ inline void EventLogWriter::append_group(Caller* first) noexcept
 
 inline void EventLogWriter::append_together(std::span<Caller* const> group) noexcept
 {
+    const CallLimit limit =
+        (*std::ranges::min_element(group, {}, [](const Caller* caller) { return caller->limit.end; }))->limit;
+    std::exception_ptr lost;
     if (group.size() > 1) {
         try {
-            with_session([&](AppendSession& session) { session.send(options_.clock->now(), group); });
+            with_session(limit, [&](AppendSession& session) { session.send(options_.clock->now(), group); });
+        } catch (const ConnectionLost&) {
+            lost = std::current_exception();
         } catch (...) { // NOLINT(bugprone-empty-catch): nothing of it is stored; who is to blame, each finds out alone
         }
     }
     for (Caller* const caller : group) {
-        if (!caller->result) append_alone(*caller);
+        if (caller->result) continue;
+        if (lost && limit.is_over()) caller->failure = lost;
+        else if (!append_alone(*caller, limit)) lost = caller->failure;
     }
 }
 
-inline void EventLogWriter::append_alone(Caller& caller) noexcept
+/// @return false if the server cannot be reached
+inline bool EventLogWriter::append_alone(Caller& caller, const CallLimit& limit) noexcept
 {
     try {
-        with_session([&](AppendSession& session) { caller.result = append_alone(caller, session); });
+        with_session(limit, [&](AppendSession& session) { caller.result = append_alone(caller, session); });
+    } catch (const ConnectionLost&) {
+        caller.failure = std::current_exception();
+        return false;
     } catch (...) {
         caller.failure = std::current_exception();
     }
+    return true;
 }
 
 inline AppendResult EventLogWriter::append_alone(Caller& caller, AppendSession& session)

@@ -184,16 +184,18 @@ inline void LeasedWork::clear_up()
 /// Lets a stop request end the waits of a connection, as long as this lives.
 class StopsWaits {
 public:
-    StopsWaits(Connection& connection, std::stop_token stop) : connection_{&connection}
+    StopsWaits(Connection& connection, std::stop_token stop)
+        : connection_{&connection}, before_{connection.options().stop}
     {
         connection.set_stop(std::move(stop));
     }
     StopsWaits(const StopsWaits&) = delete;
     StopsWaits& operator=(const StopsWaits&) = delete;
-    ~StopsWaits() { connection_->set_stop({}); }
+    ~StopsWaits() { connection_->set_stop(std::move(before_)); }
 
 private:
     Connection* connection_;
+    std::stop_token before_;
 };
 
 } // namespace escqrs::postgres::detail

@@ -74,31 +74,34 @@ public:
     /// Reads a page: the one that was begun, if there is one.
     /// @param make_request  called as `make_request(session)`; gives a `PageRequest`, or nothing if there is nothing to ask for
     template <class MakeRequest>
-    PageEnd read(MakeRequest make_request, EventPage& page)
+    PageEnd read(MakeRequest make_request, EventPage& page, const CallLimit& limit)
     {
         if (std::exchange(is_begun_, false)) {
             try {
+                loan_->set_limit(limit);
                 return loan_->session().receive(request_, page);
             } catch (const DatabaseError& error) {
                 if (!error.is_passing()) throw;
                 loan_.reset(); // while the other page was shown, the connection was lost, or the server's patience
             }
         }
-        return sessions_->with_one([&](EventLogSession& session) -> PageEnd {
+        const auto read_now = [&](EventLogSession& session) -> PageEnd {
             const std::optional<PageRequest> request = make_request(session);
             if (!request) return {};
             session.begin(*request);
             return session.receive(*request, page);
-        });
+        };
+        return sessions_->with_one(read_now, limit);
     }
 
     /// Has the server begin with the page that is to be read next, if there is a connection to spare.
     template <class MakeRequest>
-    void begin(MakeRequest make_request)
+    void begin(MakeRequest make_request, const CallLimit& limit)
     {
         if (!loan_) loan_ = sessions_->try_borrow();
         if (!loan_) return;
         try {
+            loan_->set_limit(limit);
             const std::optional<PageRequest> request = make_request(loan_->session());
             if (!request) return;
             loan_->session().begin(*request);

@@ -1,0 +1,70 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/clock.hpp>
+#include <escqrs/postgres/connection.hpp>
+#include <escqrs/postgres/database_error.hpp>
+#include <escqrs/postgres/detail/answer_limit.hpp>
+#include <escqrs/timestamp.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <stop_token>
+#include <utility>
+
+namespace escqrs::postgres::detail {
+
+/// How long a call of the event store tries.
+/// @par Thread safety  may be called from any thread
+class Persistence {
+public:
+    /// @param at_most  how long after the first failure it begins again; enough for a server to start in
+    Persistence(Clock& clock, Duration at_most, const ConnectionOptions& options)
+        : clock_{&clock}, at_most_{at_most}, answer_timeout_{options.answer_timeout}, stop_{options.stop}
+    {
+    }
+
+    /// Of a call that begins now: the server may be silent once, and then not be reached.
+    /// @param stop  of the call, where it has one
+    CallLimit limit(const std::stop_token& stop = {}) const
+    {
+        const Duration in_all =
+            at_most_ > Duration::max() - answer_timeout_ ? Duration::max() : at_most_ + answer_timeout_;
+        return CallLimit::within(in_all, stop.stop_possible() ? stop : stop_);
+    }
+
+    /// Does `work` again, with growing pauses, when a connection was lost, when the server chose a victim among those that waited
+    /// for each other, or when it lost patience by an administrator's `lock_timeout` or `statement_timeout`, which only happens
+    /// behind a PgBouncer (see `pin_settings`).
+    template <class Work>
+    auto run(const CallLimit& limit, Work work) const
+    {
+        constexpr Duration longest_pause = std::chrono::seconds{1};
+        std::optional<SteadyTime> first_failure;
+        for (Duration pause = std::chrono::milliseconds{10};; pause = std::min(2 * pause, longest_pause)) {
+            try {
+                return work();
+            } catch (const DatabaseError& error) {
+                if (!first_failure) first_failure = clock_->steady();
+                const bool has_time = later_by(clock_->steady(), pause) <= later_by(*first_failure, at_most_);
+                if (!comes_right(error) || !has_time || limit.is_over()) throw;
+            }
+            sleep_for(*clock_, pause, limit.stop);
+        }
+    }
+
+private:
+    static bool comes_right(const DatabaseError& error) noexcept
+    {
+        return dynamic_cast<const ConnectionLost*>(&error) != nullptr || error.state() == "40P01" ||
+               error.state() == "40001" || error.state() == "55P03" || error.state() == "57014";
+    }
+
+    Clock* clock_;
+    Duration at_most_;
+    Duration answer_timeout_;
+    std::stop_token stop_;
+};
+
+} // namespace escqrs::postgres::detail
