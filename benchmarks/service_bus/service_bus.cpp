@@ -9,9 +9,10 @@
 //   bare         one connection, one link, one thread, so many in flight, no recovery
 //   sessions     as adapter, on a queue that requires sessions
 //
-// Then the time that the adapter takes from a dropped connection to the next message.
+// Then the same without sessions over a broker that answers a drain only after 0.1 s and after 1 s, with fewer messages; and
+// the time that the adapter takes from a dropped connection to the next message.
 //
-// Usage: service_bus [--rounds 5] [--messages 20000] [--drops 20] [--part all|throughput|sessions|recovery]
+// Usage: service_bus [--rounds 5] [--messages 20000] [--drops 20] [--part all|throughput|sessions|drains|recovery]
 // `messages` are sent and received in one run, a third of it for each in flight at most. Runs are interleaved; the figures
 // are medians over the rounds, as are the ratios, each of which compares two runs of one round. The emulator is busy on one
 // core, so that the processor time of this process (seconds for 100,000 messages) says more about the clients than the
@@ -231,12 +232,22 @@ int main(int argc, char** argv)
                                        {"prefetching", false, run_prefetching},
                                        {"bare", false, run_bare_client}};
     const std::vector<Contestant> with_sessions{{"sessions", true, run_adapter}};
+    Options with_late_drains = options;
+    with_late_drains.messages = std::max<std::size_t>(options.messages / 10, 3);
     try {
         Emulator emulator;
         // Node compiles what it has run often; nobody is to be first with it.
         (void)run(emulator, base.back(), {100, make_messages(10'000, false)});
         if (options.has_part("throughput")) measure_throughput(emulator, base, options);
         if (options.has_part("sessions")) measure_throughput(emulator, with_sessions, options);
+        if (options.has_part("drains")) {
+            for (const int milliseconds : {100, 1000}) {
+                std::printf("drains answered after %d ms:\n", milliseconds);
+                emulator.fault("drain", {{"ms", milliseconds}});
+                measure_throughput(emulator, base, with_late_drains);
+            }
+            emulator.fault("drain", {{"ms", 0}});
+        }
         if (options.has_part("recovery")) show_recovery(emulator, options);
     } catch (const std::exception& error) {
         std::fprintf(stderr, "%s\n", error.what());
