@@ -22,8 +22,8 @@ escqrs::AnyEventStore open_existing_event_store(const Settings& settings);
 /// Creates the folders that the settings' files are to stand in.
 void create_folders(const Settings& settings);
 
-/// Lets nobody but their owner read or write the SQLite files that exist: an earlier version created them for all to read,
-/// and they hold addresses, and ids that are keys. What SQLite creates beside them gets their permissions.
+/// Takes the permissions of group and others from the SQLite files that exist: an earlier version created them for all to
+/// read, and they hold addresses, and ids that are keys. Files that SQLite creates later get the permissions of the database.
 /// @param log  of files whose permissions cannot be changed, for they belong to another user
 void make_files_private(const Settings& settings, const std::function<void(std::string_view)>& log);
 

@@ -2,6 +2,7 @@
 #include "health.hpp"
 
 #include "problem.hpp"
+#include "rate_limited_log.hpp"
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -9,6 +10,7 @@
 
 #include <chrono>
 #include <exception>
+#include <memory>
 #include <utility>
 
 namespace conference::http {
@@ -16,7 +18,7 @@ namespace {
 
 namespace json = boost::json;
 
-Response readiness(const std::vector<ReadinessCheck>& checks, const Log& log)
+Response readiness(const std::vector<ReadinessCheck>& checks, RateLimitedLog& log)
 {
     json::array problems;
     for (const auto& check : checks) {
@@ -61,7 +63,9 @@ void add_health_routes(Router& router, BlockingPool& pool, const Metrics& metric
     router.on("GET", "/healthz", [](const RoutedRequest&, const Responder& responder) {
         responder.respond({200, {{"Content-Type", "text/plain"}}, "alive\n"});
     });
-    add("/readyz", [checks = std::move(checks), log = std::move(log)] { return readiness(checks, log); });
+    add("/readyz", [checks = std::move(checks), log = std::make_shared<RateLimitedLog>(std::move(log))] {
+        return readiness(checks, *log);
+    });
     add("/metrics", [&metrics] {
         return Response{200, {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}}, metrics.text()};
     });

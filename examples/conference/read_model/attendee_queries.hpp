@@ -24,8 +24,8 @@ struct AttendeeCounts {
     std::uint64_t registered = 0; ///< of them, those who have not given their seat back
 };
 
-/// A change of address that a mail asks to confirm. The attendee's id is the key to the registration: not for who opens the
-/// mail's link, who may be a stranger.
+/// A change of address that a mail asks to confirm. Never show the attendee's id, which is the key to the registration, to the
+/// person who opens the mail's link: that may be a stranger.
 struct ConfirmationRequest {
     AttendeeId attendee_id;
     ConfirmationId confirmation_id;

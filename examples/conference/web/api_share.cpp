@@ -23,7 +23,7 @@ std::optional<http::Response> ApiShare::problem_in(escqrs::FunctionRef<void()> w
 {
     const auto told = [this](const std::exception& error) {
         const http::Problem problem = problem_of(error);
-        if (problem.status >= 500) parts.log(std::string{"web: "} + error.what());
+        if (problem.status >= 500) log(std::string{"web: "} + error.what());
         return http::to_response(problem);
     };
     try {

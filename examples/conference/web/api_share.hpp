@@ -16,7 +16,7 @@ using Work = std::function<http::Response(const http::RoutedRequest&)>;
 
 /// What the API's routes, waits and streams share: the parts they work with, and how they answer.
 struct ApiShare : std::enable_shared_from_this<ApiShare> {
-    explicit ApiShare(AttendeeApiParts given) : parts{std::move(given)}, stream_log{parts.log} {}
+    explicit ApiShare(AttendeeApiParts given) : parts{std::move(given)}, log{parts.log} {}
 
     /// What `work` returns, or the problem that it throws. A lack of memory is left to the server.
     http::Response answer(escqrs::FunctionRef<http::Response()> work) const;
@@ -28,7 +28,7 @@ struct ApiShare : std::enable_shared_from_this<ApiShare> {
     void run(http::BlockingPool& pool, http::RoutedRequest request, const http::Responder& responder, Work work) const;
 
     AttendeeApiParts parts;
-    mutable http::RateLimitedLog stream_log; ///< thousands of streams may meet the same failure
+    mutable http::RateLimitedLog log; ///< thousands of requests and streams may meet the same failure
 };
 
 using ApiSharePtr = std::shared_ptr<const ApiShare>;

@@ -75,8 +75,7 @@ std::uint64_t version_after(const http::RoutedRequest& request)
 
 } // namespace
 
-/// The routes' work, and which pool does it: commands and queries have threads of their own, so that neither keeps the other
-/// from being answered.
+/// The work of each route, and the pool that does it: commands and queries run on separate threads, so neither delays the other.
 class AttendeeApi::Implementation : public std::enable_shared_from_this<Implementation> {
 public:
     explicit Implementation(AttendeeApiParts given)
@@ -265,7 +264,7 @@ public:
         };
     }
 
-    /// Looks at the token when it is the client's turn to try one, and leads to `handler` who brings the right one.
+    /// Checks the token when it is the client's turn to try one, and calls `handler` if it is right.
     Handler for_organiser(Handler handler)
     {
         return [self = shared_from_this(), handler = std::move(handler)](const http::RoutedRequest& request,
@@ -284,7 +283,7 @@ public:
         };
     }
 
-    /// Answers who brings a wrong confirmation id when it is the client's turn; a right one never waits.
+    /// Runs `member` at once; only the answer to a wrong confirmation id waits for the client's turn.
     Handler by_confirmation_id(http::BlockingPool& pool, Member member)
     {
         return [self = shared_from_this(), &pool, member](http::RoutedRequest given, const http::Responder& responder) {

@@ -111,7 +111,7 @@ private:
             if (send_next()) return; // `sent` goes on from here
         } catch (...) {
             seen_ = seen;
-            api_->stream_log("web: stream: " + escqrs::text_of(std::current_exception()));
+            api_->log("web: stream: " + escqrs::text_of(std::current_exception()));
             api_->parts.query_pool.run_after(std::exchange(delay_, std::min(2 * delay_, longest_retry_delay)),
                                              [self = shared_from_this()] { self->update(); });
             return;

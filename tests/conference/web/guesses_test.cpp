@@ -20,7 +20,7 @@ std::string metric(std::uint16_t port, const std::string& secret, const std::str
     return text.substr(at, text.find('\n', at) - at);
 }
 
-/// Whoever is wrong three times is refused, for a test's time.
+/// A client that was wrong three times is refused for as long as a test lasts.
 web::WebRoleOptions three_guesses()
 {
     web::WebRoleOptions options;
@@ -39,7 +39,7 @@ const std::string right_token = "the-organiser's-token";
 
 } // namespace
 
-TEST_CASE("who has guessed the token too often is refused, and nobody at another address")
+TEST_CASE("a client that has guessed the token too often is refused, and no other one")
 {
     Installation conference{three_guesses()};
     const auto port = conference.role->port();
@@ -71,7 +71,7 @@ TEST_CASE("a token waits for its turn after wrong ones, and is looked at then")
     CHECK(list_with(client, right_token) == 200);
 }
 
-TEST_CASE("who has guessed confirmation ids too often is refused; a right one never waits")
+TEST_CASE("a client that has guessed confirmation ids too often is refused; a right one never waits")
 {
     Installation conference{three_guesses()};
     conference.start_worker();

@@ -37,7 +37,7 @@ namespace conference::test {
 
 namespace json = boost::json;
 
-/// Holds up whoever passes while it is closed.
+/// Threads that pass it wait while it is closed.
 class Gate {
 public:
     void close() { is_open_ = false; }

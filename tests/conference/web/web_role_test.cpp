@@ -3,6 +3,7 @@
 
 #include <escqrs/testing/catch2.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <memory>
@@ -343,6 +344,18 @@ TEST_CASE("a query waits for the read model, within bounds")
     Reply caught_up;
     while (caught_up.status != 200) caught_up = client.request("GET", "/api/attendee/" + id + "?position=1");
     CHECK(text_of(caught_up.object(), "attendeeId") == id);
+}
+
+TEST_CASE("a store that is not available does not fill the log")
+{
+    Installation conference;
+    auto client = conference.client();
+    conference.failing_store->fails = true;
+    for (int count = 0; count < 100; ++count)
+        REQUIRE(client.request("POST", "/api/attendee/register", R"({"email":"a@b.org"})").status == 503);
+    const auto log = conference.log_text();
+    CHECK(std::ranges::count(log, '\n') < 100);
+    CHECK_THAT(log, Catch::StartsWith("web: disk full\n"));
 }
 
 TEST_CASE("a store that is not available is a 503 that tells nothing of our insides")
