@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "attendee_stream.hpp"
 
+#include "../http/problem.hpp"
 #include "attendee_json.hpp"
 
 #include <boost/json/array.hpp>
