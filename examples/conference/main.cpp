@@ -109,9 +109,11 @@ public:
     void start(Queue& queue) { relay_.start(store_, queue); }
 
 private:
-    /// Whether it was made from events that the log does not hold: an older backup of the log was restored beside it.
+    /// Whether it lacks events, or was made from events that the log does not hold: an older backup of one of them was restored
+    /// beside the other.
     std::optional<std::string> problem_of_read_model()
     {
+        if (auto gap = queries_.gap()) return gap;
         const auto position = queries_.position();
         const auto head = store_.head(); // after that: it only grows
         if (position <= head) return std::nullopt;

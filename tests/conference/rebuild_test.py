@@ -54,6 +54,8 @@ def main():
         newest = post(conference, "/api/attendee/register", {"email": "newest@example.org"})["attendeeId"]
         conference.start("worker")
         await_(lambda: "conference worker --rebuild" in conference.log("worker"), True, "what to do")
+        status, body = conference.request("GET", "/readyz")
+        assert status == 503 and "conference worker --rebuild" in body["problems"][0]["problem"], body
         assert conference.request("GET", f"/api/attendee/{newest}")[0] == 200
         assert lag(conference) == 38, lag(conference)  # though the newest event is handled
         assert conference.as_organiser("GET", "/api/dead-letters")[1]["deadLetters"] == []
@@ -62,6 +64,7 @@ def main():
         conference.start("worker", "--rebuild")
         await_(lambda: listed(conference), 31, "in the read model, built anew")
         assert lag(conference) == 0, lag(conference)
+        conference.wait_until_ready()
         for attendee, version in [(ids[0], 2), (ids[7], 2), (ids[20], 1)]:
             status, view = conference.request("GET", f"/api/attendee/{attendee}")
             assert status == 200 and view["version"] == version, (status, view)

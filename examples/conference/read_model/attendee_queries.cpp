@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "attendee_queries.hpp"
 
+#include "progress.hpp"
 #include "read_model_file.hpp"
 
 #include <algorithm>
@@ -111,7 +112,8 @@ public:
 
     std::uint64_t position() { return number(position_); }
     std::uint64_t revision() { return number(revision_); }
-    std::uint64_t events() { return number(events_); }
+    std::uint64_t events() { return progress_.events(); }
+    std::optional<std::string> gap() { return progress_.gap(); }
 
 private:
     static std::uint64_t number(Statement& statement)
@@ -132,7 +134,7 @@ private:
                                       " ORDER BY revision LIMIT $2"};
     Statement position_{database_, "SELECT position FROM progress"};
     Statement revision_{database_, "SELECT revision FROM progress"};
-    Statement events_{database_, "SELECT events FROM progress"};
+    read_model::Progress progress_{database_};
 };
 
 } // namespace
@@ -219,6 +221,11 @@ escqrs::GlobalPosition AttendeeQueries::position()
 std::uint64_t AttendeeQueries::events()
 {
     return implementation_->ask([](Reader& reader) { return reader.events(); });
+}
+
+std::optional<std::string> AttendeeQueries::gap()
+{
+    return implementation_->ask([](Reader& reader) { return reader.gap(); });
 }
 
 std::vector<AttendeeView> AttendeeQueries::changed_since(std::uint64_t& revision)

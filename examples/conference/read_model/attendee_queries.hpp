@@ -59,6 +59,9 @@ public:
     /// How many events the read model has handled, each once.
     std::uint64_t events();
 
+    /// Why the read model must be built anew, if a worker has found that it lacks events.
+    std::optional<std::string> gap();
+
     static constexpr std::size_t max_changes = 10'000; ///< in one answer
 
     /// The first attendees changed since `revision`, a number earlier calls gave (0: since ever), which is moved on; or back, to that of

@@ -96,7 +96,7 @@ public:
     /// Receives one batch and handles it. If stopped in between, what was not handled yet is given back.
     /// @throws StoreError if the read model can't be written; the messages have been given back
     /// @throws TransportError if the queue can't be reached; what was handled stays so
-    /// @throws ReadModelIncomplete, now and from now on
+    /// @throws ReadModelIncomplete if the read model is found to lack events, and before anything is received from then on
     BatchResult work_once(std::stop_token stop = {});
 
     /// Works until stopped. Reports failures to the log and goes on.
