@@ -9,6 +9,7 @@
 #include "queue.hpp"
 #include "read_model/attendee_queries.hpp"
 #include "relay_thread.hpp"
+#include "web/back_pressure.hpp"
 #include "web/command_middleware.hpp"
 #include "web/dead_letters.hpp"
 #include "web/measured_event_store.hpp"
@@ -93,6 +94,7 @@ public:
           relay_{settings, store_, log}, gauges_{metrics}
     {
         handle_attendee_commands(bus_, attendees_, store_);
+        bus_.use(pressure_.middleware());
         web::use_command_middleware(bus_, attendees_, metrics);
         add_lag_gauges();
         checks.push_back({"event store", [this] {
@@ -137,6 +139,8 @@ private:
                         const auto handled = queries_.events();
                         return difference(relay_.events(store_.head()), handled);
                     });
+        gauges_.add("conference_command_wait_seconds", "How long commands wait for the read model to keep up.",
+                    [this] { return std::chrono::duration<double>{pressure_.wait()}.count(); });
     }
 
     static web::WebRoleOptions options(const Settings& settings, std::vector<http::ReadinessCheck> checks)
@@ -157,8 +161,12 @@ private:
     std::shared_ptr<web::MeasuredEventStore> measured_;
     escqrs::AnyEventStore store_{measured_};
     AttendeeRepository attendees_;
-    escqrs::CommandBus bus_;
     AttendeeQueries queries_;
+    web::BackPressure pressure_{[this] {
+        const auto handled = queries_.position();
+        return web::BackPressure::Positions{store_.head(), handled};
+    }};
+    escqrs::CommandBus bus_;
     web::DeadLettersOf<Queue> dead_letters_;
     RelayThread<Queue> relay_;
     http::Gauges gauges_;
@@ -246,6 +254,8 @@ private:
         options.public_url = settings.public_url;
         options.synchronous = synchronous_of(settings);
         options.has_sessions = has_sessions(settings);
+        // Where there is much to do, commits take more time than the messages. A broker hands out fewer at once.
+        if (settings.queue.scheme != "broker") options.batch_size = 500;
         options.is_stored = [settings](const escqrs::StreamId& stream, escqrs::StreamVersion version) {
             return is_stored(settings, stream, version);
         };

@@ -39,6 +39,7 @@ MessageWorkerOptions worker_options(const WorkerRoleOptions& role, http::Metrics
                                     escqrs::Clock& clock)
 {
     MessageWorkerOptions options;
+    options.batch_size = role.batch_size;
     options.has_sessions = role.has_sessions;
     options.is_stored = role.is_stored;
     options.clock = &clock;

@@ -16,6 +16,7 @@
 #include <escqrs/event_store.hpp>
 #include <escqrs/sqlite/database.hpp>
 
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -32,7 +33,8 @@ struct WorkerRoleOptions {
     std::string public_url; ///< how people reach the page
     std::string from{};     ///< address the mails come from; empty: as `mail` says, else no-reply at the page's host
     escqrs::sqlite::Synchronous synchronous = escqrs::sqlite::Synchronous::full;
-    bool has_sessions = true; ///< as `MessageWorkerOptions` have it, and so is the next
+    std::size_t batch_size = 100; ///< as `MessageWorkerOptions` have it, and so are the next two
+    bool has_sessions = true;
     std::function<std::optional<bool>(const escqrs::StreamId&, escqrs::StreamVersion)> is_stored =
         [](const escqrs::StreamId&, escqrs::StreamVersion) { return std::nullopt; };
 };

@@ -1,0 +1,84 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include "back_pressure.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+namespace conference::web {
+namespace {
+
+double seconds(escqrs::Duration duration) { return std::chrono::duration<double>{duration}.count(); }
+
+} // namespace
+
+BackPressure::BackPressure(std::function<Positions()> look, BackPressureOptions options)
+    : look_{std::move(look)}, options_{options}
+{
+}
+
+escqrs::Duration BackPressure::wait()
+{
+    const std::unique_lock lock{mutex_, std::try_to_lock};
+    if (lock.owns_lock()) { // else another thread looks just now
+        const auto now = options_.clock->steady();
+        if (!looked_at_ || now - *looked_at_ >= options_.look_interval) {
+            looked_at_ = now;
+            wait_.store(look(now), std::memory_order_relaxed);
+        }
+    }
+    return wait_.load(std::memory_order_relaxed);
+}
+
+escqrs::CommandMiddleware BackPressure::middleware()
+{
+    return [this](const escqrs::CommandInfo& command, escqrs::NextHandler next) {
+        if (const auto time = wait(); time > escqrs::Duration{}) escqrs::sleep_for(*options_.clock, time, command.stop);
+        next();
+    };
+}
+
+escqrs::Duration BackPressure::look(escqrs::SteadyTime now)
+{
+    std::uint64_t lag = 0;
+    std::uint64_t handled = 0;
+    try {
+        const Positions found = look_();
+        handled = found.handled.value();
+        lag = found.stored > found.handled ? found.stored.value() - handled : 0;
+    } catch (...) { // NOLINT(bugprone-empty-catch): readiness says so
+    }
+    if (lag < options_.free_events) {
+        window_begin_.reset(); // the pace is kept: it will be much the same when there is a lag again
+        return {};
+    }
+    measure_pace(now, handled);
+    if (pace_ == 0) return {};
+    const double time = static_cast<double>(lag) / pace_;
+    const double share = (time - seconds(options_.free_time)) / seconds(options_.full_time - options_.free_time);
+    const double wait = std::clamp(share, 0.0, 1.0) * static_cast<double>(options_.longest_wait.count());
+    return escqrs::Duration{static_cast<escqrs::Duration::rep>(wait)};
+}
+
+void BackPressure::measure_pace(escqrs::SteadyTime now, std::uint64_t handled)
+{
+    if (!window_begin_) {
+        window_begin_ = Sample{now, handled};
+        was_idle_ = false;
+        return;
+    }
+    const auto elapsed = now - window_begin_->at;
+    if (elapsed < (pace_ == 0 ? options_.window / 5 : options_.window)) return;
+    const std::uint64_t events = handled > window_begin_->handled ? handled - window_begin_->handled : 0;
+    window_begin_ = Sample{now, handled};
+    const bool is_idle = events == 0;
+    if (is_idle && std::exchange(was_idle_, true)) {
+        pace_ = 0;
+    } else if (!is_idle) { // one window without an event may lie within a long transaction
+        const double pace = static_cast<double>(events) / seconds(elapsed);
+        pace_ = pace_ == 0 ? pace : (pace_ + pace) / 2;
+        was_idle_ = false;
+    }
+}
+
+} // namespace conference::web

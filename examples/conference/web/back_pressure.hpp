@@ -1,0 +1,68 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/clock.hpp>
+#include <escqrs/command_info.hpp>
+#include <escqrs/identifiers.hpp>
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <optional>
+
+namespace conference::web {
+
+struct BackPressureOptions {
+    std::uint64_t free_events = 50;                              ///< a lag of fewer events slows nobody,
+    escqrs::Duration free_time = std::chrono::milliseconds{100}; ///< nor does one that is worked off in less
+    escqrs::Duration full_time = std::chrono::milliseconds{500}; ///< at this one commands wait longest
+    escqrs::Duration longest_wait = std::chrono::milliseconds{250};
+    escqrs::Duration look_interval = std::chrono::milliseconds{20};
+    escqrs::Duration window =
+        std::chrono::milliseconds{500}; ///< over which its pace is measured; a fifth of it at first
+    escqrs::Clock* clock = &escqrs::system_clock();
+};
+
+/// Has commands wait a little while the read model cannot keep up with them, so that it lags by less than a second.
+///
+/// The wait grows with the time that the read model needs for what it has not come to yet, by the pace it has shown. It goes by the
+/// newest event handled: what is stuck or dead-lettered slows nobody. Commands do not depend on the read model: while it
+/// handles nothing at all, or cannot be asked, they do not wait.
+/// @par Thread safety  any thread
+class BackPressure {
+public:
+    struct Positions {
+        escqrs::GlobalPosition stored;  ///< of the newest event in the log
+        escqrs::GlobalPosition handled; ///< of the newest event in the read model
+    };
+
+    /// @param look  called by one thread at a time, at most once in each `look_interval`
+    explicit BackPressure(std::function<Positions()> look, BackPressureOptions options = {});
+
+    /// How long the next command is to wait.
+    escqrs::Duration wait();
+
+    /// A middleware that waits so long before each command. This must outlive the bus.
+    escqrs::CommandMiddleware middleware();
+
+private:
+    struct Sample {
+        escqrs::SteadyTime at;
+        std::uint64_t handled;
+    };
+
+    escqrs::Duration look(escqrs::SteadyTime now);
+    void measure_pace(escqrs::SteadyTime now, std::uint64_t handled);
+
+    std::function<Positions()> look_;
+    BackPressureOptions options_;
+    std::atomic<escqrs::Duration> wait_{escqrs::Duration{}};
+    std::mutex mutex_; ///< of the rest
+    std::optional<escqrs::SteadyTime> looked_at_;
+    std::optional<Sample> window_begin_; ///< none while there is no lag
+    double pace_ = 0;                    ///< events a second, as last measured; 0: not known, or nothing is handled
+    bool was_idle_ = false;              ///< nothing was handled in the last window
+};
+
+} // namespace conference::web

@@ -1,0 +1,104 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include "web/back_pressure.hpp"
+
+#include <escqrs/testing/catch2.hpp>
+#include <escqrs/testing/manual_clock.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <stdexcept>
+
+using namespace conference::web;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Clients that send one command after the other, each of which takes 8 ms, and a read model of a certain pace; in steps of a
+/// millisecond.
+struct Simulation {
+    escqrs::testing::ManualClock clock;
+    double stored = 0;
+    double handled = 0;
+    BackPressure pressure{[this] {
+                              return BackPressure::Positions{
+                                  escqrs::GlobalPosition{static_cast<std::uint64_t>(stored)},
+                                  escqrs::GlobalPosition{static_cast<std::uint64_t>(handled)}};
+                          },
+                          {.clock = &clock}};
+    std::array<escqrs::Duration, 64> busy_for{};
+
+    void run(escqrs::Duration time, double pace)
+    {
+        for (; time > 0s; time -= 1ms) {
+            work(pace);
+            for (auto& busy : busy_for) {
+                busy -= 1ms;
+                if (busy > 0s) continue;
+                ++stored;
+                busy = 8ms + pressure.wait();
+            }
+        }
+    }
+
+    void catch_up(double pace)
+    {
+        while (handled < stored) work(pace);
+    }
+
+    void work(double pace)
+    {
+        clock.advance(1ms);
+        handled = std::min(stored, handled + pace / 1000);
+    }
+};
+
+} // namespace
+
+TEST_CASE("back pressure: commands go as fast as the read model, which lags by less than a second")
+{
+    const double pace = GENERATE(300.0, 1500.0, 4300.0, 7000.0); // without it there were 8,000 commands a second
+    CAPTURE(pace);
+    Simulation world;
+    world.run(2s, pace); // until its pace is known
+    world.catch_up(pace);
+    const double before = world.stored;
+    double longest = 0;
+    for (int step = 0; step < 100; ++step) {
+        world.run(100ms, pace);
+        longest = std::max(longest, (world.stored - world.handled) / pace);
+    }
+    CHECK(longest < 1);
+    CHECK(world.stored - before > 9 * pace);
+}
+
+TEST_CASE("back pressure: nothing waits while the read model keeps up")
+{
+    Simulation world;
+    world.run(3s, 9000);
+    CHECK(world.pressure.wait() == 0s);
+    CHECK(world.stored > 23'500);
+}
+
+TEST_CASE(
+    "back pressure: commands do not depend on a read model that handles nothing, and are slowed when it works again")
+{
+    Simulation world;
+    world.run(3s, 9000);
+    world.run(3s, 0);
+    CHECK(world.pressure.wait() == 0s);
+    world.run(2s, 5000);
+    CHECK(world.pressure.wait() == 250ms);
+    world.run(20s, 5000);
+    CHECK((world.stored - world.handled) / 5000 < 1);
+}
+
+TEST_CASE("back pressure: a read model that cannot be asked slows nobody")
+{
+    escqrs::testing::ManualClock clock;
+    BackPressure pressure{[]() -> BackPressure::Positions { throw std::runtime_error{"away"}; }, {.clock = &clock}};
+    for (int look = 0; look < 100; ++look) {
+        clock.advance(20ms);
+        CHECK(pressure.wait() == 0s);
+    }
+}
