@@ -84,4 +84,5 @@ def main():
                       "errors": sum(run[2] for run in found)} for name, found in runs.items()}, sys.stdout, indent=1)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -69,6 +69,10 @@ def conference_rows():
     for store, title in (("embedded", "SQLite"), ("postgres", "PostgreSQL")):
         yield Row(f"from 202 to the read model, {title}, median", f"lag/{store}", 5, 1, "p50_ms", "ms")
         yield Row(f"from 202 to the read model, {title}, 99 %", f"lag/{store}", 30, 1, "p99_ms", "ms")
+    yield rate("registrations sustained by both roles, SQLite, 64 connections, beside the web role alone", "sustained/embedded",
+               "http/sqlite/64", 0.8, "requests/s")
+    for store, title in (("embedded", "SQLite"), ("postgres", "PostgreSQL"), ("service_bus", "Service Bus emulator")):
+        yield Row(f"longest lag of the read model meanwhile, {title}", f"sustained/{store}", 1000, 1, "longest_ms", "ms")
 
 
 def memory_rows():
@@ -159,6 +163,10 @@ def note(row, found):
         notes.append("no allocations")
     if row.value.startswith("http/"):
         notes.append(f"99 % within {short(found[row.value]['p99_ms'])} ms, {found[row.value]['errors']} errors")
+    if row.value.startswith("sustained/"):
+        load = found[row.value]
+        notes.append(f"{short(load['items_per_second'])} registrations/s for {load['seconds']} s, 99 % within "
+                     f"{short(load['p99_ms'])} ms, {load['errors']} errors")
     if row.value.startswith("soak/"):
         soak = found[row.value]
         notes.append(f"RSS in {soak['minutes']:g} minutes, growing {soak['mb_per_hour']:.2f} MB/h")

@@ -158,6 +158,9 @@ class Bench:
         few = ["--count", "200"] if self.options.quick else []
         self.script("conference_lag.py", executable, *few)
         self.script("conference_lag.py", executable, "--postgres", *few)
+        short = ["--seconds", "2"] if self.options.quick else []
+        for way in ([], ["--postgres"], ["--service-bus", os.path.join(HERE, "../tests/service_bus/emulator/main.mjs")]):
+            self.script("conference_sustained.py", executable, *way, *short)
 
     def soak(self):
         quick = ["--minutes", "0.34", "--warm-up", "2000"]
