@@ -256,6 +256,11 @@ BatchResult MessageWorker::settle(const std::vector<ReceivedMessage>& batch, Ver
 {
     BatchResult result;
     result.received = batch.size();
+    // The receiver may still hold a message whose lock is lost by this machine's clock, and its session with it.
+    std::vector<ReceivedMessage> lost_before_settling;
+    for (std::size_t index = 0; index < batch.size(); ++index) {
+        if (!verdicts[index] && receiver_.can_release()) lost_before_settling.push_back(batch[index]);
+    }
     std::vector<ReceivedMessage> untouched;
     if (is_stopped && receiver_.can_release()) untouched = take_untouched(batch, verdicts);
     result.abandoned = untouched.size();
@@ -275,7 +280,9 @@ BatchResult MessageWorker::settle(const std::vector<ReceivedMessage>& batch, Ver
         else if (std::holds_alternative<escqrs::Complete>(disposition)) ++result.completed;
         else ++result.dead_lettered;
     }
-    if (!untouched.empty()) receiver_.release(untouched); // a session's earlier ones are settled by now
+    // The earlier messages of their sessions are settled by now.
+    if (!untouched.empty()) receiver_.release(untouched);
+    if (!lost_before_settling.empty()) receiver_.release(lost_before_settling);
     return result;
 }
 

@@ -430,17 +430,23 @@ TEST_CASE("worker: stopping leaves nothing locked")
     CHECK(place.model.attendees() == place.history.fold());
 }
 
+namespace {
+
+/// A queue that takes messages back.
+struct ReleasingReceiver : Receiver {
+    void release(std::span<const escqrs::ReceivedMessage> messages)
+    {
+        for (const auto& message : messages) released.push_back(message.message.message_id);
+        locked_before = queue->counts().locked - messages.size();
+    }
+    std::vector<std::string> released{};
+    std::size_t locked_before = 0; // of those that are not released
+};
+
+} // namespace
+
 TEST_CASE("worker: a stop releases what was not looked at, after the rest is settled, where the queue can do that")
 {
-    struct ReleasingReceiver : Receiver {
-        void release(std::span<const escqrs::ReceivedMessage> messages)
-        {
-            for (const auto& message : messages) released.push_back(message.message.message_id);
-            locked_before = queue->counts().locked - messages.size();
-        }
-        std::vector<std::string> released{};
-        std::size_t locked_before = 0; // of those that are not released
-    };
     Workplace place;
     for (int count = 0; count < 5; ++count) place.history.register_attendee();
     const auto messages = place.history.messages();
@@ -455,6 +461,22 @@ TEST_CASE("worker: a stop releases what was not looked at, after the rest is set
     CHECK(worker.worker.work_once(stop.get_token()) == BatchResult{5, 2, 3, 0});
     CHECK(receiver.released == std::vector{messages[2].message_id, messages[3].message_id, messages[4].message_id});
     CHECK(receiver.locked_before == 0);
+}
+
+TEST_CASE("worker: a message whose lock is lost before it is handled is given back, where the queue can do that")
+{
+    Workplace place;
+    for (int count = 0; count < 3; ++count) place.history.register_attendee();
+    const auto messages = place.history.messages();
+    place.send(messages);
+    ReleasingReceiver receiver{{&place.queue}};
+    Worker worker{place.path, MessageReceiverRef{receiver}, place.clock};
+    int calls = 0;
+    const auto connection = worker.bus.subscribe<AttendeeRegistered>([&](const AttendeeRegistered&) {
+        if (++calls == 2) place.clock.advance(2min);
+    });
+    CHECK(worker.worker.work_once() == BatchResult{3, 0, 0, 0, 3});
+    CHECK(receiver.released == std::vector{messages[2].message_id}); // the others were handled, too late
 }
 
 TEST_CASE("worker: the locks of a batch are renewed in time when the time of day is set")
