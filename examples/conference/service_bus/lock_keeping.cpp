@@ -92,11 +92,11 @@ LockKeeping::Actions LockKeeping::tick(escqrs::SteadyTime now)
         if (lock.is_over) continue;
         if (now >= lock.end) {
             lock.is_over = true;
-            actions.push_back(Over{name});
+            actions.emplace_back(Over{name});
         } else if (!lock.is_renewing) {
             const auto due = next_renewal(lock.since, lock.renew_by, lock.renew_until);
             lock.is_renewing = due && *due <= now;
-            if (lock.is_renewing) actions.push_back(Renew{name});
+            if (lock.is_renewing) actions.emplace_back(Renew{name});
         }
     }
     return actions;

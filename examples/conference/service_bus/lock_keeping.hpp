@@ -40,12 +40,12 @@ public:
     void took_message_of(LinkId link, escqrs::ReceivedMessage& received, const Moment& now);
 
     /// @return the lock's end by this machine's clock
-    escqrs::Timestamp renewed(const LockName& lock, escqrs::Timestamp locked_until, const Moment& now);
+    escqrs::Timestamp renewed(const LockName& name, escqrs::Timestamp locked_until, const Moment& now);
     /// @param is_lost  the broker says so; else it may be renewed yet
-    void not_renewed(const LockName& lock, bool is_lost, escqrs::SteadyTime now);
+    void not_renewed(const LockName& name, bool is_lost, escqrs::SteadyTime now);
 
     /// What was under the lock is settled, or its link closed.
-    void forget(const LockName& lock) { locks_.erase(lock); }
+    void forget(const LockName& name) { locks_.erase(name); }
 
     /// To be called several times a second.
     Actions tick(escqrs::SteadyTime now);

@@ -123,7 +123,7 @@ private:
     void perform(const Reconnect& action) { connection_->drop(action.why); }
     void perform(const Report& action) { connection_->note_error("'" + address_ + "': " + action.problem); }
     void perform(const Settlements::Ask& action);
-    void perform(const Settlements::Forget& action);
+    static void perform(const Settlements::Forget& action);
     void perform(Settlements::Decided& action);
     void perform(const Settlements::GoesBack& action) { calls_.message_goes_back(action.link); }
     void perform(const Settlements::Gone& action);

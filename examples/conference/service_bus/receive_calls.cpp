@@ -157,7 +157,7 @@ ReceiveActions ReceiveCalls::tick(SteadyTime now)
         if (const auto why = keeper_.overdue(link.life, session_wait, false, now)) overdue.emplace(link.id, *why);
     });
     if (overdue) {
-        actions_.push_back(Detach{overdue->first});
+        actions_.emplace_back(Detach{overdue->first});
         end_link(overdue->first, overdue->second, now);
     }
     if (options_.takes_credit_back) {
@@ -202,7 +202,7 @@ void ReceiveCalls::wake_at(Call& call, SteadyTime moment)
 {
     if (call.wakes_at && *call.wakes_at <= moment) return;
     call.wakes_at = moment;
-    actions_.push_back(WakeAt{moment});
+    actions_.emplace_back(WakeAt{moment});
 }
 
 /// Sets links to work for a call.
@@ -337,7 +337,7 @@ void ReceiveCalls::finish(Call& call, SteadyTime now)
     calls_.erase(call.id);
     std::ranges::stable_sort(result.messages, {}, &escqrs::ReceivedMessage::sequence_number);
     if (result.messages.empty() && result.error.empty() && !keeper_.may_attach(now)) result.error = keeper_.problem();
-    actions_.push_back(std::move(result));
+    actions_.emplace_back(std::move(result));
 }
 
 // --- links ---
@@ -372,11 +372,11 @@ void ReceiveCalls::end_link(LinkId id, const Condition& why, SteadyTime now)
         keeper_.no_session(link.life, *link.session_wait, now);
     } else if (is_connected_) {
         const LinkKeeper::Step step = keeper_.ended(link.life, why, now);
-        actions_.push_back(Report{to_text(why)});
-        if (step.renew_tokens) actions_.push_back(RenewTokens{});
+        actions_.emplace_back(Report{to_text(why)});
+        if (step.renew_tokens) actions_.emplace_back(RenewTokens{});
         if (step.recovery == Recovery::reconnect) {
             is_connected_ = false;
-            actions_.push_back(Reconnect{to_text(why)});
+            actions_.emplace_back(Reconnect{to_text(why)});
         } else if (step.recovery == Recovery::fail && call != nullptr && !call->is_concluding) {
             call->error = to_text(why);
             conclude(*call, now);

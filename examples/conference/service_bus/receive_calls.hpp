@@ -32,7 +32,7 @@ public:
     struct Options {
         bool has_sessions = false;
         std::size_t max_sessions = 32;
-        std::string default_session;   ///< that stands for none
+        std::string default_session{}; ///< that stands for none
         bool takes_credit_back = true; ///< false: credit outlives the call that has asked for it
         std::size_t prefetch = 0;      ///< only if credit is not taken back
         escqrs::Duration linger{};     ///< a call that has a message ends when none has come for so long
@@ -44,31 +44,31 @@ public:
     ReceiveCalls& operator=(const ReceiveCalls&) = delete;
 
     /// @param deadline  when the caller is going to end the call
-    ReceiveActions begin(CallId call, std::size_t at_most, escqrs::SteadyTime deadline, escqrs::SteadyTime now);
+    ReceiveActions begin(CallId id, std::size_t at_most, escqrs::SteadyTime deadline, escqrs::SteadyTime now);
     /// The caller's time is over, or it wants to stop: soon there is a `HandOut`.
-    ReceiveActions end(CallId call, escqrs::SteadyTime now);
+    ReceiveActions end(CallId id, escqrs::SteadyTime now);
 
     ReceiveActions connected(escqrs::SteadyTime now);
     /// The connection is gone; each link was reported closed before.
     void connection_lost() noexcept;
 
     /// @param session  that was accepted; empty: none
-    ReceiveActions link_opened(LinkId link, std::string session, escqrs::SteadyTime now);
+    ReceiveActions link_opened(LinkId id, std::string session, escqrs::SteadyTime now);
     /// The broker has ended or refused a link, and what was in hand of it is lost.
     /// @param is_connected  false: the connection has ended, and the link with it
-    ReceiveActions link_closed(LinkId link, const Condition& why, bool is_connected, escqrs::SteadyTime now);
+    ReceiveActions link_closed(LinkId id, const Condition& why, bool is_connected, escqrs::SteadyTime now);
 
     /// @param message  nothing: what has come is of no use
     /// @param outstanding  what the broker may still send over the link
-    ReceiveActions message_arrived(LinkId link, std::optional<escqrs::ReceivedMessage> message, std::size_t outstanding,
+    ReceiveActions message_arrived(LinkId id, std::optional<escqrs::ReceivedMessage> message, std::size_t outstanding,
                                    escqrs::SteadyTime now);
     /// The broker has told its side of a link's credit: a drain may be answered.
-    ReceiveActions credit_flowed(LinkId link, std::size_t outstanding, escqrs::SteadyTime now);
+    ReceiveActions credit_flowed(LinkId id, std::size_t outstanding, escqrs::SteadyTime now);
 
     /// A message is in hand no more: it is settled, given back or lost.
-    ReceiveActions message_gone(LinkId link, const std::string& lock_token, escqrs::SteadyTime now);
+    ReceiveActions message_gone(LinkId id, const std::string& lock_token, escqrs::SteadyTime now);
     /// A message of the link's session goes back to the queue: what comes after it must not overtake it.
-    void message_goes_back(LinkId link) noexcept;
+    void message_goes_back(LinkId id) noexcept;
 
     /// A moment that `WakeAt` named has come.
     ReceiveActions time_passed(escqrs::SteadyTime now);

@@ -30,12 +30,12 @@ void ReceiveLinks::attach(CallId call, std::optional<escqrs::Duration> session_w
 {
     const LinkId id{++last_id_};
     links_.emplace(id, Link{.id = id, .life = {.asked_at = now}, .session_wait = session_wait, .call = call});
-    actions_->push_back(Attach{id, session_wait});
+    actions_->emplace_back(Attach{id, session_wait});
 }
 
 void ReceiveLinks::detach(const Link& link)
 {
-    actions_->push_back(Detach{link.id});
+    actions_->emplace_back(Detach{link.id});
     take_out(link.id);
 }
 
@@ -49,20 +49,20 @@ ReceiveLinks::Link ReceiveLinks::take_out(LinkId id)
 
 void ReceiveLinks::want(Link& link, std::size_t messages)
 {
-    if (link.credit.is_draining()) actions_->push_back(SetDrain{link.id, false});
-    if (const std::size_t credit = link.credit.want(messages)) actions_->push_back(Grant{link.id, credit});
+    if (link.credit.is_draining()) actions_->emplace_back(SetDrain{link.id, false});
+    if (const std::size_t credit = link.credit.want(messages)) actions_->emplace_back(Grant{link.id, credit});
 }
 
 void ReceiveLinks::drain(Link& link, SteadyTime now)
 {
-    if (link.credit.drain(now)) actions_->push_back(SetDrain{link.id, true});
+    if (link.credit.drain(now)) actions_->emplace_back(SetDrain{link.id, true});
 }
 
 bool ReceiveLinks::is_drained(Link& link, std::size_t outstanding)
 {
-    if (const std::size_t again = link.credit.flowed(outstanding)) actions_->push_back(Grant{link.id, again});
+    if (const std::size_t again = link.credit.flowed(outstanding)) actions_->emplace_back(Grant{link.id, again});
     if (!link.credit.take_drained()) return false;
-    actions_->push_back(SetDrain{link.id, false});
+    actions_->emplace_back(SetDrain{link.id, false});
     return true;
 }
 
@@ -116,7 +116,7 @@ void ReceiveLinks::give_back_unclaimed(SteadyTime now)
         if (tokens.empty()) return;
         if (goes_whole) std::ranges::move(unclaimed.take_older_than(now, link.id), std::back_inserter(tokens));
         link.in_hand -= tokens.size();
-        for (std::string& token : tokens) actions_->push_back(GiveBack{std::move(token)});
+        for (std::string& token : tokens) actions_->emplace_back(GiveBack{std::move(token)});
         if (goes_whole) detach(link);
     });
 }

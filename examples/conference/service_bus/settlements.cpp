@@ -59,7 +59,7 @@ Settlements::Actions Settlements::settle(std::span<const escqrs::Settlement> set
         const escqrs::Disposition& disposition = settlements[index].disposition;
         if (HeldMessage* const held = find_held(settlements[index].message))
             decide(*held, call, index, outcome_of(disposition), &disposition, now);
-        else actions_.push_back(Decided{&call, index, SettlementResult::lock_lost});
+        else actions_.emplace_back(Decided{&call, index, SettlementResult::lock_lost});
     }
     return take_actions();
 }
@@ -68,7 +68,7 @@ Settlements::Actions Settlements::defer(const escqrs::ReceivedMessage& message, 
                                         escqrs::SteadyTime now)
 {
     if (HeldMessage* const held = find_held(message)) decide(*held, call, 0, Outcome::defer, nullptr, now);
-    else actions_.push_back(Decided{&call, 0, SettlementResult::lock_lost});
+    else actions_.emplace_back(Decided{&call, 0, SettlementResult::lock_lost});
     return take_actions();
 }
 
@@ -81,15 +81,15 @@ void Settlements::decide(HeldMessage& held, SettleCall& call, std::size_t index,
     held.asked_at = now;
     const bool goes_back = outcome == Outcome::abandon;
     if (goes_back && !confirms_) ask_for_release(held); // plain AMQP 1.0 has nothing nearer
-    else actions_.push_back(Ask{held.delivery, outcome, disposition});
+    else actions_.emplace_back(Ask{held.delivery, outcome, disposition});
     if (goes_back && !held.session_id.empty()) {
-        actions_.push_back(GoesBack{held.link});
+        actions_.emplace_back(GoesBack{held.link});
         give_back_later_ones(held);
     }
     if (confirms_) return;
     if (!goes_back) {
         deliveries_.erase(held.message_id);
-        actions_.push_back(Forget{held.delivery});
+        actions_.emplace_back(Forget{held.delivery});
     }
     resolve(held, SettlementResult::settled, {});
 }
@@ -101,7 +101,7 @@ Settlements::Actions Settlements::release(std::span<const escqrs::ReceivedMessag
         if (held == nullptr) continue;
         ask_for_release(*held);
         if (!held->session_id.empty() && held->has_session_lock) {
-            actions_.push_back(GoesBack{held->link});
+            actions_.emplace_back(GoesBack{held->link});
             give_back_later_ones(*held);
         }
         drop(*held);
@@ -122,7 +122,7 @@ Settlements::Actions Settlements::release_all()
 {
     for (const auto& [token, held] : held_) {
         ask_for_release(*held);
-        if (confirms_) actions_.push_back(Forget{held->delivery});
+        if (confirms_) actions_.emplace_back(Forget{held->delivery});
     }
     held_.clear();
     return take_actions();
@@ -131,8 +131,8 @@ Settlements::Actions Settlements::release_all()
 /// Without counting a delivery. Where the broker confirms, its answer is not waited for.
 void Settlements::ask_for_release(const HeldMessage& held)
 {
-    actions_.push_back(Ask{held.delivery, Outcome::release, nullptr});
-    if (!confirms_) actions_.push_back(Forget{held.delivery});
+    actions_.emplace_back(Ask{held.delivery, Outcome::release, nullptr});
+    if (!confirms_) actions_.emplace_back(Forget{held.delivery});
 }
 
 /// The later messages of a session must not be handled before the one that goes back.
@@ -151,7 +151,7 @@ void Settlements::give_back_later_ones(const HeldMessage& earlier)
 
 Settlements::Actions Settlements::answered(HeldMessage& held, Answer answer, const Condition& why)
 {
-    actions_.push_back(Forget{held.delivery});
+    actions_.emplace_back(Forget{held.delivery});
     resolve(held, answer == Answer::done ? SettlementResult::settled : SettlementResult::lock_lost,
             answer == Answer::refused ? to_text(why) : std::string{});
     return take_actions();
@@ -172,13 +172,14 @@ Settlements::Actions Settlements::link_closed(LinkId link, const Condition& why)
 void Settlements::resolve(HeldMessage& held, SettlementResult result, std::string error)
 {
     if (result == SettlementResult::lock_lost) held.lock_lost.request_stop();
-    if (held.decided_by != nullptr) actions_.push_back(Decided{held.decided_by, held.index, result, std::move(error)});
+    if (held.decided_by != nullptr)
+        actions_.emplace_back(Decided{held.decided_by, held.index, result, std::move(error)});
     drop(held);
 }
 
 void Settlements::drop(const HeldMessage& held)
 {
-    actions_.push_back(Gone{held.link, held.token});
+    actions_.emplace_back(Gone{held.link, held.token});
     held_.erase(std::string{held.token});
 }
 
@@ -203,7 +204,7 @@ Settlements::Actions Settlements::lock_over(const LockName& lock)
     // The broker says whether what was decided is done, and ends the link of a session that it has given to others.
     if (found == held_.end() || found->second->decided_by != nullptr) return {};
     ask_for_release(*found->second);
-    if (confirms_) actions_.push_back(Forget{found->second->delivery});
+    if (confirms_) actions_.emplace_back(Forget{found->second->delivery});
     drop(*found->second);
     return take_actions();
 }
