@@ -9,8 +9,10 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <map>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -128,6 +130,80 @@ TEST_CASE("what Microsoft's SDK sends, singly or in batches, we receive: every f
         }
     }
     CHECK(place.counts().to_be_handled() == 0);
+}
+
+TEST_CASE("reply-to, time to live, partition key and typed properties: Microsoft's SDK reads ours, and we read its")
+{
+    const EmulatorQueue place{{{"requiresSession", false}}, own_emulator()};
+    MessageQueue queue{place.settings()};
+    service_bus::Message message;
+    static_cast<escqrs::Message&>(message) = make_message("ours");
+    message.to = "destination";
+    message.reply_to = "answers";
+    message.reply_to_session_id = "answer-session";
+    message.partition_key = "key";
+    message.time_to_live = 1h;
+    message.typed_properties = {{"integer", std::int64_t{7}}, {"real", 0.5}, {"truth", true}};
+    queue.send(std::span<const service_bus::Message>{&message, 1});
+    auto receiver = start_peer(place, "receive", 1, {});
+    const auto received = told_by(receiver);
+    REQUIRE(received.size() == 1);
+    CHECK(text(received[0], "to") == "destination");
+    CHECK(text(received[0], "replyTo") == "answers");
+    CHECK(text(received[0], "replyToSessionId") == "answer-session");
+    CHECK(text(received[0], "partitionKey") == "key");
+    CHECK(received[0].at("timeToLive").to_number<int>() == 3'600'000);
+    const auto& properties = received[0].at("applicationProperties");
+    CHECK(properties.at("integer").to_number<int>() == 7);
+    CHECK(properties.at("real").to_number<double>() == 0.5);
+    CHECK(properties.at("truth").as_bool());
+
+    auto sender = start_peer(place, "send", 2, {"--properties"});
+    CHECK(told_by(sender).size() == 2);
+    const auto peeked = queue.management().peek(0, 10);
+    REQUIRE(peeked.size() == 2);
+    const service_bus::Message& theirs = peeked[1].message;
+    CHECK(theirs.message_id == "peer-1");
+    CHECK(theirs.to == "destination");
+    CHECK(theirs.reply_to == "answers");
+    CHECK(theirs.reply_to_session_id == "answer-session");
+    CHECK(theirs.time_to_live == escqrs::Duration{1h});
+    CHECK(theirs.properties == escqrs::MessageProperties{{"text", "gr\xC3\xBC\xC3\x9F"}});
+    const std::map<std::string, service_bus::PropertyValue> typed(theirs.typed_properties.begin(),
+                                                                  theirs.typed_properties.end());
+    CHECK(typed == std::map<std::string, service_bus::PropertyValue>{
+                       {"integer", std::int64_t{1}}, {"real", 0.5}, {"truth", true}});
+    CHECK(queue.management().peek(peeked[1].sequence_number, 10).empty());
+    CHECK(place.counts().active == 2); // none is locked
+}
+
+TEST_CASE("Microsoft's SDK receives at its time what we have scheduled, and never what we have cancelled")
+{
+    const EmulatorQueue place{{{"requiresSession", false}}, own_emulator()};
+    QueueSettings settings = place.settings();
+    settings.use = service_bus::QueueUse::send;
+    MessageQueue queue{settings};
+    std::vector<service_bus::Message> messages(2);
+    for (auto& message : messages) {
+        static_cast<escqrs::Message&>(message) = make_message(&message == messages.data() ? "kept" : "cancelled");
+        message.scheduled_enqueue_time = place.emulator().clock().now() + 5min;
+    }
+    REQUIRE(eventually([&] { return queue.health().authorised; })); // what it asks for does not wait for that
+    const auto numbers = queue.management().schedule(messages);
+    REQUIRE(numbers.size() == 2);
+    CHECK(place.counts().scheduled == 2);
+    const std::vector second{numbers[1]};
+    queue.management().cancel_scheduled(second);
+    CHECK(place.counts().scheduled == 1);
+    CHECK_THROWS_WITH(queue.management().cancel_scheduled(second), Catch::Contains("message-not-found"));
+    place.emulator().advance(5min);
+    auto peer = start_peer(place, "receive", 1, {});
+    const auto received = told_by(peer);
+    REQUIRE(received.size() == 1);
+    CHECK(text(received[0], "messageId") == "kept");
+    CHECK(text(received[0], "sequenceNumber") != "");
+    messages[0].scheduled_enqueue_time.reset();
+    CHECK_THROWS_AS(queue.management().schedule(messages), escqrs::MessageRefused);
 }
 
 TEST_CASE("why we dead-lettered a message, and what we added on abandoning it, Microsoft's SDK can read")

@@ -49,6 +49,14 @@ proton::value lock_tokens(const std::string& lock_token)
     return tokens;
 }
 
+proton::value longs(std::span<const std::uint64_t> numbers)
+{
+    const std::vector<std::int64_t> wires(numbers.begin(), numbers.end());
+    proton::value array;
+    proton::codec::encoder{array} << proton::codec::encoder::array(wires, proton::LONG);
+    return array;
+}
+
 /// The entries of an answer's list of messages; none if it has none.
 std::vector<Body> entries_of(const proton::message& answer)
 {
@@ -115,6 +123,32 @@ std::vector<std::vector<char>> peeked_messages(const proton::message& answer)
     return messages;
 }
 
+proton::message schedule_request(const std::vector<ScheduledMessage>& messages)
+{
+    std::vector<proton::value> entries;
+    for (const ScheduledMessage& message : messages) {
+        Body entry{{"message-id", message.message_id},
+                   {"message", proton::binary{message.bytes.begin(), message.bytes.end()}}};
+        if (!message.session_id.empty()) entry.emplace("session-id", message.session_id);
+        if (!message.partition_key.empty()) entry.emplace("partition-key", message.partition_key);
+        entries.emplace_back(entry);
+    }
+    return request("com.microsoft:schedule-message", {{"messages", entries}});
+}
+
+std::vector<std::uint64_t> scheduled_numbers(const proton::message& answer)
+{
+    const Body body = body_of(answer);
+    std::vector<std::int64_t> numbers;
+    if (const auto found = body.find("sequence-numbers"); found != body.end()) proton::get(found->second, numbers);
+    return {numbers.begin(), numbers.end()};
+}
+
+proton::message cancel_request(std::span<const std::uint64_t> sequence_numbers)
+{
+    return request("com.microsoft:cancel-scheduled-message", {{"sequence-numbers", longs(sequence_numbers)}});
+}
+
 proton::message get_session_state_request(const std::string& session_id)
 {
     return request("com.microsoft:get-session-state", {{"session-id", session_id}});
@@ -139,10 +173,7 @@ proton::message set_session_state_request(const std::string& session_id, const s
 proton::message receive_deferred_request(std::span<const std::uint64_t> sequence_numbers, const std::string& session_id)
 {
     constexpr std::uint32_t under_lock = 1; // the receiver's settle mode, as a link's
-    const std::vector<std::int64_t> wires(sequence_numbers.begin(), sequence_numbers.end());
-    proton::value numbers;
-    proton::codec::encoder{numbers} << proton::codec::encoder::array(wires, proton::LONG);
-    Body body{{"sequence-numbers", numbers}, {"receiver-settle-mode", under_lock}};
+    Body body{{"sequence-numbers", longs(sequence_numbers)}, {"receiver-settle-mode", under_lock}};
     if (!session_id.empty()) body.emplace("session-id", session_id);
     return request("com.microsoft:receive-by-sequence-number", body);
 }

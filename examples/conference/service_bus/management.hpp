@@ -27,6 +27,18 @@ proton::message peek_request(std::uint64_t from_sequence_number, std::size_t at_
 /// The encoded messages in an answer.
 std::vector<std::vector<char>> peeked_messages(const proton::message& answer);
 
+/// A message that is to be stored for later, encoded with its time.
+struct ScheduledMessage {
+    std::string message_id;
+    std::string session_id;    ///< empty: it has none
+    std::string partition_key; ///< empty: it has none
+    std::vector<char> bytes;
+};
+proton::message schedule_request(const std::vector<ScheduledMessage>& messages);
+/// The numbers by which they can be cancelled, in the same order.
+std::vector<std::uint64_t> scheduled_numbers(const proton::message& answer);
+proton::message cancel_request(std::span<const std::uint64_t> sequence_numbers);
+
 proton::message get_session_state_request(const std::string& session_id);
 std::optional<std::string> session_state_in(const proton::message& answer);
 /// @param state  nothing: the session is to have none any more

@@ -26,6 +26,51 @@ ManagementClient::~ManagementClient()
     });
 }
 
+std::vector<PeekedMessage> ManagementClient::peek(std::uint64_t after, std::size_t at_most)
+{
+    require_service_bus();
+    std::vector<PeekedMessage> peeked;
+    while (peeked.size() < at_most) {
+        const std::uint64_t last = peeked.empty() ? after : peeked.back().sequence_number;
+        const auto page =
+            peeked_messages(ask(*connection_, management_, peek_request(last + 1, at_most - peeked.size())));
+        if (page.empty()) break;
+        for (const auto& bytes : page) {
+            DecodedMessage decoded = decode_message(bytes, default_session_);
+            const escqrs::ReceivedMessage& received = decoded.received;
+            PeekedMessage found{{}, received.sequence_number, received.delivery_count - 1, received.enqueued_at};
+            found.message = to_message(std::move(decoded));
+            peeked.push_back(std::move(found));
+        }
+        if (peeked.back().sequence_number <= last) break; // it tells no number to go on from
+    }
+    return peeked;
+}
+
+std::vector<std::uint64_t> ManagementClient::schedule(std::span<const Message> messages)
+{
+    require_service_bus();
+    std::vector<ScheduledMessage> scheduled;
+    for (const Message& message : messages) {
+        check_message(message);
+        if (!message.scheduled_enqueue_time)
+            throw escqrs::MessageRefused{message.message_id, "message '" + message.message_id +
+                                                                 "' refused: it has no time to be scheduled for"};
+        scheduled.push_back(
+            {message.message_id, message.session_id.empty() ? default_session_ : message.session_id,
+             message.partition_key,
+             encode_message(message, message, message.message_id, default_session_, Dialect::service_bus)});
+    }
+    if (scheduled.empty()) return {};
+    return scheduled_numbers(ask(*connection_, management_, schedule_request(scheduled)));
+}
+
+void ManagementClient::cancel_scheduled(std::span<const std::uint64_t> sequence_numbers)
+{
+    require_service_bus();
+    if (!sequence_numbers.empty()) (void)ask(*connection_, management_, cancel_request(sequence_numbers));
+}
+
 std::vector<escqrs::ReceivedMessage> ManagementClient::receive_deferred(std::span<const std::uint64_t> sequence_numbers,
                                                                         const std::string& session_id)
 {
@@ -66,7 +111,8 @@ void ManagementClient::set_session_state(const std::string& session_id, const st
 void ManagementClient::require_service_bus() const
 {
     if (connection_->options().broker.dialect == Dialect::amqp10)
-        throw escqrs::TransportError{"plain AMQP 1.0 has no deferred messages and no session state"};
+        throw escqrs::TransportError{
+            "plain AMQP 1.0 has no deferred messages, no session state, no peeking and no cancelling"};
 }
 
 } // namespace service_bus

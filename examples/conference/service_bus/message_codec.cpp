@@ -2,7 +2,7 @@
 #include "message_codec.hpp"
 
 #include "data_sections.hpp"
-#include "proton_bytes.hpp"
+#include "wire_names.hpp"
 #include "wire_time.hpp"
 
 #include <escqrs/error.hpp>
@@ -15,7 +15,6 @@
 #include <proton/codec/vector.hpp>
 #include <proton/error.h>
 #include <proton/error.hpp>
-#include <proton/message.h>
 #include <proton/message.hpp>
 #include <proton/message_id.hpp>
 #include <proton/scalar.hpp>
@@ -25,6 +24,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -32,45 +32,16 @@
 namespace service_bus {
 namespace {
 
+using namespace wire_names;
 using AnyProperties = std::vector<std::pair<std::string, proton::value>>;
 
-constexpr const char* scheduled_enqueue_time = "x-opt-scheduled-enqueue-time";
 constexpr const char* enqueued_time = "x-opt-enqueued-time";
 constexpr const char* sequence_number = "x-opt-sequence-number";
 constexpr const char* locked_until_annotation = "x-opt-locked-until";
+constexpr std::string_view event_type = "cloudEvents:type";
 constexpr std::string_view dead_letter_reason = "DeadLetterReason";
 constexpr std::string_view dead_letter_description = "DeadLetterErrorDescription";
 constexpr std::string_view dead_lettered_at = "DeadLetteredAt";
-
-struct MessageDeleter {
-    void operator()(pn_message_t* message) const noexcept { pn_message_free(message); }
-};
-
-pn_atom_t text_atom(std::string_view text)
-{
-    pn_atom_t atom{};
-    atom.type = PN_STRING;
-    atom.u.as_bytes = proton_bytes(text);
-    return atom;
-}
-
-pn_timestamp_t milliseconds_of(escqrs::Timestamp moment)
-{
-    return std::chrono::floor<std::chrono::milliseconds>(moment.time_since_epoch()).count();
-}
-
-/// In the order given, which Proton's C++ classes do not keep.
-void put_properties(pn_data_t* map, const escqrs::MessageProperties& properties)
-{
-    if (properties.empty()) return;
-    pn_data_put_map(map);
-    pn_data_enter(map);
-    for (const auto& [name, value] : properties) {
-        pn_data_put_string(map, proton_bytes(name));
-        pn_data_put_string(map, proton_bytes(value));
-    }
-    pn_data_exit(map);
-}
 
 /// Each section of a message begins with a descriptor: a small or a large number, or a symbol.
 bool begins_with_section(const std::vector<char>& bytes)
@@ -163,11 +134,42 @@ std::optional<escqrs::Timestamp> time_annotation(const proton::message& message,
     return from_amqp_timestamp(proton::get<proton::timestamp>(annotations.get(key)).milliseconds());
 }
 
+/// The value with its type; nothing if it is a text, or of a type that there is no other word for.
+std::optional<PropertyValue> typed_value_of(const proton::value& value)
+{
+    switch (value.type()) {
+    case proton::BOOLEAN: return PropertyValue{proton::get<bool>(value)};
+    case proton::BYTE:
+    case proton::UBYTE:
+    case proton::SHORT:
+    case proton::USHORT:
+    case proton::INT:
+    case proton::UINT:
+    case proton::LONG: return PropertyValue{proton::coerce<std::int64_t>(value)};
+    case proton::FLOAT:
+    case proton::DOUBLE: return PropertyValue{proton::coerce<double>(value)};
+    case proton::TIMESTAMP:
+        return PropertyValue{from_amqp_timestamp(proton::get<proton::timestamp>(value).milliseconds())};
+    default: return std::nullopt;
+    }
+}
+
+/// A trace that Azure's SDKs have begun goes on in a CloudEvent's own terms.
+void sort_out_trace(const std::string& trace, escqrs::MessageProperties& properties)
+{
+    const bool is_told =
+        find_text(properties, event_traceparent) == trace || find_text(properties, traceparent) == trace;
+    if (is_told) return;
+    const bool is_event = find_text(properties, event_type) && !find_text(properties, event_traceparent);
+    properties.add(is_event ? event_traceparent : diagnostic_id, trace);
+}
+
 void sort_out_properties(const proton::message& message, DecodedMessage& decoded)
 {
     if (message.properties().value().empty()) return;
     AnyProperties properties;
     proton::get(message.properties().value(), properties);
+    std::optional<std::string> trace;
     for (const auto& [name, value] : properties) {
         std::string text = text_of(value);
         if (name == dead_letter_reason) {
@@ -178,60 +180,31 @@ void sort_out_properties(const proton::message& message, DecodedMessage& decoded
             decoded.dead_lettered_at = escqrs::parse_rfc3339(text);
         } else if (name == original_message_id) {
             decoded.received.message.message_id = std::move(text);
+        } else if (name == diagnostic_id) {
+            trace = std::move(text);
         } else {
             decoded.received.message.properties.add(name, text);
+            if (auto typed = typed_value_of(value))
+                decoded.details.typed_properties.emplace_back(name, *std::move(typed));
         }
     }
+    if (trace) sort_out_trace(*trace, decoded.received.message.properties);
 }
 
 } // namespace
 
-std::vector<char> encode_message(const escqrs::Message& message, const std::string& wire_message_id,
-                                 const std::string& default_session, Dialect dialect)
+Message to_message(DecodedMessage decoded)
 {
-    const std::string& session = message.session_id.empty() ? default_session : message.session_id;
-    const std::unique_ptr<pn_message_t, MessageDeleter> amqp{pn_message()};
-    pn_message_set_durable(amqp.get(), true);
-    pn_message_set_inferred(amqp.get(), true); // bytes become a data section
-    pn_message_set_id(amqp.get(), text_atom(wire_message_id));
-    if (!session.empty()) pn_message_set_group_id(amqp.get(), session.c_str());
-    if (!message.subject.empty()) pn_message_set_subject(amqp.get(), message.subject.c_str());
-    if (!message.correlation_id.empty()) pn_message_set_correlation_id(amqp.get(), text_atom(message.correlation_id));
-    if (!message.content_type.empty()) pn_message_set_content_type(amqp.get(), message.content_type.c_str());
-    pn_data_put_binary(pn_message_body(amqp.get()), proton_bytes(message.body));
-    if (message.scheduled_enqueue_time) {
-        if (dialect == Dialect::amqp10)
-            throw escqrs::MessageRefused{message.message_id,
-                                         "message '" + message.message_id +
-                                             "' refused: plain AMQP 1.0 has no scheduled enqueue time"};
-        pn_data_t* const annotations = pn_message_annotations(amqp.get());
-        pn_data_put_map(annotations);
-        pn_data_enter(annotations);
-        pn_data_put_symbol(annotations, proton_bytes(scheduled_enqueue_time));
-        pn_data_put_timestamp(annotations, milliseconds_of(*message.scheduled_enqueue_time));
-        pn_data_exit(annotations);
+    Message message;
+    static_cast<MessageDetails&>(message) = std::move(decoded.details);
+    escqrs::MessageProperties texts;
+    for (const auto& [name, text] : decoded.received.message.properties) {
+        const auto is_it = [name = name](const auto& typed) { return typed.first == name; };
+        if (std::ranges::none_of(message.typed_properties, is_it)) texts.add(name, text);
     }
-    escqrs::MessageProperties properties = message.properties;
-    if (wire_message_id != message.message_id) properties.add(original_message_id, message.message_id);
-    put_properties(pn_message_properties(amqp.get()), properties);
-    if (auto bytes = encode_wire(amqp.get(), 512 + message.body.size())) return *std::move(bytes);
-    throw escqrs::MessageRefused{message.message_id,
-                                 "message '" + message.message_id + "' refused: Proton cannot encode it"};
-}
-
-std::optional<std::vector<char>> encode_wire(pn_message_t* message, std::size_t expected_size)
-{
-    std::vector<char> bytes(std::max<std::size_t>(expected_size, 1));
-    for (;;) {
-        std::size_t size = bytes.size();
-        const int result = pn_message_encode(message, bytes.data(), &size);
-        if (result == 0) {
-            bytes.resize(size);
-            return bytes;
-        }
-        if (result != PN_OVERFLOW) return std::nullopt;
-        bytes.resize(2 * bytes.size());
-    }
+    decoded.received.message.properties = std::move(texts);
+    static_cast<escqrs::Message&>(message) = std::move(decoded.received.message);
+    return message;
 }
 
 DecodedMessage decode_dead_letter(const std::vector<char>& bytes, const std::string& default_session)
@@ -277,6 +250,12 @@ DecodedMessage decode_message(const std::vector<char>& bytes, const std::string&
         received.message.content_type = amqp.content_type();
         received.message.body = text_of_body(amqp, {bytes.data(), bytes.size()});
         received.message.scheduled_enqueue_time = time_annotation(amqp, scheduled_enqueue_time);
+        decoded.details.to = amqp.to();
+        decoded.details.reply_to = amqp.reply_to();
+        decoded.details.reply_to_session_id = amqp.reply_to_group_id();
+        decoded.details.partition_key = annotation<std::string>(amqp, partition_key).value_or("");
+        if (amqp.ttl().milliseconds() != 0)
+            decoded.details.time_to_live = std::chrono::milliseconds{amqp.ttl().milliseconds()};
         received.sequence_number =
             static_cast<std::uint64_t>(annotation<std::int64_t>(amqp, sequence_number).value_or(0));
         received.delivery_count = amqp.delivery_count() + 1;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "connection_string.hpp"
+#include "message.hpp"
 
 #include <escqrs/messaging.hpp>
 
@@ -21,7 +22,8 @@ inline constexpr const char* original_message_id = "escqrs-original-message-id";
 
 /// What a message on the wire says, beside what `escqrs::ReceivedMessage` has room for.
 struct DecodedMessage {
-    escqrs::ReceivedMessage received; ///< without lock token
+    escqrs::ReceivedMessage received; ///< without lock token; its properties are the typed ones, too, as texts
+    MessageDetails details;
     std::string dead_letter_reason;
     std::string dead_letter_description;
     std::optional<escqrs::Timestamp> dead_lettered_at;
@@ -30,18 +32,25 @@ struct DecodedMessage {
 };
 
 /// Encodes a message as AMQP 1.0 has it: texts in the properties section, named texts as application properties, the body
-/// as one data section.
+/// as one data section. A W3C `traceparent` (CloudEvents' or a plain property) is written as `Diagnostic-Id`, too, where
+/// Azure's SDKs look for it.
+/// @param details          the time to live is cut to milliseconds
 /// @param message          its texts must be UTF-8, which `MessageSender` has checked
 /// @param wire_message_id  the id that the queue is to see
 /// @param default_session  session of a message that has none; empty: it goes without
 /// @throws escqrs::MessageRefused if the dialect has no word for a part of it
-std::vector<char> encode_message(const escqrs::Message& message, const std::string& wire_message_id,
-                                 const std::string& default_session, Dialect dialect);
+std::vector<char> encode_message(const escqrs::Message& message, const MessageDetails& details,
+                                 const std::string& wire_message_id, const std::string& default_session,
+                                 Dialect dialect);
+
+/// The message, with its typed properties apart.
+Message to_message(DecodedMessage decoded);
 
 /// The bytes of a message; nothing if Proton cannot encode it.
 std::optional<std::vector<char>> encode_wire(pn_message_t* message, std::size_t expected_size);
 
-/// Decodes a message. Application properties that are no texts become texts.
+/// Decodes a message. Application properties that are no texts become texts. A `Diagnostic-Id` that repeats the `traceparent` is
+/// left out; it stands for the one of a CloudEvent that has none.
 /// @param default_session  session that stands for none
 /// @throws escqrs::TransportError if the bytes are no message, or its body is neither bytes nor text
 DecodedMessage decode_message(const std::vector<char>& bytes, const std::string& default_session);

@@ -16,8 +16,7 @@ bool has_dead_letters(QueueUse use) noexcept { return use == QueueUse::send || u
 /// Each node that links are attached to, as Microsoft's own clients do it.
 std::vector<std::string> audiences_of(const EntityUse& used)
 {
-    std::vector<std::string> audiences{used.entity};
-    if (receives(used.use)) audiences.push_back(used.entity + "/$management");
+    std::vector<std::string> audiences{used.entity, used.entity + "/$management"};
     if (has_dead_letters(used.use)) {
         audiences.push_back(used.entity + "/$deadletterqueue");
         audiences.push_back(used.entity + "/$deadletterqueue/$management");
@@ -73,10 +72,8 @@ MessageQueue::MessageQueue(std::shared_ptr<AmqpConnection> connection, const Ent
     const bool has_sessions = is_service_bus && settings.receiver.sessions;
     settings.sender.default_session = settings.receiver.default_session = has_sessions ? settings.default_session : "";
     if (sends(entity.use)) sender_.emplace(*connection_, entity.entity, settings.sender);
-    if (receives(entity.use)) {
-        receiver_.emplace(*connection_, entity.entity, settings.receiver);
-        management_.emplace(*connection_, entity.entity, settings.receiver.default_session);
-    }
+    if (receives(entity.use)) receiver_.emplace(*connection_, entity.entity, settings.receiver);
+    management_.emplace(*connection_, entity.entity, settings.receiver.default_session);
     if (has_dead_letters(entity.use))
         dead_letters_.emplace(*connection_, entity.entity, *sender_, settings.sender.default_session);
 }
@@ -91,12 +88,6 @@ MessageReceiver& MessageQueue::receiver()
 {
     if (!receiver_) throw escqrs::TransportError{"this process does not receive from the queue"};
     return *receiver_;
-}
-
-ManagementClient& MessageQueue::management()
-{
-    if (!management_) throw escqrs::TransportError{"this process does not receive from the queue"};
-    return *management_;
 }
 
 DeadLetterQueue& MessageQueue::dead_letter_queue()

@@ -74,6 +74,8 @@ public:
     MessageQueue(std::shared_ptr<AmqpConnection> connection, const EntityUse& entity, QueueSettings settings = {});
 
     void send(std::span<const escqrs::Message> messages) { sender().send(messages); }
+    /// With what Service Bus has beyond `escqrs::Message`.
+    void send(std::span<const Message> messages) { sender().send(messages); }
 
     std::vector<escqrs::ReceivedMessage> receive(std::size_t at_most, escqrs::Duration wait, std::stop_token stop)
     {
@@ -92,7 +94,7 @@ public:
     // What a Service Bus queue can do beyond `escqrs::MessageReceiver`.
     void release(std::span<const escqrs::ReceivedMessage> messages) { receiver().release(messages); }
     void defer(const escqrs::ReceivedMessage& message) { receiver().defer(message); }
-    ManagementClient& management();
+    ManagementClient& management() noexcept { return *management_; }
 
     std::vector<escqrs::DeadLetteredMessage> dead_letters(std::uint64_t after, std::size_t at_most)
     {

@@ -46,10 +46,27 @@ void MessageSender::send(std::span<const escqrs::Message> messages)
     std::vector<std::vector<char>> encoded; // here, so that what cannot be encoded is told before anything is sent
     encoded.reserve(messages.size());
     for (const auto& message : messages) {
-        encoded.push_back(encode_message(message, message.message_id, options_.default_session,
+        encoded.push_back(encode_message(message, {}, message.message_id, options_.default_session,
                                          connection_->options().broker.dialect));
     }
     send(messages, std::move(encoded));
+}
+
+void MessageSender::send(std::span<const Message> messages)
+{
+    escqrs::MessageQueueOptions limits;
+    limits.max_message_size = options_.max_message_size;
+    std::vector<escqrs::Message> heads; // what the window needs of them
+    std::vector<std::vector<char>> encoded;
+    for (const Message& message : messages) {
+        check_message(message, limits);
+        encoded.push_back(encode_message(message, message, message.message_id, options_.default_session,
+                                         connection_->options().broker.dialect));
+        auto& head = heads.emplace_back();
+        head.message_id = message.message_id;
+        head.session_id = message.session_id;
+    }
+    if (!heads.empty()) send(heads, std::move(encoded));
 }
 
 void MessageSender::send_encoded(const escqrs::Message& message, std::vector<char> bytes)

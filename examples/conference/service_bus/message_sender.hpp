@@ -4,6 +4,7 @@
 #include "amqp_connection.hpp"
 #include "amqp_link.hpp"
 #include "flight_limit.hpp"
+#include "message.hpp"
 #include "send_window.hpp"
 
 #include <escqrs/messaging.hpp>
@@ -50,6 +51,9 @@ public:
     /// @throws escqrs::TransportError  as `escqrs::MessageSender` says; the text ends with what was wrong last
     /// @throws escqrs::MessageRefused  if the broker refuses a message for what it is (see `concerns_the_message`)
     void send(std::span<const escqrs::Message> messages);
+
+    /// Sends messages with what Service Bus has beyond `escqrs::Message`; the rest is as above.
+    void send(std::span<const Message> messages);
 
     /// Sends one message that is encoded already.
     /// @param message  the same, for its session and for texts of errors

@@ -14,6 +14,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <random>
 #include <string>
 #include <string_view>
@@ -43,7 +44,8 @@ escqrs::Message full_message()
 TEST_CASE("a message comes back from its bytes as it was, its properties in order")
 {
     const auto message = full_message();
-    const auto decoded = decode_message(encode_message(message, message.message_id, "-", Dialect::service_bus), "-");
+    const auto decoded =
+        decode_message(encode_message(message, {}, message.message_id, "-", Dialect::service_bus), "-");
     CHECK(decoded.received.message == message);
     CHECK(decoded.received.delivery_count == 1);
     CHECK(decoded.received.locked_until == escqrs::Timestamp::max());
@@ -53,7 +55,7 @@ TEST_CASE("a message without a session travels in the one that stands for none")
 {
     escqrs::Message message = full_message();
     message.session_id.clear();
-    const auto bytes = encode_message(message, message.message_id, "-", Dialect::service_bus);
+    const auto bytes = encode_message(message, {}, message.message_id, "-", Dialect::service_bus);
     CHECK(decode_message(bytes, "").received.message.session_id == "-");
     CHECK(decode_message(bytes, "-").received.message == message);
 }
@@ -61,7 +63,7 @@ TEST_CASE("a message without a session travels in the one that stands for none")
 TEST_CASE("under another id on the wire, receivers see a message's own")
 {
     const auto message = full_message();
-    const auto bytes = encode_message(message, "resubmitted-5", "", Dialect::service_bus);
+    const auto bytes = encode_message(message, {}, "resubmitted-5", "", Dialect::service_bus);
     proton::message wire;
     wire.decode(bytes);
     CHECK(proton::to_string(wire.id()) == "resubmitted-5");
@@ -71,8 +73,8 @@ TEST_CASE("under another id on the wire, receivers see a message's own")
 TEST_CASE("what the dialect has no word for is refused by name")
 {
     const escqrs::Message message = full_message();
-    CHECK_THROWS_AS(encode_message(message, message.message_id, "", Dialect::amqp10), escqrs::MessageRefused);
-    CHECK_THROWS_WITH(encode_message(message, message.message_id, "", Dialect::amqp10),
+    CHECK_THROWS_AS(encode_message(message, {}, message.message_id, "", Dialect::amqp10), escqrs::MessageRefused);
+    CHECK_THROWS_WITH(encode_message(message, {}, message.message_id, "", Dialect::amqp10),
                       Catch::Matchers::Contains("scheduled enqueue time"));
 }
 
@@ -113,7 +115,7 @@ TEST_CASE("a body of several data sections is all of them")
 {
     escqrs::Message message = full_message();
     message.body = std::string(300, 'a'); // a section of a long form
-    const auto whole = encode_message(message, message.message_id, "", Dialect::service_bus);
+    const auto whole = encode_message(message, {}, message.message_id, "", Dialect::service_bus);
     const auto with = [&](std::string_view more) {
         auto bytes = whole;
         bytes.insert(bytes.end(), more.begin(), more.end());
@@ -157,7 +159,7 @@ TEST_CASE("a body that is neither bytes nor text, and bytes that are no message,
 TEST_CASE("hostile bytes are a message or an error, and nothing else")
 {
     const auto message = full_message();
-    const auto whole = encode_message(message, message.message_id, "-", Dialect::service_bus);
+    const auto whole = encode_message(message, {}, message.message_id, "-", Dialect::service_bus);
     std::minstd_rand random{5};
     int refused = 0;
     for (int round = 0; round < 20'000; ++round) {
@@ -177,4 +179,96 @@ TEST_CASE("hostile bytes are a message or an error, and nothing else")
         }
     }
     CHECK(refused > 0);
+}
+
+TEST_CASE("what Service Bus has beyond a message of the library comes back with its types")
+{
+    Message message;
+    static_cast<escqrs::Message&>(message) = full_message();
+    message.to = "destination";
+    message.reply_to = "answers";
+    message.reply_to_session_id = "answer-session";
+    message.partition_key = "attendee-7";
+    message.time_to_live = 90s;
+    message.typed_properties = {{"size", std::int64_t{1} << 40U},
+                                {"real", 0.5},
+                                {"truth", true},
+                                {"moment", escqrs::Timestamp{1'767'225'600'123ms}}};
+    const auto bytes = encode_message(message, message, message.message_id, "-", Dialect::service_bus);
+    const auto decoded = decode_message(bytes, "-");
+    CHECK(decoded.details == message);
+    const std::map<std::string, std::string> texts(decoded.received.message.properties.begin(),
+                                                   decoded.received.message.properties.end());
+    CHECK(texts.at("size") == "1099511627776");
+    CHECK(texts.at("moment") == "2026-01-01T00:00:00.123000Z");
+    const Message whole = to_message(decoded);
+    CHECK(static_cast<const escqrs::Message&>(whole) == full_message());
+    CHECK(static_cast<const MessageDetails&>(whole) == message);
+}
+
+TEST_CASE("details that cannot travel are refused by name")
+{
+    Message message;
+    static_cast<escqrs::Message&>(message) = full_message();
+    const auto refusal = [](const Message& bad) {
+        try {
+            check_message(bad);
+            (void)encode_message(bad, bad, bad.message_id, "-", Dialect::service_bus);
+        } catch (const escqrs::MessageRefused& error) {
+            return std::string{error.what()};
+        }
+        return std::string{};
+    };
+    CHECK(refusal(message).empty());
+    Message bad = message;
+    bad.time_to_live = 0s;
+    CHECK_THAT(refusal(bad), Catch::Matchers::Contains("time to live"));
+    bad.time_to_live = 24h * 50;
+    CHECK_THAT(refusal(bad), Catch::Matchers::Contains("time to live"));
+    bad = message;
+    bad.typed_properties = {{"z", true}}; // there is a text of that name
+    CHECK_THAT(refusal(bad), Catch::Matchers::Contains("'z' more than once"));
+    bad.typed_properties = {{"", true}};
+    CHECK_THAT(refusal(bad), Catch::Matchers::Contains("a property has no name"));
+    bad = message;
+    bad.reply_to = "\xFF";
+    CHECK_THAT(refusal(bad), Catch::Matchers::Contains("'reply-to' is not UTF-8"));
+    bad.reply_to = std::string{"a\0b", 3};
+    CHECK_THAT(refusal(bad), Catch::Matchers::Contains("'reply-to' has a zero byte"));
+}
+
+TEST_CASE("a trace is told to Azure's SDKs, and taken from them")
+{
+    using Texts = std::map<std::string, std::string>;
+    const std::string trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    const auto wire_of = [](const escqrs::MessageProperties& properties) {
+        escqrs::Message message = full_message();
+        message.properties = properties;
+        proton::message wire;
+        wire.decode(encode_message(message, {}, message.message_id, "", Dialect::service_bus));
+        return wire;
+    };
+    const auto diagnostic_id = [](const proton::message& wire) {
+        return wire.properties().exists("Diagnostic-Id") ? proton::to_string(wire.properties().get("Diagnostic-Id"))
+                                                         : std::string{};
+    };
+    const auto read = [](const proton::message& wire) {
+        std::vector<char> bytes;
+        wire.encode(bytes);
+        const auto properties = decode_message(bytes, "").received.message.properties;
+        return Texts(properties.begin(), properties.end()); // Proton's message does not keep their order
+    };
+    for (const char* const name : {"cloudEvents:traceparent", "traceparent"}) {
+        const escqrs::MessageProperties properties{{"cloudEvents:type", "T"}, {name, trace}};
+        CHECK(diagnostic_id(wire_of(properties)) == trace);
+        CHECK(read(wire_of(properties)) == Texts{{"cloudEvents:type", "T"}, {name, trace}}); // without the repetition
+    }
+    const escqrs::MessageProperties own{{"traceparent", trace}, {"Diagnostic-Id", "of the caller"}};
+    CHECK(diagnostic_id(wire_of(own)) == "of the caller");
+    CHECK(diagnostic_id(wire_of({{"other", "text"}})).empty());
+
+    const escqrs::MessageProperties event{{"cloudEvents:type", "T"},
+                                          {"Diagnostic-Id", trace}}; // of Azure's SDK for .NET
+    CHECK(read(wire_of(event)) == Texts{{"cloudEvents:type", "T"}, {"cloudEvents:traceparent", trace}});
+    CHECK(read(wire_of({{"Diagnostic-Id", trace}})) == Texts{{"Diagnostic-Id", trace}});
 }
