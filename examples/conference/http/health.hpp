@@ -3,25 +3,17 @@
 
 #include "blocking_pool.hpp"
 #include "metrics.hpp"
+#include "readiness.hpp"
 #include "routed_server.hpp"
 #include "router.hpp"
 
 #include <cstdint>
-#include <functional>
-#include <optional>
-#include <string>
 #include <vector>
 
 namespace conference::http {
 
-/// One of the things that must be in order for a role to be ready; says what is not, or throws.
-struct ReadinessCheck {
-    std::string name;
-    std::function<std::optional<std::string>()> problem;
-};
-
 /// Adds the routes /healthz, which says that the process is alive; /readyz, which names what keeps it from its work, with
-/// 503 if there is anything; /metrics, in the Prometheus text format.
+/// 503 if there is anything, and answers within a second (see `Readiness`); /metrics, in the Prometheus text format.
 /// @param pool, metrics  must outlive the router, as what the checks refer to
 void add_health_routes(Router& router, BlockingPool& pool, const Metrics& metrics, std::vector<ReadinessCheck> checks,
                        Log log);
