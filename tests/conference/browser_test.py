@@ -359,7 +359,11 @@ def organiser(page):
     queue = page.conference.queue
     queue.send_poison("<b>not an event</b>")
     page.open("#organiser")
+    page.answer_once(429, 60)  # after many wrong ones
     page.submit("organiser-token", "wrong", "organiser-submit")
+    page.wait_text("organiser-submit", "Trying again in")
+    page.click("organiser-cancel-retry")
+    page.click("organiser-submit")
     page.wait_text("organiser-error", "not accepted")
     page.submit("organiser-token", page.conference.token, "organiser-submit")
     page.wait_text("attendees-table", "lovelace@example.net")

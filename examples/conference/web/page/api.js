@@ -53,7 +53,8 @@ function uuid() {
 }
 
 /// Whether the outcome of a request is still open, so that sending the same again is the way on.
-export const undecided = (error) => error instanceof Unreachable || (error instanceof Problem && error.status >= 500);
+export const undecided = (error) =>
+    error instanceof Unreachable || (error instanceof Problem && (error.status >= 500 || error.status === 429));
 
 /// Sends a command. The same intent keeps its Idempotency-Key until the server has decided, even over a reload.
 export async function command(path, { method = 'POST', body, headers } = {}) {

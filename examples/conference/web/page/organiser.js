@@ -64,8 +64,10 @@ const resubmission = (id) => `/api/dead-letters/${encodeURIComponent(id)}/resubm
 async function load() {
     const { cursors } = organiser;
     const page = `/api/attendees?limit=20&after=${encodeURIComponent(cursors.at(-1))}`;
-    const answers = await Promise.all(
-        [page.replace(/&after=$/, ''), '/api/dead-letters'].map((path) => api(path, { headers: bearer() })));
+    const answers = [];
+    for (const path of [page.replace(/&after=$/, ''), '/api/dead-letters']) { // a wrong token is tried once
+        answers.push(await api(path, { headers: bearer() }));
+    }
     $('organiser-loaded').replaceChildren('Loaded at ', new Date().toLocaleTimeString('en-GB'));
     const text = JSON.stringify(answers);
     if (text !== organiser.shown) render(...answers);
