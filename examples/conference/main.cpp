@@ -90,8 +90,13 @@ public:
     /// @param checks  of readiness, beyond those of the role itself
     WebSide(const Settings& settings, Queue& queue, http::Metrics& metrics, std::vector<http::ReadinessCheck> checks)
         : measured_{std::make_shared<web::MeasuredEventStore>(open_event_store(settings), metrics)},
-          attendees_{store_, one_attempt}, queries_{settings.read_model.rest}, dead_letters_{queue},
-          relay_{settings, store_, log}, gauges_{metrics}
+          attendees_{store_, one_attempt}, queries_{settings.read_model.rest},
+          pressure_{[this] {
+                        const auto handled = queries_.position();
+                        return web::BackPressure::Positions{store_.head(), handled};
+                    },
+                    {.command_threads = options(settings, {}).command_threads}},
+          dead_letters_{queue}, relay_{settings, store_, log}, gauges_{metrics}
     {
         handle_attendee_commands(bus_, attendees_, store_);
         bus_.use(pressure_.middleware());
@@ -162,10 +167,7 @@ private:
     escqrs::AnyEventStore store_{measured_};
     AttendeeRepository attendees_;
     AttendeeQueries queries_;
-    web::BackPressure pressure_{[this] {
-        const auto handled = queries_.position();
-        return web::BackPressure::Positions{store_.head(), handled};
-    }};
+    web::BackPressure pressure_;
     escqrs::CommandBus bus_;
     web::DeadLettersOf<Queue> dead_letters_;
     RelayThread<Queue> relay_;

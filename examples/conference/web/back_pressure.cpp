@@ -56,8 +56,9 @@ escqrs::Duration BackPressure::look(escqrs::SteadyTime now)
     if (pace_ == 0) return {};
     const double time = static_cast<double>(lag) / pace_;
     const double share = (time - seconds(options_.free_time)) / seconds(options_.full_time - options_.free_time);
-    const double wait = std::clamp(share, 0.0, 1.0) * static_cast<double>(options_.longest_wait.count());
-    return escqrs::Duration{static_cast<escqrs::Duration::rep>(wait)};
+    const double to_halve = 2 * static_cast<double>(options_.command_threads) / pace_;
+    const std::chrono::duration<double> wait{std::clamp(share, 0.0, 1.0) * to_halve};
+    return std::min(options_.longest_wait, std::chrono::duration_cast<escqrs::Duration>(wait));
 }
 
 void BackPressure::measure_pace(escqrs::SteadyTime now, std::uint64_t handled)

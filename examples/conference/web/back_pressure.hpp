@@ -6,6 +6,7 @@
 #include <escqrs/identifiers.hpp>
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <mutex>
@@ -16,8 +17,10 @@ namespace conference::web {
 struct BackPressureOptions {
     std::uint64_t free_events = 50;                              ///< a lag of fewer events slows nobody,
     escqrs::Duration free_time = std::chrono::milliseconds{100}; ///< nor does one that is worked off in less
-    escqrs::Duration full_time = std::chrono::milliseconds{500}; ///< at this one commands wait longest
-    escqrs::Duration longest_wait = std::chrono::milliseconds{250};
+    escqrs::Duration full_time =
+        std::chrono::milliseconds{500}; ///< at this one commands go half as fast as the read model
+    escqrs::Duration longest_wait = std::chrono::seconds{1};
+    std::size_t command_threads = 64; ///< commands that wait at once
     escqrs::Duration look_interval = std::chrono::milliseconds{20};
     escqrs::Duration window =
         std::chrono::milliseconds{500}; ///< over which its pace is measured; a fifth of it at first

@@ -57,7 +57,7 @@ struct Simulation {
 
 TEST_CASE("back pressure: commands go as fast as the read model, which lags by less than a second")
 {
-    const double pace = GENERATE(300.0, 1500.0, 4300.0, 7000.0); // without it there were 8,000 commands a second
+    const double pace = GENERATE(300.0, 700.0, 1500.0, 4300.0, 7000.0); // without it there were 8,000 commands a second
     CAPTURE(pace);
     Simulation world;
     world.run(2s, pace); // until its pace is known
@@ -88,7 +88,8 @@ TEST_CASE(
     world.run(3s, 0);
     CHECK(world.pressure.wait() == 0s);
     world.run(2s, 5000);
-    CHECK(world.pressure.wait() == 250ms);
+    CHECK(world.pressure.wait() > 20ms); // at half the pace
+    CHECK(world.pressure.wait() < 30ms);
     world.run(20s, 5000);
     CHECK((world.stored - world.handled) / 5000 < 1);
 }
