@@ -43,10 +43,10 @@ private:
         bool is_late = false;                         ///< the source, and that was noted
     };
 
-    void ask(const std::string& audience);
-    void fetched(const std::string& audience, std::optional<AccessToken> token, const std::string& problem);
-    void put(const std::string& audience, const AccessToken& token);
-    void answered(const std::string& audience, const AccessToken& token, const Reply& reply);
+    void ask(const std::string& name);
+    void fetched(const std::string& name, std::optional<AccessToken> token, const std::string& problem);
+    void put(const std::string& name, const AccessToken& token);
+    void answered(const std::string& name, const AccessToken& token, const Reply& reply);
     void failed(Audience& audience, const std::string& why);
 
     AmqpConnection* connection_;

@@ -57,8 +57,8 @@ TokenSource make_sas_token_source(const Broker& broker, escqrs::Duration lifetim
     const auto* const given = std::get_if<SharedAccessSignature>(&broker.credentials);
     if (given == nullptr)
         throw escqrs::TransportError{"Service Bus needs a token source, a shared access key or signature, found none"};
-    const AccessToken token{given->token, TokenType::shared_access_signature, expiry_of(given->token), {}};
-    return [token](const TokenRequest&) { return token; };
+    AccessToken token{given->token, TokenType::shared_access_signature, expiry_of(given->token), {}};
+    return [token = std::move(token)](const TokenRequest&) { return token; };
 }
 
 escqrs::Timestamp expiry_of(std::string_view sas_token)
