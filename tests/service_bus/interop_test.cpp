@@ -144,7 +144,7 @@ TEST_CASE("reply-to, time to live, partition key and typed properties: Microsoft
     message.partition_key = "key";
     message.time_to_live = 1h;
     message.typed_properties = {{"integer", std::int64_t{7}}, {"real", 0.5}, {"truth", true}};
-    queue.send(std::span<const service_bus::Message>{&message, 1});
+    queue.send_detailed(std::span{&message, 1});
     auto receiver = start_peer(place, "receive", 1, {});
     const auto received = told_by(receiver);
     REQUIRE(received.size() == 1);

@@ -75,7 +75,7 @@ public:
 
     void send(std::span<const escqrs::Message> messages) { sender().send(messages); }
     /// With what Service Bus has beyond `escqrs::Message`.
-    void send(std::span<const Message> messages) { sender().send(messages); }
+    void send_detailed(std::span<const Message> messages) { sender().send_detailed(messages); }
 
     std::vector<escqrs::ReceivedMessage> receive(std::size_t at_most, escqrs::Duration wait, std::stop_token stop)
     {

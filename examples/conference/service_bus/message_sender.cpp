@@ -52,7 +52,7 @@ void MessageSender::send(std::span<const escqrs::Message> messages)
     send(messages, std::move(encoded));
 }
 
-void MessageSender::send(std::span<const Message> messages)
+void MessageSender::send_detailed(std::span<const Message> messages)
 {
     escqrs::MessageQueueOptions limits;
     limits.max_message_size = options_.max_message_size;

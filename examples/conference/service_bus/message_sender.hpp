@@ -53,7 +53,7 @@ public:
     void send(std::span<const escqrs::Message> messages);
 
     /// Sends messages with what Service Bus has beyond `escqrs::Message`; the rest is as above.
-    void send(std::span<const Message> messages);
+    void send_detailed(std::span<const Message> messages);
 
     /// Sends one message that is encoded already.
     /// @param message  the same, for its session and for texts of errors
