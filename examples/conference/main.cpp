@@ -9,6 +9,7 @@
 #include "queue.hpp"
 #include "read_model/attendee_queries.hpp"
 #include "relay_thread.hpp"
+#include "stop_signals.hpp"
 #include "web/back_pressure.hpp"
 #include "web/command_middleware.hpp"
 #include "web/dead_letters.hpp"
@@ -19,19 +20,16 @@
 
 #include <algorithm>
 #include <chrono>
-#include <csignal>
 #include <cstdint>
-#include <ctime>
 #include <exception>
 #include <functional>
-#include <future>
 #include <iostream>
 #include <iterator>
 #include <malloc.h>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <pthread.h>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <sys/stat.h>
@@ -51,52 +49,24 @@ void log(std::string_view line)
     std::cerr << line << std::endl;
 }
 
-/// SIGTERM and SIGINT, kept from every thread and waited for by the main one.
-class StopSignals {
-public:
-    StopSignals()
-    {
-        sigemptyset(&signals_);
-        sigaddset(&signals_, SIGTERM);
-        sigaddset(&signals_, SIGINT);
-        pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
-        std::signal(SIGPIPE, SIG_IGN); // a closed connection is an error code, not the end of the process
-    }
-
-    void wait() const
-    {
-        while (!has_come(std::chrono::hours{1})) {}
-    }
-
-    /// Waits for one of them, for so long at most.
-    bool has_come(std::chrono::milliseconds at_most) const
-    {
-        const std::timespec wait{at_most.count() / 1000, at_most.count() % 1000 * 1'000'000};
-        const int signal = sigtimedwait(&signals_, nullptr, &wait);
-        if (signal < 0) return false;
-        log(std::string{"stopping on "} + (signal == SIGTERM ? "SIGTERM" : "SIGINT"));
-        return true;
-    }
-
-private:
-    sigset_t signals_{};
-};
-
 /// The web role and what it needs: store, command bus, relay, read model.
 template <class Queue>
 class WebSide {
 public:
     /// Binds the port and serves. Relays nothing before `start`.
-    /// @param checks  of readiness, beyond those of the role itself
-    WebSide(const Settings& settings, Queue& queue, http::Metrics& metrics, std::vector<http::ReadinessCheck> checks)
-        : measured_{std::make_shared<web::MeasuredEventStore>(open_event_store(settings), metrics)},
-          attendees_{store_, one_attempt}, queries_{settings.read_model.rest},
+    /// @param checks   of readiness, beyond those of the role itself
+    /// @param give_up  requested when what is under way has had its time to finish: nothing waits for a database for long then
+    WebSide(const Settings& settings, Queue& queue, http::Metrics& metrics, std::vector<http::ReadinessCheck> checks,
+            const std::stop_source& give_up)
+        : give_up_{give_up}, measured_{std::make_shared<web::MeasuredEventStore>(
+                                 open_event_store(settings, give_up.get_token()), metrics)},
+          attendees_{store_, one_attempt}, queries_{settings.read_model.rest, give_up.get_token()},
           pressure_{[this] {
                         const auto handled = queries_.position();
                         return web::BackPressure::Positions{store_.head(), handled};
                     },
                     {.command_threads = options(settings, {}).command_threads}},
-          dead_letters_{queue}, relay_{settings, store_, log}, gauges_{metrics}
+          dead_letters_{queue}, relay_{settings, store_, give_up.get_token(), log}, gauges_{metrics}
     {
         handle_attendee_commands(bus_, attendees_, store_);
         bus_.use(pressure_.middleware());
@@ -109,6 +79,13 @@ public:
         checks.push_back({"relay", [this] { return relay_.problem(store_.head()); }});
         checks.push_back({"read model", [this] { return problem_of_read_model(); }});
         role_.emplace(options(settings, std::move(checks)), bus_, store_, queries_, dead_letters_, metrics);
+    }
+
+    WebSide(const WebSide&) = delete;
+    WebSide& operator=(const WebSide&) = delete;
+    ~WebSide() // NOLINT(bugprone-exception-escape): stopping throws only where memory has run out
+    {
+        role_->stop([this] { give_up_.request_stop(); });
     }
 
     std::uint16_t port() const noexcept { return role_->port(); }
@@ -163,6 +140,7 @@ private:
         return options;
     }
 
+    std::stop_source give_up_;
     std::shared_ptr<web::MeasuredEventStore> measured_;
     escqrs::AnyEventStore store_{measured_};
     AttendeeRepository attendees_;
@@ -185,11 +163,12 @@ std::string url_of(const ListenAddress& listen, std::uint16_t port)
 }
 
 /// Whether the log holds an event; nothing if the worker cannot reach the log.
-std::optional<bool> is_stored(const Settings& settings, const escqrs::StreamId& stream, escqrs::StreamVersion version)
+std::optional<bool> is_stored(const Settings& settings, const std::stop_token& give_up, const escqrs::StreamId& stream,
+                              escqrs::StreamVersion version)
 {
     if (settings.store.scheme == "memory") return std::nullopt;
     try {
-        auto store = open_existing_event_store(settings);
+        auto store = open_existing_event_store(settings, give_up);
         bool is_there = false;
         store.read_stream(stream, version, [&](const escqrs::RecordedEvent&) {
             is_there = true;
@@ -204,8 +183,9 @@ std::optional<bool> is_stored(const Settings& settings, const escqrs::StreamId& 
 /// The worker role, and the server that tells how it is.
 class WorkerSide {
 public:
-    WorkerSide(const Settings& settings, MessageReceiverRef receiver, http::Metrics& metrics)
-        : role_{options(settings), std::move(receiver), metrics, log}
+    WorkerSide(const Settings& settings, MessageReceiverRef receiver, http::Metrics& metrics,
+               const std::stop_token& give_up)
+        : role_{options(settings, give_up), std::move(receiver), metrics, log}
     {
     }
 
@@ -230,25 +210,15 @@ public:
     /// @return false if a signal has come meanwhile
     bool rebuild(const Settings& settings, const StopSignals& signals)
     {
-        auto store = open_existing_event_store(settings);
-        std::packaged_task<bool(std::stop_token)> task{
-            [&](const std::stop_token& stop) { return role_.rebuild(store, stop); }};
-        auto result = task.get_future();
-        std::jthread thread{std::ref(task)};
-        bool is_stopped = false;
-        while (result.wait_for(std::chrono::seconds{0}) != std::future_status::ready) {
-            if (!signals.has_come(std::chrono::milliseconds{50})) continue;
-            is_stopped = true;
-            thread.request_stop();
-        }
-        return result.get() && !is_stopped;
+        auto store = open_existing_event_store(settings, signals.asked());
+        return role_.rebuild(store, signals.asked()) && !signals.asked().stop_requested();
     }
 
     void start() { role_.start(); }
     void stop() { role_.stop(); }
 
 private:
-    static WorkerRoleOptions options(const Settings& settings)
+    static WorkerRoleOptions options(const Settings& settings, const std::stop_token& give_up)
     {
         WorkerRoleOptions options;
         options.read_model = settings.read_model.rest;
@@ -258,9 +228,10 @@ private:
         options.has_sessions = has_sessions(settings);
         // Where there is much to do, commits take more time than the messages. A broker hands out fewer at once.
         if (settings.queue.scheme != "broker") options.batch_size = 500;
-        options.is_stored = [settings](const escqrs::StreamId& stream, escqrs::StreamVersion version) {
-            return is_stored(settings, stream, version);
+        options.is_stored = [settings, give_up](const escqrs::StreamId& stream, escqrs::StreamVersion version) {
+            return is_stored(settings, give_up, stream, version);
         };
+        options.give_up = give_up;
         return options;
     }
 
@@ -272,6 +243,9 @@ private:
 template <class Queue>
 void run(const Settings& settings, Queue& queue, const StopSignals& signals)
 {
+    std::stop_source give_up;
+    std::optional<std::stop_callback<std::function<void()>>> while_starting{std::in_place, signals.asked(),
+                                                                            [&give_up] { give_up.request_stop(); }};
     http::Metrics metrics;
     http::Gauges queue_gauges{metrics};
     add_queue_gauges(queue_gauges, settings, queue);
@@ -282,13 +256,13 @@ void run(const Settings& settings, Queue& queue, const StopSignals& signals)
             log("read model: the file is damaged, and was moved to " + *away);
     }
     if (settings.role != Role::web) {
-        worker.emplace(settings, MessageReceiverRef{queue}, metrics);
+        worker.emplace(settings, MessageReceiverRef{queue}, metrics, give_up.get_token());
         std::ranges::move(worker->checks(), std::back_inserter(checks));
         worker->serve_health(settings, metrics, checks);
     }
     std::optional<WebSide<Queue>> web;
     if (settings.role != Role::worker) {
-        web.emplace(settings, queue, metrics, checks);
+        web.emplace(settings, queue, metrics, checks, give_up);
         std::cout << "organiser token  " << (settings.is_token_generated ? settings.organiser_token : "as given")
                   << '\n'
                   << "page             " << url_of(settings.listen, web->port()) << std::endl;
@@ -298,9 +272,11 @@ void run(const Settings& settings, Queue& queue, const StopSignals& signals)
     if (settings.rebuild && !worker->rebuild(settings, signals)) return;
     if (worker) worker->start();
     if (web) web->start(queue);
+    while_starting.reset();
     signals.wait();
     web.reset(); // first, so that the worker can still take what the relay has sent
     if (worker) worker->stop();
+    give_up.request_stop(); // what still tells of the roles waits for nothing
 }
 
 } // namespace
@@ -315,7 +291,7 @@ int main(int argc, char** argv)
         const auto settings = read_settings(argc, argv, std::cout);
         if (!settings) return 0;
         print(*settings, std::cout);
-        const StopSignals signals;
+        const StopSignals signals{[](std::string_view line) { log(line); }};
         create_folders(*settings);
         make_files_private(*settings, [](std::string_view line) { log(line); });
         with_queue(

@@ -65,6 +65,7 @@ void with_queue(const Settings& settings, const Log& log, Use&& use)
     } else {
         escqrs::sqlite::MessageQueueSettings file;
         file.database.synchronous = synchronous_of(settings);
+        file.database.busy_timeout = file_busy_timeout;
         escqrs::sqlite::MessageQueue queue{settings.queue.rest, {}, file};
         use(queue);
     }

@@ -29,8 +29,9 @@ namespace conference {
 template <class Queue>
 class RelayThread {
 public:
-    RelayThread(const Settings& settings, escqrs::AnyEventStore& store, Log log)
-        : place_{open_relay_place(settings)}, log_{std::move(log)}
+    /// @param give_up  as for `open_relay_place`
+    RelayThread(const Settings& settings, escqrs::AnyEventStore& store, std::stop_token give_up, Log log)
+        : place_{open_relay_place(settings, std::move(give_up))}, log_{std::move(log)}
     {
         check(store);
     }

@@ -32,6 +32,9 @@ class Conference:
         self.port = free_port()
         self.token = "organiser-token-of-a-test"
         self.extra = list(extra)
+        self.store = "sqlite:" + os.path.join(folder, "events.db")
+        self.read_model = "sqlite:" + os.path.join(folder, "read-model.db")
+        self.mail = "dir:" + self.mail_folder
         self.processes = {}
 
     @property
@@ -48,9 +51,9 @@ class Conference:
             self.executable, role,
             "--listen", f"127.0.0.1:{self.port}",
             "--public-url", self.url,
-            "--store", "sqlite:" + path("events.db"),
-            "--read-model", "sqlite:" + path("read-model.db"),
-            "--mail", "dir:" + self.mail_folder,
+            "--store", self.store,
+            "--read-model", self.read_model,
+            "--mail", self.mail,
             "--organiser-token", self.token,
         ] + self.queue.arguments + self.extra + list(arguments)
         log = open(path(role + ".log"), "ab")

@@ -1,6 +1,9 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "relay_place.hpp"
 
+#include "../postgres/limits.hpp"
+#include "storage.hpp"
+
 #include <escqrs/postgres/checkpoint.hpp>
 #include <escqrs/postgres/connection.hpp>
 #include <escqrs/postgres/lease.hpp>
@@ -36,7 +39,7 @@ class FilePlace : public PlaceWithLot<escqrs::sqlite::ParkingLot> {
 public:
     explicit FilePlace(const Settings& settings)
         : database_{settings.store.scheme == "memory" ? ":memory:" : relay_place_file(settings),
-                    {escqrs::sqlite::Synchronous::normal}}
+                    {escqrs::sqlite::Synchronous::normal, file_busy_timeout}}
     {
     }
 
@@ -116,7 +119,10 @@ private:
 /// dies, is cut off, or is paused; then another takes it, and the place is closed to the old one.
 class SharedPlace : public PlaceWithLot<escqrs::postgres::ParkingLot> {
 public:
-    explicit SharedPlace(const std::string& address) : connection_{address} {}
+    SharedPlace(const std::string& address, std::stop_token give_up)
+        : connection_{address, postgres::limited(postgres::answer_timeout, std::move(give_up))}
+    {
+    }
 
     ~SharedPlace() override
     {
@@ -227,9 +233,10 @@ void RelayPlace::save_bookmark(const escqrs::Bookmark& mark)
 
 std::string relay_place_file(const Settings& settings) { return settings.store.rest + "-relay"; }
 
-std::unique_ptr<RelayPlace> open_relay_place(const Settings& settings)
+std::unique_ptr<RelayPlace> open_relay_place(const Settings& settings, std::stop_token give_up)
 {
-    if (settings.store.scheme == "postgres") return std::make_unique<SharedPlace>(settings.store.rest);
+    if (settings.store.scheme == "postgres")
+        return std::make_unique<SharedPlace>(settings.store.rest, std::move(give_up));
     return std::make_unique<FilePlace>(settings);
 }
 

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -84,8 +85,9 @@ static_assert(escqrs::ParkedStreams<RelayPlace>);
 /// The place that goes with the store that the settings name: a file of its own beside an SQLite store, so that the relay
 /// never waits for the store's writers; a table in a PostgreSQL database. There, one of all processes is the one that
 /// relays: another takes over within seconds when that one dies, loses its connection, or is stopped in its tracks.
+/// @param give_up  as for `open_event_store`
 /// @throws escqrs::StoreError
-std::unique_ptr<RelayPlace> open_relay_place(const Settings& settings);
+std::unique_ptr<RelayPlace> open_relay_place(const Settings& settings, std::stop_token give_up = {});
 
 /// The file of that place, if the store is an SQLite file.
 std::string relay_place_file(const Settings& settings);

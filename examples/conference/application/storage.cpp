@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "storage.hpp"
 
+#include "../postgres/limits.hpp"
 #include "relay_place.hpp"
 
 #include <escqrs/in_memory/event_store.hpp>
@@ -11,26 +12,32 @@
 #include <memory>
 #include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 namespace conference {
 
-escqrs::AnyEventStore open_event_store(const Settings& settings)
+escqrs::AnyEventStore open_event_store(const Settings& settings, std::stop_token give_up)
 {
     if (settings.store.scheme == "memory")
         return escqrs::AnyEventStore{std::make_shared<escqrs::in_memory::EventStore>()};
-    if (settings.store.scheme == "postgres")
-        return escqrs::AnyEventStore{std::make_shared<escqrs::postgres::EventStore>(settings.store.rest)};
+    if (settings.store.scheme == "postgres") {
+        escqrs::postgres::EventStoreOptions options;
+        options.connection = postgres::limited(postgres::answer_timeout, std::move(give_up));
+        options.reconnect_timeout = postgres::answer_timeout;
+        return escqrs::AnyEventStore{std::make_shared<escqrs::postgres::EventStore>(settings.store.rest, options)};
+    }
     escqrs::sqlite::EventStoreOptions options;
     options.synchronous = synchronous_of(settings);
+    options.busy_timeout = file_busy_timeout;
     return escqrs::AnyEventStore{std::make_shared<escqrs::sqlite::EventStore>(settings.store.rest, options)};
 }
 
-escqrs::AnyEventStore open_existing_event_store(const Settings& settings)
+escqrs::AnyEventStore open_existing_event_store(const Settings& settings, std::stop_token give_up)
 {
     if (settings.store.scheme == "sqlite" && !std::filesystem::exists(settings.store.rest))
         throw escqrs::StoreError{"sqlite '" + settings.store.rest + "': expected an event store, found no file"};
-    return open_event_store(settings);
+    return open_event_store(settings, std::move(give_up));
 }
 
 void create_folders(const Settings& settings)

@@ -6,18 +6,25 @@
 #include <escqrs/event_store.hpp>
 #include <escqrs/sqlite/database.hpp>
 
+#include <chrono>
 #include <functional>
+#include <stop_token>
 #include <string_view>
 
 namespace conference {
 
+/// How long web role and relay wait for another process's write to an SQLite file to end. Such a wait does not end by a stop
+/// request, and the process has to end within 30 seconds of one.
+constexpr std::chrono::seconds file_busy_timeout{3};
+
 /// Opens the event store that the settings name.
+/// @param give_up  when it is requested, nothing waits for a PostgreSQL server for longer than a second
 /// @throws escqrs::StoreError
-escqrs::AnyEventStore open_event_store(const Settings& settings);
+escqrs::AnyEventStore open_event_store(const Settings& settings, std::stop_token give_up = {});
 
 /// As `open_event_store`, of one that is there: a file is not created.
 /// @throws escqrs::StoreError
-escqrs::AnyEventStore open_existing_event_store(const Settings& settings);
+escqrs::AnyEventStore open_existing_event_store(const Settings& settings, std::stop_token give_up = {});
 
 /// Creates the folders that the settings' files are to stand in.
 void create_folders(const Settings& settings);

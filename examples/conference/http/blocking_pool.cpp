@@ -31,7 +31,7 @@ public:
         if (place.number() > max_waiting_) return false;
         asio::post(pool_, [this, place = std::move(place), work = std::move(work)]() mutable {
             place.leave();
-            run(work);
+            if (!stopped_) run(work);
         });
         return true;
     }

@@ -29,7 +29,7 @@ public:
     /// @return false if the pool is stopped; it is not run then
     bool run_after(std::chrono::milliseconds delay, std::function<void()> work);
 
-    /// Finishes what was taken on and ends the threads. What is given to the pool from then on is refused.
+    /// Finishes what has begun, drops what has not, and ends the threads. What is given to the pool from then on is refused.
     void stop();
 
 private:

@@ -68,9 +68,9 @@ public:
         return [unsent = shared_.unsent] { return unsent->load(); };
     }
 
-    void stop(std::chrono::milliseconds patience)
+    bool drain(std::chrono::milliseconds patience)
     {
-        if (threads_.empty()) return;
+        if (threads_.empty()) return true;
         shared_.stopping = true;
         asio::post(acceptor_.get_executor(), [this] {
             acceptor_.close();
@@ -86,10 +86,13 @@ public:
             if (connection) connection->stop();
         }
         alive.clear();
-        {
-            std::unique_lock lock{shared_.mutex};
-            shared_.emptied.wait_for(lock, patience, [this] { return shared_.connections.empty(); });
-        }
+        std::unique_lock lock{shared_.mutex};
+        return shared_.emptied.wait_for(lock, patience, [this] { return shared_.connections.empty(); });
+    }
+
+    void stop(std::chrono::milliseconds patience)
+    {
+        (void)drain(patience);
         for (Context& context : contexts_) context.stop();
         threads_.clear();
     }
@@ -263,6 +266,7 @@ std::uint16_t HttpServer::port() const noexcept { return implementation_->port()
 std::function<std::size_t()> HttpServer::connection_counter() const { return implementation_->connection_counter(); }
 
 std::function<std::size_t()> HttpServer::unsent_counter() const { return implementation_->unsent_counter(); }
+bool HttpServer::drain(std::chrono::milliseconds patience) { return implementation_->drain(patience); }
 
 void HttpServer::stop(std::chrono::milliseconds patience) { implementation_->stop(patience); }
 

@@ -121,7 +121,11 @@ public:
     /// Returns how many bytes of answers and event streams wait for clients to take them.
     std::function<std::size_t()> unsent_counter() const;
 
-    /// Stops accepting, lets running requests finish for at most `patience`, closes everything.
+    /// Stops accepting, and lets running requests finish for at most `patience`.
+    /// @return whether all connections have ended
+    bool drain(std::chrono::milliseconds patience);
+
+    /// As `drain`, and then closes everything.
     void stop(std::chrono::milliseconds patience);
 
 private:

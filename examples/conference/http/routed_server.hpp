@@ -25,6 +25,9 @@ public:
     std::function<std::size_t()> connection_counter() const { return server_.connection_counter(); }
     std::function<std::size_t()> unsent_counter() const { return server_.unsent_counter(); }
 
+    /// As `HttpServer::drain`.
+    bool drain(std::chrono::milliseconds patience) { return server_.drain(patience); }
+
     /// As `HttpServer::stop`.
     void stop(std::chrono::milliseconds patience) { server_.stop(patience); }
 

@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "attendee_queries.hpp"
 
+#include "../postgres/limits.hpp"
 #include "progress.hpp"
 #include "read_model_file.hpp"
 
@@ -48,10 +49,15 @@ Cursor parse_cursor(const std::string& text)
     throw std::invalid_argument{"not a cursor of this list"};
 }
 
+Database open_reading(const std::string& path, const std::stop_token& give_up)
+{
+    return Database{path, {}, postgres::limited(postgres::answer_timeout, give_up)};
+}
+
 /// One reading connection, for one thread at a time.
 class Reader {
 public:
-    explicit Reader(const std::string& path) : database_{path} {}
+    Reader(const std::string& path, const std::stop_token& give_up) : database_{open_reading(path, give_up)} {}
 
     std::optional<AttendeeView> find(const AttendeeId& id)
     {
@@ -142,7 +148,10 @@ private:
 /// Lends each caller a connection of its own, so that readers wait neither for each other nor for the worker.
 class AttendeeQueries::Implementation {
 public:
-    explicit Implementation(std::string path) : path_{std::move(path)} { give_back(std::make_unique<Reader>(path_)); }
+    Implementation(std::string path, std::stop_token give_up) : path_{std::move(path)}, give_up_{std::move(give_up)}
+    {
+        give_back(std::make_unique<Reader>(path_, give_up_));
+    }
 
     template <class Ask>
     auto ask(Ask question)
@@ -161,6 +170,7 @@ public:
     }
 
     const std::string& path() const noexcept { return path_; }
+    Database open_database() const { return open_reading(path_, give_up_); }
 
 private:
     std::unique_ptr<Reader> borrow()
@@ -174,7 +184,7 @@ private:
                 return reader;
             }
         }
-        return std::make_unique<Reader>(path_);
+        return std::make_unique<Reader>(path_, give_up_);
     }
 
     void give_back(std::unique_ptr<Reader> reader)
@@ -184,11 +194,15 @@ private:
     }
 
     const std::string path_;
+    const std::stop_token give_up_;
     std::mutex mutex_;
     std::vector<std::unique_ptr<Reader>> idle_;
 };
 
-AttendeeQueries::AttendeeQueries(const std::string& path) : implementation_{std::make_unique<Implementation>(path)} {}
+AttendeeQueries::AttendeeQueries(const std::string& path, std::stop_token give_up)
+    : implementation_{std::make_unique<Implementation>(path, std::move(give_up))}
+{
+}
 
 AttendeeQueries::~AttendeeQueries() = default;
 
@@ -239,5 +253,7 @@ std::uint64_t AttendeeQueries::revision()
 }
 
 const std::string& AttendeeQueries::path() const noexcept { return implementation_->path(); }
+
+Database AttendeeQueries::open_database() const { return implementation_->open_database(); }
 
 } // namespace conference

@@ -2,11 +2,13 @@
 #pragma once
 
 #include "attendee_view.hpp"
+#include "database.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -36,9 +38,10 @@ struct ConfirmationRequest {
 /// @par Thread safety  every operation may be called from any thread
 class AttendeeQueries {
 public:
-    /// @param path  of an SQLite file, or the address of a PostgreSQL database
+    /// @param path     of an SQLite file, or the address of a PostgreSQL database
+    /// @param give_up  when it is requested, nothing waits for a server for longer than a second
     /// @throws escqrs::StoreError if that cannot be opened or is not a read model of this version
-    explicit AttendeeQueries(const std::string& path);
+    explicit AttendeeQueries(const std::string& path, std::stop_token give_up = {});
     ~AttendeeQueries();
 
     std::optional<AttendeeView> find(const AttendeeId& id);
@@ -72,6 +75,9 @@ public:
     std::uint64_t revision();
 
     const std::string& path() const noexcept;
+
+    /// Another connection, as the queries have them.
+    read_model::Database open_database() const;
 
 private:
     class Implementation;

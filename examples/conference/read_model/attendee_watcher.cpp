@@ -27,14 +27,21 @@ constexpr std::chrono::microseconds longest_delay_after_failure{1'000'000};
 /// server reads one row.
 class ChangeDetector {
 public:
-    explicit ChangeDetector(std::string path) : path_{std::move(path)}, connection_{std::in_place, path_} {}
+    explicit ChangeDetector(const AttendeeQueries& queries) : queries_{&queries}, connection_{std::in_place, queries} {}
+
+    void set_stop(const std::stop_token& stop)
+    {
+        stop_ = stop;
+        if (connection_) connection_->database.set_stop(stop_);
+    }
 
     /// Nothing if the file has been replaced since the last call: all may have changed then.
     std::optional<std::int64_t> version()
     {
         if (!connection_ || connection_->database.has_moved()) {
             connection_.reset();
-            connection_.emplace(path_);
+            connection_.emplace(*queries_);
+            connection_->database.set_stop(stop_);
             return std::nullopt;
         }
         auto rows = connection_->statement.query();
@@ -43,9 +50,10 @@ public:
 
 private:
     struct Connection {
-        explicit Connection(const std::string& path)
-            : database{path},
-              statement{database, postgres::is_address(path) ? "SELECT revision FROM progress" : "PRAGMA data_version"}
+        explicit Connection(const AttendeeQueries& queries)
+            : database{queries.open_database()},
+              statement{database,
+                        postgres::is_address(queries.path()) ? "SELECT revision FROM progress" : "PRAGMA data_version"}
         {
         }
 
@@ -53,7 +61,8 @@ private:
         read_model::Statement statement;
     };
 
-    std::string path_;
+    const AttendeeQueries* queries_;
+    std::stop_token stop_;
     std::optional<Connection> connection_;
 };
 
@@ -71,7 +80,7 @@ public:
     using EntryPointer = std::shared_ptr<Watch::Entry>;
 
     Implementation(AttendeeQueries& queries, std::chrono::milliseconds poll_interval)
-        : queries_{&queries}, detector_{queries.path()}, poll_interval_{poll_interval},
+        : queries_{&queries}, detector_{queries}, poll_interval_{poll_interval},
           shortest_delay_{std::min(shortest_delay, poll_interval_)},
           thread_{[this](const std::stop_token& stop) { run(stop); }}
     {
@@ -123,6 +132,7 @@ private:
 
     void run(const std::stop_token& stop)
     {
+        detector_.set_stop(stop);
         auto delay = shortest_delay_;
         std::unique_lock lock{mutex_};
         thread_id_ = std::this_thread::get_id();

@@ -30,13 +30,14 @@ std::int64_t DatabaseRef::query_integer(const std::string& sql) const
     return rows.next() ? rows.integer(0) : 0;
 }
 
-Database::Database(const std::string& place, escqrs::sqlite::DatabaseOptions options)
+Database::Database(const std::string& place, escqrs::sqlite::DatabaseOptions file,
+                   const escqrs::postgres::ConnectionOptions& server)
 {
     if (!postgres::is_address(place)) {
-        file_.emplace(place, read_model_schema, options);
+        file_.emplace(place, read_model_schema, file);
         return;
     }
-    server_.emplace(postgres::with_session_settings(place, session_settings));
+    server_.emplace(postgres::with_session_settings(place, session_settings), server);
     escqrs::postgres::migrate(*server_, "conference", read_model_tables);
 }
 

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -50,8 +51,16 @@ class Database {
 public:
     /// Opens the read model, and creates it if it is not there: whoever comes first does.
     /// @param place  path of an SQLite file, or the address of a PostgreSQL database
+    /// @param file, server  how to deal with the one or the other
     /// @throws StoreError if it cannot be opened, or is of another version
-    explicit Database(const std::string& place, escqrs::sqlite::DatabaseOptions options = {});
+    explicit Database(const std::string& place, escqrs::sqlite::DatabaseOptions file = {},
+                      const escqrs::postgres::ConnectionOptions& server = {});
+
+    /// When `stop` is requested, nothing waits for a server for longer than a second.
+    void set_stop(std::stop_token stop) noexcept
+    {
+        if (server_) server_->set_stop(std::move(stop));
+    }
 
     /// Whether the path no longer leads to the file that is open: it was deleted or replaced.
     bool has_moved() const;

@@ -5,6 +5,7 @@
 
 #include <escqrs/error.hpp>
 
+#include <chrono>
 #include <exception>
 #include <new>
 #include <string>
@@ -38,14 +39,23 @@ std::optional<http::Response> ApiShare::problem_in(escqrs::FunctionRef<void()> w
     }
 }
 
+void ApiShare::run_in_time(http::BlockingPool& pool, const http::Responder& responder, std::function<void()> work) const
+{
+    const auto latest = std::chrono::steady_clock::now() + parts.max_thread_wait;
+    const bool is_taken = pool.try_run([responder, latest, work = std::move(work)] {
+        if (std::chrono::steady_clock::now() > latest) responder.respond(http::busy());
+        else work();
+    });
+    if (!is_taken) responder.respond(http::busy());
+}
+
 void ApiShare::run(http::BlockingPool& pool, http::RoutedRequest request, const http::Responder& responder,
                    Work work) const
 {
     auto shared = std::make_shared<const http::RoutedRequest>(std::move(request));
-    const bool is_taken = pool.try_run([self = shared_from_this(), shared, responder, work = std::move(work)] {
+    run_in_time(pool, responder, [self = shared_from_this(), shared, responder, work = std::move(work)] {
         responder.respond_with([&] { return self->answer([&] { return work(*shared); }); });
     });
-    if (!is_taken) responder.respond(http::busy());
 }
 
 } // namespace conference::web

@@ -288,14 +288,13 @@ public:
     {
         return [self = shared_from_this(), &pool, member](http::RoutedRequest given, const http::Responder& responder) {
             const auto request = std::make_shared<const http::RoutedRequest>(std::move(given));
-            const bool is_taken = pool.try_run([self, member, request, responder] {
+            self->share->run_in_time(pool, responder, [self, member, request, responder] {
                 try {
                     self->try_confirmation_id(*request, responder, member);
                 } catch (...) {
                     responder.fail(std::current_exception());
                 }
             });
-            if (!is_taken) responder.respond(http::busy());
         };
     }
 

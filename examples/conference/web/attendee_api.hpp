@@ -35,6 +35,7 @@ struct AttendeeApiParts {
     std::function<void(std::string_view)> log;
     http::GuessLimitOptions guesses{};                ///< of the organiser's token, and of confirmation ids
     std::chrono::milliseconds max_command_wait{5000}; ///< for conflicts to end, and for a repeat's first try
+    std::chrono::milliseconds max_thread_wait{5000};  ///< for a thread of a pool
 };
 
 /// The conference's JSON API: commands to the bus, questions to the read model, history from the store.

@@ -172,8 +172,7 @@ void stream_attendee(const ApiSharePtr& api, const AttendeeId& id, escqrs::Strea
                      const http::Responder& responder)
 {
     const auto stream = std::make_shared<AttendeeStream>(api, id, seen);
-    if (!api->parts.query_pool.try_run([stream, responder] { stream->begin(responder); }))
-        responder.respond(http::busy());
+    api->run_in_time(api->parts.query_pool, responder, [stream, responder] { stream->begin(responder); });
 }
 
 } // namespace conference::web

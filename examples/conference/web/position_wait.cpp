@@ -123,7 +123,7 @@ void answer_at_position(const ApiSharePtr& api, http::RoutedRequest request, con
     auto& pool = api->parts.query_pool;
     if (!request.query.contains("position")) return api->run(pool, std::move(request), responder, std::move(work));
     const auto wait = std::make_shared<PositionWait>(api, std::move(request), responder, std::move(work));
-    if (!pool.try_run([wait] { wait->begin(); })) responder.respond(http::busy());
+    api->run_in_time(pool, responder, [wait] { wait->begin(); });
 }
 
 } // namespace conference::web

@@ -36,7 +36,7 @@ class WebRole::Implementation {
 public:
     Implementation(WebRoleOptions options, const escqrs::CommandBus& bus, escqrs::AnyEventStore& store,
                    AttendeeQueries& queries, DeadLetters& dead_letters, http::Metrics& metrics)
-        : command_pool_{options.command_threads, options.max_waiting, options.log},
+        : patience_{options.drain_patience}, command_pool_{options.command_threads, options.max_waiting, options.log},
           query_pool_{options.query_threads, options.max_waiting, options.log}, probe_pool_{2, 100, options.log},
           watcher_{queries}, api_{{bus, store, queries, watcher_, dead_letters, command_pool_, query_pool_, metrics,
                                    options.organiser_token, options.max_read_wait, options.log, options.guesses}},
@@ -53,10 +53,12 @@ public:
 
     std::uint16_t port() const noexcept { return server_.port(); }
 
-    void stop()
+    void stop(const std::function<void()>& hurry)
     {
-        constexpr std::chrono::seconds patience{8};
-        server_.stop(patience);
+        constexpr std::chrono::seconds rest{2};
+        (void)server_.drain(patience_);
+        hurry();
+        server_.stop(rest);
         for (http::BlockingPool* const pool : {&command_pool_, &query_pool_, &probe_pool_}) pool->stop();
     }
 
@@ -113,6 +115,7 @@ private:
         return response;
     }
 
+    std::chrono::milliseconds patience_;
     http::BlockingPool command_pool_;
     http::BlockingPool query_pool_;
     http::BlockingPool probe_pool_; ///< whatever happens to the others, probes are answered
@@ -128,10 +131,13 @@ WebRole::WebRole(WebRoleOptions options, const escqrs::CommandBus& bus, escqrs::
 {
 }
 
-WebRole::~WebRole() { stop(); }
+WebRole::~WebRole()
+{
+    stop([] {});
+}
 
 std::uint16_t WebRole::port() const noexcept { return implementation_->port(); }
 
-void WebRole::stop() { implementation_->stop(); }
+void WebRole::stop(const std::function<void()>& hurry) { implementation_->stop(hurry); }
 
 } // namespace conference::web

@@ -14,6 +14,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -29,6 +30,7 @@ struct WebRoleOptions {
     std::size_t query_threads = 16;   ///< for queries, histories and event streams, which commands do not wait for
     std::size_t max_waiting = 10'000; ///< commands, or queries, beyond this are refused with a 503
     std::chrono::milliseconds max_read_wait{5000};
+    std::chrono::milliseconds drain_patience{6000}; ///< when stopping, for what is under way, before it has to hurry
     std::vector<http::ReadinessCheck> checks;
     http::Log log;
 };
@@ -45,7 +47,9 @@ public:
     std::uint16_t port() const noexcept;
 
     /// Answers what has arrived, then closes all connections.
-    void stop();
+    /// @param hurry  called when they have ended, or have not for `drain_patience`: what is still under way must fail soon then,
+    ///               and has two seconds to be answered
+    void stop(const std::function<void()>& hurry = [] {});
 
 private:
     class Implementation;

@@ -23,8 +23,9 @@ void require_writable(read_model::DatabaseRef database)
     transaction.commit();
 }
 
-ReadModelHealth::ReadModelHealth(const std::string& path, escqrs::sqlite::DatabaseOptions options, escqrs::Clock& clock)
-    : database_{path, options}, clock_{&clock}
+ReadModelHealth::ReadModelHealth(const std::string& path, escqrs::sqlite::DatabaseOptions file, escqrs::Clock& clock,
+                                 const escqrs::postgres::ConnectionOptions& server)
+    : database_{path, file, server}, clock_{&clock}
 {
 }
 

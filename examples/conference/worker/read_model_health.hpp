@@ -22,8 +22,9 @@ void require_writable(read_model::DatabaseRef database);
 class ReadModelHealth {
 public:
     /// @throws StoreError if `path` cannot be opened
-    ReadModelHealth(const std::string& path, escqrs::sqlite::DatabaseOptions options,
-                    escqrs::Clock& clock = escqrs::system_clock());
+    ReadModelHealth(const std::string& path, escqrs::sqlite::DatabaseOptions file,
+                    escqrs::Clock& clock = escqrs::system_clock(),
+                    const escqrs::postgres::ConnectionOptions& server = {});
 
     /// Why nothing can be written; nothing if it can. That is tried once a second at most, however many ask.
     std::optional<std::string> problem();

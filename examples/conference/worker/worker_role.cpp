@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "worker_role.hpp"
 
+#include "../postgres/limits.hpp"
 #include "keep_running.hpp"
 #include "read_model_rebuild.hpp"
 
@@ -15,9 +16,17 @@ namespace {
 /// SQLite waits deaf to stop requests; who is refused waits on our own clock instead.
 constexpr std::chrono::seconds busy_timeout{2};
 
+/// A readiness check that waits for longer is answered without its reason.
+constexpr std::chrono::milliseconds probe_timeout{200};
+
 escqrs::sqlite::DatabaseOptions database_options(const WorkerRoleOptions& options)
 {
     return {.synchronous = options.synchronous, .busy_timeout = busy_timeout};
+}
+
+escqrs::postgres::ConnectionOptions server_options(const WorkerRoleOptions& options)
+{
+    return postgres::limited(postgres::turn_timeout, options.give_up);
 }
 
 std::function<void(const BatchResult&)> batch_counter(http::Metrics& metrics)
@@ -72,9 +81,10 @@ MailerOptions mailer_options(http::Metrics& metrics, const WorkerLog& log, escqr
 
 WorkerRole::WorkerRole(const WorkerRoleOptions& options, MessageReceiverRef receiver, http::Metrics& metrics,
                        const WorkerLog& log, escqrs::Clock& clock)
-    : worker_database_{options.read_model, database_options(options)},
-      mailer_database_{options.read_model, database_options(options)},
-      read_model_health_{options.read_model, database_options(options), clock}, projection_{bus_, worker_database_},
+    : worker_database_{options.read_model, database_options(options), server_options(options)},
+      mailer_database_{options.read_model, database_options(options), server_options(options)},
+      read_model_health_{options.read_model, {.busy_timeout = probe_timeout}, clock, server_options(options)},
+      projection_{bus_, worker_database_},
       worker_{std::move(receiver), worker_database_, bus_, worker_options(options, metrics, log, clock)},
       transport_{open_mail_transport(options.mail)},
       mailer_{mailer_database_, *transport_,
@@ -101,10 +111,14 @@ bool WorkerRole::rebuild(escqrs::AnyEventStore& store, const std::stop_token& st
 
 void WorkerRole::start()
 {
-    worker_thread_ = std::jthread{
-        [this](const std::stop_token& stop) { keep_running([this](const auto& token) { worker_.run(token); }, stop); }};
-    mailer_thread_ = std::jthread{
-        [this](const std::stop_token& stop) { keep_running([this](const auto& token) { mailer_.run(token); }, stop); }};
+    worker_thread_ = std::jthread{[this](const std::stop_token& stop) {
+        worker_database_.set_stop(stop);
+        keep_running([this](const auto& token) { worker_.run(token); }, stop);
+    }};
+    mailer_thread_ = std::jthread{[this](const std::stop_token& stop) {
+        mailer_database_.set_stop(stop);
+        keep_running([this](const auto& token) { mailer_.run(token); }, stop);
+    }};
 }
 
 void WorkerRole::stop()

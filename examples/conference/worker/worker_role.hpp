@@ -37,6 +37,7 @@ struct WorkerRoleOptions {
     bool has_sessions = true;
     std::function<std::optional<bool>(const escqrs::StreamId&, escqrs::StreamVersion)> is_stored =
         [](const escqrs::StreamId&, escqrs::StreamVersion) { return std::nullopt; };
+    std::stop_token give_up{}; ///< when it is requested, no readiness check waits for a server for longer than a second
 };
 
 /// The worker: takes events off the queue, keeps the read model, and hands out the mails.
@@ -63,7 +64,8 @@ public:
 
     void start();
 
-    /// Finishes the message and the mail at hand, gives back what was received beyond that, and returns then.
+    /// Finishes the message and the mail at hand, gives back what was received beyond that, and returns then; does not wait
+    /// for a PostgreSQL server that is silent.
     void stop();
 
     /// What must be in order for the role to be ready. May be asked from any thread, while the role is there.

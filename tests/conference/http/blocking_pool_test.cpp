@@ -3,8 +3,10 @@
 
 #include <escqrs/testing/catch2.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <future>
+#include <memory>
 #include <mutex>
 #include <new>
 #include <stdexcept>
@@ -54,6 +56,30 @@ TEST_CASE("stopping a pool does not wait for the time of what was to run later")
     }
     CHECK(ran != std::thread::id{});
     CHECK(ran != std::this_thread::get_id());
+}
+
+TEST_CASE("stopping a pool finishes what has begun, and drops what has not")
+{
+    BlockingPool pool{1, 10};
+    std::promise<void> started;
+    std::promise<void> release;
+    std::atomic<bool> is_finished{false};
+    std::atomic<bool> is_run{false};
+    REQUIRE(pool.try_run([&] {
+        started.set_value();
+        release.get_future().wait();
+        is_finished = true;
+    }));
+    started.get_future().wait();
+    const auto token = std::make_shared<int>();
+    REQUIRE(pool.try_run([&, token] { is_run = true; }));
+    std::thread stopping{[&] { pool.stop(); }};
+    while (pool.try_run([] {})) std::this_thread::yield();
+    release.set_value();
+    stopping.join();
+    CHECK(is_finished);
+    CHECK_FALSE(is_run);
+    CHECK(token.use_count() == 1);
 }
 
 TEST_CASE("a pool refuses what is beyond its limit, and takes work again when it has room")

@@ -564,3 +564,35 @@ TEST_CASE("stopping answers what has arrived, and ends idle connections and stre
     CHECK(idle.is_closed_by_server());
     CHECK_THROWS(conference.client());
 }
+
+TEST_CASE("a command that is still under way when the patience is over is answered when its store gives up")
+{
+    web::WebRoleOptions options;
+    options.drain_patience = std::chrono::milliseconds{1};
+    Installation conference{options};
+    auto client = conference.client();
+    auto& store = *conference.failing_store;
+    store.appends.close();
+    store.fails = true;
+    client.send("POST /api/attendee/register HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                "Content-Length: 19\r\n\r\n{\"email\":\"a@b.org\"}");
+    store.appends.wait_for(1);
+    conference.role->stop([&] { store.appends.open(); });
+    CHECK(client.read().status == 503);
+}
+
+TEST_CASE("stopping waits for no stream whose updates fail")
+{
+    Installation conference;
+    conference.start_worker();
+    auto client = conference.client();
+    const auto id = register_attendee(client);
+    REQUIRE(client.request("GET", "/api/attendee/" + id + "?position=1").status == 200);
+    auto follower = conference.client();
+    auto& store = *conference.failing_store;
+    store.fails_to_read = true;
+    const int before = store.streams_read;
+    follower.send("GET /api/attendee/" + id + "/stream HTTP/1.1\r\nHost: x\r\n\r\n");
+    while (store.streams_read < before + 2) std::this_thread::yield(); // an update and its retry have failed
+    conference.role->stop();
+}
