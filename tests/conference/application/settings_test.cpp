@@ -71,6 +71,14 @@ TEST_CASE("settings: a public url is http or https and a host")
           "https://a.example/conference");
 }
 
+TEST_CASE("settings: clients have their own addresses, unless a proxy is said to tell them")
+{
+    CHECK_FALSE(settings_of({"all"}).is_behind_proxy);
+    CHECK(settings_of({"all", "--behind-proxy", "yes"}).is_behind_proxy);
+    CHECK_THROWS_WITH(settings_of({"all", "--behind-proxy", "true"}),
+                      "--behind-proxy: expected yes or no, found 'true'");
+}
+
 TEST_CASE("settings: where the worker's health is served depends on the role")
 {
     CHECK(worker_settings().worker_listen == ListenAddress{"127.0.0.1", 0});
