@@ -52,7 +52,7 @@ escqrs::Duration BackPressure::look(escqrs::SteadyTime now)
         window_begin_.reset(); // the pace is kept: it will be much the same when there is a lag again
         return {};
     }
-    measure_pace(now, handled);
+    measure_pace({now, handled, lag});
     if (pace_ == 0) return {};
     const double time = static_cast<double>(lag) / pace_;
     const double share = (time - seconds(options_.free_time)) / seconds(options_.full_time - options_.free_time);
@@ -61,25 +61,30 @@ escqrs::Duration BackPressure::look(escqrs::SteadyTime now)
     return std::min(options_.longest_wait, std::chrono::duration_cast<escqrs::Duration>(wait));
 }
 
-void BackPressure::measure_pace(escqrs::SteadyTime now, std::uint64_t handled)
+/// That fewer events are handled than before means a slower read model if the lag grows. Else there may have been fewer to handle,
+/// most of all if no command has waited.
+void BackPressure::measure_pace(const Sample& now)
 {
     if (!window_begin_) {
-        window_begin_ = Sample{now, handled};
+        window_begin_ = now;
         was_idle_ = false;
         return;
     }
-    const auto elapsed = now - window_begin_->at;
+    const auto elapsed = now.at - window_begin_->at;
     if (elapsed < (pace_ == 0 ? options_.window / 5 : options_.window)) return;
-    const std::uint64_t events = handled > window_begin_->handled ? handled - window_begin_->handled : 0;
-    window_begin_ = Sample{now, handled};
-    const bool is_idle = events == 0;
-    if (is_idle && std::exchange(was_idle_, true)) {
-        pace_ = 0;
-    } else if (!is_idle) { // one window without an event may lie within a long transaction
-        const double pace = static_cast<double>(events) / seconds(elapsed);
-        pace_ = pace_ == 0 ? pace : (pace_ + pace) / 2;
-        was_idle_ = false;
+    const Sample before = std::exchange(*window_begin_, now);
+    const std::uint64_t events = now.handled > before.handled ? now.handled - before.handled : 0;
+    const bool is_growing = now.lag > before.lag + events / 10;
+    const bool was_idle = std::exchange(was_idle_, events == 0);
+    if (events == 0) {
+        if (was_idle) pace_ = 0; // one window without an event may lie within a long transaction
+        return;
     }
+    const double pace = static_cast<double>(events) / seconds(elapsed);
+    const bool is_slowed = wait_.load(std::memory_order_relaxed) > escqrs::Duration{};
+    if (pace_ == 0) pace_ = pace;
+    else if (pace > pace_ || is_growing) pace_ = (pace_ + pace) / 2;
+    else if (is_slowed) pace_ += (pace - pace_) / 8;
 }
 
 } // namespace conference::web

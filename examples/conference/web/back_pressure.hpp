@@ -16,7 +16,7 @@ namespace conference::web {
 
 struct BackPressureOptions {
     std::uint64_t free_events = 50;                              ///< a lag of fewer events slows nobody,
-    escqrs::Duration free_time = std::chrono::milliseconds{100}; ///< nor does one that is worked off in less
+    escqrs::Duration free_time = std::chrono::milliseconds{250}; ///< nor does one that is worked off in less
     escqrs::Duration full_time =
         std::chrono::milliseconds{500}; ///< at this one commands go half as fast as the read model
     escqrs::Duration longest_wait = std::chrono::seconds{1};
@@ -53,10 +53,11 @@ private:
     struct Sample {
         escqrs::SteadyTime at;
         std::uint64_t handled;
+        std::uint64_t lag;
     };
 
     escqrs::Duration look(escqrs::SteadyTime now);
-    void measure_pace(escqrs::SteadyTime now, std::uint64_t handled);
+    void measure_pace(const Sample& now);
 
     std::function<Positions()> look_;
     BackPressureOptions options_;

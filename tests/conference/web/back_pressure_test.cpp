@@ -72,6 +72,18 @@ TEST_CASE("back pressure: commands go as fast as the read model, which lags by l
     CHECK(world.stored - before > 9 * pace);
 }
 
+TEST_CASE("back pressure: commands follow a read model that becomes slower, or faster")
+{
+    Simulation world;
+    world.run(5s, 5000);
+    world.run(10s, 1000);
+    CHECK((world.stored - world.handled) / 1000 < 1);
+    world.run(2s, 7000);
+    const double before = world.stored;
+    world.run(5s, 7000);
+    CHECK(world.stored - before > 4.5 * 7000);
+}
+
 TEST_CASE("back pressure: nothing waits while the read model keeps up")
 {
     Simulation world;
