@@ -49,6 +49,7 @@ escqrs::Duration BackPressure::look(escqrs::SteadyTime now)
     } catch (...) { // NOLINT(bugprone-empty-catch): readiness says so
     }
     if (lag < options_.free_events) {
+        if (window_begin_) note_catching_up(now, handled);
         window_begin_.reset(); // the pace is kept: it will be much the same when there is a lag again
         return {};
     }
@@ -59,6 +60,15 @@ escqrs::Duration BackPressure::look(escqrs::SteadyTime now)
     const double to_halve = 2 * static_cast<double>(options_.command_threads) / pace_;
     const std::chrono::duration<double> wait{std::clamp(share, 0.0, 1.0) * to_halve};
     return std::min(options_.longest_wait, std::chrono::duration_cast<escqrs::Duration>(wait));
+}
+
+/// What is worked off within a window has gone at least so fast. Commits come in groups, so that the figure is rough.
+void BackPressure::note_catching_up(escqrs::SteadyTime now, std::uint64_t handled)
+{
+    const auto elapsed = now - window_begin_->at;
+    if (pace_ == 0 || elapsed <= escqrs::Duration{} || handled <= window_begin_->handled) return;
+    const double pace = static_cast<double>(handled - window_begin_->handled) / seconds(elapsed);
+    pace_ = std::max(pace_, std::min(pace, 2 * pace_));
 }
 
 /// That fewer events are handled than before means a slower read model if the lag grows. Else there may have been fewer to handle,

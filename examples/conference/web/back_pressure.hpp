@@ -57,6 +57,7 @@ private:
     };
 
     escqrs::Duration look(escqrs::SteadyTime now);
+    void note_catching_up(escqrs::SteadyTime now, std::uint64_t handled);
     void measure_pace(const Sample& now);
 
     std::function<Positions()> look_;

@@ -84,6 +84,17 @@ TEST_CASE("back pressure: commands follow a read model that becomes slower, or f
     CHECK(world.stored - before > 4.5 * 7000);
 }
 
+TEST_CASE("back pressure: a read model that was slow at first is not taken for slow for ever")
+{
+    Simulation world;
+    world.run(2s, 60);
+    world.catch_up(2000);
+    world.run(5s, 2000);
+    const double before = world.stored;
+    world.run(5s, 2000);
+    CHECK(world.stored - before > 4.5 * 2000);
+}
+
 TEST_CASE("back pressure: nothing waits while the read model keeps up")
 {
     Simulation world;
