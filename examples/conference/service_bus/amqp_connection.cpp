@@ -254,6 +254,17 @@ void AmqpConnection::authorised()
         const std::scoped_lock lock{mutex_};
         health_.authorised = true;
     }
+    resume_links();
+}
+
+bool AmqpConnection::may_attach() const noexcept
+{
+    return ready_ && (!authorisation_ || !authorisation_->is_renewing());
+}
+
+void AmqpConnection::resume_links()
+{
+    if (!ready_) return;
     for (ConnectionUser* const user : std::vector{users_}) user->on_ready();
 }
 

@@ -38,7 +38,7 @@ public:
     ConnectionUser& operator=(const ConnectionUser&) = delete;
     virtual ~ConnectionUser() = default;
 
-    /// Links may be attached. Comes again after each loss.
+    /// Links may be attached. Comes again after each loss, and after tokens were renewed.
     virtual void on_ready() = 0;
     /// The connection is gone; each link has been told before.
     virtual void on_lost(const Condition& why) = 0;
@@ -104,6 +104,8 @@ public:
     void remove(ConnectionUser& user) noexcept;
 
     bool is_ready() const noexcept { return ready_; }
+    /// Whether the broker would take a link: not while tokens are renewed after a refusal. Then `on_ready` comes.
+    bool may_attach() const noexcept;
     pn_session_t* session() const noexcept { return session_; }
     const AmqpConnectionOptions& options() const noexcept { return options_; }
     /// For durations; never set.
@@ -144,6 +146,7 @@ private:
     void open_connection();
     void opened();
     void authorised();
+    void resume_links();
     void closing(pn_condition_t* condition, ConditionSource source);
     void lost();
     void run_tasks();

@@ -37,6 +37,7 @@ void CbsAuthorisation::renew()
     for (auto& [name, audience] : audiences_) {
         audience.is_put_anyway = true;
         if (!audience.asked_at) ask(name);
+        audience.is_renewing = is_announced_ && !audience.is_late;
     }
 }
 
@@ -57,6 +58,7 @@ void CbsAuthorisation::tick()
         if (!audience.asked_at || audience.is_late || now < escqrs::later_by(*audience.asked_at, patience)) continue;
         audience.is_late = true;
         connection_->note_error("no token for '" + name + "': " + source_is_silent);
+        renewed(audience);
     }
 }
 
@@ -75,7 +77,8 @@ void CbsAuthorisation::ask(const std::string& name)
                  });
 }
 
-void CbsAuthorisation::fetched(const std::string& name, std::optional<AccessToken> token, const std::string& problem)
+void CbsAuthorisation::fetched(const std::string& name, const std::optional<AccessToken>& token,
+                               const std::string& problem)
 {
     Audience& audience = audiences_.at(name);
     audience.asked_at.reset();
@@ -88,8 +91,10 @@ void CbsAuthorisation::fetched(const std::string& name, std::optional<AccessToke
         }
     }
     // A source that has no newer one yet is asked again soon.
-    if (token->text == audience.taken && !std::exchange(audience.is_put_anyway, false))
-        return audience.schedule.refused(connection_->now());
+    if (token->text == audience.taken && !std::exchange(audience.is_put_anyway, false)) {
+        audience.schedule.refused(connection_->now());
+        return renewed(audience);
+    }
     put(name, *token);
 }
 
@@ -115,6 +120,7 @@ void CbsAuthorisation::answered(const std::string& name, const AccessToken& toke
     audience.is_put_anyway = false;
     const escqrs::SteadyTime now = connection_->now();
     audience.schedule.accepted(now, connection_->when(token.expires_at));
+    renewed(audience);
     if (is_announced_) return;
     is_announced_ =
         std::ranges::all_of(audiences_, [now](const auto& each) { return each.second.schedule.is_authorised(now); });
@@ -127,6 +133,18 @@ void CbsAuthorisation::failed(Audience& audience, const std::string& why)
     connection_->note_error(why);
     // Before the first one there is nothing to lose: the next connection begins with a fresh one.
     if (!is_announced_) connection_->drop(why);
+    renewed(audience);
+}
+
+bool CbsAuthorisation::is_renewing() const noexcept
+{
+    return std::ranges::any_of(audiences_, [](const auto& each) { return each.second.is_renewing; });
+}
+
+/// Nothing more is known to come: the broker has taken or refused the token, or the source is silent.
+void CbsAuthorisation::renewed(Audience& audience)
+{
+    if (std::exchange(audience.is_renewing, false) && !is_renewing()) connection_->resume_links();
 }
 
 } // namespace service_bus

@@ -28,8 +28,11 @@ public:
 
     void tick();
 
-    /// Puts all tokens again now.
+    /// Puts all tokens again now. Links have to wait until the broker has them.
     void renew();
+
+    /// Whether links have to wait for `renew`. `AmqpConnection::resume_links` follows.
+    bool is_renewing() const noexcept;
 
     /// What keeps the first tokens from being put, if the broker has asked for nothing else.
     std::string waits_for() const;
@@ -40,11 +43,13 @@ private:
         bool is_put_anyway = true;                    ///< though it may be the one that the broker has
         std::string taken{};                          ///< the token that the broker has
         std::optional<escqrs::SteadyTime> asked_at{}; ///< while the source has not answered
+        bool is_renewing = false;                     ///< links wait for it
         bool is_late = false;                         ///< the source, and that was noted
     };
 
     void ask(const std::string& name);
-    void fetched(const std::string& name, std::optional<AccessToken> token, const std::string& problem);
+    void renewed(Audience& audience);
+    void fetched(const std::string& name, const std::optional<AccessToken>& token, const std::string& problem);
     void put(const std::string& name, const AccessToken& token);
     void answered(const std::string& name, const AccessToken& token, const Reply& reply);
     void failed(Audience& audience, const std::string& why);

@@ -210,7 +210,7 @@ void MessageReceiver::on_link_open(ReceiveLink& link)
 void MessageReceiver::on_link_closed(ReceiveLink& link, const Condition& why)
 {
     const LinkId id = link.id();
-    carry_out(calls_.link_closed(id, why, connection_->is_ready(), connection_->now()));
+    carry_out(calls_.link_closed(id, why, connection_->may_attach(), connection_->now()));
     carry_out(settlements_.link_closed(id, why));
     perform(Detach{id});
 }

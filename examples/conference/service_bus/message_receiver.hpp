@@ -119,7 +119,11 @@ private:
     }
     void perform(HandOut& action);
     void perform(const WakeAt& action);
-    void perform(const RenewTokens&) { connection_->renew_tokens(); }
+    void perform(const RenewTokens&)
+    {
+        connection_->renew_tokens();
+        if (connection_->may_attach()) carry_out(calls_.connected(connection_->now()));
+    }
     void perform(const Reconnect& action) { connection_->drop(action.why); }
     void perform(const Report& action) { connection_->note_error("'" + address_ + "': " + action.problem); }
     void perform(const Settlements::Ask& action);

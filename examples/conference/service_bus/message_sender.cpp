@@ -119,7 +119,7 @@ void MessageSender::on_ready()
 
 void MessageSender::attach()
 {
-    if (!connection_->is_ready() || !keeper_.may_attach(connection_->now())) return;
+    if (!connection_->may_attach() || !keeper_.may_attach(connection_->now())) return;
     LinkEvents& events = *this;
     link_ = std::make_unique<AmqpLink>(*connection_, AmqpLink::Direction::send, address_, events, [](pn_link_t* link) {
         pn_link_set_snd_settle_mode(link, PN_SND_UNSETTLED);

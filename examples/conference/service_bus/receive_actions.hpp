@@ -56,6 +56,7 @@ struct WakeAt {
     escqrs::SteadyTime moment;
 };
 
+/// Have the connection put its tokens again; `connected` follows.
 struct RenewTokens {};
 
 /// Make the connection anew.

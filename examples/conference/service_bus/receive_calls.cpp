@@ -373,7 +373,10 @@ void ReceiveCalls::end_link(LinkId id, const Condition& why, SteadyTime now)
     } else if (is_connected_) {
         const LinkKeeper::Step step = keeper_.ended(link.life, why, now);
         actions_.emplace_back(Report{to_text(why)});
-        if (step.renew_tokens) actions_.emplace_back(RenewTokens{});
+        if (step.renew_tokens) {
+            is_connected_ = false;
+            actions_.emplace_back(RenewTokens{});
+        }
         if (step.recovery == Recovery::reconnect) {
             is_connected_ = false;
             actions_.emplace_back(Reconnect{to_text(why)});

@@ -48,6 +48,7 @@ public:
     /// The caller's time is over, or it wants to stop: soon there is a `HandOut`.
     ReceiveActions end(CallId id, escqrs::SteadyTime now);
 
+    /// Links may be attached: on a new connection, or since it has renewed its tokens.
     ReceiveActions connected(escqrs::SteadyTime now);
     /// The connection is gone; each link was reported closed before.
     void connection_lost() noexcept;
@@ -55,7 +56,7 @@ public:
     /// @param session  that was accepted; empty: none
     ReceiveActions link_opened(LinkId id, std::string session, escqrs::SteadyTime now);
     /// The broker has ended or refused a link, and what was in hand of it is lost.
-    /// @param is_connected  false: the connection has ended, and the link with it
+    /// @param is_connected  false: the connection has ended, and the link with it, or it waits for tokens
     ReceiveActions link_closed(LinkId id, const Condition& why, bool is_connected, escqrs::SteadyTime now);
 
     /// @param message  nothing: what has come is of no use

@@ -386,6 +386,8 @@ TEST_CASE("a link that is refused fails its call, or is attached again after a p
     {
         CHECK(machine.closed(1, {"amqp:unauthorized-access", ""}) ==
               "report: amqp:unauthorized-access; renew tokens; ");
+        CHECK(machine.pass(1min).empty()); // the token may be slow to come
+        CHECK(machine.connected() == "attach 2; ");
     }
     SECTION("with the connection")
     {
