@@ -56,7 +56,7 @@ std::shared_ptr<AmqpConnection> connect(AmqpConnectionOptions options, const std
 }
 
 MessageQueue::MessageQueue(QueueSettings settings)
-    : MessageQueue{connect(settings.connection, {only_entity(settings)}), only_entity(settings), settings}
+    : MessageQueue{connect(settings.connection, {only_entity(settings)}), only_entity(settings), std::move(settings)}
 {
 }
 
