@@ -41,7 +41,8 @@ public:
     /// @throws InvalidOption
     ConnectionPool(std::string address, ConnectionOptions options, std::size_t at_most,
                    std::function<Session(Connection&)> open_session)
-        : address_{std::move(address)}, options_{options}, at_most_{at_most}, open_session_{std::move(open_session)}
+        : address_{std::move(address)}, options_{std::move(options)}, at_most_{at_most},
+          open_session_{std::move(open_session)}
     {
         escqrs::detail::check_at_least(1, at_most, "at_most");
     }

@@ -32,7 +32,8 @@ public:
     /// @param on_ring  called on the bell's own thread, for each ring of another process, and when the connection is there
     ///                 (again)
     Doorbell(std::string address, ConnectionOptions options, const std::string& channel, std::function<void()> on_ring)
-        : address_{std::move(address)}, options_{options}, channel_{quoted_name(channel)}, on_ring_{std::move(on_ring)}
+        : address_{std::move(address)}, options_{std::move(options)}, channel_{quoted_name(channel)},
+          on_ring_{std::move(on_ring)}
     {
         // The destructor waits for its thread.
         options_.answer_timeout = std::min<Duration>(options_.answer_timeout, longest_silence);
