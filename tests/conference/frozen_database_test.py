@@ -13,7 +13,7 @@ from restore_test import await_, listed, problems
 from tcp_proxy import TcpProxy
 
 PROBE = 1  # seconds that Kubernetes gives a probe
-CLIENT = 15  # more than docs/conference.md promises for a command
+CLIENT = 20  # what docs/conference.md promises for a command
 DRAIN = 30
 
 
