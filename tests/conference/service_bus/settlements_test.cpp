@@ -179,7 +179,7 @@ TEST_CASE("without confirmations what is asked is final, and deliveries are coun
     CHECK(machine.hold(1, "none").delivery_count == 1);
     const auto& again = machine.hold(1, "none");
     CHECK(again.delivery_count == 2);
-    CHECK(machine.settle(again, escqrs::Abandon{}) == "release 1; forget 1; 0 is settled; 1 gone; ");
+    CHECK(machine.settle(again, escqrs::Abandon{}) == "release 1; forget 1; goes back; 0 is settled; 1 gone; ");
     const auto& third = machine.hold(1, "none");
     CHECK(third.delivery_count == 3);
     CHECK(machine.settle(third, escqrs::Complete{}) == "complete 1; forget 1; 0 is settled; 1 gone; ");
