@@ -19,7 +19,9 @@ TEST_CASE("the texts of a dead letter are cut between two UTF-8 characters")
 
 TEST_CASE("a queue refuses the first message that breaks a rule, by name")
 {
-    std::vector<escqrs::Message> messages{{.message_id = "good"}, {.message_id = "bad"}};
+    std::vector<escqrs::Message> messages(2);
+    messages[0].message_id = "good";
+    messages[1].message_id = "bad";
     CHECK_NOTHROW(rules::check_messages(messages, {}));
     messages[1].session_id = std::string(rules::max_session_id_length + 1, 's');
     CHECK_THROWS_WITH(rules::check_messages(messages, {}),
@@ -28,9 +30,12 @@ TEST_CASE("a queue refuses the first message that breaks a rule, by name")
 
 TEST_CASE("abandoning may not make a message larger than the queue takes")
 {
-    escqrs::ReceivedMessage received{.message = {.message_id = "m", .body = "1234"}};
+    escqrs::ReceivedMessage received;
+    received.message.message_id = "m";
+    received.message.body = "1234";
     received.message.properties.set("try", "1");
-    const escqrs::MessageQueueOptions options{.max_message_size = 8};
+    escqrs::MessageQueueOptions options;
+    options.max_message_size = 8;
     CHECK_NOTHROW(
         rules::check_disposition(received, escqrs::Abandon{{{"try", "2"}}}, options)); // in the place of the first
     CHECK_THROWS_AS(rules::check_disposition(received, escqrs::Abandon{{{"why", "2"}}}, options),

@@ -97,12 +97,12 @@ TEST_CASE("a server that fails is asked after growing pauses, or when it wants t
 {
     CachedServer server;
     const auto pause = [&] {
-        escqrs::Duration pause{};
-        for (const int asked = server.asked; asked == server.asked; pause += 100ms) {
+        escqrs::Duration length{};
+        for (const int asked = server.asked; asked == server.asked; length += 100ms) {
             server.clock.advance(100ms);
             CHECK_THAT(server.error(), Contains("not now"));
         }
-        return pause;
+        return length;
     };
     server.failure = TokenError{"not now"};
     CHECK(server.error() == "not now");
