@@ -160,7 +160,11 @@ public:
     {
         std::map<AttendeeId, AttendeeView> views;
         std::uint64_t revision = 0;
-        for (auto& view : queries.changed_since(revision)) views[view.id] = view;
+        for (bool is_whole = false; !is_whole;) {
+            const auto page = queries.changed_since(revision);
+            for (const auto& view : page) views[view.id] = view;
+            is_whole = page.size() < AttendeeQueries::max_changes;
+        }
         return views;
     }
 
