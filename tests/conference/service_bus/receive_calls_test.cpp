@@ -134,7 +134,9 @@ Machine with_sessions() { return Machine{{.has_sessions = true}}; }
 /// With one session's message handed out to call 1, over link 1, and the drain not answered.
 std::string hand_out_one(Machine& machine, const std::string& session)
 {
-    std::string all = machine.begin(1, 8) + machine.opened(1, session) + machine.arrived(1, "a", 7);
+    std::string all = machine.begin(1, 8);
+    all += machine.opened(1, session);
+    all += machine.arrived(1, "a", 7);
     return all + machine.pass(5ms);
 }
 
