@@ -10,6 +10,11 @@
 namespace conference {
 namespace {
 
+/// Names no stream: anybody may see it as the reason why a role is not ready, and an attendee's id is a key.
+constexpr const char* incomplete = "it lacks events that were handled before and will not come again: it is new, or an "
+                                   "older backup. Start 'conference "
+                                   "worker --rebuild' once, which builds it anew from the event log";
+
 /// Erases the sessions of which a message is dead-lettered. Linear in the dead letters.
 void erase_dead_lettered(MessageReceiverRef& receiver, std::set<std::string>& sessions)
 {
@@ -45,13 +50,11 @@ std::optional<std::string> MessageWorker::find_gap(const std::vector<escqrs::Rec
     for (std::size_t index = 0; index < batch.size(); ++index) {
         if (!waits_in_vain(index) || !sessions.contains(batch[index].message.session_id)) continue;
         Verdict& verdict = *verdicts[index];
-        if (!is_lost(*verdict.missing)) continue;
-        const std::string reason = verdict.description +
-                                   ". What is missing was handled before, and will not come again: this read model is "
-                                   "new, or an older backup. Start 'conference worker --rebuild' once, which builds it "
-                                   "anew from the event log";
+        if (!gap && !is_lost(*verdict.missing)) continue; // one lost event is enough
         verdict.reason.clear();
-        if (!gap && report_gap(batch[index], reason)) gap = reason;
+        if (gap || !report_gap(batch[index], incomplete)) continue;
+        options_.log("read model incomplete: " + verdict.description);
+        gap = incomplete;
     }
     return gap;
 }

@@ -270,7 +270,7 @@ TEST_CASE("worker: a lost read model stops it, and no message is dead-lettered f
     CHECK(other.worker.worker.work_once() == BatchResult{2, 0, 2, 0});
     using Catch::Contains;
     CHECK_THROWS_WITH(other.worker.worker.work_once(),
-                      Contains("expected event version 1, found 2") && Contains("conference worker --rebuild"));
+                      Contains("conference worker --rebuild") && !Contains("attendee-"));
     CHECK(place.dead_letters().empty());
     CHECK(place.queue.counts().active == 2);
 
