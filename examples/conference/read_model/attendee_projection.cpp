@@ -7,10 +7,19 @@
 #include <escqrs/id_generator.hpp>
 
 #include <limits>
+#include <string>
 #include <string_view>
 
 namespace conference {
 namespace {
+
+/// Gives up unsent mails of an attendee, $2, at the time $1.
+std::string drop_unsent(const std::string& condition = {})
+{
+    return "UPDATE outgoing_mail SET given_up_at = $1, last_error = NULL"
+           " WHERE attendee_id = $2 AND sent_at IS NULL AND given_up_at IS NULL " +
+           condition;
+}
 
 /// Text of the id of the attendee whose stream the event is in.
 std::string attendee_of(const escqrs::EventContext& context)
@@ -49,12 +58,9 @@ AttendeeProjection::AttendeeProjection(escqrs::EventBus& bus, read_model::Databa
                           " created_at) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING"},
       note_mail_{database, "INSERT INTO outgoing_mail (event_id, recipient, mailbox, attendee_id, confirmation_id,"
                            " created_at, given_up_at) VALUES ($1, $2, $3, $4, $5, $6, $6) ON CONFLICT DO NOTHING"},
-      drop_requests_{
-          database,
-          "UPDATE outgoing_mail SET given_up_at = $1, last_error = NULL WHERE attendee_id = $2 AND event_id <> $3"
-          " AND confirmation_id <> '' AND sent_at IS NULL AND given_up_at IS NULL"},
-      drop_mails_{database, "UPDATE outgoing_mail SET given_up_at = $1, last_error = NULL"
-                            " WHERE attendee_id = $2 AND sent_at IS NULL AND given_up_at IS NULL"},
+      drop_requests_{database, drop_unsent("AND event_id <> $3 AND confirmation_id <> ''")},
+      drop_older_requests_{database, drop_unsent("AND event_id <> $3 AND confirmation_id <> '' AND created_at <= $1")},
+      drop_mails_{database, drop_unsent()}, drop_older_mails_{database, drop_unsent("AND created_at <= $1")},
       advance_{database, "UPDATE progress SET revision = revision + 1,"
                          " position = CASE WHEN position < $1 THEN $1 ELSE position END WHERE only_row = 1"}
 {
@@ -98,7 +104,8 @@ void AttendeeProjection::on(const EmailChangeRequested& event, const Context& co
     const std::string id = attendee_of(context);
     require_known(request_email_.run(event.email, id), context);
     touch(id, context);
-    if (!context.is_replay) drop_requests_.run(context.recorded_at, id, to_string(mail_id(context)));
+    (context.is_replay ? drop_older_requests_ : drop_requests_)
+        .run(context.recorded_at, id, to_string(mail_id(context)));
     owe_mail(id, event.email, to_string(event.confirmation_id), context);
 }
 
@@ -126,11 +133,11 @@ void AttendeeProjection::owe_mail(const std::string& id, const std::string& reci
         .run(to_string(mail_id(context)), recipient, mailbox_of(recipient), id, confirmation, context.recorded_at);
 }
 
-/// Gives up the attendee's unsent mails: they would confirm nothing, or go to an address that is not theirs any more. A
-/// replayed event has done that in its time; the mails that wait now are later ones.
+/// Gives up the attendee's unsent mails: they would confirm nothing, or go to an address that is not theirs any more. If the
+/// event is replayed, mails that are owed for later ones wait already.
 void AttendeeProjection::drop_mails(const std::string& id, const Context& context)
 {
-    if (!context.is_replay) drop_mails_.run(context.recorded_at, id);
+    (context.is_replay ? drop_older_mails_ : drop_mails_).run(context.recorded_at, id);
 }
 
 void AttendeeProjection::touch(const std::string& id, const Context& context)

@@ -63,7 +63,9 @@ private:
     read_model::Statement owe_mail_;
     read_model::Statement note_mail_;
     read_model::Statement drop_requests_;
+    read_model::Statement drop_older_requests_;
     read_model::Statement drop_mails_;
+    read_model::Statement drop_older_mails_;
     read_model::Statement advance_;
     std::vector<escqrs::EventBus::Connection> connections_; ///< last: they end before what they use
 };
