@@ -4,7 +4,9 @@
 #include <boost/asio/ip/address.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <functional>
+#include <string>
 
 namespace conference::http {
 namespace {
@@ -21,6 +23,22 @@ std::string key_of(std::string_view client)
     if (v6.is_v4_mapped()) return ip::make_address_v4(ip::v4_mapped, v6).to_string();
     const auto bytes = v6.to_bytes();
     return {bytes.begin(), bytes.begin() + 8};
+}
+
+/// One of at most 256 groups of networks: for clients that cannot be remembered each, so that who has very many addresses of one
+/// network shuts nobody out but its neighbours.
+std::string neighbourhood_of(std::string_view client)
+{
+    boost::system::error_code error;
+    const auto address = ip::make_address(client, error);
+    if (error) return {};
+    unsigned hash = 0;
+    const auto take = [&](const auto& bytes, std::size_t count) {
+        for (std::size_t index = 0; index < count; ++index) hash = hash * 31 + bytes[index];
+    };
+    if (address.is_v4()) take(address.to_v4().to_bytes(), 2);
+    else take(address.to_v6().to_bytes(), 4);
+    return "near " + std::to_string(hash % 256);
 }
 
 } // namespace
@@ -64,7 +82,7 @@ GuessLimit::Account& GuessLimit::account_of(std::string_view client, Time now)
         next_sweep_ = now + options_.interval;
         std::erase_if(accounts_, [&](const auto& entry) { return entry.second.is_forgotten(now); });
     }
-    if (accounts_.size() >= options_.max_clients) key.clear();
+    if (accounts_.size() >= options_.max_clients) key = neighbourhood_of(client);
     return accounts_[std::move(key)];
 }
 

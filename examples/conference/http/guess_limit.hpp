@@ -21,7 +21,7 @@ struct GuessLimitOptions {
     Duration longest_wait = std::chrono::seconds{5};          ///< a try that had to wait longer is refused
     Duration memory_of_wrong = std::chrono::minutes{10};      ///< after the client's last wrong try
     Duration memory_of_right = std::chrono::hours{12};        ///< after its last right one
-    std::size_t max_clients = 4096;                           ///< remembered; all others count as one client
+    std::size_t max_clients = 4096; ///< remembered; of the others, those of near networks count as one
 };
 
 /// Limits how often a secret can be guessed, by one client and by all clients together.

@@ -11,8 +11,8 @@
 
 namespace conference::web {
 
-/// Makes guessing one kind of secret slow and visible: wrong tries are logged and counted, and wait for their turn by the rules
-/// of `GuessLimit`. Waiting holds no thread.
+/// Makes guessing one kind of secret visible, and a burden for who does it: wrong tries are logged and counted, and tries that
+/// `take_turn` wait by the rules of `GuessLimit`. Waiting holds no thread.
 /// @par Thread safety  any thread
 class GuessGuard {
 public:

@@ -97,7 +97,17 @@ TEST_CASE("guesses: an IPv6 client is its network, an IPv4 one is the same in ei
     CHECK(guess(limit, "::ffff:192.0.2.1") == 1s);
 }
 
-TEST_CASE("guesses: clients beyond those that are remembered count as one, until there is room")
+TEST_CASE("guesses: who has very many addresses of one network shuts out nobody but its neighbours")
+{
+    GuessLimit limit{{.burst = 2, .max_clients = 2}};
+    for (const char* const mine : {"2001:db8:0:1::1", "2001:db8:0:2::1", "2001:db8:0:3::1", "2001:db8:0:4::1"})
+        CHECK(guess(limit, mine) == 0s);
+    CHECK(guess(limit, "2001:db8:0:5::1") == 1s);
+    CHECK(guess(limit, "198.51.100.7") == 0s);
+    CHECK(guess(limit, "2001:db9:0:5::1") == 0s);
+}
+
+TEST_CASE("guesses: near clients beyond those that are remembered count as one, until there is room")
 {
     GuessLimit limit{{.burst = 2, .memory_of_wrong = 10min, .max_clients = 3}};
     for (int number = 1; number <= 3; ++number) CHECK(guess(limit, client(number)) == 0s);
