@@ -60,6 +60,9 @@ std::string_view forwarded_address(const Headers& headers)
     }
     last.remove_prefix(last.rfind(',') + 1); // 0 if there is no comma
     while (last.starts_with(' ') || last.starts_with('\t')) last.remove_prefix(1);
+    // Some proxies add the port: 192.0.2.1:4711, [2001:db8::1]:4711.
+    if (last.starts_with('[')) last = last.substr(1, last.find(']') - 1);
+    else if (std::ranges::count(last, ':') == 1) last = last.substr(0, last.find(':'));
     beast::error_code error;
     asio::ip::make_address(last, error);
     return error ? std::string_view{} : last;

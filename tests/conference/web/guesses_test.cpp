@@ -106,7 +106,9 @@ TEST_CASE("behind a proxy a client is the address that the proxy has seen")
     for (int count = 0; count < 3; ++count)
         CHECK(list_with(client, "wrong-token", "192.0.2." + std::to_string(count) + seen) == 401);
     CHECK(list_with(client, right_token, "192.0.2.9" + seen) == 429);
+    CHECK(list_with(client, right_token, "192.0.2.9" + seen + ":4711") == 429);
     CHECK(list_with(client, right_token, "198.51.100.2") == 200);
+    CHECK(list_with(client, right_token, "[2001:db8::1]:4711") == 200);
     CHECK(list_with(client, "wrong-token", "not an address") == 401);
     CHECK_THAT(conference.log_text(), Catch::Contains("from 198.51.100.1\n") && Catch::Contains("from 127.0.0.1\n"));
 }
