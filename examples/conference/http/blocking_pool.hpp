@@ -29,7 +29,8 @@ public:
     /// @return false if the pool is stopped; it is not run then
     bool run_after(std::chrono::milliseconds delay, std::function<void()> work);
 
-    /// Finishes what has begun, drops what has not, and ends the threads. What is given to the pool from then on is refused.
+    /// Finishes what has begun, runs at once what waits for its time, drops what waits for a thread, and ends the threads. What
+    /// is given to the pool from then on is refused.
     void stop();
 
 private:

@@ -55,6 +55,7 @@ bool Readiness::keep_time(std::chrono::milliseconds until_overdue)
 /// Ends after a check that took too long, as if it had not answered: the others were not made.
 void Readiness::look() noexcept
 {
+    bool is_whole = true;
     try {
         for (const auto& check : checks_) {
             {
@@ -69,7 +70,8 @@ void Readiness::look() noexcept
                 break;
             }
         }
-    } catch (...) { // no memory: whoever waits is answered when their time is over
+    } catch (...) {
+        is_whole = false;
         log_("not ready: no memory");
     }
     std::vector<Responder> waiting;
@@ -80,7 +82,8 @@ void Readiness::look() noexcept
         waiting.swap(waiting_);
         found.swap(found_);
     }
-    for (const Responder& responder : waiting) responder.respond_with([&] { return response_of(found); });
+    for (const Responder& responder : waiting)
+        responder.respond_with([&] { return is_whole ? response_of(found) : busy(); });
 }
 
 std::optional<std::string> Readiness::problem_of(const ReadinessCheck& check)
