@@ -10,6 +10,7 @@
 #include <escqrs/clock.hpp>
 #include <escqrs/relay.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -46,7 +47,10 @@ public:
     escqrs::GlobalPosition position() const noexcept { return place_->position(); }
 
     /// How many events the log holds, if it ends at `head`.
-    std::uint64_t events(escqrs::GlobalPosition head) const noexcept { return head.value() - place_->holes(); }
+    std::uint64_t events(escqrs::GlobalPosition head) const noexcept
+    {
+        return head.value() - std::min(head.value(), place_->holes());
+    }
 
     /// What keeps it from its work: its place is not in this log, which a person has to decide about, or it has failed to
     /// send what follows. Any thread.
@@ -73,13 +77,13 @@ private:
                     escqrs::sleep_for(escqrs::system_clock(), patience, stop);
                     continue;
                 }
-                place_->count_holes(store);
+                place_->count_holes(store, stop);
                 const auto translate =
                     [this, messages = AttendeeMessages{"/conference"}](const escqrs::RecordedEvent& event) mutable {
                         place_->pass(event.position);
                         return messages(event);
                     };
-                escqrs::Relay relay{store, *place_, *place_, queue, translate, options(store)};
+                escqrs::Relay relay{store, *place_, *place_, queue, translate, options(store, stop)};
                 log_("relay: this process relays");
                 send_parked(relay);
                 relay.run(stop);
@@ -121,10 +125,10 @@ private:
         parked_streams_.store(relay.parked().size(), std::memory_order_relaxed);
     }
 
-    escqrs::SubscriptionOptions options(escqrs::AnyEventStore& store)
+    escqrs::SubscriptionOptions options(escqrs::AnyEventStore& store, const std::stop_token& stop)
     {
         escqrs::SubscriptionOptions options;
-        options.on_caught_up = [this, &store](escqrs::GlobalPosition) { place_->count_holes(store); };
+        options.on_caught_up = [this, &store, stop](escqrs::GlobalPosition) { place_->count_holes(store, stop); };
         options.max_retry_delay = patience;
         options.on_failure = [this](const std::exception_ptr& failure, escqrs::Duration) {
             try {

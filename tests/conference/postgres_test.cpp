@@ -446,7 +446,7 @@ TEST_CASE("conference over PostgreSQL: positions without an event are no lag")
     }
     {
         const auto place = open_relay_place(settings); // of a program that has not counted before
-        place->count_holes(store);
+        place->count_holes(store, {});
         CHECK(place->holes() == 1);
         leave_hole();
         leave_hole();

@@ -142,7 +142,7 @@ public:
         change([&] { lot_.remove(stream); });
     }
 
-    void count_holes(escqrs::AnyEventStore& store) override
+    void count_holes(escqrs::AnyEventStore& store, const std::stop_token& stop) override
     {
         constexpr std::size_t page = 1000;
         if (is_counted_) return;
@@ -155,6 +155,9 @@ public:
                 return event.position.value() < end;
             });
             if (holes_.position() == before) break;
+            holes_.save_if_due();
+            if (stop.stop_requested()) return;
+            (void)lease_.acquire(); // renewed, for this may take long
         }
         holes_.save_if_due();
         show_holes(holes_.count());
