@@ -62,12 +62,14 @@ const resubmission = (id) => `/api/dead-letters/${encodeURIComponent(id)}/resubm
 
 /// Loads the page of attendees at the last cursor, and the dead letters. What has not changed stays as it is.
 async function load() {
-    const { cursors } = organiser;
+    const { cursors, token } = organiser;
+    const headers = bearer();
     const page = `/api/attendees?limit=20&after=${encodeURIComponent(cursors.at(-1))}`;
     const answers = [];
     for (const path of [page.replace(/&after=$/, ''), '/api/dead-letters']) { // a wrong token is tried once
-        answers.push(await api(path, { headers: bearer() }));
+        answers.push(await api(path, { headers }));
     }
+    if (organiser.token !== token) return; // signed out meanwhile
     $('organiser-loaded').replaceChildren('Loaded at ', new Date().toLocaleTimeString('en-GB'));
     const text = JSON.stringify(answers);
     if (text !== organiser.shown) render(...answers);
