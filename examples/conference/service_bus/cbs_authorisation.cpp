@@ -113,7 +113,8 @@ void CbsAuthorisation::answered(const std::string& name, const AccessToken& toke
 {
     Audience& audience = audiences_.at(name);
     if (!reply.is_success()) {
-        if (reply.status != 0) tokens_->refused(token.text);
+        constexpr int unauthorised = 401; // with any other status the token is not what is wrong
+        if (reply.status == unauthorised) tokens_->refused(token.text);
         return failed(audience, "token for '" + name + "' refused: " + to_text(reply.condition));
     }
     audience.taken = token.text;

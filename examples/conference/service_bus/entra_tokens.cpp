@@ -17,6 +17,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <sstream>
 #include <utility>
 
@@ -57,7 +58,8 @@ void require_safe(const std::string& url, const char* variable)
         return url.starts_with(host) &&
                (url.size() == host.size() || url[host.size()] == ':' || url[host.size()] == '/');
     };
-    if (!url.starts_with("https://") && !is_of("http://127.0.0.1") && !is_of("http://localhost"))
+    const bool names_user = url.find('@') != std::string::npos; // the host is what stands behind it
+    if (names_user || (!url.starts_with("https://") && !is_of("http://127.0.0.1") && !is_of("http://localhost")))
         throw escqrs::TransportError{std::string{variable} + ": expected https://host"};
 }
 
@@ -111,16 +113,21 @@ std::string shown(std::string text, const std::string& secret)
 /// 404 and 410 are what a virtual machine's metadata service answers while it is updated.
 bool may_pass(long status) { return status == 404 || status == 408 || status == 410 || status == 429 || status >= 500; }
 
-/// The moment that the answer names as the token's end. Seconds are told as numbers or texts.
+/// The moment that the answer names as the token's end: the earlier one, for a server may keep a token, and name the life it had
+/// at first. A moment in the past may be due to a clock that is wrong. Seconds are told as numbers or texts.
 escqrs::Timestamp expiry_in(const Tree& answer, escqrs::Timestamp now)
 {
     constexpr std::int64_t longest = 86'400 * 366;
+    std::optional<escqrs::Timestamp> by_life;
     if (const auto seconds = answer.get_optional<std::int64_t>("expires_in"))
-        return now + std::chrono::seconds{std::clamp<std::int64_t>(*seconds, 0, longest)};
+        by_life = now + std::chrono::seconds{std::clamp<std::int64_t>(*seconds, 0, longest)};
     if (const auto moment = answer.get_optional<std::int64_t>("expires_on")) {
         constexpr std::int64_t last_second = 253'402'300'799; // of the year 9999
-        return escqrs::Timestamp{std::chrono::seconds{std::clamp<std::int64_t>(*moment, 0, last_second)}};
+        const escqrs::Timestamp by_clock{std::chrono::seconds{std::clamp<std::int64_t>(*moment, 0, last_second)}};
+        if (!by_life) return by_clock;
+        if (by_clock > now) return std::min(*by_life, by_clock);
     }
+    if (by_life) return *by_life;
     throw TokenError{"the answer does not say when the token ends"};
 }
 
@@ -167,11 +174,14 @@ std::string token_endpoint(const EntraSettings& settings)
 HttpRequest token_request(const EntraSettings& settings, const std::string& proof)
 {
     const std::string scope = std::string{resource} + "/.default";
-    return {"POST",
-            token_endpoint(settings),
-            {"Content-Type: application/x-www-form-urlencoded", "Accept: application/json"},
-            form({{"client_id", settings.client_id}, {"grant_type", "client_credentials"}, {"scope", scope}}) + "&" +
-                proof};
+    HttpRequest request{
+        "POST",
+        token_endpoint(settings),
+        {"Content-Type: application/x-www-form-urlencoded", "Accept: application/json"},
+        form({{"client_id", settings.client_id}, {"grant_type", "client_credentials"}, {"scope", scope}}) + "&" +
+            proof};
+    request.may_use_proxy = request.url.starts_with("https://"); // else it would read the secret
+    return request;
 }
 
 std::string proof_by_assertion(const std::string& assertion)

@@ -31,8 +31,7 @@ struct AccessToken {
 /// What a token is wanted for.
 struct TokenRequest {
     std::string resource; ///< such as `sb://host/queue`
-    std::string
-        refused; ///< the broker has refused this token, so it must not be returned again; empty: none was refused
+    std::string refused;  ///< the broker has refused this token, so another one is wanted; empty: none was refused
     std::stop_token stop; ///< when it is requested, a source that waits throws
 };
 

@@ -139,6 +139,21 @@ TEST_CASE("managed identity of App Service: its endpoint and header, and the ide
     CHECK_THAT(request.header, Contains("\r\nx-identity-header: the-header\r\n"));
 }
 
+TEST_CASE("a token that the metadata service has kept ends when it says, not a whole life later")
+{
+    escqrs::testing::ManualClock clock;
+    const auto end = std::chrono::time_point_cast<std::chrono::seconds>(clock.now() + 1h);
+    const FakeHttpServer server{[&](const Request&) {
+        return Answer{200,
+                      R"({"access_token":"kept","expires_in":"86399","expires_on":")" +
+                          std::to_string(end.time_since_epoch().count()) + R"("})",
+                      json};
+    }};
+    EntraSettings settings;
+    settings.metadata_host = server.url();
+    CHECK(get(make_entra_token_source(EntraIdentity::managed, settings, clock)).expires_at == end);
+}
+
 TEST_CASE("managed identity of a virtual machine: the metadata service, past any proxy, and one request for all")
 {
     FakeHttpServer server{[](const Request&) {
@@ -348,8 +363,8 @@ TEST_CASE("what is missing in the environment is named, and a secret goes nowher
     CHECK_THAT(error(EntraIdentity::certificate, settings), Contains("AZURE_CLIENT_CERTIFICATE_PATH"));
     settings.client_secret = "secret";
     CHECK(error(EntraIdentity::secret, settings).empty());
-    for (const char* host :
-         {"http://login.example", "http://127.0.0.1.example", "login.example", "http://localhostess"}) {
+    for (const char* host : {"http://login.example", "http://127.0.0.1.example", "login.example", "http://localhostess",
+                             "http://localhost:x@login.example", "https://login.example@other.example"}) {
         settings.authority_host = host;
         CHECK_THAT(error(EntraIdentity::secret, settings), Contains("AZURE_AUTHORITY_HOST: expected https://host"));
     }

@@ -133,6 +133,23 @@ TEST_CASE("a token that the broker has refused is not returned again")
     CHECK(server.asked == 2);
 }
 
+TEST_CASE("a token that the broker has refused is put again if the source has no other: it may be good by then")
+{
+    escqrs::testing::ManualClock clock;
+    int asked = 0;
+    const TokenSource source = cached(
+        [&](const TokenRequest&) {
+            ++asked;
+            return AccessToken{"the only one", TokenType::jwt, clock.now() + 24h, {}};
+        },
+        clock);
+    CHECK(source({"sb://host/queue", {}, {}}).text == "the only one");
+    CHECK_THROWS_AS(source({"sb://host/queue", "the only one", {}}), TokenError);
+    clock.advance(30s);
+    CHECK(source({"sb://host/queue", "the only one", {}}).text == "the only one");
+    CHECK(asked == 2);
+}
+
 TEST_CASE("a token that has ended already is an error that names its end")
 {
     CachedServer server;
