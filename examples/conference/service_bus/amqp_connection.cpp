@@ -105,7 +105,7 @@ ConnectionHealth AmqpConnection::health() const
 void AmqpConnection::add(ConnectionUser& user)
 {
     users_.push_back(&user);
-    if (ready_) user.on_ready();
+    if (may_attach()) user.on_ready();
 }
 
 void AmqpConnection::remove(ConnectionUser& user) noexcept

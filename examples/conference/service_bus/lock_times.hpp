@@ -42,6 +42,7 @@ public:
     /// Learns from a message's own lock, which the broker took after it had enqueued the message.
     void saw_lock(escqrs::Timestamp locked_until, escqrs::Timestamp enqueued_at) noexcept
     {
+        if (enqueued_at > locked_until) return; // one of the two is nonsense
         longest_ = std::clamp(difference(locked_until, enqueued_at), shortest, longest_);
     }
 

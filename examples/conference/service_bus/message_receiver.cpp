@@ -11,10 +11,13 @@
 #include <proton/disposition.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <utility>
 
 namespace service_bus {
 namespace {
+
+constexpr std::size_t most_at_once = 100'000; ///< of credit, which AMQP counts in 32 bits
 
 ReceiveCalls::Options calls_options(const ReceiverOptions& options, const AmqpConnectionOptions& connection)
 {
@@ -23,7 +26,7 @@ ReceiveCalls::Options calls_options(const ReceiverOptions& options, const AmqpCo
     calls.has_sessions = options.sessions && confirms;
     calls.max_sessions = options.max_sessions;
     calls.default_session = options.default_session;
-    calls.prefetch = calls.has_sessions ? 0 : options.prefetch;
+    calls.prefetch = calls.has_sessions ? 0 : std::min(options.prefetch, most_at_once);
     calls.takes_credit_back = confirms && calls.prefetch == 0; // plain AMQP 1.0 cannot be relied on to do it
     calls.linger = options.linger;
     calls.operation_timeout = connection.operation_timeout;
@@ -73,6 +76,7 @@ std::vector<escqrs::ReceivedMessage> MessageReceiver::receive(std::size_t at_mos
                                                               std::stop_token stop)
 {
     if (at_most == 0 || stop.stop_requested()) return {};
+    at_most = std::min(at_most, most_at_once);
     wait = std::max(wait, options_.least_wait);
     const escqrs::SteadyTime deadline = later_by(connection_->now(), wait);
     ReceiveCall call;

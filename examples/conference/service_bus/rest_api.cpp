@@ -8,6 +8,7 @@
 #include <boost/property_tree/xml_parser.hpp>
 
 #include <chrono>
+#include <cstddef>
 #include <sstream>
 #include <string_view>
 #include <utility>
@@ -33,6 +34,19 @@ std::string to_entry(const char* kind, Tree description)
     std::ostringstream text;
     boost::property_tree::write_xml(text, document);
     return text.str();
+}
+
+/// Whether the parser, which follows the nesting, might need much stack. Counts too much rather than too little.
+bool is_too_deep(std::string_view xml)
+{
+    constexpr int deepest = 100;
+    int depth = 0;
+    for (std::size_t at = 0; at + 1 < xml.size(); ++at) {
+        if (xml[at] == '<') depth += xml[at + 1] == '/' ? -1 : 1;
+        else if (xml[at] == '/' && xml[at + 1] == '>') --depth;
+        if (depth > deepest) return true;
+    }
+    return false;
 }
 
 /// The first element of that name, whatever its namespace's prefix, anywhere below.
@@ -97,6 +111,7 @@ escqrs::MessageQueueCounts RestApi::counts(const std::string& path) const
                                      std::to_string(answer.status)};
     Tree document;
     std::istringstream text{answer.body};
+    if (is_too_deep(answer.body)) throw escqrs::TransportError{"the answer of " + endpoint_ + " is nested too deeply"};
     try {
         boost::property_tree::read_xml(text, document);
     } catch (const boost::property_tree::xml_parser_error& error) {
