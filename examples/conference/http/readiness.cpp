@@ -64,11 +64,11 @@ void Readiness::look() noexcept
             }
             auto problem = problem_of(check);
             const std::scoped_lock lock{mutex_};
+            const auto now = std::chrono::steady_clock::now();
+            const bool is_late = is_overdue(now);
             if (problem) found_.push_back({check.name, *std::move(problem)});
-            if (const auto now = std::chrono::steady_clock::now(); is_overdue(now)) {
-                if (!problem) found_ = found_so_far(now);
-                break;
-            }
+            else if (is_late) found_ = found_so_far(now);
+            if (is_late) break;
         }
     } catch (...) {
         is_whole = false;
