@@ -24,7 +24,7 @@ public:
     explicit Patience(read_model::DatabaseRef database) : database_{database}, before_{set(std::chrono::hours{1})} {}
     Patience(const Patience&) = delete;
     Patience& operator=(const Patience&) = delete;
-    ~Patience() { set(before_); }
+    ~Patience() { set(before_); } // NOLINT(bugprone-exception-escape): it sets a number
 
 private:
     escqrs::Duration set(escqrs::Duration timeout)
