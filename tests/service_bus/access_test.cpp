@@ -2,6 +2,7 @@
 
 // Who may do what, entities that are not there, and those that are made.
 #include "emulator_queue.hpp"
+#include "support/error_of.hpp"
 
 #include <escqrs/testing/catch2.hpp>
 
@@ -17,18 +18,6 @@ using namespace std::chrono_literals;
 using namespace service_bus;
 using namespace service_bus_test;
 using Catch::Matchers::Contains;
-
-/// What `action` throws.
-template <class Action>
-std::string error_of(Action action)
-{
-    try {
-        action();
-    } catch (const escqrs::TransportError& error) {
-        return error.what();
-    }
-    return {};
-}
 
 } // namespace
 

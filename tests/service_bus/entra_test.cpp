@@ -2,6 +2,7 @@
 
 // Tokens of Microsoft Entra ID instead of keys: from a token server on loopback to the emulator's `$cbs` and REST API.
 #include "emulator_queue.hpp"
+#include "support/error_of.hpp"
 #include "support/fake_http_server.hpp"
 
 #include <service_bus/encoding.hpp>
@@ -43,18 +44,6 @@ std::string make_jwt(const std::string& claims, const std::string& key = "entra-
     HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), octets_of(text).data(), text.size(), digest.data(),
          &length);
     return text + "." + base64url(std::span{digest}.first(length));
-}
-
-/// What `action` throws.
-template <class Action>
-std::string error_of(Action action)
-{
-    try {
-        action();
-    } catch (const escqrs::TransportError& error) {
-        return error.what();
-    }
-    return {};
 }
 
 /// A queue, an identity with rights for it, and the server that hands out its tokens, each good for an hour.

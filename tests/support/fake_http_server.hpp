@@ -1,23 +1,18 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <poll.h>
+#include "loopback_server.hpp"
+
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <cctype>
 #include <cstddef>
-#include <cstdint>
 #include <cstdlib>
 #include <functional>
 #include <mutex>
 #include <optional>
-#include <stdexcept>
 #include <stop_token>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -39,37 +34,9 @@ public:
     /// Nothing: the server stays silent until the client gives up.
     using Handler = std::function<std::optional<Answer>(const Request&)>;
 
-    explicit FakeHttpServer(Handler handler) : handler_{std::move(handler)}
-    {
-        listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        sockaddr_in address{};
-        address.sin_family = AF_INET;
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        socklen_t size = sizeof address;
-        auto* const generic = reinterpret_cast<sockaddr*>(&address);
-        if (listener_ < 0 || ::bind(listener_, generic, size) != 0 || ::listen(listener_, 8) != 0 ||
-            ::getsockname(listener_, generic, &size) != 0)
-            throw std::runtime_error{"cannot listen"};
-        port_ = ntohs(address.sin_port);
-        thread_ = std::jthread{[this](const std::stop_token& stop) {
-            while (wait(listener_, stop)) {
-                const int connection = ::accept(listener_, nullptr, nullptr);
-                if (connection < 0) continue;
-                converse(connection, stop);
-                ::close(connection);
-            }
-        }};
-    }
-    FakeHttpServer(const FakeHttpServer&) = delete;
-    FakeHttpServer& operator=(const FakeHttpServer&) = delete;
-    ~FakeHttpServer()
-    {
-        thread_.request_stop();
-        thread_.join();
-        ::close(listener_);
-    }
+    explicit FakeHttpServer(Handler handler) : handler_{std::move(handler)} {}
 
-    std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
+    std::string url() const { return "http://127.0.0.1:" + std::to_string(server_.port()); }
 
     void answer_with(Handler handler)
     {
@@ -84,31 +51,12 @@ public:
     }
 
 private:
-    /// Waits for something to read; false if it is time to stop.
-    static bool wait(int descriptor, const std::stop_token& stop)
-    {
-        while (!stop.stop_requested()) {
-            pollfd poll{descriptor, POLLIN, 0};
-            if (::poll(&poll, 1, 20) > 0) return true;
-        }
-        return false;
-    }
-
-    static bool read_more(int connection, std::string& text, const std::stop_token& stop)
-    {
-        char bytes[4096];
-        if (!wait(connection, stop)) return false;
-        const auto count = ::recv(connection, bytes, sizeof bytes, 0);
-        if (count > 0) text.append(bytes, static_cast<std::size_t>(count));
-        return count > 0;
-    }
-
     void converse(int connection, const std::stop_token& stop)
     {
         std::string text;
         std::size_t end = 0;
         while ((end = text.find("\r\n\r\n")) == std::string::npos) {
-            if (!read_more(connection, text, stop)) return;
+            if (!LoopbackServer::read_more(connection, text, stop)) return;
         }
         Request request;
         request.header = text.substr(0, end + 2);
@@ -121,7 +69,7 @@ private:
         if (const auto at = request.header.find("\r\ncontent-length: "); at != std::string::npos)
             length = std::strtoul(request.header.c_str() + at + 18, nullptr, 10);
         while (text.size() < end + 4 + length) {
-            if (!read_more(connection, text, stop)) return;
+            if (!LoopbackServer::read_more(connection, text, stop)) return;
         }
         request.body = text.substr(end + 4);
         Handler handler;
@@ -137,13 +85,13 @@ private:
             (void)::send(connection, reply.data(), reply.size(), MSG_NOSIGNAL);
         }
         std::string rest; // until the client has gone
-        while (read_more(connection, rest, stop)) {}
+        while (LoopbackServer::read_more(connection, rest, stop)) {}
     }
 
-    int listener_ = -1;
-    std::uint16_t port_ = 0;
     mutable std::mutex mutex_;
     Handler handler_;
     std::vector<Request> requests_;
-    std::jthread thread_;
+    LoopbackServer server_{[this](int connection, const std::stop_token& stop) {
+        converse(connection, stop);
+    }}; ///< last: it ends before what it uses
 };

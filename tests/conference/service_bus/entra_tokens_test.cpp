@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 
 // Tokens of Microsoft Entra ID, from servers on loopback that answer as the public documentation says.
+#include "support/error_of.hpp"
 #include "support/fake_http_server.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -53,18 +54,6 @@ EntraSettings application(const FakeHttpServer& server)
 }
 
 AccessToken get(const TokenSource& source) { return source({"sb://host/queue", {}, {}}); }
-
-/// What `action` throws.
-template <class Action>
-std::string error_of(Action action)
-{
-    try {
-        action();
-    } catch (const escqrs::TransportError& error) {
-        return error.what();
-    }
-    return {};
-}
 
 /// A self-signed certificate with its key, as an application's owner makes one.
 std::string make_pem(const std::string& password = {})

@@ -1,20 +1,17 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include "support/loopback_server.hpp"
 
+#include <sys/socket.h>
+
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <mutex>
-#include <stdexcept>
 #include <stop_token>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
 namespace conference::test {
@@ -29,31 +26,7 @@ public:
         std::string data; ///< as sent: lines with CRLF, dots still stuffed
     };
 
-    SmtpServer()
-    {
-        listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        sockaddr_in address{};
-        address.sin_family = AF_INET;
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        socklen_t size = sizeof address;
-        auto* const generic = reinterpret_cast<sockaddr*>(&address);
-        if (listener_ < 0 || ::bind(listener_, generic, size) != 0 || ::listen(listener_, 8) != 0 ||
-            ::getsockname(listener_, generic, &size) != 0) {
-            throw std::runtime_error{"cannot listen"};
-        }
-        port_ = ntohs(address.sin_port);
-        thread_ = std::jthread{[this](const std::stop_token& stop) { serve(stop); }};
-    }
-    SmtpServer(const SmtpServer&) = delete;
-    SmtpServer& operator=(const SmtpServer&) = delete;
-    ~SmtpServer()
-    {
-        thread_.request_stop();
-        thread_.join();
-        ::close(listener_);
-    }
-
-    std::uint16_t port() const { return port_; }
+    std::uint16_t port() const { return server_.port(); }
 
     /// Decides about answers: given a command line, or "." for the end of a mail; empty for the usual answer, "close" to
     /// break the connection, "silence" for none.
@@ -75,37 +48,13 @@ public:
     }
 
 private:
-    /// Waits for something to read; false if it is time to stop.
-    static bool wait(int descriptor, const std::stop_token& stop)
-    {
-        while (!stop.stop_requested()) {
-            pollfd poll{descriptor, POLLIN, 0};
-            if (::poll(&poll, 1, 20) > 0) return true;
-        }
-        return false;
-    }
-
-    void serve(const std::stop_token& stop)
-    {
-        while (wait(listener_, stop)) {
-            const int connection = ::accept(listener_, nullptr, nullptr);
-            if (connection < 0) continue;
-            converse(connection, stop);
-            ::close(connection);
-        }
-    }
-
     void converse(int connection, const std::stop_token& stop)
     {
         std::string buffer;
         Received mail;
         bool in_data = false;
         send(connection, "220 test ESMTP");
-        while (wait(connection, stop)) {
-            char bytes[4096];
-            const auto count = ::recv(connection, bytes, sizeof bytes, 0);
-            if (count <= 0) return;
-            buffer.append(bytes, static_cast<std::size_t>(count));
+        while (LoopbackServer::read_more(connection, buffer, stop)) {
             for (std::size_t end = 0; (end = buffer.find("\r\n")) != std::string::npos;) {
                 const std::string line = buffer.substr(0, end);
                 buffer.erase(0, end + 2);
@@ -159,13 +108,13 @@ private:
         }
     }
 
-    int listener_ = -1;
-    std::uint16_t port_ = 0;
     std::mutex mutex_;
     std::function<std::string(const std::string&)> answer_;
     std::vector<Received> mails_;
     std::vector<std::string> commands_;
-    std::jthread thread_;
+    LoopbackServer server_{[this](int connection, const std::stop_token& stop) {
+        converse(connection, stop);
+    }}; ///< last: it ends before what it uses
 };
 
 } // namespace conference::test
