@@ -107,9 +107,8 @@ TEMPLATE_TEST_CASE("archives: random bytes give a value or a CodecError", "[arch
     for (int round = 0; round < 5000; ++round) {
         std::vector<std::byte> bytes(generator.below(200));
         for (auto& byte : bytes) byte = static_cast<std::byte>(generator.below(generator.flip() ? 4 : 256));
-        accepts<Everything, TestType>(bytes);
+        CHECK_NOTHROW(accepts<Everything, TestType>(bytes)); // a CodecError is caught within
     }
-    SUCCEED("nothing else was thrown");
 }
 
 TEST_CASE("binary: a hostile length allocates no more than the bytes justify", "[archive][binary]")
