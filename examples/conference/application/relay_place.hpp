@@ -42,7 +42,7 @@ public:
     static constexpr const char* name() noexcept { return "relay"; }
 
     /// To be called by the process that relays, before it begins and at the end of the log: counts the log's holes up to the
-    /// place, unless they are known. If it is stopped, it goes on from there the next time.
+    /// place, unless they are known. A stopped call keeps its count, and the next call continues it.
     virtual void count_holes(escqrs::AnyEventStore& /*store*/, const std::stop_token& /*stop*/) {}
 
     /// To be called with the position of each event that is read, also again.

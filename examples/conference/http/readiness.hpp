@@ -54,7 +54,7 @@ private:
     const std::chrono::milliseconds patience_;
     std::mutex mutex_;
     bool is_looking_ = false;
-    bool is_timed_ = false;      ///< `answer_overdue` is to be called
+    bool is_timed_ = false;      ///< a call of `answer_overdue` is due
     Time began_;                 ///< the look
     std::vector<Problem> found_; ///< by the look, so far
     std::string current_;        ///< name of the check that is made

@@ -82,8 +82,8 @@ public:
     void send(std::string text) override;
     bool is_open() const noexcept override;
 
-    /// What is to be sent next, when all before it has been; after a while without news a comment, so that a client that has
-    /// gone is noticed. On the connection's thread only, as `close`.
+    /// The text to send next, once all before it is sent; after a while without news a comment, so that the server notices a
+    /// client that has gone. On the connection's thread only, as `close`.
     boost::asio::awaitable<std::string> next();
     void close();
 

@@ -19,7 +19,7 @@ namespace service_bus {
 /// @par Thread safety  none
 class LockKeeping {
 public:
-    // What is to be done.
+    // Actions for the caller.
     struct Renew {
         LockName lock;
     };

@@ -27,7 +27,7 @@ proton::message peek_request(std::uint64_t from_sequence_number, std::size_t at_
 /// The encoded messages in an answer.
 std::vector<std::vector<char>> peeked_messages(const proton::message& answer);
 
-/// A message that is to be stored for later, encoded with its time.
+/// A message to schedule, encoded with its time.
 struct ScheduledMessage {
     std::string message_id;
     std::string session_id;    ///< empty: it has none

@@ -19,8 +19,8 @@
 namespace service_bus {
 
 /// Decides how calls of `receive` get their messages: which links and sessions work for which call, how much credit they have,
-/// and when a call has enough. It takes what happens as events, each with its time, and answers with what is to be done, in
-/// this order. No I/O.
+/// and when a call has enough. It takes what happens as events, each with its time, and returns the actions to take, in
+/// their order. No I/O.
 ///
 /// A call asks the links that it has for all that it wants. Once a message has come it has the broker drain the credit, and
 /// hands out when it is full, when the drains are answered, or when nothing more has come for a little while. A message that

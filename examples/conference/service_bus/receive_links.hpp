@@ -21,7 +21,7 @@ namespace service_bus {
 inline constexpr std::chrono::milliseconds drain_patience{200};
 
 /// The links of a receiver: the sessions that they hold, their credit, and what has come over them unclaimed. Part of
-/// `ReceiveCalls`. No I/O: what is to be done is added to a list of actions.
+/// `ReceiveCalls`. No I/O: it adds actions to a list, for the caller to take.
 /// @par Thread safety  none
 class ReceiveLinks {
 public:

@@ -49,14 +49,14 @@ struct HeldMessage {
 };
 
 /// Decides what becomes of messages that have come: whom a caller may settle, what the broker is asked, and what its answer
-/// means. Takes what happens as events; each answers with what is to be done, in this order. No I/O.
+/// means. Takes what happens as events; each returns the actions to take, in their order. No I/O.
 ///
 /// What a caller says of a message must agree with what it was given. A message that goes back takes the later ones of its
 /// session with it, so that none of them is handled before it.
 /// @par Thread safety  none
 class Settlements {
 public:
-    // What is to be done.
+    // Actions for the caller.
     struct Ask {
         pn_delivery_t* delivery;
         Outcome outcome;
