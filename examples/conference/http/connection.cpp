@@ -322,10 +322,7 @@ asio::awaitable<void> Connection::linger()
     if (error || !refused_) co_return;
     std::array<char, 4096> bytes{};
     stream_.expires_after(std::chrono::seconds{1});
-    for (int reads = 0; reads < 256; ++reads) {
-        const auto [failed, size] = co_await stream_.async_read_some(asio::buffer(bytes), as_tuple);
-        if (failed) break;
-    }
+    while (!error) std::tie(error, std::ignore) = co_await stream_.async_read_some(asio::buffer(bytes), as_tuple);
 }
 
 } // namespace conference::http

@@ -63,7 +63,7 @@ HttpServer serve(const HttpServer::Handler& handler, HttpServerOptions options =
 unsigned status_of(const HttpServer& server, const std::string& raw)
 {
     Client client{server.port()};
-    client.send(raw);
+    client.send_what_is_refused(raw);
     return client.read().status;
 }
 
