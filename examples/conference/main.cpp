@@ -62,8 +62,11 @@ public:
                                  open_event_store(settings, give_up.get_token()), metrics)},
           attendees_{store_, one_attempt}, queries_{settings.read_model.rest, give_up.get_token()},
           pressure_{[this] {
-                        const auto handled = queries_.position();
-                        return web::BackPressure::Positions{store_.head(), handled};
+                        const auto progress = queries_.progress(); // before the log's end, which only grows
+                        return web::BackPressure::Progress{.stored = relay_.events(store_.head()),
+                                                           .reached = relay_.events(progress.position),
+                                                           .handled = progress.events,
+                                                           .dead_lettered = progress.dead_lettered};
                     },
                     {.command_threads = options(settings, {}).command_threads}},
           dead_letters_{queue}, relay_{settings, store_, give_up.get_token(), log}, gauges_{metrics}
@@ -98,7 +101,7 @@ private:
     std::optional<std::string> problem_of_read_model()
     {
         if (auto gap = queries_.gap()) return gap;
-        const auto position = queries_.position();
+        const auto position = queries_.progress().position;
         const auto head = store_.head(); // after that: it only grows
         if (position <= head) return std::nullopt;
         return "it is at position " + std::to_string(position.value()) + ", beyond the end of the log at position " +
@@ -118,7 +121,7 @@ private:
                     [this] { return static_cast<double>(relay_.parked_streams()); });
         gauges_.add("conference_projection_lag_events",
                     "Stored events that the read model has not handled, for whatever reason.", [this, difference] {
-                        const auto handled = queries_.events();
+                        const auto handled = queries_.progress().events;
                         return difference(relay_.events(store_.head()), handled);
                     });
         gauges_.add("conference_command_wait_seconds", "How long commands wait for the read model to keep up.",

@@ -130,7 +130,7 @@ TEST_CASE("conference over PostgreSQL: queries see what the events told")
     CHECK(view.reason == "it's \\ off");
     CHECK(view.version == StreamVersion{4});
     CHECK(view.position == GlobalPosition{4});
-    CHECK(queries.position() == GlobalPosition{4});
+    CHECK(queries.progress().position == GlobalPosition{4});
     CHECK(queries.changed_since(revision) == std::vector{view});
     CHECK(queries.changed_since(revision).empty());
     CHECK_FALSE(queries.find(new_attendee_id()).has_value());
@@ -406,7 +406,7 @@ TEST_CASE("conference over PostgreSQL: a read model is built anew beside another
     CHECK_FALSE(rebuild_read_model(log, other.database, other.bus, stop.get_token(), [&](std::uint64_t events) {
         if (events == 30) stop.request_stop();
     }));
-    CHECK(AttendeeQueries{registrations.address}.position() == GlobalPosition{});
+    CHECK(AttendeeQueries{registrations.address}.progress().position == GlobalPosition{});
 
     std::future<BatchResult> batch;
     const auto events = rebuild_read_model(log, other.database, other.bus, {}, [&](std::uint64_t count) {
@@ -419,7 +419,7 @@ TEST_CASE("conference over PostgreSQL: a read model is built anew beside another
     AttendeeQueries queries{registrations.address};
     std::uint64_t revision = 0;
     CHECK(queries.changed_since(revision).size() == 22);
-    CHECK(read_model::Progress{other.database}.events() == 42);
+    CHECK(read_model::Progress{other.database}.figures().events == 42);
     CHECK(read_model::Database{registrations.address}.ref().query_integer(
               "SELECT count(*) FROM outgoing_mail WHERE given_up_at IS NULL") == 2); // of what is not of this log
 }

@@ -116,9 +116,8 @@ public:
     /// Whether its file was deleted or replaced.
     bool has_moved() const { return database_.has_moved(); }
 
-    std::uint64_t position() { return number(position_); }
     std::uint64_t revision() { return number(revision_); }
-    std::uint64_t events() { return progress_.events(); }
+    read_model::ProgressFigures progress() { return progress_.figures(); }
     std::optional<std::string> gap() { return progress_.gap(); }
 
 private:
@@ -138,7 +137,6 @@ private:
     Statement changed_{database_, "SELECT " + std::string{attendee_columns} +
                                       ", list_position, revision FROM attendee WHERE revision > $1"
                                       " ORDER BY revision LIMIT $2"};
-    Statement position_{database_, "SELECT position FROM progress"};
     Statement revision_{database_, "SELECT revision FROM progress"};
     read_model::Progress progress_{database_};
 };
@@ -227,14 +225,9 @@ AttendeeCounts AttendeeQueries::count()
     return implementation_->ask([](Reader& reader) { return reader.count(); });
 }
 
-escqrs::GlobalPosition AttendeeQueries::position()
+read_model::ProgressFigures AttendeeQueries::progress()
 {
-    return escqrs::GlobalPosition{implementation_->ask([](Reader& reader) { return reader.position(); })};
-}
-
-std::uint64_t AttendeeQueries::events()
-{
-    return implementation_->ask([](Reader& reader) { return reader.events(); });
+    return implementation_->ask([](Reader& reader) { return reader.progress(); });
 }
 
 std::optional<std::string> AttendeeQueries::gap()

@@ -3,6 +3,7 @@
 
 #include "attendee_view.hpp"
 #include "database.hpp"
+#include "progress.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -55,12 +56,9 @@ public:
 
     AttendeeCounts count();
 
-    /// Position of the newest event in the read model. Streams are handled in parallel, so an older event of another attendee
+    /// How far the read model has come. Streams are handled in parallel, so an older event of another attendee than the newest one
     /// may still be on its way; an attendee's own place is `AttendeeView::position`.
-    escqrs::GlobalPosition position();
-
-    /// How many events the read model has handled, each once.
-    std::uint64_t events();
+    read_model::ProgressFigures progress();
 
     /// Why the read model must be built anew, if a worker has found that it lacks events.
     std::optional<std::string> gap();

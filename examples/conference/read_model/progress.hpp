@@ -3,6 +3,8 @@
 
 #include "database.hpp"
 
+#include <escqrs/identifiers.hpp>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -10,20 +12,27 @@
 
 namespace conference::read_model {
 
+/// How far the read model has come. Numbers of events.
+struct ProgressFigures {
+    escqrs::GlobalPosition position; ///< of the newest event handled
+    std::uint64_t events = 0;        ///< handled so far, each once
+    std::uint64_t dead_lettered = 0; ///< so far; one that was resubmitted in vain, once more
+};
+
 /// What the read model says of itself: how many events it has handled, and whether it lacks some that will not come again.
 /// @par Thread safety  as its database: one thread at a time
 class Progress {
 public:
     explicit Progress(DatabaseRef database);
 
-    /// Events handled so far, each once.
-    std::uint64_t events();
+    ProgressFigures figures();
 
     /// Why the read model must be built anew; nothing if all that is known speaks for it.
     std::optional<std::string> gap();
 
     // To be called within a `Transaction`.
     void add_events(std::uint64_t count);
+    void add_dead_lettered(std::uint64_t count);
     void report_gap(std::string_view reason);
 
     /// As in a new read model. Revisions go on, so that those who follow the changes see what comes.
@@ -32,6 +41,7 @@ public:
 private:
     Statement select_;
     Statement add_events_;
+    Statement add_dead_lettered_;
     Statement report_gap_;
     Statement restart_;
 };

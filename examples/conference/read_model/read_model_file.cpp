@@ -27,14 +27,19 @@ constexpr const char* lag_and_gap = R"sql(
         UPDATE progress SET events = (SELECT coalesce(sum(version), 0) FROM attendee);
     )sql";
 
-constexpr std::array upgrades{mail_limits, lag_and_gap};
+// What the lag counts and no worker works on.
+constexpr const char* dead_letters = R"sql(
+        ALTER TABLE progress ADD COLUMN dead_lettered INTEGER NOT NULL DEFAULT 0; -- events so far, some more than once
+    )sql";
+
+constexpr std::array upgrades{mail_limits, lag_and_gap, dead_letters};
 
 } // namespace
 
 // The ids are texts, so that people can look into the file with any SQLite tool. Moments are microseconds since 1970.
 const escqrs::sqlite::Schema read_model_schema{.name = "conference read model",
                                                .application_id = 0x43'6F'6E'66, // "Conf"
-                                               .version = 3,
+                                               .version = 4,
                                                .sql = R"sql(
         CREATE TABLE attendee (
             id            TEXT PRIMARY KEY,

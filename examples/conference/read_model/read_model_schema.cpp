@@ -7,7 +7,7 @@ namespace conference {
 namespace {
 
 // As in the SQLite file, but for the moments. Texts are sorted as bytes, as there.
-constexpr std::array<const char*, 3> steps{R"sql(
+constexpr std::array<const char*, 4> steps{R"sql(
         CREATE TABLE {s}.attendee (
             id            text COLLATE "C" PRIMARY KEY,
             registered    bigint NOT NULL,
@@ -62,6 +62,10 @@ constexpr std::array<const char*, 3> steps{R"sql(
             ADD COLUMN events bigint NOT NULL DEFAULT 0, -- handled so far, each once
             ADD COLUMN gap    text;                      -- why it must be built anew
         UPDATE {s}.progress SET events = (SELECT coalesce(sum(version), 0) FROM {s}.attendee);
+    )sql",
+                                           R"sql(
+        ALTER TABLE {s}.progress
+            ADD COLUMN dead_lettered bigint NOT NULL DEFAULT 0; -- events so far, some more than once
     )sql"};
 
 } // namespace

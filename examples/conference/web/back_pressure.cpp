@@ -12,7 +12,7 @@ double seconds(escqrs::Duration duration) { return std::chrono::duration<double>
 
 } // namespace
 
-BackPressure::BackPressure(std::function<Positions()> look, BackPressureOptions options)
+BackPressure::BackPressure(std::function<Progress()> look, BackPressureOptions options)
     : look_{std::move(look)}, options_{options}
 {
 }
@@ -43,9 +43,9 @@ escqrs::Duration BackPressure::look(escqrs::SteadyTime now)
     std::uint64_t lag = 0;
     std::uint64_t handled = 0;
     try {
-        const Positions found = look_();
-        handled = found.handled.value();
-        lag = found.stored > found.handled ? found.stored.value() - handled : 0;
+        const Progress found = look_();
+        handled = found.handled;
+        lag = lag_of(found);
     } catch (...) { // NOLINT(bugprone-empty-catch): readiness says so
     }
     if (lag < options_.free_events) {
@@ -60,6 +60,19 @@ escqrs::Duration BackPressure::look(escqrs::SteadyTime now)
     const double to_halve = 2 * static_cast<double>(options_.command_threads) / pace_;
     const std::chrono::duration<double> wait{std::clamp(share, 0.0, 1.0) * to_halve};
     return std::min(options_.longest_wait, std::chrono::duration_cast<escqrs::Duration>(wait));
+}
+
+/// Events that are passed over are in hand, wait for their turn, or are stuck: those that were dead-lettered since, those that were
+/// passed over when this began, and all of them while nothing is handled.
+std::uint64_t BackPressure::lag_of(const Progress& found)
+{
+    const std::uint64_t passed_over = found.reached > found.handled ? found.reached - found.handled : 0;
+    if (!found_) stuck_ = passed_over;
+    else if (found.dead_lettered > found_->dead_lettered) stuck_ += found.dead_lettered - found_->dead_lettered;
+    if (pace_ == 0 && found_ && found.handled == found_->handled) stuck_ = passed_over;
+    stuck_ = std::min(stuck_, passed_over);
+    found_ = found;
+    return found.stored > found.handled + stuck_ ? found.stored - found.handled - stuck_ : 0;
 }
 
 /// What is worked off within a window has gone at least so fast. Commits come in groups, so that the figure is rough.

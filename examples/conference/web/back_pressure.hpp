@@ -3,7 +3,6 @@
 
 #include <escqrs/clock.hpp>
 #include <escqrs/command_info.hpp>
-#include <escqrs/identifiers.hpp>
 
 #include <atomic>
 #include <cstddef>
@@ -29,19 +28,21 @@ struct BackPressureOptions {
 
 /// Has commands wait a little while the read model cannot keep up with them, so that it lags by less than a second.
 ///
-/// The wait grows with the time that the read model needs for what it has not come to yet, by the pace it has shown. It goes by the
-/// newest event handled: what is stuck or dead-lettered slows nobody. Commands do not depend on the read model: while it
-/// handles nothing at all, or cannot be asked, they do not wait.
+/// The wait grows with the time that the read model needs for the events it has not handled yet, by the pace it has shown. What is
+/// dead-lettered or stuck slows nobody. Commands do not depend on the read model: while it handles nothing at all, or cannot be asked, they do not wait.
 /// @par Thread safety  any thread
 class BackPressure {
 public:
-    struct Positions {
-        escqrs::GlobalPosition stored;  ///< of the newest event in the log
-        escqrs::GlobalPosition handled; ///< of the newest event in the read model
+    /// Numbers of events.
+    struct Progress {
+        std::uint64_t stored;        ///< in the log
+        std::uint64_t reached;       ///< in the log up to the newest one that the read model has handled
+        std::uint64_t handled;       ///< by the read model; a queue that delivers out of order has it pass over some
+        std::uint64_t dead_lettered; ///< so far
     };
 
     /// @param look  called by one thread at a time, at most once in each `look_interval`
-    explicit BackPressure(std::function<Positions()> look, BackPressureOptions options = {});
+    explicit BackPressure(std::function<Progress()> look, BackPressureOptions options = {});
 
     /// How long the next command is to wait.
     escqrs::Duration wait();
@@ -57,10 +58,11 @@ private:
     };
 
     escqrs::Duration look(escqrs::SteadyTime now);
+    std::uint64_t lag_of(const Progress& found);
     void note_catching_up(escqrs::SteadyTime now, std::uint64_t handled);
     void measure_pace(const Sample& now);
 
-    std::function<Positions()> look_;
+    std::function<Progress()> look_;
     BackPressureOptions options_;
     std::atomic<escqrs::Duration> wait_{escqrs::Duration{}};
     std::mutex mutex_; ///< of the rest
@@ -68,6 +70,8 @@ private:
     std::optional<Sample> window_begin_; ///< none while there is no lag
     double pace_ = 0;                    ///< events a second, as last measured; 0: not known, or nothing is handled
     bool was_idle_ = false;              ///< nothing was handled in the last window
+    std::optional<Progress> found_;      ///< by the last look
+    std::uint64_t stuck_ = 0;            ///< events passed over that are not worked off, for all that is known
 };
 
 } // namespace conference::web

@@ -133,6 +133,7 @@ BatchResult MessageWorker::work_once(std::stop_token stop)
     }
     const BatchResult result = settle(batch, std::move(verdicts), stop.stop_requested());
     options_.on_batch(result);
+    count_dead_lettered(result.dead_lettered);
     if (gap) throw ReadModelIncomplete{*gap};
     return result;
 }
@@ -284,6 +285,15 @@ BatchResult MessageWorker::settle(const std::vector<ReceivedMessage>& batch, Ver
     if (!untouched.empty()) receiver_.release(untouched);
     if (!lost_before_settling.empty()) receiver_.release(lost_before_settling);
     return result;
+}
+
+/// They are settled in any case: a crash before this only has commands wait longer than they need to.
+void MessageWorker::count_dead_lettered(std::size_t messages)
+{
+    if (messages == 0) return;
+    read_model::Transaction transaction{read_model_};
+    progress_.add_dead_lettered(messages);
+    transaction.commit();
 }
 
 /// What was not looked at; its verdicts are taken away. Where an earlier message of the session goes back, its way goes for the

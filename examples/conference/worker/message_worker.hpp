@@ -137,6 +137,7 @@ private:
     bool report_gap(const escqrs::ReceivedMessage& message, const std::string& reason);
 
     BatchResult settle(const std::vector<escqrs::ReceivedMessage>& batch, Verdicts verdicts, bool is_stopped);
+    void count_dead_lettered(std::size_t messages);
     escqrs::Disposition disposition_of(const escqrs::ReceivedMessage& message, const Verdict& verdict);
     std::vector<escqrs::SettlementResult> settle(std::vector<escqrs::Settlement>& settlements);
     static std::vector<escqrs::ReceivedMessage> take_untouched(const std::vector<escqrs::ReceivedMessage>& batch,

@@ -62,7 +62,7 @@ std::optional<std::string> MessageWorker::find_gap(const std::vector<escqrs::Rec
 bool MessageWorker::is_lost(const EventPlace& missing)
 {
     const auto is_stored = options_.is_stored(missing.stream, missing.version);
-    return is_stored ? *is_stored : progress_.events() == 0;
+    return is_stored ? *is_stored : progress_.figures().events == 0;
 }
 
 /// @return false if the message does not come early any more: the read model has been built anew meanwhile

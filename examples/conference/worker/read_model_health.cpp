@@ -49,17 +49,10 @@ std::optional<std::string> ReadModelHealth::try_to_write()
     }
 }
 
-escqrs::GlobalPosition ReadModelHealth::position()
+read_model::ProgressFigures ReadModelHealth::progress()
 {
     const std::scoped_lock lock{mutex_};
-    return escqrs::GlobalPosition{
-        static_cast<std::uint64_t>(database_.ref().query_integer("SELECT position FROM progress"))};
-}
-
-std::uint64_t ReadModelHealth::events()
-{
-    const std::scoped_lock lock{mutex_};
-    return static_cast<std::uint64_t>(database_.ref().query_integer("SELECT events FROM progress"));
+    return read_model::Progress{database_}.figures();
 }
 
 std::uint64_t ReadModelHealth::mails_waiting()

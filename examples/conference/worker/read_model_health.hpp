@@ -2,9 +2,9 @@
 #pragma once
 
 #include "../read_model/database.hpp"
+#include "../read_model/progress.hpp"
 
 #include <escqrs/clock.hpp>
-#include <escqrs/identifiers.hpp>
 
 #include <cstdint>
 #include <mutex>
@@ -29,13 +29,9 @@ public:
     /// Why nothing can be written; nothing if it can. That is tried once a second at most, however many ask.
     std::optional<std::string> problem();
 
-    /// Position of the newest event in the read model.
+    /// How far the read model has come.
     /// @throws StoreError
-    escqrs::GlobalPosition position();
-
-    /// How many events the read model has handled, each once.
-    /// @throws StoreError
-    std::uint64_t events();
+    read_model::ProgressFigures progress();
 
     /// Mails that are owed and not sent yet.
     /// @throws StoreError

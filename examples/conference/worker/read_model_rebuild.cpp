@@ -101,7 +101,7 @@ std::optional<std::uint64_t> rebuild_read_model(escqrs::AnyEventStore& store, re
     Replay replay{read_model, bus};
     read_model::Transaction transaction{read_model};
     const escqrs::GlobalPosition end = store.head();
-    if (end == escqrs::GlobalPosition{} && progress.events() != 0)
+    if (end == escqrs::GlobalPosition{} && progress.figures().events != 0)
         throw escqrs::StoreError{"the event store has no events, and the read model has: is it the right store?"};
     read_model::Statement{read_model, "DELETE FROM attendee"}.run();
     replay.clear();

@@ -141,9 +141,9 @@ void WorkerRole::add_gauges()
     gauges_.add("conference_worker_working", "1 while nothing keeps the worker from taking and handling messages.",
                 [this] { return worker_.problem() ? 0.0 : 1.0; });
     gauges_.add("conference_read_model_position", "Log position of the newest event in the read model.",
-                [this] { return static_cast<double>(read_model_health_.position().value()); });
+                [this] { return static_cast<double>(read_model_health_.progress().position.value()); });
     gauges_.add("conference_read_model_events", "Events that the read model has handled so far, each once.",
-                [this] { return static_cast<double>(read_model_health_.events()); });
+                [this] { return static_cast<double>(read_model_health_.progress().events); });
     gauges_.add("conference_mails_waiting", "Mails that are owed and not handed out yet.",
                 [this] { return static_cast<double>(read_model_health_.mails_waiting()); });
     gauges_.add("conference_mails_given_up",

@@ -20,13 +20,22 @@ struct Simulation {
     escqrs::testing::ManualClock clock;
     double stored = 0;
     double handled = 0;
-    BackPressure pressure{[this] {
-                              return BackPressure::Positions{
-                                  escqrs::GlobalPosition{static_cast<std::uint64_t>(stored)},
-                                  escqrs::GlobalPosition{static_cast<std::uint64_t>(handled)}};
-                          },
-                          {.clock = &clock}};
+    double lost = 0;
+    double dead_lettered = 0;
+    double resubmitted = 0;       ///< of these, and handled
+    bool is_newest_first = false; ///< the queue delivers the newest events first
+    BackPressure pressure{[this] { return progress(); }, {.clock = &clock}};
     std::array<escqrs::Duration, 64> busy_for{};
+
+    BackPressure::Progress progress() const
+    {
+        const auto all = static_cast<std::uint64_t>(stored + lost + dead_lettered);
+        const auto reached = is_newest_first ? all : static_cast<std::uint64_t>(handled + lost + dead_lettered);
+        return {.stored = all,
+                .reached = reached,
+                .handled = static_cast<std::uint64_t>(handled + resubmitted),
+                .dead_lettered = static_cast<std::uint64_t>(dead_lettered)};
+    }
 
     void run(escqrs::Duration time, double pace)
     {
@@ -60,6 +69,8 @@ TEST_CASE("back pressure: commands go as fast as the read model, which lags by l
     const double pace = GENERATE(300.0, 700.0, 1500.0, 4300.0, 7000.0); // without it there were 8,000 commands a second
     CAPTURE(pace);
     Simulation world;
+    world.is_newest_first = GENERATE(false, true);
+    CAPTURE(world.is_newest_first);
     world.run(2s, pace); // until its pace is known
     world.catch_up(pace);
     const double before = world.stored;
@@ -117,10 +128,61 @@ TEST_CASE(
     CHECK((world.stored - world.handled) / 5000 < 1);
 }
 
+TEST_CASE("back pressure: events that are dead-lettered slow nobody, before and after they are resubmitted")
+{
+    Simulation world;
+    world.is_newest_first = GENERATE(false, true);
+    CAPTURE(world.is_newest_first);
+    SECTION("while commands are many")
+    {
+        world.run(3s, 9000);
+        world.dead_lettered = 2000;
+        world.run(1s, 9000);
+        CHECK(world.pressure.wait() == 0s);
+        world.resubmitted = 2000;
+        world.run(1s, 9000);
+        CHECK(world.pressure.wait() == 0s);
+        world.run(10s, 4000); // and they are not taken for dead-lettered any more
+        CHECK((world.stored - world.handled) / 4000 < 1);
+    }
+    SECTION("while commands are few")
+    {
+        for (int command = 0; command < 1000; ++command) {
+            world.stored += 1;
+            world.dead_lettered += 1;
+            world.work(1000);
+            world.clock.advance(20ms);
+            CHECK(world.pressure.wait() == 0s);
+        }
+    }
+    SECTION("before this process began")
+    {
+        world.dead_lettered = 2000;
+        world.run(10s, 9000);
+        CHECK(world.pressure.wait() == 0s);
+    }
+}
+
+TEST_CASE("back pressure: events that are lost slow nobody once nothing else is left")
+{
+    Simulation world;
+    world.is_newest_first = GENERATE(false, true);
+    CAPTURE(world.is_newest_first);
+    world.run(3s, 9000);
+    world.lost = 2000;
+    world.catch_up(9000);
+    for (int step = 0; step < 2000; ++step) {
+        world.work(9000);
+        world.pressure.wait();
+    }
+    world.run(1s, 9000);
+    CHECK(world.pressure.wait() == 0s);
+}
+
 TEST_CASE("back pressure: a read model that cannot be asked slows nobody")
 {
     escqrs::testing::ManualClock clock;
-    BackPressure pressure{[]() -> BackPressure::Positions { throw std::runtime_error{"away"}; }, {.clock = &clock}};
+    BackPressure pressure{[]() -> BackPressure::Progress { throw std::runtime_error{"away"}; }, {.clock = &clock}};
     for (int look = 0; look < 100; ++look) {
         clock.advance(20ms);
         CHECK(pressure.wait() == 0s);

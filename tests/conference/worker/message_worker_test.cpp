@@ -97,6 +97,7 @@ TEST_CASE("worker: poison in the middle of a batch is put aside with the reason,
     {
         place.work();
         REQUIRE(place.dead_letters().size() == 4);
+        CHECK(place.model.queries.progress().dead_lettered == 4);
         const auto letter = place.dead_letters().back();
         CHECK(letter.message.subject == "AttendeeUnregistered");
         CHECK(letter.reason == "OutOfOrder");

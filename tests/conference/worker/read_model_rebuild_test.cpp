@@ -104,7 +104,7 @@ TEST_CASE(
     CHECK(place.model.queries.revision() == revision);
     CHECK(mails_owed(place.own.database) == 0);
     CHECK(place.dead_letters().empty());
-    CHECK(read_model::Progress{place.own.database}.events() == messages.size());
+    CHECK(read_model::Progress{place.own.database}.figures().events == messages.size());
 
     const auto ada = place.history.register_attendee();
     place.history.request_email(ada, "lovelace@example.net");

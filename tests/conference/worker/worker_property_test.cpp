@@ -107,7 +107,7 @@ TEST_CASE("worker: the read model is the fold of the store, whatever happens to 
     }
     CHECK(model.attendees() == history.fold());
     CHECK(model.mails() == history.owed_mails());
-    CHECK(model.queries.events() == history.messages().size()); // however often each was delivered
+    CHECK(model.queries.progress().events == history.messages().size()); // however often each was delivered
     CHECK(queue.dead_letters(0, 1).empty());
 }
 
@@ -196,7 +196,7 @@ TEST_CASE("worker: numbers at the edge of what they can be")
                                                         {"subjectspeaker-1", "HandlerFailed"},
                                                         {"subject" + upper_case, "HandlerFailed"}});
     CHECK(place.model.attendees().size() == 2);
-    CHECK(place.model.queries.position() == escqrs::GlobalPosition{1});
+    CHECK(place.model.queries.progress().position == escqrs::GlobalPosition{1});
 }
 
 TEST_CASE("worker: several on one queue and one read model", "[integration]")
