@@ -227,12 +227,14 @@ void MessageReceiver::on_link_flow(ReceiveLink& link)
 void MessageReceiver::on_message(ReceiveLink& link, pn_delivery_t* delivery, const std::vector<char>& bytes)
 {
     auto message = take(link, delivery, bytes);
-    carry_out(calls_.message_arrived(link.id(), std::move(message), link.outstanding(), connection_->now()));
+    if (message || confirms())
+        carry_out(calls_.message_arrived(link.id(), std::move(message), link.outstanding(), connection_->now()));
+    else carry_out(calls_.nothing_arrived(link.id(), link.outstanding(), connection_->now()));
 }
 
 void MessageReceiver::on_aborted(ReceiveLink& link)
 {
-    carry_out(calls_.message_arrived(link.id(), std::nullopt, link.outstanding(), connection_->now()));
+    carry_out(calls_.nothing_arrived(link.id(), link.outstanding(), connection_->now()));
 }
 
 void MessageReceiver::on_settled(ReceiveLink& /*link*/, pn_delivery_t* delivery)
@@ -244,7 +246,7 @@ void MessageReceiver::on_settled(ReceiveLink& /*link*/, pn_delivery_t* delivery)
     carry_out(settlements_.answered(*held, answer, why));
 }
 
-/// Holds a message that has come; nothing if nobody can handle it.
+/// Holds a message that has come; nothing if it cannot be decoded: then the broker is asked to dead-letter it.
 std::optional<escqrs::ReceivedMessage> MessageReceiver::take(ReceiveLink& link, pn_delivery_t* delivery,
                                                              const std::vector<char>& bytes)
 {
@@ -269,10 +271,11 @@ std::optional<escqrs::ReceivedMessage> MessageReceiver::take(ReceiveLink& link, 
         pn_delivery_set_context(delivery, &held);
         return std::move(received);
     } catch (const std::exception& error) {
-        // Nobody can handle it; the others of its session must not wait for it.
         connection_options().log("service bus: dead-lettered a message of '" + address_ + "': " + error.what());
         ask_for(delivery, escqrs::DeadLetter{"UndecodableMessage", error.what()}, connection_->time_of_day());
-        if (!confirms()) pn_delivery_settle(delivery);
+        if (confirms())
+            pn_delivery_set_context(delivery, &settlements_.hold_rejected(link.id(), delivery, connection_->now()));
+        else pn_delivery_settle(delivery);
         return std::nullopt;
     }
 }

@@ -85,31 +85,21 @@ ReceiveActions ReceiveCalls::message_arrived(LinkId id, std::optional<escqrs::Re
 {
     Link* const link = links_.find(id);
     if (link == nullptr) return {};
-    link->life.has_moved = true;
-    link->credit.came(outstanding);
-    keeper_.worked(link->life);
+    count_arrival(*link, outstanding);
     if (message && link->is_ending) return {GiveBack{message->lock_token}};
-    Call* const call = find(link->call);
-    if (message) {
-        ++link->in_hand;
-        links_.unclaimed.add({*std::move(message), id, now});
-    } else if (call != nullptr && options_.takes_credit_back) {
-        call->share.give_back(1);
-    }
-    if (call == nullptr) {
-        offer(now);
-        links_.close_if_unused(*link, now);
-        return take_actions();
-    }
-    collect(*call, links_.unclaimed.take(call->room(), std::vector{id}), now);
-    if (!options_.takes_credit_back) {
-        check(*call, now);
-    } else if (link->credit.wanted() == 0 && outstanding == 0) {
-        become_idle(*link, call, now);
-    } else {
-        links_.drain(*link, now);
-        check(*call, now);
-    }
+    ++link->in_hand;
+    const bool is_useless = !message;
+    if (message) links_.unclaimed.add({*std::move(message), id, now});
+    use_arrival(*link, is_useless, outstanding, now);
+    return take_actions();
+}
+
+ReceiveActions ReceiveCalls::nothing_arrived(LinkId id, std::size_t outstanding, SteadyTime now)
+{
+    Link* const link = links_.find(id);
+    if (link == nullptr) return {};
+    count_arrival(*link, outstanding);
+    use_arrival(*link, true, outstanding, now);
     return take_actions();
 }
 
@@ -150,13 +140,7 @@ ReceiveActions ReceiveCalls::time_passed(SteadyTime now)
 
 ReceiveActions ReceiveCalls::tick(SteadyTime now)
 {
-    std::optional<std::pair<LinkId, Condition>> overdue;
-    links_.for_each([&](const Link& link) {
-        if (overdue) return; // the others may go with the first
-        const auto session_wait = link.session_wait.value_or(escqrs::Duration::zero());
-        if (const auto why = keeper_.overdue(link.life, session_wait, false, now)) overdue.emplace(link.id, *why);
-    });
-    if (overdue) {
+    if (const auto overdue = links_.find_overdue(keeper_, now)) { // the others may go with it
         actions_.emplace_back(Detach{overdue->first});
         end_link(overdue->first, overdue->second, now);
     }
@@ -176,6 +160,30 @@ ReceiveActions ReceiveCalls::stop(SteadyTime now)
 }
 
 // --- calls ---
+
+void ReceiveCalls::count_arrival(Link& link, std::size_t outstanding)
+{
+    link.life.has_moved = true;
+    link.credit.came(outstanding);
+    keeper_.worked(link.life);
+}
+
+/// Gives what has come to the call of its link, or to another.
+void ReceiveCalls::use_arrival(Link& link, bool is_useless, std::size_t outstanding, SteadyTime now)
+{
+    Call* const call = find(link.call);
+    if (call == nullptr) {
+        offer(now);
+        return links_.close_if_unused(link, now);
+    }
+    if (is_useless && options_.takes_credit_back) call->share.give_back(1);
+    collect(*call, links_.unclaimed.take(call->room(), std::vector{link.id}), now);
+    if (options_.takes_credit_back) {
+        if (link.credit.wanted() == 0 && outstanding == 0) return become_idle(link, call, now);
+        links_.drain(link, now);
+    }
+    check(*call, now);
+}
 
 ReceiveCalls::Call* ReceiveCalls::find(std::optional<CallId> id)
 {

@@ -59,10 +59,13 @@ public:
     /// @param is_connected  false: the connection has ended, and the link with it, or it waits for tokens
     ReceiveActions link_closed(LinkId id, const Condition& why, bool is_connected, escqrs::SteadyTime now);
 
-    /// @param message  nothing: what has come is of no use
+    /// @param message  nothing: it cannot be decoded. It is in hand until the broker has confirmed that it is dead-lettered,
+    ///        and `message_gone` says so
     /// @param outstanding  what the broker may still send over the link
     ReceiveActions message_arrived(LinkId id, std::optional<escqrs::ReceivedMessage> message, std::size_t outstanding,
                                    escqrs::SteadyTime now);
+    /// A delivery used up credit and left nothing in hand.
+    ReceiveActions nothing_arrived(LinkId id, std::size_t outstanding, escqrs::SteadyTime now);
     /// The broker has told its side of a link's credit: a drain may be answered.
     ReceiveActions credit_flowed(LinkId id, std::size_t outstanding, escqrs::SteadyTime now);
 
@@ -109,6 +112,8 @@ private:
         for (auto next = calls_.begin(); next != calls_.end();) action((next++)->second);
     }
 
+    void count_arrival(Link& link, std::size_t outstanding);
+    void use_arrival(Link& link, bool is_useless, std::size_t outstanding, escqrs::SteadyTime now);
     void check(Call& call, escqrs::SteadyTime now); ///< may end the call
     void wake_at(Call& call, escqrs::SteadyTime moment);
     void recruit(Call& call, escqrs::SteadyTime now);

@@ -26,6 +26,15 @@ std::size_t ReceiveLinks::count_of(CallId call) const
         std::ranges::count_if(links_, [&](const auto& entry) { return entry.second.call == call; }));
 }
 
+std::optional<std::pair<LinkId, Condition>> ReceiveLinks::find_overdue(LinkKeeper& keeper, SteadyTime now)
+{
+    for (const auto& [id, link] : links_) {
+        const auto session_wait = link.session_wait.value_or(escqrs::Duration::zero());
+        if (auto why = keeper.overdue(link.life, session_wait, false, now)) return std::pair{id, *std::move(why)};
+    }
+    return std::nullopt;
+}
+
 void ReceiveLinks::attach(CallId call, std::optional<escqrs::Duration> session_wait, SteadyTime now)
 {
     const LinkId id{++last_id_};

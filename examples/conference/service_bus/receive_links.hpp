@@ -66,6 +66,8 @@ public:
         });
     }
     std::size_t count_of(CallId call) const;
+    /// A link that the broker leaves without an answer, and why it must be given up.
+    std::optional<std::pair<LinkId, Condition>> find_overdue(LinkKeeper& keeper, escqrs::SteadyTime now);
 
     void attach(CallId call, std::optional<escqrs::Duration> session_wait, escqrs::SteadyTime now);
     void detach(const Link& link);

@@ -16,18 +16,31 @@ HeldMessage& Settlements::hold(escqrs::ReceivedMessage& received, LinkId link, b
                                pn_delivery_t* delivery)
 {
     if (!confirms_) received.delivery_count = count_delivery(received, is_first);
-    auto held = std::make_unique<HeldMessage>();
-    held->token = received.lock_token;
-    held->message_id = received.message.message_id;
-    held->session_id = received.message.session_id;
-    held->sequence_number = received.sequence_number;
-    held->link = link;
-    held->has_session_lock = has_session_lock;
-    held->delivery = delivery;
-    received.lock_lost = held->lock_lost.get_token();
-    HeldMessage& added = *held;
-    held_[added.token] = std::move(held);
-    return added;
+    HeldMessage& held = keep({.token = received.lock_token,
+                              .message_id = received.message.message_id,
+                              .session_id = received.message.session_id,
+                              .sequence_number = received.sequence_number,
+                              .link = link,
+                              .has_session_lock = has_session_lock,
+                              .delivery = delivery});
+    received.lock_lost = held.lock_lost.get_token();
+    return held;
+}
+
+HeldMessage& Settlements::hold_rejected(LinkId link, pn_delivery_t* delivery, escqrs::SteadyTime now)
+{
+    return keep({.token = "rejected " + std::to_string(++rejected_), // its lock token may be another message's
+                 .link = link,
+                 .delivery = delivery,
+                 .is_decided = true,
+                 .asked = Outcome::dead_letter,
+                 .asked_at = now});
+}
+
+HeldMessage& Settlements::keep(HeldMessage held)
+{
+    const std::string token = held.token;
+    return *(held_[token] = std::make_unique<HeldMessage>(std::move(held)));
 }
 
 std::uint32_t Settlements::count_delivery(const escqrs::ReceivedMessage& received, bool is_first)
@@ -45,8 +58,8 @@ HeldMessage* Settlements::find_held(const escqrs::ReceivedMessage& said) const
     const auto found = held_.find(said.lock_token);
     if (found == held_.end()) return nullptr;
     HeldMessage& held = *found->second;
-    const bool agrees = held.decided_by == nullptr && held.sequence_number == said.sequence_number &&
-                        held.session_id == said.message.session_id;
+    const bool agrees =
+        !held.is_decided && held.sequence_number == said.sequence_number && held.session_id == said.message.session_id;
     return agrees ? &held : nullptr;
 }
 
@@ -75,6 +88,7 @@ Settlements::Actions Settlements::defer(const escqrs::ReceivedMessage& message, 
 void Settlements::decide(HeldMessage& held, SettleCall& call, std::size_t index, Outcome outcome,
                          const escqrs::Disposition* disposition, escqrs::SteadyTime now)
 {
+    held.is_decided = true;
     held.decided_by = &call;
     held.index = index;
     held.asked = outcome;
@@ -121,7 +135,7 @@ Settlements::Actions Settlements::give_back(const std::string& lock_token)
 Settlements::Actions Settlements::release_all()
 {
     for (const auto& [token, held] : held_) {
-        ask_for_release(*held);
+        if (!held->is_decided) ask_for_release(*held);
         if (confirms_) actions_.emplace_back(Forget{held->delivery});
     }
     held_.clear();
@@ -140,7 +154,7 @@ void Settlements::give_back_later_ones(const HeldMessage& earlier)
 {
     for (HeldMessage* const held : of(earlier.link)) {
         const bool is_later = held->sequence_number > earlier.sequence_number || (!confirms_ && held != &earlier);
-        if (!is_later || held->decided_by != nullptr || held->session_id != earlier.session_id) continue;
+        if (!is_later || held->is_decided || held->session_id != earlier.session_id) continue;
         ask_for_release(*held);
         held->lock_lost.request_stop();
         drop(*held);
@@ -202,7 +216,7 @@ Settlements::Actions Settlements::lock_over(const LockName& lock)
     const auto* const token = std::get_if<std::string>(&lock);
     const auto found = token != nullptr ? held_.find(*token) : held_.end();
     // The broker says whether what was decided is done, and ends the link of a session that it has given to others.
-    if (found == held_.end() || found->second->decided_by != nullptr) return {};
+    if (found == held_.end() || found->second->is_decided) return {};
     ask_for_release(*found->second);
     if (confirms_) actions_.emplace_back(Forget{found->second->delivery});
     drop(*found->second);
@@ -213,7 +227,7 @@ bool Settlements::is_unanswered(escqrs::SteadyTime now, escqrs::Duration patienc
 {
     return std::ranges::any_of(held_, [&](const auto& entry) {
         const HeldMessage& held = *entry.second;
-        return held.decided_by != nullptr && now - held.asked_at >= patience;
+        return held.is_decided && now - held.asked_at >= patience;
     });
 }
 

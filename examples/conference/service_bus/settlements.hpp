@@ -32,15 +32,16 @@ struct SettleCall {
 
 /// A message that has come and is not settled.
 struct HeldMessage {
-    std::string token;
-    std::string message_id;
-    std::string session_id;
+    std::string token{};
+    std::string message_id{};
+    std::string session_id{};
     std::uint64_t sequence_number = 0;
     LinkId link{};
     bool has_session_lock = false; ///< its lock is that of the link's session
     pn_delivery_t* delivery = nullptr;
-    std::stop_source lock_lost;
-    SettleCall* decided_by = nullptr; ///< null: no call has decided about it
+    std::stop_source lock_lost{};
+    bool is_decided = false;          ///< the broker was asked, and has not answered
+    SettleCall* decided_by = nullptr; ///< the call that waits for the answer; null: none does
     std::size_t index = 0;            ///< of the decision in its call
     Outcome asked = Outcome::complete;
     escqrs::SteadyTime asked_at{};
@@ -91,6 +92,9 @@ public:
     HeldMessage& hold(escqrs::ReceivedMessage& received, LinkId link, bool has_session_lock, bool is_first,
                       pn_delivery_t* delivery);
 
+    /// Holds one that cannot be decoded, from when the broker was asked to dead-letter it until it has answered.
+    HeldMessage& hold_rejected(LinkId link, pn_delivery_t* delivery, escqrs::SteadyTime now);
+
     /// Null if the message is not held, or not as the caller says, or decided about.
     const HeldMessage* find(const escqrs::ReceivedMessage& said) const;
     bool is_held(const std::string& lock_token) const { return held_.contains(lock_token); }
@@ -122,6 +126,7 @@ private:
     HeldMessage* find_held(const escqrs::ReceivedMessage& said) const;
     void decide(HeldMessage& held, SettleCall& call, std::size_t index, Outcome outcome,
                 const escqrs::Disposition* disposition, escqrs::SteadyTime now);
+    HeldMessage& keep(HeldMessage held);
     void ask_for_release(const HeldMessage& held);
     void give_back_later_ones(const HeldMessage& earlier);
     void resolve(HeldMessage& held, escqrs::SettlementResult result, std::string error);
@@ -133,6 +138,7 @@ private:
     bool confirms_;
     Held held_;                                                 ///< by lock token
     std::unordered_map<std::string, std::uint32_t> deliveries_; ///< by message id, where the broker does not count
+    std::uint64_t rejected_ = 0;                                ///< so far
     Actions actions_;                                           ///< of the event that is being handled
 };
 

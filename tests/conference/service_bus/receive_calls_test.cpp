@@ -67,9 +67,13 @@ public:
         message.sequence_number = ++last_sequence_number_;
         return words(calls_.message_arrived(LinkId(link), message, outstanding, now_));
     }
-    std::string arrived_useless(int link, std::size_t outstanding)
+    std::string arrived_undecodable(int link, std::size_t outstanding)
     {
         return words(calls_.message_arrived(LinkId(link), std::nullopt, outstanding, now_));
+    }
+    std::string aborted(int link, std::size_t outstanding)
+    {
+        return words(calls_.nothing_arrived(LinkId(link), outstanding, now_));
     }
     std::string flowed(int link, std::size_t outstanding)
     {
@@ -335,9 +339,43 @@ TEST_CASE("a delivery of no use leaves its share to others")
     Machine machine = with_sessions();
     machine.begin(1, 8);
     machine.opened(1, "s");
-    CHECK(machine.arrived_useless(1, 7) == "drain 1; ");
+    CHECK(machine.aborted(1, 7) == "drain 1; ");
     CHECK(machine.flowed(1, 0) == "end drain 1; detach 1; accept 2; ");
     CHECK(machine.opened(2, "t") == "grant 2: 8; ");
+}
+
+TEST_CASE("a session is kept until the broker has dead-lettered what cannot be decoded")
+{
+    Machine machine = with_sessions();
+    machine.begin(1, 8);
+    machine.opened(1, "s");
+    SECTION("which its call has received")
+    {
+        CHECK(machine.arrived_undecodable(1, 7) == "drain 1; ");
+        CHECK(machine.flowed(1, 0) == "end drain 1; accept 2; ");
+        CHECK(machine.opened(2, "t") == "grant 2: 8; ");
+        CHECK(machine.gone(1, "rejected 1") == "detach 1; ");
+    }
+    SECTION("which came late; a later message waits for it, too")
+    {
+        CHECK(machine.arrived(1, "a", 7) == "drain 1; ");
+        CHECK(machine.pass(5ms) == "hand out 1: a; ");
+        CHECK(machine.arrived_undecodable(1, 6).empty());
+        CHECK(machine.gone(1, "a").empty());
+        CHECK(machine.arrived(1, "b", 5).empty());
+        CHECK(machine.begin(2, 8) == "accept 2; ");
+        CHECK(machine.gone(1, "rejected 1").empty());
+        CHECK(machine.pass(5ms) == "detach 2; hand out 2: b; ");
+        CHECK(machine.gone(1, "b") == "detach 1; ");
+    }
+    SECTION("without a call, with its credit still open")
+    {
+        CHECK(machine.end(1) == "drain 1; ");
+        CHECK(machine.arrived_undecodable(1, 7).empty());
+        CHECK(machine.pass(200ms) == "hand out 1:; ");
+        CHECK(machine.tick().empty());
+        CHECK(machine.gone(1, "rejected 1") == "detach 1; ");
+    }
 }
 
 TEST_CASE("messages of a link that is lost, and those that are gone, are not handed out")

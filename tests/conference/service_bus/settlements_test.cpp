@@ -35,6 +35,7 @@ public:
             &machine_.hold(message, LinkId{1}, !session.empty() && session != "none", is_first, delivery(number)));
         return messages_.emplace_back(std::move(message));
     }
+    void hold_rejected(int number) { held_.push_back(&machine_.hold_rejected(LinkId{1}, delivery(number), now)); }
     std::string settle(const std::vector<escqrs::Settlement>& settlements)
     {
         call_ = {.results = std::vector(settlements.size(), SettlementResult::lock_lost),
@@ -224,6 +225,23 @@ TEST_CASE("a message whose lock is over is given up, unless the broker is asked 
     CHECK(machine.lock_over(LinkId{1}).empty()); // the broker ends the link when others get the session
     CHECK(of_session.lock_lost.stop_requested());
     CHECK(machine.settle(of_session, escqrs::Complete{}) == "complete 3; ");
+}
+
+TEST_CASE("what cannot be decoded is held until the broker has dead-lettered it")
+{
+    Machine machine;
+    machine.hold_rejected(1);
+    CHECK_FALSE((*machine).is_unanswered(now + 29s, 30s));
+    CHECK((*machine).is_unanswered(now + 30s, 30s));
+    SECTION("it has") { CHECK(machine.answered(0) == "forget 1; rejected 1 gone; "); }
+    SECTION("the link ends before that") { CHECK(machine.link_closed(detached) == "rejected 1 gone; "); }
+    SECTION("an earlier message of its session goes back: it stays rejected")
+    {
+        const auto& earlier = machine.hold(2, "s");
+        CHECK(machine.settle(earlier, escqrs::Abandon{}) == "abandon 2; goes back; ");
+        CHECK(machine.answered(0) == "forget 1; rejected 1 gone; ");
+    }
+    SECTION("the receiver ends before that: it stays rejected") { CHECK(machine.release_all() == "forget 1; "); }
 }
 
 TEST_CASE("what was not handed out, and what is held at the end, is given back")
