@@ -105,6 +105,9 @@ void add_queue_gauges(http::Gauges& gauges, const Settings& settings, service_bu
                flag(&service_bus::QueueHealth::authorised));
     gauges.add("conference_queue_attached", "1 while the broker lets us send and receive.",
                flag(&service_bus::QueueHealth::attached));
+    gauges.add("conference_queue_waits_for_session",
+               "1 while the broker lets us send and has no session for us to receive from.",
+               flag(&service_bus::QueueHealth::waits_for_session));
     gauges.add("conference_queue_connections", "Connections made to the broker so far.",
                [&queue] { return static_cast<double>(queue.health().connections); });
     const auto broker = broker_of(settings);

@@ -110,9 +110,11 @@ TEST_CASE("a receiver whose attach is never answered is not well, and works when
     MessageQueue queue{settings_for(place, QueueUse::receive)};
     CHECK(eventually([&] {
         receive_for_a_while(queue);
+        CHECK_FALSE(queue.health().attached);
         const auto problem = queue.health().problem();
         return problem && problem->find("the attach") != std::string::npos;
     }));
+    CHECK_FALSE(queue.health().waits_for_session);
     Emulator::shared().fault("none");
     std::vector<escqrs::ReceivedMessage> received;
     CHECK(eventually([&] {
@@ -125,6 +127,21 @@ TEST_CASE("a receiver whose attach is never answered is not well, and works when
     }));
     CHECK(ids_of(received) == std::vector<std::string>{"m"});
     CHECK_FALSE(queue.health().problem());
+}
+
+TEST_CASE("a receiver for which there is no session is well, and not attached")
+{
+    const EmulatorQueue place{{{"requiresSession", true}}};
+    MessageQueue queue{place.settings()};
+    CHECK(queue.receive(1, 0ms, {}).empty());
+    CHECK(queue.health().waits_for_session);
+    CHECK_FALSE(queue.health().attached);
+    CHECK_FALSE(queue.health().problem());
+    send(queue, make_message("m", "s"));
+    const auto received = receive_all(queue, 1);
+    REQUIRE(received.size() == 1);
+    CHECK(queue.health().attached);
+    CHECK_FALSE(queue.health().waits_for_session);
 }
 
 TEST_CASE("links that are let go at once have pauses between them, and the queue is not well", "[faults]")

@@ -29,7 +29,12 @@ LinkKeeper::LinkKeeper(ReconnectDelay delay, escqrs::Duration patience) : delay_
 
 void LinkKeeper::attached() noexcept
 {
-    if (state_ == State::unknown) state_ = State::well;
+    if (state_ != LinkState::failing) state_ = LinkState::working;
+}
+
+void LinkKeeper::waits_for_session() noexcept
+{
+    if (state_ == LinkState::unknown) state_ = LinkState::waiting;
 }
 
 void LinkKeeper::worked(const LinkLife& life)
@@ -39,7 +44,7 @@ void LinkKeeper::worked(const LinkLife& life)
 
 void LinkKeeper::reset()
 {
-    state_ = State::well;
+    state_ = LinkState::working;
     problem_.clear();
     delay_.reset();
     unanswered_ = 0;
@@ -57,7 +62,7 @@ LinkKeeper::Step LinkKeeper::ended(const LinkLife& life, const Condition& why, e
     } else if (is_lock_lost(why)) { // the session failed, not the link
         pause = least_pause;
     } else {
-        state_ = State::failing;
+        state_ = LinkState::failing;
         problem_ = to_text(why);
         if (is_another) pause = delay_.next();
         failed_at_ = now;
@@ -87,12 +92,13 @@ LinkKeeper::Step LinkKeeper::ended(const LinkLife& life, const Condition& why, e
 void LinkKeeper::no_session(const LinkLife& life, escqrs::Duration wait, escqrs::SteadyTime now)
 {
     reset();
+    state_ = LinkState::waiting;
     if (now < later_by(life.asked_at, wait)) not_before_ = std::max(not_before_, later_by(now, least_pause));
 }
 
 void LinkKeeper::connection_lost() noexcept
 {
-    if (state_ == State::well) state_ = State::unknown;
+    if (state_ != LinkState::failing) state_ = LinkState::unknown;
     not_before_ = escqrs::SteadyTime::min();
     no_credit_since_.reset();
     unanswered_ = 0;

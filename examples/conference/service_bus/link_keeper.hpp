@@ -6,6 +6,7 @@
 
 #include <escqrs/clock.hpp>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -19,6 +20,14 @@ struct LinkLife {
 
     /// Whether it was of use. An answered attach alone says little, since a broker may detach every link at once.
     bool has_worked(escqrs::SteadyTime now) const noexcept;
+};
+
+/// What is known of the links of a sender or receiver.
+enum class LinkState : std::uint8_t {
+    unknown, ///< nothing yet, on this connection
+    waiting, ///< the broker has no session for us: it said so, or has not answered an attach that may wait for one
+    working, ///< the broker has attached a link
+    failing, ///< links are refused, not answered, or detached at once
 };
 
 /// Decides when a sender or receiver may attach a link, how long the broker may take to answer, and how to recover when a link
@@ -40,6 +49,8 @@ public:
 
     /// The broker has attached a link.
     void attached() noexcept;
+    /// The broker has left an attach without an answer, as it may while no session is free.
+    void waits_for_session() noexcept;
     /// A link was of use. A link that is older than the last failure does not count.
     void worked(const LinkLife& life);
 
@@ -47,7 +58,7 @@ public:
     /// wait, longer after each failure.
     Step ended(const LinkLife& life, const Condition& why, escqrs::SteadyTime now);
 
-    /// The broker refused an accept because no session was free for `wait`, which is no failure. If it did so earlier, the next
+    /// The broker refused an attach because no session was free for `wait`, which is no failure. If it did so earlier, the next
     /// attach waits for a moment.
     void no_session(const LinkLife& life, escqrs::Duration wait, escqrs::SteadyTime now);
 
@@ -64,19 +75,18 @@ public:
     /// What the last call of `overdue` was given.
     bool waits_for_credit() const noexcept { return no_credit_since_.has_value(); }
 
-    /// True once the broker has attached a link, until one ends that was of no use; then again once one is of use.
-    bool is_well() const noexcept { return state_ == State::well; }
+    /// Working or waiting once the broker has answered so; failing once a link has ended that was of no use, until one is of use,
+    /// or the broker says that no session is free.
+    LinkState state() const noexcept { return state_; }
     /// Why links are of no use; empty while they are of use, or nothing is known.
     const std::string& problem() const noexcept { return problem_; }
 
 private:
     void reset();
 
-    enum class State : std::uint8_t { unknown, well, failing };
-
     ReconnectDelay delay_;
     escqrs::Duration patience_;
-    State state_ = State::unknown;
+    LinkState state_ = LinkState::unknown;
     std::string problem_;
     escqrs::SteadyTime not_before_ = escqrs::SteadyTime::min();
     escqrs::SteadyTime failed_at_ = escqrs::SteadyTime::min();

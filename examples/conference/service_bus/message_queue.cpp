@@ -35,10 +35,10 @@ EntityUse only_entity(const QueueSettings& settings)
 
 std::optional<std::string> QueueHealth::problem() const
 {
-    const char* const step = !connected    ? "not connected"
-                             : !authorised ? "not authorised"
-                             : !attached   ? "not attached"
-                                           : nullptr;
+    const char* const step = !connected                        ? "not connected"
+                             : !authorised                     ? "not authorised"
+                             : !attached && !waits_for_session ? "not attached"
+                                                               : nullptr;
     if (step == nullptr) return std::nullopt;
     return last_error.empty() ? std::string{step} : std::string{step} + ": " + last_error;
 }
@@ -99,9 +99,14 @@ DeadLetterQueue& MessageQueue::dead_letter_queue()
 QueueHealth MessageQueue::health() const
 {
     const ConnectionHealth connection = connection_->health();
-    const bool attached = (!sender_ || sender_->is_attached()) && (!receiver_ || receiver_->is_attached());
-    return {connection.connected, connection.authorised, connection.connected && attached, connection.last_error,
-            connection.connections};
+    const bool sends = connection.connected && (!sender_ || sender_->is_attached());
+    const LinkState receives = receiver_ ? receiver_->link_state() : LinkState::working;
+    return {.connected = connection.connected,
+            .authorised = connection.authorised,
+            .attached = sends && receives == LinkState::working,
+            .waits_for_session = sends && receives == LinkState::waiting,
+            .last_error = connection.last_error,
+            .connections = connection.connections};
 }
 
 } // namespace service_bus

@@ -42,6 +42,9 @@ struct QueueHealth {
     bool connected = false;
     bool authorised = false;
     bool attached = false;
+    /// The receiver is not attached because the broker has no session for it, or has not said so yet; all else is well. An attach
+    /// that the broker never answers counts as such until it is given up, after the operation time-out.
+    bool waits_for_session = false;
     std::string last_error; ///< the last there was; stays when all is well again
     std::uint64_t connections = 0;
 

@@ -192,7 +192,7 @@ void MessageReceiver::on_lost(const Condition& /*why*/)
 {
     calls_.connection_lost();
     renewer_.connection_lost();
-    attached_ = false;
+    link_state_ = calls_.link_state();
 }
 
 void MessageReceiver::on_tick(escqrs::SteadyTime now)
@@ -284,7 +284,7 @@ std::optional<escqrs::ReceivedMessage> MessageReceiver::take(ReceiveLink& link, 
 
 void MessageReceiver::carry_out(ReceiveActions actions)
 {
-    attached_ = calls_.is_well(); // before a call returns that may ask for it
+    link_state_ = calls_.link_state(); // before a call returns that may ask for it
     perform_all(actions);
     if (is_quiet_ == calls_.is_quiet()) return;
     const std::scoped_lock lock{mutex_};

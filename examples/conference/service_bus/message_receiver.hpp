@@ -84,8 +84,8 @@ public:
     /// held any more is left out.
     void release(std::span<const escqrs::ReceivedMessage> messages);
 
-    /// True while links are of use (see `LinkKeeper`), as far as the broker has said.
-    bool is_attached() const noexcept { return attached_.load(std::memory_order_relaxed); }
+    /// How its links are, as far as the broker has said.
+    LinkState link_state() const noexcept { return link_state_.load(std::memory_order_relaxed); }
 
 private:
     struct ReceiveCall;
@@ -147,7 +147,7 @@ private:
     AmqpConnection* connection_;
     std::string address_;
     ReceiverOptions options_;
-    std::atomic<bool> attached_{false};
+    std::atomic<LinkState> link_state_{LinkState::unknown};
 
     // of the connection's thread
     ReceiveCalls calls_;

@@ -134,7 +134,10 @@ void MessageSender::on_attached()
     pump();
 }
 
-void MessageSender::note_health() { attached_ = keeper_.is_well() && link_ && link_->is_attached(); }
+void MessageSender::note_health()
+{
+    attached_ = keeper_.state() == LinkState::working && link_ && link_->is_attached();
+}
 
 void MessageSender::give_up_link(const Condition& why)
 {

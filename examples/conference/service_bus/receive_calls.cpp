@@ -159,6 +159,12 @@ ReceiveActions ReceiveCalls::stop(SteadyTime now)
     return take_actions();
 }
 
+LinkState ReceiveCalls::link_state() const noexcept
+{
+    const LinkState state = keeper_.state();
+    return state == LinkState::waiting && links_.any_is_open() ? LinkState::working : state;
+}
+
 // --- calls ---
 
 void ReceiveCalls::count_arrival(Link& link, std::size_t outstanding)
@@ -310,7 +316,7 @@ void ReceiveCalls::conclude(Call& call, SteadyTime now)
         if (!link.is_open()) {
             // A broker that lets us wait for a session will answer now, and the attach to a queue in its own time.
             const bool may_answer = !link.has_session() || now >= call.deadline;
-            if (link.has_session() && may_answer) keeper_.attached();
+            if (link.has_session() && may_answer) keeper_.waits_for_session();
             leave(link, call);
             if (!may_answer) links_.detach(link);
         } else if (options_.takes_credit_back) {

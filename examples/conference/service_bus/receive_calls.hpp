@@ -84,8 +84,7 @@ public:
     /// Whether the broker can send nothing over any link.
     bool is_quiet() const noexcept { return links_.are_quiet(); }
 
-    /// True while links are of use (see `LinkKeeper`), as far as the broker has said.
-    bool is_well() const noexcept { return keeper_.is_well(); }
+    LinkState link_state() const noexcept;
 
 private:
     using Link = ReceiveLinks::Link;

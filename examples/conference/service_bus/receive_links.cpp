@@ -26,6 +26,11 @@ std::size_t ReceiveLinks::count_of(CallId call) const
         std::ranges::count_if(links_, [&](const auto& entry) { return entry.second.call == call; }));
 }
 
+bool ReceiveLinks::any_is_open() const noexcept
+{
+    return std::ranges::any_of(links_, [](const auto& entry) { return entry.second.is_open(); });
+}
+
 std::optional<std::pair<LinkId, Condition>> ReceiveLinks::find_overdue(LinkKeeper& keeper, SteadyTime now)
 {
     for (const auto& [id, link] : links_) {

@@ -66,6 +66,7 @@ public:
         });
     }
     std::size_t count_of(CallId call) const;
+    bool any_is_open() const noexcept;
     /// A link that the broker leaves without an answer, and why it must be given up.
     std::optional<std::pair<LinkId, Condition>> find_overdue(LinkKeeper& keeper, escqrs::SteadyTime now);
 

@@ -38,15 +38,15 @@ TEST_CASE("a link was of use when it moved a message, or lived for seconds")
 TEST_CASE("links that are let go at once have growing pauses between them, and the keeper says why")
 {
     LinkKeeper keeper = make_keeper();
-    CHECK_FALSE(keeper.is_well());
+    CHECK(keeper.state() == LinkState::unknown);
     CHECK(keeper.may_attach(begin));
     escqrs::SteadyTime now = begin;
     std::vector<escqrs::Duration> pauses;
     for (int attempt = 0; attempt < 7; ++attempt) {
         keeper.attached();
-        CHECK(keeper.is_well() == (attempt == 0));
+        CHECK(keeper.state() == (attempt == 0 ? LinkState::working : LinkState::failing));
         CHECK(keeper.ended(short_life(now), internal_error, now).recovery == Recovery::reattach_link);
-        CHECK_FALSE(keeper.is_well());
+        CHECK(keeper.state() == LinkState::failing);
         CHECK(keeper.problem() == "amqp:internal-error: told by the test");
         pauses.push_back(keeper.not_before() - now);
         CHECK_FALSE(keeper.may_attach(keeper.not_before() - 1us));
@@ -56,7 +56,7 @@ TEST_CASE("links that are let go at once have growing pauses between them, and t
 
     const LinkLife good = {.asked_at = now, .attached_at = now, .has_moved = true};
     keeper.worked(good);
-    CHECK(keeper.is_well());
+    CHECK(keeper.state() == LinkState::working);
     CHECK(keeper.problem().empty());
     (void)keeper.ended(good, internal_error, now + 1s);
     CHECK(keeper.may_attach(now + 1s)); // it had worked: at once
@@ -72,11 +72,11 @@ TEST_CASE("a link from before the last failure does not speak for those after it
     (void)keeper.ended(short_life(begin + 1s), internal_error, begin + 2s);
     keeper.worked(old);
     CHECK_FALSE(keeper.overdue(old, 0s, false, begin + 1h));
-    CHECK_FALSE(keeper.is_well());
+    CHECK(keeper.state() == LinkState::failing);
     CHECK_FALSE(keeper.overdue(short_life(begin + 4s), 0s, false, begin + 5s));
-    CHECK_FALSE(keeper.is_well());
+    CHECK(keeper.state() == LinkState::failing);
     CHECK_FALSE(keeper.overdue(short_life(begin + 4s), 0s, false, begin + 6s));
-    CHECK(keeper.is_well());
+    CHECK(keeper.state() == LinkState::working);
 }
 
 TEST_CASE("links that were asked for together and fail together are one failure")
@@ -94,7 +94,7 @@ TEST_CASE("a broker has its time to answer an attach; the second time in a row t
     const auto first = keeper.overdue(asked, 10s, false, begin + 40s);
     REQUIRE(first);
     CHECK(keeper.ended(asked, *first, begin + 40s).recovery == Recovery::reattach_link);
-    CHECK_FALSE(keeper.is_well());
+    CHECK(keeper.state() == LinkState::failing);
     CHECK(keeper.problem() == "the broker does not answer the attach");
     const LinkLife again{.asked_at = begin + 41s};
     const auto second = keeper.overdue(again, 0s, false, begin + 71s);
@@ -102,7 +102,7 @@ TEST_CASE("a broker has its time to answer an attach; the second time in a row t
     CHECK(keeper.ended(again, *second, begin + 71s).recovery == Recovery::reconnect);
     keeper.connection_lost();
     CHECK(keeper.may_attach(begin + 71s));
-    CHECK_FALSE(keeper.is_well());
+    CHECK(keeper.state() == LinkState::failing);
 }
 
 TEST_CASE("attaches that were sent together and are not answered count once")
@@ -128,7 +128,7 @@ TEST_CASE("a broker has its time to give credit, and the link is given up after 
     const auto why = keeper.overdue(life, 0s, true, begin + 2h + 30s);
     REQUIRE(why);
     CHECK(keeper.ended(life, *why, begin + 2h + 30s).recovery == Recovery::reattach_link);
-    CHECK_FALSE(keeper.is_well());
+    CHECK(keeper.state() == LinkState::failing);
     CHECK_FALSE(keeper.may_attach(begin + 2h + 30s));
 }
 
@@ -136,14 +136,44 @@ TEST_CASE("that no session is free is no failure; said before its time it has a 
 {
     LinkKeeper keeper = make_keeper();
     keeper.no_session(LinkLife{.asked_at = begin}, 10s, begin + 10s);
-    CHECK(keeper.is_well());
+    CHECK(keeper.state() == LinkState::waiting);
     CHECK(keeper.may_attach(begin + 10s));
     keeper.no_session(LinkLife{.asked_at = begin + 10s}, 10s, begin + 10s + 1ms);
-    CHECK(keeper.is_well());
+    CHECK(keeper.state() == LinkState::waiting);
     CHECK(keeper.not_before() == begin + 10s + 101ms);
     (void)keeper.ended(short_life(begin + 11s), {"com.microsoft:session-lock-lost", ""}, begin + 11s);
-    CHECK(keeper.is_well());
+    CHECK(keeper.state() == LinkState::waiting);
     CHECK(keeper.not_before() == begin + 11s + 100ms);
+}
+
+TEST_CASE("an attach that may wait for a session is no link that works, nor one that fails")
+{
+    LinkKeeper keeper = make_keeper();
+    keeper.waits_for_session();
+    CHECK(keeper.state() == LinkState::waiting);
+    SECTION("the broker attaches it")
+    {
+        keeper.attached();
+        CHECK(keeper.state() == LinkState::working);
+        keeper.waits_for_session(); // for a further session
+        CHECK(keeper.state() == LinkState::working);
+    }
+    SECTION("the broker never answers it")
+    {
+        const LinkLife asked{.asked_at = begin};
+        const auto why = keeper.overdue(asked, 10s, false, begin + 40s);
+        REQUIRE(why);
+        (void)keeper.ended(asked, *why, begin + 40s);
+        keeper.waits_for_session();
+        CHECK(keeper.state() == LinkState::failing);
+        keeper.no_session(LinkLife{.asked_at = begin + 41s}, 10s, begin + 51s); // it answers again
+        CHECK(keeper.state() == LinkState::waiting);
+    }
+    SECTION("the connection is lost")
+    {
+        keeper.connection_lost();
+        CHECK(keeper.state() == LinkState::unknown);
+    }
 }
 
 TEST_CASE("what a link's end says decides what is done about it")

@@ -88,7 +88,7 @@ public:
     void connection_lost() { calls_.connection_lost(); }
     std::string stop() { return words(calls_.stop(now_)); }
     bool is_quiet() const { return calls_.is_quiet(); }
-    bool is_well() const { return calls_.is_well(); }
+    LinkState link_state() const { return calls_.link_state(); }
 
     /// Lets time pass, to the moments that the machine wants to be woken at.
     std::string pass(escqrs::Duration time)
@@ -325,12 +325,50 @@ TEST_CASE("an accept that no call waits for any more serves the next one")
     CHECK(machine.begin(1, 8, 10s) == "accept 1; ");
     CHECK(machine.pass(10s).empty());
     CHECK(machine.end(1) == "hand out 1:; ");
-    CHECK(machine.is_well()); // a broker that has the receiver wait for a session will answer
+    CHECK(machine.link_state() == LinkState::waiting);
     SECTION("") { CHECK(machine.begin(2, 8).empty()); }
     SECTION("the session comes too late")
     {
         CHECK(machine.opened(1, "s") == "detach 1; ");
         CHECK(machine.begin(2, 8) == "accept 2; ");
+    }
+}
+
+TEST_CASE("a receiver has a link that works only while the broker has given it a session")
+{
+    Machine machine = with_sessions();
+    CHECK(machine.link_state() == LinkState::unknown);
+    CHECK(machine.begin(1, 100, 10s) == "accept 1; ");
+    SECTION("it gives one; meanwhile there is no other")
+    {
+        CHECK(machine.opened(1, "s") == "grant 1: 13; accept 2; accept 3; ");
+        CHECK(machine.link_state() == LinkState::working);
+        CHECK(machine.closed(2, no_session).empty());
+        CHECK(machine.link_state() == LinkState::working);
+        CHECK(machine.aborted(1, 12) == "drain 1; ");
+        CHECK(machine.flowed(1, 0) == "end drain 1; detach 1; ");
+        CHECK(machine.closed(3, no_session).empty());
+        CHECK(machine.link_state() == LinkState::waiting);
+    }
+    SECTION("it says that there is none")
+    {
+        CHECK(machine.pass(10s).empty());
+        CHECK(machine.closed(1, no_session) == "accept 2; ");
+        CHECK(machine.link_state() == LinkState::waiting);
+    }
+    SECTION("it never answers")
+    {
+        CHECK(machine.pass(10s).empty());
+        CHECK(machine.end(1) == "hand out 1:; ");
+        CHECK(machine.link_state() == LinkState::waiting);
+        CHECK(machine.pass(30s).empty());
+        CHECK_THAT(machine.tick(), Catch::Matchers::Contains("report: the broker does not answer the attach"));
+        CHECK(machine.link_state() == LinkState::failing);
+    }
+    SECTION("it refuses")
+    {
+        CHECK(machine.closed(1, {"amqp:internal-error", ""}) == "report: amqp:internal-error; ");
+        CHECK(machine.link_state() == LinkState::failing);
     }
 }
 
@@ -412,7 +450,7 @@ TEST_CASE("a link that is refused fails its call, or is attached again after a p
     SECTION("for good")
     {
         CHECK(machine.closed(1, {"amqp:not-found", ""}) == "report: amqp:not-found; hand out 1: amqp:not-found; ");
-        CHECK_FALSE(machine.is_well());
+        CHECK(machine.link_state() == LinkState::failing);
         CHECK(machine.begin(2, 5).empty());
         CHECK(machine.end(2) == "hand out 2: amqp:not-found; "); // the pause is the receiver's, not a call's
     }
