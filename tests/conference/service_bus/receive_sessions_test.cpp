@@ -1,0 +1,219 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include "receive_calls_machine.hpp"
+
+#include <escqrs/testing/catch2.hpp>
+
+using namespace receive_calls_test;
+
+TEST_CASE("a session's late message is offered to a call that waits when the earlier one is settled")
+{
+    Machine machine = with_sessions();
+    CHECK(hand_out_one(machine, "s") == "accept 1; grant 1: 8; drain 1; hand out 1: a; ");
+    CHECK(machine.begin(2, 10) == "accept 2; ");
+    CHECK(machine.arrived(1, "b", 6).empty());
+    CHECK(machine.pass(1min).empty()); // it must not be handled next to the first
+    CHECK(machine.gone(1, "a").empty());
+    CHECK(machine.pass(5ms) == "detach 2; hand out 2: b; ");
+    CHECK(machine.gone(1, "b") == "detach 1; ");
+}
+
+TEST_CASE("what no call asks for goes back after a second")
+{
+    SECTION("of a queue without sessions, with its link if the broker may still send")
+    {
+        Machine machine = without_sessions();
+        machine.begin(1, 2);
+        machine.opened(1);
+        machine.arrived(1, "a", 1);
+        CHECK(machine.pass(5ms) == "hand out 1: a; ");
+        CHECK(machine.arrived(1, "b", 0).empty());
+        CHECK(machine.pass(999ms).empty());
+        CHECK(machine.tick().empty());
+        CHECK(machine.pass(1ms).empty());
+        CHECK(machine.tick() == "give back b; ");
+    }
+    SECTION("of a session, once nothing else of it is in hand, and the session with it")
+    {
+        Machine machine = with_sessions();
+        hand_out_one(machine, "s");
+        CHECK(machine.arrived(1, "b", 6).empty());
+        CHECK(machine.pass(1s).empty());
+        CHECK(machine.tick().empty());
+        CHECK(machine.arrived(1, "c", 5).empty());
+        CHECK(machine.gone(1, "a").empty());
+        CHECK(machine.tick() == "give back b; give back c; detach 1; ");
+    }
+}
+
+TEST_CASE("a session that was just accepted is kept while its first message is on its way")
+{
+    Machine machine = with_sessions();
+    CHECK(machine.begin(1, 100) == "accept 1; ");
+    CHECK(machine.opened(1, "s") == "grant 1: 13; accept 2; accept 3; ");
+    CHECK(machine.arrived(1, "a", 12) == "drain 1; ");
+    CHECK(machine.pass(4ms).empty());
+    CHECK(machine.opened(2, "t") == "grant 2: 13; accept 4; accept 5; ");
+    CHECK(machine.pass(5ms) == "drain 2; detach 3; detach 4; detach 5; hand out 1: a; ");
+    SECTION("it is for the next call")
+    {
+        CHECK(machine.arrived(2, "b", 12).empty());
+        CHECK(machine.begin(2, 1) == "hand out 2: b; ");
+        CHECK(machine.gone(2, "b") == "detach 2; ");
+    }
+    SECTION("it does not come: the session is given free")
+    {
+        CHECK(machine.pass(199ms).empty());
+        CHECK(machine.tick().empty());
+        CHECK(machine.pass(1ms).empty());
+        CHECK(machine.tick() == "detach 2; ");
+    }
+    SECTION("the broker says that there is none") { CHECK(machine.flowed(2, 0) == "end drain 2; detach 2; "); }
+}
+
+TEST_CASE("a session is given free when all of it is settled, and others are accepted meanwhile")
+{
+    Machine machine = with_sessions();
+    CHECK(hand_out_one(machine, "s") == "accept 1; grant 1: 8; drain 1; hand out 1: a; ");
+    CHECK(machine.begin(2, 8) == "accept 2; ");
+    CHECK(machine.gone(1, "a") == "detach 1; ");
+}
+
+TEST_CASE("after a message of a session went back, what comes of it goes back, too")
+{
+    Machine machine = with_sessions();
+    hand_out_one(machine, "s");
+    machine.goes_back(1);
+    CHECK(machine.arrived(1, "b", 6) == "give back b; ");
+    CHECK(machine.gone(1, "a") == "detach 1; ");
+}
+
+TEST_CASE("a call that listens at the default session goes on accepting others")
+{
+    Machine machine = with_sessions();
+    CHECK(hand_out_one(machine, "-") == "accept 1; grant 1: 8; drain 1; hand out 1: a; ");
+    CHECK(machine.begin(2, 8) == "end drain 1; grant 1: 1; accept 2; ");
+    CHECK(machine.pass(30s).empty());
+    CHECK(machine.closed(2, no_session) == "accept 3; ");
+    SECTION("another session's message")
+    {
+        CHECK(machine.opened(3, "s") == "drain 1; grant 3: 8; ");
+        CHECK(machine.arrived(3, "b", 7) == "drain 3; ");
+        CHECK(machine.pass(5ms) == "hand out 2: b; ");
+    }
+    SECTION("a message without a session")
+    {
+        CHECK(machine.arrived(1, "b", 7) == "drain 1; ");
+        CHECK(machine.pass(5ms) == "detach 3; hand out 2: b; ");
+    }
+}
+
+TEST_CASE("an accept that no call waits for any more serves the next one")
+{
+    Machine machine = with_sessions();
+    CHECK(machine.begin(1, 8, 10s) == "accept 1; ");
+    CHECK(machine.pass(10s).empty());
+    CHECK(machine.end(1) == "hand out 1:; ");
+    CHECK(machine.link_state() == LinkState::waiting);
+    SECTION("") { CHECK(machine.begin(2, 8).empty()); }
+    SECTION("the session comes too late")
+    {
+        CHECK(machine.opened(1, "s") == "detach 1; ");
+        CHECK(machine.begin(2, 8) == "accept 2; ");
+    }
+}
+
+TEST_CASE("a receiver has a link that works only while the broker has given it a session")
+{
+    Machine machine = with_sessions();
+    CHECK(machine.link_state() == LinkState::unknown);
+    CHECK(machine.begin(1, 100, 10s) == "accept 1; ");
+    SECTION("it gives one; meanwhile there is no other")
+    {
+        CHECK(machine.opened(1, "s") == "grant 1: 13; accept 2; accept 3; ");
+        CHECK(machine.link_state() == LinkState::working);
+        CHECK(machine.closed(2, no_session).empty());
+        CHECK(machine.link_state() == LinkState::working);
+        CHECK(machine.aborted(1, 12) == "drain 1; ");
+        CHECK(machine.flowed(1, 0) == "end drain 1; detach 1; ");
+        CHECK(machine.closed(3, no_session).empty());
+        CHECK(machine.link_state() == LinkState::waiting);
+    }
+    SECTION("it says that there is none")
+    {
+        CHECK(machine.pass(10s).empty());
+        CHECK(machine.closed(1, no_session) == "accept 2; ");
+        CHECK(machine.link_state() == LinkState::waiting);
+    }
+    SECTION("it never answers")
+    {
+        CHECK(machine.pass(10s).empty());
+        CHECK(machine.end(1) == "hand out 1:; ");
+        CHECK(machine.link_state() == LinkState::waiting);
+        CHECK(machine.pass(30s).empty());
+        CHECK_THAT(machine.tick(), Catch::Matchers::Contains("report: the broker does not answer the attach"));
+        CHECK(machine.link_state() == LinkState::failing);
+    }
+    SECTION("it refuses")
+    {
+        CHECK(machine.closed(1, {"amqp:internal-error", ""}) == "report: amqp:internal-error; ");
+        CHECK(machine.link_state() == LinkState::failing);
+    }
+}
+
+TEST_CASE("a delivery of no use leaves its share to others")
+{
+    Machine machine = with_sessions();
+    machine.begin(1, 8);
+    machine.opened(1, "s");
+    CHECK(machine.aborted(1, 7) == "drain 1; ");
+    CHECK(machine.flowed(1, 0) == "end drain 1; detach 1; accept 2; ");
+    CHECK(machine.opened(2, "t") == "grant 2: 8; ");
+}
+
+TEST_CASE("a session is kept until the broker has dead-lettered what cannot be decoded")
+{
+    Machine machine = with_sessions();
+    machine.begin(1, 8);
+    machine.opened(1, "s");
+    SECTION("which its call has received")
+    {
+        CHECK(machine.arrived_undecodable(1, 7) == "drain 1; ");
+        CHECK(machine.flowed(1, 0) == "end drain 1; accept 2; ");
+        CHECK(machine.opened(2, "t") == "grant 2: 8; ");
+        CHECK(machine.gone(1, "rejected 1") == "detach 1; ");
+    }
+    SECTION("which came late; a later message waits for it, too")
+    {
+        CHECK(machine.arrived(1, "a", 7) == "drain 1; ");
+        CHECK(machine.pass(5ms) == "hand out 1: a; ");
+        CHECK(machine.arrived_undecodable(1, 6).empty());
+        CHECK(machine.gone(1, "a").empty());
+        CHECK(machine.arrived(1, "b", 5).empty());
+        CHECK(machine.begin(2, 8) == "accept 2; ");
+        CHECK(machine.gone(1, "rejected 1").empty());
+        CHECK(machine.pass(5ms) == "detach 2; hand out 2: b; ");
+        CHECK(machine.gone(1, "b") == "detach 1; ");
+    }
+    SECTION("without a call, with its credit still open")
+    {
+        CHECK(machine.end(1) == "drain 1; ");
+        CHECK(machine.arrived_undecodable(1, 7).empty());
+        CHECK(machine.pass(200ms) == "hand out 1:; ");
+        CHECK(machine.tick().empty());
+        CHECK(machine.gone(1, "rejected 1") == "detach 1; ");
+    }
+}
+
+TEST_CASE("messages of a link that is lost, and those that are gone, are not handed out")
+{
+    Machine machine = with_sessions();
+    machine.begin(1, 100);
+    machine.opened(1, "s");
+    machine.opened(2, "t");
+    machine.arrived(1, "a", 12);
+    machine.arrived(2, "b", 12);
+    machine.arrived(2, "c", 11);
+    CHECK(machine.closed(1, {"amqp:link:detach-forced", ""}) == "report: amqp:link:detach-forced; ");
+    CHECK(machine.gone(2, "b").empty());
+    CHECK_THAT(machine.pass(5ms), Catch::Matchers::Contains("hand out 1: c; "));
+}
