@@ -72,11 +72,24 @@ void put_properties(pn_data_t* map, const escqrs::MessageProperties& properties,
     pn_data_exit(map);
 }
 
-void add_diagnostic_id(escqrs::MessageProperties& properties)
+/// The typed property of that name; null if there is none.
+const PropertyValue* find_typed(const MessageDetails& details, std::string_view wanted)
 {
-    auto trace = find_text(properties, event_traceparent);
-    if (!trace) trace = find_text(properties, traceparent);
-    if (trace && !find_text(properties, diagnostic_id)) properties.add(diagnostic_id, *trace);
+    for (const auto& [name, value] : details.typed_properties) {
+        if (name == wanted) return &value;
+    }
+    return nullptr;
+}
+
+/// Unless the message has one.
+void add_diagnostic_id(escqrs::MessageProperties& properties, const MessageDetails& details)
+{
+    if (properties.find(diagnostic_id) || find_typed(details, diagnostic_id) != nullptr) return;
+    for (const std::string_view name : {event_traceparent, traceparent}) {
+        auto trace = properties.find(name);
+        if (const auto* const text = std::get_if<std::string>(find_typed(details, name))) trace = *text;
+        if (trace) return properties.add(diagnostic_id, *trace);
+    }
 }
 
 /// What the annotations of a message say of the sender's wishes.
@@ -158,7 +171,7 @@ std::vector<char> encode_message(const escqrs::Message& message, const MessageDe
         refuse(message, "plain AMQP 1.0 has no scheduled enqueue time");
     put_annotations(pn_message_annotations(amqp.get()), message, details);
     escqrs::MessageProperties properties = message.properties;
-    add_diagnostic_id(properties);
+    add_diagnostic_id(properties, details);
     if (wire_message_id != message.message_id) properties.add(original_message_id, message.message_id);
     put_properties(pn_message_properties(amqp.get()), properties, details);
     if (auto bytes = encode_wire(amqp.get(), 512 + message.body.size())) return *std::move(bytes);

@@ -6,11 +6,13 @@
 
 #include <proton/annotation_key.hpp>
 #include <proton/binary.hpp>
+#include <proton/codec/vector.hpp>
 #include <proton/message.hpp>
 #include <proton/message_id.hpp>
 #include <proton/symbol.hpp>
 #include <proton/timestamp.hpp>
 #include <proton/uuid.hpp>
+#include <proton/value.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -18,6 +20,7 @@
 #include <random>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -235,6 +238,41 @@ TEST_CASE("details that cannot travel are refused by name")
     CHECK_THAT(refusal(bad), Catch::Matchers::Contains("'reply-to' is not UTF-8"));
     bad.reply_to = std::string{"a\0b", 3};
     CHECK_THAT(refusal(bad), Catch::Matchers::Contains("'reply-to' has a zero byte"));
+}
+
+TEST_CASE("a message has one Diagnostic-Id, its own if it has one of any type")
+{
+    const std::string trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    const auto ids_of = [](const Message& message) {
+        proton::message wire;
+        wire.decode(encode_message(message, message, message.message_id, "", Dialect::service_bus));
+        std::vector<std::pair<std::string, proton::value>> properties;
+        proton::get(wire.properties().value(), properties);
+        std::vector<std::string> ids;
+        for (const auto& [name, value] : properties) {
+            if (name == "Diagnostic-Id") ids.push_back(proton::to_string(value));
+        }
+        return ids;
+    };
+    Message message;
+    message.message_id = "m";
+    message.properties = {{"traceparent", trace}};
+    SECTION("a text among the typed properties")
+    {
+        message.typed_properties = {{"Diagnostic-Id", std::string{"its own"}}};
+        CHECK(ids_of(message) == std::vector<std::string>{"its own"});
+    }
+    SECTION("a number")
+    {
+        message.typed_properties = {{"Diagnostic-Id", std::int64_t{7}}};
+        CHECK(ids_of(message) == std::vector<std::string>{"7"});
+    }
+    SECTION("the trace is among the typed properties")
+    {
+        message.properties.clear();
+        message.typed_properties = {{"traceparent", trace}};
+        CHECK(ids_of(message) == std::vector<std::string>{trace});
+    }
 }
 
 TEST_CASE("a trace is told to Azure's SDKs, and taken from them")
