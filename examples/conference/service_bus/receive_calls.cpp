@@ -51,19 +51,11 @@ ReceiveActions ReceiveCalls::link_opened(LinkId id, std::string session, SteadyT
     link->life.attached_at = now;
     link->session = std::move(session);
     keeper_.attached();
-    Call* const call = find(link->call);
-    if (call == nullptr) {
-        links_.close_if_unused(*link, now);
-        return take_actions();
+    if (Call* const call = find(link->call)) {
+        if (call->share.left() == 0 && call->messages.empty()) take_back_default_credit(*call, now);
+        ask(*link, *call, now);
+        call->linger_until = later_by(now, options_.linger);
     }
-    if (call->share.left() == 0 && call->messages.empty()) take_back_default_credit(*call, now);
-    if (call->share.left() == 0) { // other links have found enough meanwhile
-        become_idle(*link, call, now);
-        return take_actions();
-    }
-    ask(*link, *call);
-    call->linger_until = later_by(now, options_.linger);
-    if (options_.has_sessions) accept_more(*call, now);
     return take_actions();
 }
 
@@ -141,6 +133,7 @@ ReceiveActions ReceiveCalls::tick(SteadyTime now)
     if (options_.takes_credit_back) {
         links_.give_back_unclaimed(now);
         links_.end_drained(now);
+        links_.end_fresh_sessions(now);
     }
     return take_actions();
 }

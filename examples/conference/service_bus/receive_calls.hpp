@@ -24,8 +24,8 @@ namespace service_bus {
 ///
 /// A call asks the links that it has for all that it wants. Once a message has come it has the broker drain the credit, and
 /// hands out when it is full, when the drains are answered, or when nothing more has come for a little while. A message that
-/// comes later is offered to the other calls, waits for the next one, and goes back after a second. A link keeps its session
-/// while a message of it is in hand.
+/// comes later is offered to the other calls, waits for the next one, and goes back after a second; so does a session that is
+/// accepted later. A link keeps its session while a message of it is in hand.
 /// @par Thread safety  none
 class ReceiveCalls {
 public:
@@ -118,7 +118,7 @@ private:
     void recruit(Call& call, escqrs::SteadyTime now);
     void attach(const Call& call, escqrs::SteadyTime now);
     void accept_more(const Call& call, escqrs::SteadyTime now);
-    void ask(Link& link, Call& call);
+    void ask(Link& link, Call& call, escqrs::SteadyTime now);
     void claim(Call& call, escqrs::SteadyTime now);
     void collect(Call& call, std::vector<ArrivedMessage> messages, escqrs::SteadyTime now);
     void offer(escqrs::SteadyTime now);

@@ -51,6 +51,11 @@ ReceiveCalls::Call* ReceiveCalls::find(std::optional<CallId> id)
 void ReceiveCalls::check(Call& call, SteadyTime now)
 {
     if (!call.is_concluding && call.messages.empty() && !links_.has_prospects(call.id)) recruit(call, now);
+    if (!call.is_concluding && call.share.left() > 0) {
+        links_.for_each_of(call.id, [&](Link& link) {
+            if (link.is_fresh_session()) ask(link, call, now); // there was no share for it before
+        });
+    }
     if (!call.is_concluding && !call.messages.empty()) {
         if (call.room() == 0 || links_.count_of(call.id) == 0 || now >= call.linger_until) conclude(call, now);
         else wake_at(call, call.linger_until);
@@ -76,7 +81,8 @@ void ReceiveCalls::recruit(Call& call, SteadyTime now)
     links_.for_each([&](Link& link) {
         // An attach that is not answered yet may be for any call. Messages without a session, and those of the session that
         // stands for none, are independent of each other: their link may bring more while some are in hand.
-        const bool is_shared = !link.has_session() || !link.is_open() || links_.is_default_session(link);
+        const bool is_shared =
+            !link.has_session() || !link.is_open() || link.is_fresh_session() || links_.is_default_session(link);
         if (link.call || !is_shared || (!options_.has_sessions && links_.count_of(call.id) > 0)) return;
         if (link.in_hand == 0 && link.credit.is_silent_since(now - options_.operation_timeout)) {
             links_.detach(link); // for so long there was no answer: another link may do better
@@ -84,7 +90,7 @@ void ReceiveCalls::recruit(Call& call, SteadyTime now)
         }
         link.call = call.id;
         claim(call, now);
-        if (link.is_open()) ask(link, call);
+        if (link.is_open()) ask(link, call, now);
     });
     claim(call, now);
     if (!call.messages.empty() || links_.has_prospects(call.id)) return;
@@ -111,8 +117,8 @@ void ReceiveCalls::accept_more(const Call& call, SteadyTime now)
     }
 }
 
-/// Asks a link for the share of its call.
-void ReceiveCalls::ask(Link& link, Call& call)
+/// Asks a link for its share of what the call wants; a session of which there is no share waits until another one has less.
+void ReceiveCalls::ask(Link& link, Call& call, SteadyTime now)
 {
     if (!options_.takes_credit_back) {
         const std::size_t on_its_way = link.credit.wanted() + links_.unclaimed.size();
@@ -123,7 +129,9 @@ void ReceiveCalls::ask(Link& link, Call& call)
     if (call.room() == 0) return;
     std::size_t messages = call.share.take();
     while (!link.has_session() && call.share.left() > 0) messages += call.share.take();
+    if (messages == 0) return;
     links_.want(link, messages);
+    if (options_.has_sessions) accept_more(call, now);
 }
 
 /// Gives a call what has come already, over its own links and over those that are free.
@@ -168,8 +176,7 @@ void ReceiveCalls::conclude(Call& call, SteadyTime now)
             const bool may_answer = !link.has_session() || now >= call.deadline;
             if (link.has_session() && may_answer) keeper_.waits_for_session();
             leave(link, call);
-            if (!may_answer) links_.detach(link);
-        } else if (options_.takes_credit_back) {
+        } else if (options_.takes_credit_back && !link.is_fresh_session()) {
             links_.drain(link, now);
         } else {
             leave(link, call);

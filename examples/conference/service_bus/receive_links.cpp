@@ -9,7 +9,7 @@ namespace {
 
 using escqrs::SteadyTime;
 
-/// How long messages that came after the end of their call are kept for the next one.
+/// How long messages, and sessions, that came after the end of their call are kept for the next one.
 constexpr std::chrono::seconds patience_with_unclaimed{1};
 
 } // namespace
@@ -63,6 +63,7 @@ ReceiveLinks::Link ReceiveLinks::take_out(LinkId id)
 
 void ReceiveLinks::want(Link& link, std::size_t messages)
 {
+    if (messages > 0) link.was_asked = true;
     if (link.credit.is_draining()) actions_->emplace_back(SetDrain{link.id, false});
     if (const std::size_t credit = link.credit.want(messages)) actions_->emplace_back(Grant{link.id, credit});
 }
@@ -113,11 +114,19 @@ bool ReceiveLinks::has_prospects(CallId call) const
 
 void ReceiveLinks::close_if_unused(const Link& link, SteadyTime now)
 {
-    if (!link.has_session() || link.call || link.in_hand > 0) return;
-    // The broker accepts a session for a message, which is still on its way.
+    if (!link.has_session() || link.is_fresh_session() || link.call || link.in_hand > 0) return;
+    // The message for which the broker has accepted the session is still on its way.
     const bool waits_for_first =
         !link.life.has_moved && link.credit.is_draining() && !link.credit.is_draining_since(now - drain_patience);
     if (!waits_for_first) detach(link);
+}
+
+void ReceiveLinks::end_fresh_sessions(SteadyTime now)
+{
+    for_each([&](const Link& link) {
+        if (!link.call && link.is_fresh_session() && *link.life.attached_at <= now - patience_with_unclaimed)
+            detach(link);
+    });
 }
 
 void ReceiveLinks::give_back_unclaimed(SteadyTime now)

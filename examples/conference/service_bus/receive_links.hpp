@@ -35,9 +35,12 @@ public:
         std::optional<CallId> call{}; ///< for which it works at the moment
         std::size_t in_hand = 0;      ///< messages that have come and are not settled
         bool is_ending = false;       ///< a message of its session went back: what comes later would overtake it
+        bool was_asked = false;       ///< for messages, over its credit
 
         bool is_open() const noexcept { return life.attached_at.has_value(); }
         bool has_session() const noexcept { return session_wait.has_value(); }
+        /// Whether it has a session of which nothing was asked yet.
+        bool is_fresh_session() const noexcept { return has_session() && is_open() && !was_asked; }
     };
 
     /// @param default_session  whose messages are independent of each other
@@ -89,13 +92,16 @@ public:
     /// Whether the broker can send nothing over any link.
     bool are_quiet() const noexcept;
 
-    /// Detaches a link if it has a session of which nothing is in hand, so that no session is starved.
+    /// Detaches a link if it has a session of which nothing is in hand, so that no session is starved. A fresh one stays for the next
+    /// call: the broker accepts a session for a message, and may have it wait behind all others if it is let go.
     void close_if_unused(const Link& link, escqrs::SteadyTime now);
     /// Gives back what no call has asked for. Of a session it goes once nothing else is in hand, and the session with it. Over
     /// credit that is open the message would come again at once, so there, too, the link goes, with all it has.
     void give_back_unclaimed(escqrs::SteadyTime now);
     /// Detaches links whose drain the broker does not answer, which takes their credit back.
     void end_drained(escqrs::SteadyTime now);
+    /// Detaches links to sessions that no call has asked for messages.
+    void end_fresh_sessions(escqrs::SteadyTime now);
 
 private:
     std::string default_session_;

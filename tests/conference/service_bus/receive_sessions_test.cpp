@@ -13,7 +13,7 @@ TEST_CASE("a session's late message is offered to a call that waits when the ear
     CHECK(machine.arrived(1, "b", 6).empty());
     CHECK(machine.pass(1min).empty()); // it must not be handled next to the first
     CHECK(machine.gone(1, "a").empty());
-    CHECK(machine.pass(5ms) == "detach 2; hand out 2: b; ");
+    CHECK(machine.pass(5ms) == "hand out 2: b; ");
     CHECK(machine.gone(1, "b") == "detach 1; ");
 }
 
@@ -53,7 +53,7 @@ TEST_CASE("a session that was just accepted is kept while its first message is o
     CHECK(machine.arrived(1, "a", 12) == "drain 1; ");
     CHECK(machine.pass(4ms).empty());
     CHECK(machine.opened(2, "t") == "grant 2: 13; accept 4; accept 5; ");
-    CHECK(machine.pass(5ms) == "drain 2; detach 3; detach 4; detach 5; hand out 1: a; ");
+    CHECK(machine.pass(5ms) == "drain 2; hand out 1: a; ");
     SECTION("it is for the next call")
     {
         CHECK(machine.arrived(2, "b", 12).empty());
@@ -103,7 +103,7 @@ TEST_CASE("a call that listens at the default session goes on accepting others")
     SECTION("a message without a session")
     {
         CHECK(machine.arrived(1, "b", 7) == "drain 1; ");
-        CHECK(machine.pass(5ms) == "detach 3; hand out 2: b; ");
+        CHECK(machine.pass(5ms) == "hand out 2: b; ");
     }
 }
 
@@ -115,10 +115,40 @@ TEST_CASE("an accept that no call waits for any more serves the next one")
     CHECK(machine.end(1) == "hand out 1:; ");
     CHECK(machine.link_state() == LinkState::waiting);
     SECTION("") { CHECK(machine.begin(2, 8).empty()); }
-    SECTION("the session comes too late")
+    SECTION("so does its session, within a second")
     {
-        CHECK(machine.opened(1, "s") == "detach 1; ");
+        CHECK(machine.opened(1, "s").empty());
+        CHECK(machine.pass(999ms).empty());
+        CHECK(machine.tick().empty());
+        CHECK(machine.begin(2, 8) == "grant 1: 8; ");
+        CHECK(machine.arrived(1, "a", 7) == "drain 1; ");
+    }
+    SECTION("after a second the session is given free")
+    {
+        CHECK(machine.opened(1, "s").empty());
+        CHECK(machine.pass(1s).empty());
+        CHECK(machine.tick() == "detach 1; ");
         CHECK(machine.begin(2, 8) == "accept 2; ");
+    }
+}
+
+TEST_CASE("a session of which a call has no share to ask waits until another one has less")
+{
+    Machine machine = with_sessions();
+    CHECK(machine.begin(1, 10) == "accept 1; ");
+    CHECK(machine.opened(1, "s") == "grant 1: 8; accept 2; accept 3; ");
+    CHECK(machine.opened(2, "t") == "grant 2: 2; ");
+    CHECK(machine.opened(3, "u").empty());
+    SECTION("and is asked then")
+    {
+        CHECK(machine.arrived(1, "a", 7) == "drain 1; ");
+        CHECK(machine.flowed(1, 0) == "end drain 1; grant 3: 7; ");
+    }
+    SECTION("or by the next call")
+    {
+        CHECK(machine.arrived(2, "b", 1) == "drain 2; ");
+        CHECK(machine.pass(5ms) == "drain 1; hand out 1: b; ");
+        CHECK(machine.begin(2, 10) == "grant 3: 8; accept 4; accept 5; ");
     }
 }
 
@@ -191,7 +221,7 @@ TEST_CASE("a session is kept until the broker has dead-lettered what cannot be d
         CHECK(machine.arrived(1, "b", 5).empty());
         CHECK(machine.begin(2, 8) == "accept 2; ");
         CHECK(machine.gone(1, "rejected 1").empty());
-        CHECK(machine.pass(5ms) == "detach 2; hand out 2: b; ");
+        CHECK(machine.pass(5ms) == "hand out 2: b; ");
         CHECK(machine.gone(1, "b") == "detach 1; ");
     }
     SECTION("without a call, with its credit still open")
