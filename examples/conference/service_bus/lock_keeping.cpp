@@ -16,9 +16,8 @@ constexpr std::chrono::seconds renewal_pause{1};
 
 } // namespace
 
-LockKeeping::Lock LockKeeping::taken(escqrs::Timestamp locked_until, const Moment& now) const
+LockKeeping::Lock LockKeeping::taken(escqrs::Timestamp locked_until, const TimeLeft& left, const Moment& now) const
 {
-    const TimeLeft left = times_.left(locked_until, now);
     return {.broker_end = locked_until,
             .locked_until = escqrs::later_by(now.time_of_day, left.surely),
             .since = now.steady,
@@ -31,15 +30,15 @@ void LockKeeping::took_session(LinkId link, const std::string& session_id, escqr
                                const Moment& now)
 {
     compare_clocks("session '" + session_id + "' was accepted", locked_until, now);
-    locks_[link] = taken(locked_until, now);
+    locks_[link] = taken(locked_until, times_.left(locked_until, now), now);
 }
 
 void LockKeeping::took_message(escqrs::ReceivedMessage& received, const Moment& now)
 {
-    times_.saw_lock(received.locked_until, received.enqueued_at);
     times_.saw_enqueued(received.enqueued_at, received.locked_until, now.steady);
     compare_clocks("message '" + received.message.message_id + "' came", received.locked_until, now);
-    const Lock lock = taken(received.locked_until, now);
+    const escqrs::Duration longest = LockTimes::longest_for(received.locked_until, received.enqueued_at);
+    const Lock lock = taken(received.locked_until, times_.left(received.locked_until, now, longest), now);
     received.locked_until = lock.locked_until;
     locks_[received.lock_token] = lock;
 }
@@ -56,7 +55,7 @@ void LockKeeping::took_message_of(LinkId link, escqrs::ReceivedMessage& received
                            escqrs::to_rfc3339(received.enqueued_at) + " by the broker's clock");
     }
     // The message may show that the lock ends sooner than it seemed to.
-    const Lock seen = taken(lock.broker_end, now);
+    const Lock seen = taken(lock.broker_end, times_.left(lock.broker_end, now), now);
     lock.locked_until = std::min(lock.locked_until, seen.locked_until);
     lock.renew_by = std::min(lock.renew_by, seen.renew_by);
     lock.end = std::min(lock.end, seen.end);
@@ -66,7 +65,7 @@ void LockKeeping::took_message_of(LinkId link, escqrs::ReceivedMessage& received
 
 escqrs::Timestamp LockKeeping::renewed(const LockName& name, escqrs::Timestamp locked_until, const Moment& now)
 {
-    Lock lock = taken(locked_until, now);
+    Lock lock = taken(locked_until, times_.left(locked_until, now), now);
     if (const auto found = locks_.find(name); found != locks_.end()) {
         lock.renew_until = found->second.renew_until;
         found->second = lock;

@@ -65,7 +65,7 @@ private:
         bool is_over = false;
     };
 
-    Lock taken(escqrs::Timestamp locked_until, const Moment& now) const;
+    Lock taken(escqrs::Timestamp locked_until, const TimeLeft& left, const Moment& now) const;
     void compare_clocks(const std::string& what, escqrs::Timestamp locked_until, const Moment& now);
     void note_clock_problem(const std::string& text);
 

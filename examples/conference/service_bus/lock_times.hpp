@@ -39,19 +39,21 @@ public:
         broker_ = Moment{.steady = now, .time_of_day = enqueued_at};
     }
 
-    /// Learns from a message's own lock, which the broker took after it had enqueued the message.
-    void saw_lock(escqrs::Timestamp locked_until, escqrs::Timestamp enqueued_at) noexcept
+    /// The longest that a message's own lock can last: the broker took it after it had enqueued the message. This says nothing of
+    /// other locks, not even of the same one once it is renewed, since the lock duration of a queue may be raised at any time.
+    static escqrs::Duration longest_for(escqrs::Timestamp locked_until, escqrs::Timestamp enqueued_at) noexcept
     {
-        if (enqueued_at > locked_until) return; // one of the two is nonsense
-        longest_ = std::clamp(difference(locked_until, enqueued_at), shortest, longest_);
+        if (enqueued_at > locked_until) return longest; // one of the two is nonsense
+        return std::clamp(difference(locked_until, enqueued_at), shortest, longest);
     }
 
-    TimeLeft left(escqrs::Timestamp locked_until, const Moment& now) const noexcept
+    /// @param at_most  that the lock can last
+    TimeLeft left(escqrs::Timestamp locked_until, const Moment& now, escqrs::Duration at_most = longest) const noexcept
     {
         if (locked_until == escqrs::Timestamp::max()) return {escqrs::Duration::max(), escqrs::Duration::max()};
         const escqrs::Duration seeming = difference(locked_until, latest(now));
-        if (seeming < shortest || seems_wrong(seeming)) return {shortest, longest_};
-        return {std::min(seeming, longest_), std::min(seeming, longest_)};
+        if (seeming < shortest || seems_wrong(seeming)) return {shortest, at_most};
+        return {std::min(seeming, at_most), std::min(seeming, at_most)};
     }
 
     /// Whether a lock that was taken just now shows that this machine's time of day is wrong.
@@ -91,7 +93,6 @@ private:
         return broker_ ? std::max(broker_time(now.steady), now.time_of_day) : now.time_of_day;
     }
 
-    escqrs::Duration longest_ = longest;
     std::optional<Moment> broker_; ///< the steady clock's, and the broker's time of day at least
 };
 

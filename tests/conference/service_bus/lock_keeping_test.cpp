@@ -3,6 +3,7 @@
 
 #include <escqrs/testing/catch2.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 
@@ -14,7 +15,7 @@ using escqrs::Timestamp;
 
 const Timestamp start = std::chrono::sys_days{std::chrono::year{2026} / 1 / 1};
 
-/// A machine, and a broker whose locks last for 30 seconds.
+/// A machine, and a broker whose locks last for 30 seconds at first.
 class Machine {
 public:
     /// @param ahead  of this machine's time of day, that of the broker is
@@ -27,18 +28,18 @@ public:
     escqrs::ReceivedMessage take_message(escqrs::Duration age = 0s)
     {
         escqrs::ReceivedMessage message = of_age(age);
-        message.locked_until = broker_time() + 30s;
+        message.locked_until = broker_time() + duration_;
         machine_.took_message(message, now());
         return message;
     }
-    void take_session() { machine_.took_session(LinkId{1}, "s", broker_time() + 30s, now()); }
+    void take_session() { machine_.took_session(LinkId{1}, "s", broker_time() + duration_, now()); }
     escqrs::ReceivedMessage take_message_of_session(escqrs::Duration age = 0s)
     {
         escqrs::ReceivedMessage message = of_age(age);
         machine_.took_message_of(LinkId{1}, message, now());
         return message;
     }
-    Timestamp renewed(const LockName& lock) { return machine_.renewed(lock, broker_time() + 30s, now()); }
+    Timestamp renewed(const LockName& lock) { return machine_.renewed(lock, broker_time() + duration_, now()); }
     void not_renewed(const LockName& lock, bool is_lost = false) { machine_.not_renewed(lock, is_lost, now().steady); }
 
     /// Lets time pass. @return what is to be done: "r" for a renewal, "o" for a lock that is over
@@ -51,6 +52,7 @@ public:
         return all;
     }
 
+    void set_duration(escqrs::Duration duration) { duration_ = duration; }
     Moment now() const { return {.steady = escqrs::SteadyTime{1h} + passed_, .time_of_day = start + passed_}; }
     LockKeeping& operator*() { return machine_; }
 
@@ -66,6 +68,7 @@ private:
 
     LockKeeping machine_;
     escqrs::Duration ahead_;
+    escqrs::Duration duration_ = 30s;
     escqrs::Duration passed_{};
 };
 
@@ -86,6 +89,32 @@ TEST_CASE("a message's lock is renewed ten seconds before its end, once at a tim
     CHECK(machine.pass(1s) == "r");
     (*machine).forget(m);
     CHECK(machine.pass(1h).empty());
+}
+
+TEST_CASE("locks last as the broker says, also once the queue's lock duration was raised, or lowered")
+{
+    const escqrs::Duration changed = GENERATE(15s, 2min);
+    Machine machine;
+    machine.take_session();
+    machine.take_message(); // enqueued just now, so it shows how long locks last
+    machine.set_duration(changed);
+    SECTION("a message") { CHECK(machine.take_message().locked_until == start + changed); }
+    SECTION("a session")
+    {
+        machine.take_session();
+        CHECK(machine.take_message_of_session().locked_until == start + changed);
+    }
+    SECTION("a renewed lock")
+    {
+        CHECK(machine.renewed(m) == start + changed);
+        CHECK(machine.renewed(session) == start + changed);
+        CHECK(machine.pass(changed - std::min<escqrs::Duration>(changed / 2, 10s) - 1us).empty());
+        CHECK(machine.pass(1us) == "rr");
+        machine.not_renewed(m, true);
+        machine.not_renewed(session, true);
+        CHECK(machine.pass(std::min<escqrs::Duration>(changed / 2, 10s) - 1us).empty());
+        CHECK(machine.pass(1us) == "oo");
+    }
 }
 
 TEST_CASE("a session's lock is renewed for as long as messages of it come")

@@ -29,20 +29,25 @@ TEST_CASE("a lock lasts as long as the broker says, where the clocks agree")
 
 TEST_CASE("with a wrong clock a lock lasts as long as the shortest surely, and as the longest at most")
 {
-    LockTimes times;
+    const LockTimes times;
     for (const Timestamp locked_until : {now + 1s, now - 10min, now + 1h, Timestamp::min()})
         CHECK(times.left(locked_until, moment) == TimeLeft{5s, 5min});
     for (const Timestamp locked_until : {now, now - 10min, now + 1h, Timestamp::min()})
         CHECK(LockTimes::disagrees(locked_until, moment));
-    times.saw_lock(now + 1h, now + 1h - 40s); // it had waited for ten seconds
-    CHECK(times.left(now + 1h, moment) == TimeLeft{5s, 40s});
-    times.saw_lock(now + 1h, now + 1h - 30s);
-    times.saw_lock(now + 1h, now - 1h); // it had waited for long
-    CHECK(times.left(now - 1h, moment) == TimeLeft{5s, 30s});
-    CHECK(times.left(now + 35s, moment) == TimeLeft{30s, 30s}); // a little behind
-    CHECK(times.left(now + 20s, moment) == TimeLeft{20s, 20s});
-    times.saw_lock(now, now + 1h); // nonsense
-    CHECK(times.left(now + 1h, moment) == TimeLeft{5s, 30s});
+}
+
+TEST_CASE("a message's own lock lasts no longer than since the message was enqueued")
+{
+    const LockTimes times;
+    const auto left = [&](Timestamp locked_until, Timestamp enqueued_at) {
+        return times.left(locked_until, moment, LockTimes::longest_for(locked_until, enqueued_at));
+    };
+    CHECK(left(now + 1h, now + 1h - 40s) == TimeLeft{5s, 40s});
+    CHECK(left(now + 1h, now - 1h) == TimeLeft{5s, 5min});  // it had waited for long
+    CHECK(left(now + 35s, now + 5s) == TimeLeft{30s, 30s}); // this clock is a little behind
+    CHECK(left(now + 20s, now - 10s) == TimeLeft{20s, 20s});
+    CHECK(left(now + 1h, now + 1h) == TimeLeft{5s, 5s});
+    CHECK(left(now + 40s, now + 1h) == TimeLeft{40s, 40s}); // nonsense
 }
 
 TEST_CASE("a message shows what time it is at the broker, and this machine's clock may be behind by that")
