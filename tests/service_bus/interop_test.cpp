@@ -259,6 +259,21 @@ TEST_CASE("a consumer of ours that is killed with messages in hand: Microsoft's 
     CHECK(received == ids);
 }
 
+TEST_CASE("a session that Microsoft's SDK holds cannot be accepted by its id until the SDK lets it go")
+{
+    const EmulatorQueue place{{{"requiresSession", true}}, own_emulator()};
+    QueueSettings settings = place.settings();
+    settings.receiver.session_id = "s";
+    MessageQueue queue{settings};
+    send(queue, make_message("m", "s"));
+    auto peer = start_peer(place, "receive", 1, {"--sessions", "--hold"});
+    REQUIRE_FALSE(peer.read_line().empty());
+    CHECK_THROWS_WITH(queue.receive(1, 10s, {}), Catch::Matchers::Contains("session-cannot-be-locked"));
+    peer.kill(SIGKILL);
+    CHECK(peer.wait() == -SIGKILL);
+    CHECK(work_off(queue, 1) == std::vector<std::string>{"m"});
+}
+
 TEST_CASE("a consumer on Microsoft's SDK that is killed: we get its messages when the locks are over")
 {
     const EmulatorQueue place{{{"requiresSession", false}, {"lockDurationMs", 60'000}}, own_emulator()};

@@ -24,13 +24,20 @@ ReceiveCalls::Options calls_options(const ReceiverOptions& options, const AmqpCo
     const bool confirms = connection.broker.dialect == Dialect::service_bus;
     ReceiveCalls::Options calls;
     calls.has_sessions = options.sessions && confirms;
-    calls.max_sessions = options.max_sessions;
+    calls.is_one_session = options.session_id.has_value();
+    calls.max_sessions = calls.is_one_session ? 1 : options.max_sessions;
     calls.default_session = options.default_session;
     calls.prefetch = calls.has_sessions ? 0 : std::min(options.prefetch, most_at_once);
     calls.takes_credit_back = confirms && calls.prefetch == 0; // plain AMQP 1.0 cannot be relied on to do it
     calls.linger = options.linger;
     calls.operation_timeout = connection.operation_timeout;
     return calls;
+}
+
+ReceiverOptions checked(ReceiverOptions options, const std::string& address, Dialect dialect)
+{
+    check_options(options, address, dialect);
+    return options;
 }
 
 } // namespace
@@ -44,7 +51,9 @@ struct MessageReceiver::ReceiveCall {
 };
 
 MessageReceiver::MessageReceiver(AmqpConnection& connection, std::string address, ReceiverOptions options)
-    : connection_{&connection}, address_{std::move(address)}, options_{std::move(options)},
+    : connection_{&connection}, address_{std::move(address)},
+      options_{checked(std::move(options), address_, connection.options().broker.dialect)},
+      source_{"'" + address_ + "'" + (options_.session_id ? ", session '" + *options_.session_id + "'" : "")},
       calls_{calls_options(options_, connection.options()), make_link_keeper(connection.options())},
       settlements_{confirms()}, locks_{options_.max_lock_renewal}, renewer_{connection, address_}
 {
@@ -94,7 +103,7 @@ std::vector<escqrs::ReceivedMessage> MessageReceiver::receive(std::size_t at_mos
         changed_.wait(lock, is_done);
     }
     if (call.messages.empty() && !call.error.empty() && !stop.stop_requested())
-        throw escqrs::TransportError{"receiving from '" + address_ + "': " + call.error};
+        throw escqrs::TransportError{"receiving from " + source_ + ": " + call.error};
     return std::move(call.messages);
 }
 
@@ -207,8 +216,12 @@ void MessageReceiver::on_tick(escqrs::SteadyTime now)
 
 void MessageReceiver::on_link_open(ReceiveLink& link)
 {
-    if (link.has_session()) locks_.took_session(link.id(), link.session_id(), link.locked_until(), moment());
-    carry_out(calls_.link_opened(link.id(), link.session_id(), connection_->now()));
+    const std::string& session = link.session_id();
+    if (link.has_session() && session.empty()) return on_link_closed(link, {"", "the broker names no session"});
+    if (link.has_session() && session != options_.session_id.value_or(session))
+        return on_link_closed(link, {"", "the broker gave session '" + session + "' in its place"});
+    if (link.has_session()) locks_.took_session(link.id(), session, link.locked_until(), moment());
+    carry_out(calls_.link_opened(link.id(), session, connection_->now()));
 }
 
 void MessageReceiver::on_link_closed(ReceiveLink& link, const Condition& why)
@@ -295,8 +308,8 @@ void MessageReceiver::carry_out(ReceiveActions actions)
 void MessageReceiver::perform(const Attach& action)
 {
     ReceiveLinkOwner& owner = *this;
-    links_.emplace(action.link,
-                   std::make_shared<ReceiveLink>(*connection_, address_, action.link, action.session_wait, owner));
+    links_.emplace(action.link, std::make_shared<ReceiveLink>(*connection_, address_, action.link, action.session_wait,
+                                                              options_.session_id, owner));
 }
 
 void MessageReceiver::perform(const Detach& action)

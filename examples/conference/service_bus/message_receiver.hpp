@@ -6,12 +6,12 @@
 #include "lock_renewer.hpp"
 #include "receive_calls.hpp"
 #include "receive_link.hpp"
+#include "receiver_options.hpp"
 #include "settlements.hpp"
 
 #include <escqrs/messaging.hpp>
 
 #include <atomic>
-#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -27,23 +27,6 @@
 
 namespace service_bus {
 
-struct ReceiverOptions {
-    bool sessions = true;          ///< the queue requires sessions; false: it has none (always so with plain AMQP 1.0)
-    std::size_t max_sessions = 32; ///< that one `receive` may hold at once
-    /// Messages that are locked for us ahead of being asked for; they come quicker, and wait under lock. Not with sessions.
-    std::size_t prefetch = 0;
-    std::string default_session; ///< that stands for messages without one
-    /// A shorter wait is lengthened to this: before the broker has answered, nobody knows whether there is a message.
-    escqrs::Duration least_wait = std::chrono::milliseconds{200};
-    /// Once there is a message: for further ones, and further sessions. The call ends when none has come for so long.
-    escqrs::Duration linger = std::chrono::milliseconds{5};
-    escqrs::Duration max_lock_renewal =
-        std::chrono::minutes{5};               ///< from receipt on; 0: locks are not renewed by itself
-    std::size_t max_message_size = 256 * 1024; ///< that abandoning with properties may not exceed
-    /// Hands out what cannot be decoded without what cannot be, instead of dead-lettering it: for a dead-letter queue.
-    bool hands_out_undecodable = false;
-};
-
 /// Takes messages off a queue, a subscription, or a dead-letter queue under lock: `escqrs::MessageReceiver`.
 ///
 /// Three machines decide: `ReceiveCalls`, `Settlements` and `LockKeeping`. This class tells them what happens on the links, and
@@ -54,7 +37,8 @@ struct ReceiverOptions {
 /// back, uncounted, if there is none within a second.
 /// Settling returns when the broker has confirmed it. Locks are renewed from receipt on, sessions' as well as messages';
 /// when one is lost, `ReceivedMessage::lock_lost` fires. With sessions, a session is held until every message that was
-/// received of it is settled, then given free for the fairness of all.
+/// received of it is settled, then given free for the fairness of all. One that is named by `ReceiverOptions::session_id` is held
+/// until the receiver ends, or its lock: `receive` throws at once if another receiver holds it.
 ///
 /// A lost connection loses the locks of sessions at once; their messages come again, uncounted. Messages of a queue
 /// without sessions come again when their locks have run out.
@@ -64,6 +48,7 @@ struct ReceiverOptions {
 class MessageReceiver final : ConnectionUser, ReceiveLinkOwner {
 public:
     /// @param connection  must outlive the receiver
+    /// @throws escqrs::TransportError if a session is named that cannot be, or the receiver has none
     MessageReceiver(AmqpConnection& connection, std::string address, ReceiverOptions options = {});
 
     /// Gives everything back that is still held. No call may be under way.
@@ -125,7 +110,7 @@ private:
         if (connection_->may_attach()) carry_out(calls_.connected(connection_->now()));
     }
     void perform(const Reconnect& action) { connection_->drop(action.why); }
-    void perform(const Report& action) { connection_->note_error("'" + address_ + "': " + action.problem); }
+    void perform(const Report& action) { connection_->note_error(source_ + ": " + action.problem); }
     void perform(const Settlements::Ask& action);
     static void perform(const Settlements::Forget& action);
     void perform(Settlements::Decided& action);
@@ -147,6 +132,7 @@ private:
     AmqpConnection* connection_;
     std::string address_;
     ReceiverOptions options_;
+    std::string source_; ///< address and session, for texts
     std::atomic<LinkState> link_state_{LinkState::unknown};
 
     // of the connection's thread

@@ -11,7 +11,8 @@ using escqrs::SteadyTime;
 } // namespace
 
 ReceiveCalls::ReceiveCalls(Options options, LinkKeeper keeper)
-    : options_{std::move(options)}, keeper_{std::move(keeper)}, links_{options_.default_session, actions_}
+    : options_{std::move(options)}, keeper_{std::move(keeper)},
+      links_{options_.default_session, options_.is_one_session, actions_}
 {
 }
 
@@ -41,6 +42,7 @@ ReceiveActions ReceiveCalls::connected(SteadyTime now)
 void ReceiveCalls::connection_lost() noexcept
 {
     is_connected_ = false;
+    links_.has_let_go = true;
     keeper_.connection_lost();
 }
 
@@ -50,6 +52,7 @@ ReceiveActions ReceiveCalls::link_opened(LinkId id, std::string session, SteadyT
     if (link == nullptr) return {};
     link->life.attached_at = now;
     link->session = std::move(session);
+    links_.has_let_go = false;
     keeper_.attached();
     if (Call* const call = find(link->call)) {
         if (call->share.left() == 0 && call->messages.empty()) take_back_default_credit(*call, now);
@@ -106,6 +109,7 @@ ReceiveActions ReceiveCalls::message_gone(LinkId id, const std::string& lock_tok
         links_.close_if_unused(*link, now);
     }
     offer(now);
+    if (options_.is_one_session) for_each_call([&](Call& call) { check(call, now); });
     return take_actions();
 }
 
@@ -135,6 +139,7 @@ ReceiveActions ReceiveCalls::tick(SteadyTime now)
         links_.end_drained(now);
         links_.end_fresh_sessions(now);
     }
+    if (options_.is_one_session) for_each_call([&](Call& call) { check(call, now); }); // its link may be free
     return take_actions();
 }
 

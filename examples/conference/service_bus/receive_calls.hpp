@@ -25,7 +25,8 @@ namespace service_bus {
 /// A call asks the links that it has for all that it wants. Once a message has come it has the broker drain the credit, and
 /// hands out when it is full, when the drains are answered, or when nothing more has come for a little while. A message that
 /// comes later is offered to the other calls, waits for the next one, and goes back after a second; so does a session that is
-/// accepted later. A link keeps its session while a message of it is in hand.
+/// accepted later. A link keeps its session while a message of it is in hand; if there is only one session, its link is kept for the
+/// next call, and calls take turns.
 /// @par Thread safety  none
 class ReceiveCalls {
 public:
@@ -33,6 +34,7 @@ public:
         bool has_sessions = false;
         std::size_t max_sessions = 32;
         std::string default_session{}; ///< that stands for none
+        bool is_one_session = false;   ///< all links are to the same session, so there is one at a time
         bool takes_credit_back = true; ///< false: credit outlives the call that has asked for it
         std::size_t prefetch = 0;      ///< only if credit is not taken back
         escqrs::Duration linger{};     ///< a call that has a message ends when none has come for so long

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <iterator>
 #include <string_view>
+#include <utility>
 
 // What the events of `receive_calls.cpp` lead to for calls and links.
 namespace service_bus {
@@ -12,6 +13,7 @@ namespace {
 using escqrs::SteadyTime;
 
 constexpr std::string_view no_session_available = "com.microsoft:timeout";
+constexpr std::string_view session_is_locked = "com.microsoft:session-cannot-be-locked";
 
 } // namespace
 
@@ -79,11 +81,8 @@ void ReceiveCalls::recruit(Call& call, SteadyTime now)
 {
     if (!is_connected_) return;
     links_.for_each([&](Link& link) {
-        // An attach that is not answered yet may be for any call. Messages without a session, and those of the session that
-        // stands for none, are independent of each other: their link may bring more while some are in hand.
-        const bool is_shared =
-            !link.has_session() || !link.is_open() || link.is_fresh_session() || links_.is_default_session(link);
-        if (link.call || !is_shared || (!options_.has_sessions && links_.count_of(call.id) > 0)) return;
+        if (link.call || !links_.is_for_any_call(link) || (!options_.has_sessions && links_.count_of(call.id) > 0))
+            return;
         if (link.in_hand == 0 && link.credit.is_silent_since(now - options_.operation_timeout)) {
             links_.detach(link); // for so long there was no answer: another link may do better
             return;
@@ -94,6 +93,8 @@ void ReceiveCalls::recruit(Call& call, SteadyTime now)
     });
     claim(call, now);
     if (!call.messages.empty() || links_.has_prospects(call.id)) return;
+    if (options_.is_one_session && !links_.are_none())
+        return; // another call has its link, or messages of it are in hand
     if (keeper_.may_attach(now)) attach(call, now);
     else wake_at(call, keeper_.not_before());
 }
@@ -128,7 +129,7 @@ void ReceiveCalls::ask(Link& link, Call& call, SteadyTime now)
     }
     if (call.room() == 0) return;
     std::size_t messages = call.share.take();
-    while (!link.has_session() && call.share.left() > 0) messages += call.share.take();
+    while ((!link.has_session() || options_.is_one_session) && call.share.left() > 0) messages += call.share.take();
     if (messages == 0) return;
     links_.want(link, messages);
     if (options_.has_sessions) accept_more(call, now);
@@ -251,7 +252,11 @@ void ReceiveCalls::end_link(LinkId id, const Condition& why, SteadyTime now)
         if (step.recovery == Recovery::reconnect) {
             is_connected_ = false;
             actions_.emplace_back(Reconnect{to_text(why)});
-        } else if (step.recovery == Recovery::fail && call != nullptr && !call->is_concluding) {
+        }
+        const bool is_held = options_.is_one_session && why.name == session_is_locked;
+        // The broker may not have noticed yet that we hold it no more.
+        const bool is_final = step.recovery == Recovery::fail || (is_held && !std::exchange(links_.has_let_go, false));
+        if (is_final && call != nullptr && !call->is_concluding) {
             call->error = to_text(why);
             conclude(*call, now);
         }

@@ -30,13 +30,14 @@ void under_lock(pn_link_t* link, Dialect dialect)
     pn_link_set_rcv_settle_mode(link, dialect == Dialect::service_bus ? PN_RCV_SECOND : PN_RCV_FIRST);
 }
 
-void of_next_session(pn_link_t* link, escqrs::Duration wait)
+void of_session(pn_link_t* link, const std::optional<std::string>& session_id, escqrs::Duration wait)
 {
     pn_data_t* const filter = pn_terminus_filter(pn_link_source(link));
     pn_data_put_map(filter);
     pn_data_enter(filter);
     pn_data_put_symbol(filter, proton_bytes(session_filter));
-    pn_data_put_null(filter); // any
+    if (session_id) pn_data_put_string(filter, proton_bytes(*session_id));
+    else pn_data_put_null(filter); // the next one
     pn_data_exit(filter);
     const auto milliseconds = std::clamp<std::int64_t>(std::chrono::ceil<std::chrono::milliseconds>(wait).count(), 1,
                                                        std::numeric_limits<std::int32_t>::max());
@@ -91,11 +92,12 @@ escqrs::Timestamp lock_end_of(pn_link_t* link, escqrs::Timestamp unknown)
 } // namespace
 
 ReceiveLink::ReceiveLink(AmqpConnection& connection, const std::string& address, LinkId id,
-                         std::optional<escqrs::Duration> session_wait, ReceiveLinkOwner& owner)
+                         std::optional<escqrs::Duration> session_wait, const std::optional<std::string>& session_id,
+                         ReceiveLinkOwner& owner)
     : id_{id}, owner_{&owner}, has_session_{session_wait.has_value()},
       link_{connection, AmqpLink::Direction::receive, address, *this, [&](pn_link_t* link) {
                 under_lock(link, connection.options().broker.dialect);
-                if (session_wait) of_next_session(link, *session_wait);
+                if (session_wait) of_session(link, session_id, *session_wait);
             }}
 {
 }

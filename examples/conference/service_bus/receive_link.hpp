@@ -38,10 +38,12 @@ public:
 /// @par Thread safety  on the connection's thread only
 class ReceiveLink final : LinkEvents {
 public:
-    /// @param session_wait  nothing: from the whole queue, which must not require sessions. Else from the next free session
-    ///        that has a message; if there is none for so long, the broker refuses the link with `com.microsoft:timeout`
+    /// @param session_wait  nothing: from the whole queue, which must not require sessions. Else from one session; if there is none
+    ///        for so long, the broker refuses the link with `com.microsoft:timeout`
+    /// @param session_id  nothing: the next free session that has a message
     ReceiveLink(AmqpConnection& connection, const std::string& address, LinkId id,
-                std::optional<escqrs::Duration> session_wait, ReceiveLinkOwner& owner);
+                std::optional<escqrs::Duration> session_wait, const std::optional<std::string>& session_id,
+                ReceiveLinkOwner& owner);
 
     LinkId id() const noexcept { return id_; }
     /// The session that was accepted.

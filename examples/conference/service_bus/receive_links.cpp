@@ -49,6 +49,7 @@ void ReceiveLinks::attach(CallId call, std::optional<escqrs::Duration> session_w
 
 void ReceiveLinks::detach(const Link& link)
 {
+    has_let_go = true;
     actions_->emplace_back(Detach{link.id});
     take_out(link.id);
 }
@@ -100,6 +101,12 @@ bool ReceiveLinks::is_default_session(const Link& link) const
     return link.has_session() && link.is_open() && link.session == default_session_;
 }
 
+bool ReceiveLinks::is_for_any_call(const Link& link) const
+{
+    return !link.has_session() || !link.is_open() || link.is_fresh_session() || is_default_session(link) ||
+           (keeps_session_ && is_free(link));
+}
+
 bool ReceiveLinks::is_free(const Link& link) const
 {
     if (link.call || link.is_ending) return false;
@@ -112,9 +119,13 @@ bool ReceiveLinks::has_prospects(CallId call) const
         links_, [&](const auto& entry) { return entry.second.call == call && !is_default_session(entry.second); });
 }
 
-void ReceiveLinks::close_if_unused(const Link& link, SteadyTime now)
+void ReceiveLinks::close_if_unused(Link& link, SteadyTime now)
 {
     if (!link.has_session() || link.is_fresh_session() || link.call || link.in_hand > 0) return;
+    if (keeps_session_) {
+        if (link.credit.outstanding() == 0) link.is_ending = false;
+        return;
+    }
     // The message for which the broker has accepted the session is still on its way.
     const bool waits_for_first =
         !link.life.has_moved && link.credit.is_draining() && !link.credit.is_draining_since(now - drain_patience);
@@ -123,6 +134,7 @@ void ReceiveLinks::close_if_unused(const Link& link, SteadyTime now)
 
 void ReceiveLinks::end_fresh_sessions(SteadyTime now)
 {
+    if (keeps_session_) return;
     for_each([&](const Link& link) {
         if (!link.call && link.is_fresh_session() && *link.life.attached_at <= now - patience_with_unclaimed)
             detach(link);

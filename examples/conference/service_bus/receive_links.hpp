@@ -44,13 +44,15 @@ public:
     };
 
     /// @param default_session  whose messages are independent of each other
+    /// @param keeps_session  a session is kept when all of it is settled
     /// @param actions  must outlive this
-    ReceiveLinks(std::string default_session, ReceiveActions& actions)
-        : default_session_{std::move(default_session)}, actions_{&actions}
+    ReceiveLinks(std::string default_session, bool keeps_session, ReceiveActions& actions)
+        : default_session_{std::move(default_session)}, keeps_session_{keeps_session}, actions_{&actions}
     {
     }
 
     UnclaimedMessages unclaimed;
+    bool has_let_go = false; ///< of a link, so that its session may still seem to be held
 
     /// Null if it is gone.
     Link* find(LinkId id);
@@ -70,6 +72,7 @@ public:
     }
     std::size_t count_of(CallId call) const;
     bool any_is_open() const noexcept;
+    bool are_none() const noexcept { return links_.empty(); }
     /// A link that the broker leaves without an answer, and why it must be given up.
     std::optional<std::pair<LinkId, Condition>> find_overdue(LinkKeeper& keeper, escqrs::SteadyTime now);
 
@@ -84,6 +87,9 @@ public:
     bool is_drained(Link& link, std::size_t outstanding);
 
     bool is_default_session(const Link& link) const;
+    /// Whether the link may begin to work for any call. An attach that is not answered yet may; so may the link of a queue without
+    /// sessions, that of the default session, whose messages are independent of those in hand, and a fresh one.
+    bool is_for_any_call(const Link& link) const;
     /// Whether any call may have what has come over a link: of a session, nothing else may be in hand.
     bool is_free(const Link& link) const;
     /// Whether a message may come to the call, or a session be accepted. Nothing may ever come to the default session while
@@ -93,8 +99,9 @@ public:
     bool are_quiet() const noexcept;
 
     /// Detaches a link if it has a session of which nothing is in hand, so that no session is starved. A fresh one stays for the next
-    /// call: the broker accepts a session for a message, and may have it wait behind all others if it is let go.
-    void close_if_unused(const Link& link, escqrs::SteadyTime now);
+    /// call: the broker accepts a session for a message, and may have it wait behind all others if it is let go. A session that is
+    /// kept may be received from again, once nothing is on its way that would overtake what went back.
+    void close_if_unused(Link& link, escqrs::SteadyTime now);
     /// Gives back what no call has asked for. Of a session it goes once nothing else is in hand, and the session with it. Over
     /// credit that is open the message would come again at once, so there, too, the link goes, with all it has.
     void give_back_unclaimed(escqrs::SteadyTime now);
@@ -105,6 +112,7 @@ public:
 
 private:
     std::string default_session_;
+    bool keeps_session_;
     ReceiveActions* actions_;
     std::map<LinkId, Link> links_;
     std::uint64_t last_id_ = 0;

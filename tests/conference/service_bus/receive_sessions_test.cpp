@@ -247,3 +247,86 @@ TEST_CASE("messages of a link that is lost, and those that are gone, are not han
     CHECK(machine.gone(2, "b").empty());
     CHECK_THAT(machine.pass(5ms), Catch::Matchers::Contains("hand out 1: c; "));
 }
+
+TEST_CASE("of one session there is one link, which is kept from call to call")
+{
+    Machine machine{{.has_sessions = true, .max_sessions = 1, .is_one_session = true}};
+    CHECK(machine.begin(1, 100) == "accept 1; ");
+    CHECK(machine.opened(1, "s") == "grant 1: 100; ");
+    CHECK(machine.arrived(1, "a", 99) == "drain 1; ");
+    CHECK(machine.pass(5ms) == "hand out 1: a; ");
+    SECTION("until the message is settled there is nothing for the next one")
+    {
+        CHECK(machine.flowed(1, 0) == "end drain 1; ");
+        CHECK(machine.begin(2, 10).empty());
+        CHECK(machine.gone(1, "a") == "grant 1: 10; ");
+        CHECK(machine.arrived(1, "b", 9) == "drain 1; ");
+        CHECK(machine.pass(5ms) == "hand out 2: b; ");
+    }
+    SECTION("it waits, too, while another call has the link")
+    {
+        CHECK(machine.gone(1, "a").empty());
+        CHECK(machine.begin(2, 10) == "end drain 1; ");
+        CHECK(machine.begin(3, 10).empty());
+        CHECK(machine.end(2) == "drain 1; ");
+        CHECK(machine.flowed(1, 0) == "end drain 1; hand out 2:; ");
+        CHECK(machine.tick() == "grant 1: 10; ");
+    }
+    SECTION("its time may be over before that")
+    {
+        CHECK(machine.begin(2, 10).empty());
+        CHECK(machine.end(2) == "hand out 2:; ");
+    }
+    SECTION("after a message went back it waits until nothing can overtake that")
+    {
+        machine.goes_back(1);
+        CHECK(machine.arrived(1, "b", 98) == "give back b; ");
+        CHECK(machine.begin(2, 10).empty());
+        CHECK(machine.gone(1, "a").empty());
+        CHECK(machine.arrived(1, "c", 97) == "give back c; ");
+        CHECK(machine.tick().empty());
+        SECTION("as the answer to the drain says")
+        {
+            CHECK(machine.flowed(1, 0) == "end drain 1; ");
+            CHECK(machine.tick() == "grant 1: 10; ");
+        }
+        SECTION("or until the link is replaced; its session may seem to be held for a moment")
+        {
+            const Condition locked{"com.microsoft:session-cannot-be-locked", ""};
+            CHECK(machine.pass(200ms).empty());
+            CHECK(machine.tick() == "detach 1; accept 2; ");
+            CHECK(machine.closed(2, locked) == "report: com.microsoft:session-cannot-be-locked; ");
+            CHECK(machine.pass(1s) == "accept 3; ");
+            CHECK_THAT(machine.closed(3, locked), Catch::Matchers::Contains("hand out 2: com.microsoft:session"));
+        }
+    }
+    SECTION("it is lost with what is in hand of it")
+    {
+        CHECK(machine.begin(2, 10).empty());
+        CHECK(machine.closed(1, {"com.microsoft:session-lock-lost", ""}) ==
+              "report: com.microsoft:session-lock-lost; ");
+        CHECK(machine.tick() == "accept 2; ");
+    }
+}
+
+TEST_CASE("a call fails at once if another receiver holds the one session that it may receive from")
+{
+    const Condition locked{"com.microsoft:session-cannot-be-locked", "by another"};
+    SECTION("the one that was named")
+    {
+        Machine machine{{.has_sessions = true, .max_sessions = 1, .is_one_session = true}};
+        CHECK(machine.begin(1, 8) == "accept 1; ");
+        CHECK(machine.closed(1, locked) == "report: com.microsoft:session-cannot-be-locked: by another; "
+                                           "hand out 1: com.microsoft:session-cannot-be-locked: by another; ");
+        CHECK(machine.link_state() == LinkState::failing);
+        CHECK(machine.begin(2, 8).empty());
+        CHECK(machine.pass(1s) == "accept 2; "); // it may be free again
+    }
+    SECTION("else there may be others")
+    {
+        Machine machine = with_sessions();
+        machine.begin(1, 8);
+        CHECK(machine.closed(1, locked) == "report: com.microsoft:session-cannot-be-locked: by another; ");
+        CHECK(machine.pass(1s) == "accept 2; ");
+    }
+}

@@ -2,7 +2,11 @@
 
 // What a broker may do to links: answer late or never, refuse at once, let go again.
 
-const ways = ["unanswered", "without-credit", "refused", "detached", "closed"];
+export const sessionFilter = "com.microsoft:session-filter";
+
+const ways = ["unanswered", "without-credit", "refused", "detached", "closed", "other-session", "unnamed-session"];
+/** These let the link be attached. */
+const attachingWays = ["without-credit", "other-session", "unnamed-session"];
 
 /** Which links are treated badly, and how. Links to `$cbs` never are. */
 export class LinkFaults {
@@ -42,9 +46,17 @@ export class LinkFaults {
         return this.#attach.how === "without-credit" && this.#take(address);
     }
 
+    /** @returns the filter that names the session of a link to `address` that is attached now */
+    filterOf(address, id) {
+        if (this.#attach.how?.endsWith("-session") && this.#take(address)) {
+            return this.#attach.how === "other-session" ? { [sessionFilter]: `not ${id}` } : {};
+        }
+        return { [sessionFilter]: id };
+    }
+
     /** Perhaps makes an attach fail. @returns true if so: there is nothing else to do for it */
     strikesAttach(client, link, address) {
-        if (this.#attach.how === "without-credit" || !this.#take(address)) {
+        if (attachingWays.includes(this.#attach.how) || !this.#take(address)) {
             return false;
         }
         const { how, condition } = this.#attach;
@@ -59,7 +71,8 @@ export class LinkFaults {
                 link.close({ condition: condition ?? "com.microsoft:timeout", description: "Refused at once." });
                 break;
             case "detached":
-                link.set_source({ address });
+                link.set_source(sessionFilter in (link.source?.filter ?? {})
+                    ? { address, filter: { [sessionFilter]: "any" } } : { address });
                 link.set_target({ address });
                 setImmediate(() => link.close({ condition: condition ?? "amqp:internal-error",
                     description: "Let go right after the attach." }));

@@ -7,11 +7,11 @@ import frames from "rhea/lib/frames.js";
 
 import { changeProperties, encodeEntry, readTransfer, tagOf } from "./message_codec.mjs";
 import { refuse } from "./amqp_server.mjs";
+import { sessionFilter } from "./link_faults.mjs";
 import { plainAddress } from "./namespace.mjs";
 import { BrokerError } from "./queue.mjs";
 
 const { message: codec, types } = rhea;
-const sessionFilter = "com.microsoft:session-filter";
 const credit = 1000;
 const dotnetEpochMs = 62_135_596_800_000;
 
@@ -153,8 +153,8 @@ export class OutgoingLink {
                 clearTimeout(this.attachTimer);
                 this.waiter = undefined;
                 sender.local.attach.source = undefined;
-                sender.set_source({ address: sender.source.address,
-                    filter: { [sessionFilter]: lane.id } });
+                sender.set_source({ address: sender.source.address, filter: this.client.faults.links.filterOf(
+                    plainAddress(sender.source.address), lane.id) });
                 sender.local.attach.properties = { "com.microsoft:locked-until-utc":
                     types.wrap_long(dotnetTicks(lane.holder.lockedUntil)) };
                 sender.open();

@@ -1,0 +1,37 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include "connection_string.hpp"
+
+#include <escqrs/timestamp.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <string>
+
+namespace service_bus {
+
+struct ReceiverOptions {
+    bool sessions = true; ///< the queue requires sessions; false: it has none (always so with plain AMQP 1.0)
+    /// Receives from this session only, and keeps it from one `receive` to the next; nothing: from the sessions that are free.
+    std::optional<std::string> session_id{};
+    std::size_t max_sessions = 32; ///< that one `receive` may hold at once
+    /// Messages that are locked for us ahead of being asked for; they come quicker, and wait under lock. Not with sessions.
+    std::size_t prefetch = 0;
+    std::string default_session; ///< that stands for messages without one
+    /// A shorter wait is lengthened to this: before the broker has answered, nobody knows whether there is a message.
+    escqrs::Duration least_wait = std::chrono::milliseconds{200};
+    /// Once there is a message: for further ones, and further sessions. The call ends when none has come for so long.
+    escqrs::Duration linger = std::chrono::milliseconds{5};
+    escqrs::Duration max_lock_renewal =
+        std::chrono::minutes{5};               ///< from receipt on; 0: locks are not renewed by itself
+    std::size_t max_message_size = 256 * 1024; ///< that abandoning with properties may not exceed
+    /// Hands out what cannot be decoded without what cannot be, instead of dead-lettering it: for a dead-letter queue.
+    bool hands_out_undecodable = false;
+};
+
+/// @throws escqrs::TransportError if a session is named that no message can have, or where there are no sessions
+void check_options(const ReceiverOptions& options, const std::string& address, Dialect dialect);
+
+} // namespace service_bus
