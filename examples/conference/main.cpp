@@ -2,6 +2,7 @@
 
 // The composition root: which parts there are, which hold on to which, and in what order they start and stop.
 #include "application/attendee_handlers.hpp"
+#include "application/readable_text.hpp"
 #include "application/settings.hpp"
 #include "application/storage.hpp"
 #include "http/health.hpp"
@@ -20,6 +21,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -41,12 +43,14 @@ namespace {
 
 using namespace conference;
 
-/// One line at a time, from any thread.
+/// One line at a time, from any thread. What others say in it cannot begin another line.
 void log(std::string_view line)
 {
+    constexpr std::size_t max_length = 8192;
+    const std::string text = readable(line, max_length);
     static std::mutex mutex;
     const std::scoped_lock lock{mutex};
-    std::cerr << line << std::endl;
+    std::cerr << text << std::endl;
 }
 
 /// The web role and what it needs: store, command bus, relay, read model.
@@ -301,10 +305,10 @@ int main(int argc, char** argv)
             *settings, [](std::string_view line) { log(line); }, [&](auto& queue) { run(*settings, queue, signals); });
         return 0;
     } catch (const SettingsError& error) {
-        std::cerr << "conference: " << error.what() << '\n';
+        log(std::string{"conference: "} + error.what());
         return 2;
     } catch (const std::exception& error) {
-        std::cerr << "conference: " << error.what() << '\n';
+        log(std::string{"conference: "} + error.what());
         return 1;
     }
 }

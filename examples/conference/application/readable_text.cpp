@@ -25,6 +25,15 @@ std::size_t utf8_length(std::string_view text)
     return length;
 }
 
+/// Whether a whole character is a control character, or a line end of Unicode's.
+bool is_control(std::string_view character)
+{
+    const auto lead = static_cast<std::uint8_t>(character.front());
+    if (character.size() == 1) return lead < 0x20 || lead == 0x7F;
+    const bool is_c1 = lead == 0xC2 && static_cast<std::uint8_t>(character[1]) < 0xA0; // NEL among them
+    return is_c1 || character == "\xE2\x80\xA8" || character == "\xE2\x80\xA9";
+}
+
 } // namespace
 
 std::string readable(std::string_view text, std::size_t max_length)
@@ -36,7 +45,7 @@ std::string readable(std::string_view text, std::size_t max_length)
         if (result.size() + std::max<std::size_t>(length, 1) > max_length) break;
         if (length == 0) {
             result.push_back('?');
-        } else if (length == 1 && (static_cast<std::uint8_t>(text[0]) < 0x20 || text[0] == 0x7F)) {
+        } else if (is_control(text.substr(0, length))) {
             result.push_back(' ');
         } else {
             result.append(text.substr(0, length));

@@ -7,8 +7,8 @@
 
 namespace conference {
 
-/// `text` as one line of valid UTF-8 of at most `max_length` bytes: what is neither becomes '?', a control character a
-/// blank. Errors quote what came from outside, and end up in logs, queues and on the organiser's page.
+/// `text` as one line of valid UTF-8 of at most `max_length` bytes: what is neither becomes '?', a control character or
+/// a line end of Unicode's a blank. Errors quote what came from outside, and end up in logs, queues and on the organiser's page.
 std::string readable(std::string_view text, std::size_t max_length);
 
 } // namespace conference

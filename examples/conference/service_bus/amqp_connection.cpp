@@ -5,6 +5,7 @@
 #include "cbs_authorisation.hpp"
 #include "connection_setup.hpp"
 #include "sas_token.hpp"
+#include "shown_text.hpp"
 
 #include <escqrs/error.hpp>
 
@@ -33,6 +34,13 @@ TokenSource token_source_of(const AmqpConnectionOptions& options)
     return make_sas_token_source(options.broker, options.token_lifetime, *options.clock);
 }
 
+/// With a log that gets single lines, whatever a broker says.
+AmqpConnectionOptions checked(AmqpConnectionOptions options)
+{
+    options.log = [log = std::move(options.log)](std::string_view text) { log(one_line(text)); };
+    return options;
+}
+
 } // namespace
 
 LinkKeeper make_link_keeper(const AmqpConnectionOptions& options)
@@ -44,7 +52,7 @@ LinkKeeper make_link_keeper(const AmqpConnectionOptions& options)
 void AmqpConnection::ProactorDeleter::operator()(pn_proactor_t* proactor) const noexcept { pn_proactor_free(proactor); }
 
 AmqpConnection::AmqpConnection(AmqpConnectionOptions options)
-    : options_{std::move(options)}, proactor_{pn_proactor()},
+    : options_{checked(std::move(options))}, proactor_{pn_proactor()},
       delay_{options_.reconnect_delay, options_.longest_reconnect_delay, options_.jitter},
       tokens_{token_source_of(options_)}
 {
@@ -122,7 +130,7 @@ void AmqpConnection::renew_tokens()
 void AmqpConnection::note_error(const std::string& text)
 {
     const std::scoped_lock lock{mutex_};
-    health_.last_error = text;
+    health_.last_error = one_line(text);
 }
 
 void AmqpConnection::drop(const std::string& why)

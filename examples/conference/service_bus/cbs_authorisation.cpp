@@ -1,6 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "cbs_authorisation.hpp"
 
+#include "shown_text.hpp"
+
 #include <escqrs/error.hpp>
 
 #include <algorithm>
@@ -115,7 +117,8 @@ void CbsAuthorisation::answered(const std::string& name, const AccessToken& toke
     if (!reply.is_success()) {
         constexpr int unauthorised = 401; // with any other status the token is not what is wrong
         if (reply.status == unauthorised) tokens_->refused(token.text);
-        return failed(audience, "token for '" + name + "' refused: " + to_text(reply.condition));
+        return failed(audience,
+                      "token for '" + name + "' refused: " + shown(to_text(reply.condition), secrets_of(token)));
     }
     audience.taken = token.text;
     audience.is_put_anyway = false;

@@ -4,6 +4,7 @@
 #include "client_assertion.hpp"
 #include "encoding.hpp"
 #include "http_request.hpp"
+#include "shown_text.hpp"
 #include "token_cache.hpp"
 
 #include <escqrs/error.hpp>
@@ -29,7 +30,6 @@ using Tree = boost::property_tree::ptree;
 constexpr std::string_view resource = "https://servicebus.azure.net";
 constexpr const char* assertion_type = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 constexpr std::size_t longest_file = std::size_t{1} << 20U;
-constexpr std::size_t longest_reason = 300;
 
 constexpr std::array<std::pair<std::string_view, EntraIdentity>, 4> identities{{
     {"managed", EntraIdentity::managed},
@@ -98,18 +98,6 @@ Tree parse_answer(const std::string& body)
     return answer;
 }
 
-/// What a server says, for a log: in one line, not long, and not with a secret of ours in it.
-std::string shown(std::string text, const std::string& secret)
-{
-    if (!secret.empty()) {
-        for (auto at = text.find(secret); at != std::string::npos; at = text.find(secret, at + 3))
-            text.replace(at, secret.size(), "***");
-    }
-    std::ranges::replace_if(
-        text, [](unsigned char c) { return std::iscntrl(c) != 0; }, ' ');
-    return text.substr(0, longest_reason);
-}
-
 /// 404 and 410 are what a virtual machine's metadata service answers while it is updated.
 bool may_pass(long status) { return status == 404 || status == 408 || status == 410 || status == 429 || status >= 500; }
 
@@ -145,7 +133,7 @@ AccessToken fetch(const HttpRequest& request, const EntraSettings& settings, con
             reason += (reason.empty() ? "" : ": ") + *description;
         else if (const auto message = answer.get_optional<std::string>("message")) reason += *message; // App Service
         throw TokenError{where + " answers " + std::to_string(response.status) + (reason.empty() ? "" : ": ") +
-                             shown(reason, secret),
+                             shown(reason, {&secret, 1}),
                          response.retry_after, !may_pass(response.status)};
     }
     AccessToken token{answer.get("access_token", std::string{}), TokenType::jwt, {}, {}};

@@ -1,6 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "recovery.hpp"
 
+#include "shown_text.hpp"
+
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -56,8 +58,10 @@ constexpr std::array<std::pair<std::string_view, Recovery>, 38> recoveries{{
 
 std::string to_text(const Condition& condition)
 {
-    if (condition.name.empty()) return condition.description.empty() ? "closed by the peer" : condition.description;
-    return condition.description.empty() ? condition.name : condition.name + ": " + condition.description;
+    const std::string name = one_line(condition.name);
+    const std::string description = one_line(condition.description);
+    if (name.empty()) return description.empty() ? "closed by the peer" : description;
+    return description.empty() ? name : name + ": " + description;
 }
 
 bool is_lock_lost(const Condition& condition) noexcept

@@ -17,7 +17,7 @@ struct Condition {
     friend bool operator==(const Condition&, const Condition&) = default;
 };
 
-/// A condition in words.
+/// A condition in words, and in one line.
 std::string to_text(const Condition& condition);
 
 /// Whether the lock on a message or session is gone.

@@ -2,6 +2,7 @@
 #include "rest_api.hpp"
 
 #include "sas_token.hpp"
+#include "shown_text.hpp"
 
 #include <escqrs/error.hpp>
 
@@ -90,7 +91,7 @@ EntityCreation RestApi::create_if_missing(const std::string& path, const char* k
     if (answer.status == 409) return EntityCreation::existed;
     if (answer.status == 401 || answer.status == 403) return EntityCreation::not_allowed;
     throw escqrs::TransportError{"creating '" + path + "' at " + endpoint_ + ": expected 201 or 409, found " +
-                                 std::to_string(answer.status) + ": " + answer.body.substr(0, 300)};
+                                 std::to_string(answer.status) + ": " + answer.body};
 }
 
 bool RestApi::remove(const std::string& path) const
@@ -99,7 +100,7 @@ bool RestApi::remove(const std::string& path) const
     if (answer.status == 404) return false;
     if (answer.status != 200)
         throw escqrs::TransportError{"deleting '" + path + "' at " + endpoint_ + ": expected 200 or 404, found " +
-                                     std::to_string(answer.status) + ": " + answer.body.substr(0, 300)};
+                                     std::to_string(answer.status) + ": " + answer.body};
     return true;
 }
 
@@ -131,13 +132,16 @@ HttpResponse RestApi::request(const char* method, const std::string& path, const
 {
     const AccessToken token = tokens_({"https://" + host_ + "/" + path, {}, {}});
     const char* const scheme = token.type == TokenType::jwt ? "Bearer " : ""; // a signature names its own
-    return send_http({method,
-                      endpoint_ + "/" + path + "?api-version=" + api_version,
-                      {"Authorization: " + std::string{scheme} + token.text,
-                       "Content-Type: application/atom+xml;type=entry;charset=utf-8"},
-                      body,
-                      certificate_authorities_},
-                     answer_timeout);
+    HttpResponse answer = send_http({method,
+                                     endpoint_ + "/" + path + "?api-version=" + api_version,
+                                     {"Authorization: " + std::string{scheme} + token.text,
+                                      "Content-Type: application/atom+xml;type=entry;charset=utf-8"},
+                                     body,
+                                     certificate_authorities_},
+                                    answer_timeout);
+    constexpr long first_refusal = 300; // from there on the body is for people
+    if (answer.status >= first_refusal) answer.body = shown(answer.body, secrets_of(token));
+    return answer;
 }
 
 } // namespace service_bus

@@ -246,6 +246,11 @@ TEST_CASE("client secret: in the form's body, and shown in no error, though the 
     const std::string error = error_of([&] { (void)get(make_entra_token_source(EntraIdentity::secret, settings)); });
     CHECK_THAT(error, Contains("/the-tenant/oauth2/v2.0/token answers 401: invalid_client: AADSTS7000215"));
     CHECK_THAT(error, !Contains("s~e"));
+    server.answer_with([](const Request&) {
+        return Answer{401, R"({"error":"invalid_client","error_description":"not s~e%2fc%26r%3De+t"})", json};
+    });
+    CHECK_THAT(error_of([&] { (void)get(make_entra_token_source(EntraIdentity::secret, settings)); }),
+               Contains("invalid_client: not ***"));
 }
 
 TEST_CASE("client certificate: an assertion that it has signed, read anew each time")
