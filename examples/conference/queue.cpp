@@ -20,6 +20,7 @@ service_bus::Broker broker_of(const Settings& settings)
     try {
         auto broker = service_bus::parse_broker(settings.queue.rest);
         if (broker.entity.empty()) broker.entity = settings.queue_name;
+        service_bus::require_private(broker, !settings.azure_identity.empty());
         return broker;
     } catch (const escqrs::TransportError& error) {
         throw SettingsError{std::string{"--queue: "} + error.what()};
@@ -53,8 +54,12 @@ bool can_manage(const service_bus::Broker& broker, const Settings& settings)
 service_bus::QueueAdministration administration(const service_bus::Broker& broker, const Settings& settings,
                                                 const service_bus::TokenSource& tokens)
 {
-    return service_bus::QueueAdministration{broker, settings.queue_management, settings.queue_certificates,
-                                            escqrs::system_clock(), tokens};
+    try {
+        return service_bus::QueueAdministration{broker, settings.queue_management, settings.queue_certificates,
+                                                escqrs::system_clock(), tokens};
+    } catch (const escqrs::TransportError& error) {
+        throw SettingsError{std::string{"--queue-management: "} + error.what()};
+    }
 }
 
 void create_if_missing(const service_bus::AmqpConnectionOptions& connection, const Settings& settings, const Log& log)

@@ -62,6 +62,22 @@ def port_in_use(options, folder):
     assert relayed(folder) == 0, relayed(folder)
 
 
+def secrets_stay_here(options, folder):
+    """A start with an address that would get a token or password unencrypted fails, and names it."""
+    broker = "Endpoint=sb://{};SharedAccessKeyName=n;SharedAccessKey=k{}"
+    emulator = ";UseDevelopmentEmulator=true"
+    for arguments, expected in (
+            (["--queue", broker.format("broker.example", emulator)], "--queue: connection string: expected TLS, or a loopback "
+             "address, because a token or password would travel unencrypted; found 'sb://broker.example:5672/"),
+            (["--queue", broker.format("127.0.0.1", emulator), "--queue-management", "http://rest.example"],
+             "--queue-management: address of the Service Bus REST API: expected https://host, or http:// with a loopback address, "
+             "because what is sent and answered is secret; found 'http://rest.example'")):
+        ended = subprocess.run([options.conference, "web", "--listen", "127.0.0.1:0", *arguments], cwd=folder, timeout=DEADLINE,
+                               capture_output=True, text=True, check=False)
+        assert ended.returncode == 2, ended
+        assert f"conference: {expected}" in ended.stderr, ended.stderr
+
+
 def no_descriptors(options, folder):
     """Without a descriptor for it a client gets a 503 at once, and the log says why."""
     conference = Conference(options.conference, folder, open_queue(options, folder))
@@ -86,7 +102,8 @@ def main():
     is_sanitized = any(name in text for name in (b"__asan_init", b"__tsan_init"))
     if is_sanitized:
         print("without no_descriptors: a sanitizer needs some itself, and takes anything for a fault without")
-    for check in (port_in_use,) if is_sanitized else (port_in_use, no_descriptors):
+    checks = (port_in_use, secrets_stay_here)
+    for check in checks if is_sanitized else (*checks, no_descriptors):
         with tempfile.TemporaryDirectory() as folder:
             check(options, folder)
         print(check.__name__, "ok")

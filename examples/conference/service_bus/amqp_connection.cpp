@@ -37,6 +37,7 @@ TokenSource token_source_of(const AmqpConnectionOptions& options)
 /// With a log that gets single lines, whatever a broker says.
 AmqpConnectionOptions checked(AmqpConnectionOptions options)
 {
+    require_private(options.broker, static_cast<bool>(options.tokens));
     options.log = [log = std::move(options.log)](std::string_view text) { log(one_line(text)); };
     return options;
 }

@@ -78,7 +78,8 @@ class AmqpConnection {
 public:
     using Task = std::function<void()>;
 
-    /// @throws escqrs::TransportError if Service Bus would need a token, and there is no source of any
+    /// @throws escqrs::TransportError if Service Bus would need a token, and there is no source of any; or if a token or password
+    ///         would travel unencrypted
     explicit AmqpConnection(AmqpConnectionOptions options);
 
     /// Closes the connection in good order, or not, if the peer does not answer for two seconds. Stops the token source, and

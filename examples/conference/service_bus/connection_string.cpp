@@ -1,6 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "connection_string.hpp"
 
+#include "loopback.hpp"
+
 #include <escqrs/error.hpp>
 
 #include <algorithm>
@@ -203,6 +205,17 @@ Broker parse_broker(std::string_view text)
         return parse_amqp(text);
     if (starts_with_ignoring_case(text, "sb://")) return parse_namespace(text);
     return parse_service_bus(text);
+}
+
+void require_private(const Broker& broker, bool has_token_source)
+{
+    if (broker.tls || is_loopback(broker.host)) return;
+    const auto* const key = std::get_if<SharedAccessKey>(&broker.credentials);
+    const bool is_public = key != nullptr && key->key == "SAS_KEY_VALUE";
+    const bool has_secret = !is_public && !std::holds_alternative<std::monostate>(broker.credentials);
+    if (!has_token_source && !has_secret) return;
+    refuse("expected TLS, or a loopback address, because a token or password would travel unencrypted; found '" +
+           to_display_text(broker) + "'");
 }
 
 std::string to_display_text(const Broker& broker)

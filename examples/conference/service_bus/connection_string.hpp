@@ -56,6 +56,12 @@ struct Broker {
 /// @throws escqrs::TransportError naming the part, what was expected and what was found, but never a secret
 Broker parse_broker(std::string_view text);
 
+/// Refuses a broker that would get a token or a password unencrypted over a network. Only the key that Microsoft publishes with its
+/// emulator, `SAS_KEY_VALUE`, is no secret.
+/// @param has_token_source  tokens come from a source, not from the broker's key
+/// @throws escqrs::TransportError naming the broker
+void require_private(const Broker& broker, bool has_token_source);
+
 /// For people: `sb://host:port/entity`, without secrets.
 std::string to_display_text(const Broker& broker);
 

@@ -51,18 +51,6 @@ void require(const std::string& setting, const char* variable, EntraIdentity ide
                                      variable + " in the environment, found none"};
 }
 
-/// A secret goes there: over TLS, or no further than this machine.
-void require_safe(const std::string& url, const char* variable)
-{
-    const auto is_of = [&url](std::string_view host) {
-        return url.starts_with(host) &&
-               (url.size() == host.size() || url[host.size()] == ':' || url[host.size()] == '/');
-    };
-    const bool names_user = url.find('@') != std::string::npos; // the host is what stands behind it
-    if (names_user || (!url.starts_with("https://") && !is_of("http://127.0.0.1") && !is_of("http://localhost")))
-        throw escqrs::TransportError{std::string{variable} + ": expected https://host"};
-}
-
 std::string read_file(const std::string& path, const char* variable)
 {
     std::ifstream file{path, std::ios::binary};
@@ -168,7 +156,6 @@ HttpRequest token_request(const EntraSettings& settings, const std::string& proo
         {"Content-Type: application/x-www-form-urlencoded", "Accept: application/json"},
         form({{"client_id", settings.client_id}, {"grant_type", "client_credentials"}, {"scope", scope}}) + "&" +
             proof};
-    request.may_use_proxy = request.url.starts_with("https://"); // else it would read the secret
     return request;
 }
 
@@ -177,13 +164,18 @@ std::string proof_by_assertion(const std::string& assertion)
     return form({{"client_assertion_type", assertion_type}, {"client_assertion", assertion}});
 }
 
+bool has_endpoint(const EntraSettings& settings)
+{
+    return !settings.identity_endpoint.empty() && !settings.identity_header.empty();
+}
+
 /// https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference, and, without an endpoint in
 /// the environment, https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token
 HttpRequest managed_identity_request(const EntraSettings& settings)
 {
-    const bool has_endpoint = !settings.identity_endpoint.empty() && !settings.identity_header.empty();
+    const bool has_endpoint = service_bus::has_endpoint(settings);
     HttpRequest request;
-    request.may_use_proxy = false; // these are addresses of the machine
+    request.plain_http = PlainHttp::link_local_too;
     std::string metadata = settings.metadata_host;
     while (metadata.ends_with('/')) metadata.pop_back();
     request.url = has_endpoint ? settings.identity_endpoint : metadata + "/metadata/identity/oauth2/token";
@@ -272,7 +264,11 @@ TokenSource make_entra_token_source(EntraIdentity identity, EntraSettings settin
     if (identity != EntraIdentity::managed) {
         require(settings.tenant_id, "AZURE_TENANT_ID", identity);
         require(settings.client_id, "AZURE_CLIENT_ID", identity);
-        require_safe(settings.authority_host, "AZURE_AUTHORITY_HOST");
+        require_private(settings.authority_host, "AZURE_AUTHORITY_HOST");
+    } else if (has_endpoint(settings)) {
+        require_private(settings.identity_endpoint, "IDENTITY_ENDPOINT", PlainHttp::link_local_too);
+    } else {
+        require_private(settings.metadata_host, "AZURE_POD_IDENTITY_AUTHORITY_HOST", PlainHttp::link_local_too);
     }
     if (identity == EntraIdentity::workload)
         require(settings.federated_token_file, "AZURE_FEDERATED_TOKEN_FILE", identity);

@@ -1,6 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "http_request.hpp"
 
+#include "loopback.hpp"
+
 #include <escqrs/error.hpp>
 
 #include <curl/curl.h>
@@ -9,6 +11,7 @@
 #include <chrono>
 #include <memory>
 #include <new>
+#include <optional>
 #include <utility>
 
 namespace service_bus {
@@ -25,6 +28,53 @@ struct MultiCleanup { // for libcurl's C interface, all handles are void
 struct ListCleanup {
     void operator()(curl_slist* list) const noexcept { curl_slist_free_all(list); }
 };
+
+struct UrlCleanup {
+    void operator()(CURLU* url) const noexcept { curl_url_cleanup(url); }
+    void operator()(char* part) const noexcept { curl_free(part); }
+};
+
+/// The parts of a URL that decide who gets what is sent, as libcurl itself reads them.
+struct Server {
+    std::string scheme;
+    std::string host;
+    bool has_user = false;
+
+    bool is_near() const { return is_loopback(host) || is_link_local(host); }
+};
+
+/// @return nothing if it is no URL
+std::optional<Server> server_of(const std::string& url)
+{
+    const std::unique_ptr<CURLU, UrlCleanup> parsed{curl_url()};
+    if (!parsed) throw std::bad_alloc{};
+    if (curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), 0) != CURLUE_OK) return std::nullopt;
+    const auto part = [&](CURLUPart which) {
+        char* text = nullptr;
+        const CURLUcode code = curl_url_get(parsed.get(), which, &text, 0);
+        const std::unique_ptr<char, UrlCleanup> owner{text};
+        return code == CURLUE_OK ? std::optional<std::string>{text} : std::nullopt;
+    };
+    return Server{part(CURLUPART_SCHEME).value_or(""), part(CURLUPART_HOST).value_or(""),
+                  part(CURLUPART_USER).has_value() || part(CURLUPART_PASSWORD).has_value()};
+}
+
+Server private_server(const std::string& url, const std::string& name, PlainHttp plain_http)
+{
+    const auto server = server_of(url);
+    const bool is_link_local_allowed = plain_http == PlainHttp::link_local_too;
+    const bool is_private = server && !server->has_user && !server->host.empty() &&
+                            (server->scheme == "https" ||
+                             (server->scheme == "http" &&
+                              (is_loopback(server->host) || (is_link_local_allowed && is_link_local(server->host)))));
+    if (is_private) return *server;
+    std::string text = name + ": expected https://host, or http:// with a loopback address";
+    if (is_link_local_allowed) text += " or a link-local one";
+    text += ", because what is sent and answered is secret; found ";
+    if (!server) text += "no URL";
+    else text += "'" + server->scheme + "://" + server->host + "'" + (server->has_user ? " with a user" : "");
+    throw escqrs::TransportError{text};
+}
 
 /// Breaks off when there is too much of it.
 std::size_t append(char* bytes, std::size_t size, std::size_t count, void* context) noexcept
@@ -45,6 +95,10 @@ std::unique_ptr<curl_slist, ListCleanup> make_list(const std::vector<std::string
     // Without an "Expect", which libcurl would send with a longer body, and wait.
     std::unique_ptr<curl_slist, ListCleanup> list{curl_slist_append(nullptr, "Expect:")};
     for (const std::string& line : lines) {
+        const bool has_control = std::ranges::any_of(line, [](unsigned char c) { return c < ' ' || c == 0x7F; });
+        if (has_control) // it would begin another line; it may be a secret
+            throw escqrs::TransportError{"the header '" + line.substr(0, line.find(':')) +
+                                         "' holds a control character"};
         curl_slist* const longer = curl_slist_append(list.get(), line.c_str());
         if (longer == nullptr) throw std::bad_alloc{};
         (void)list.release(); // NOLINT(bugprone-unused-return-value): it is part of the longer one
@@ -83,6 +137,7 @@ HttpResponse send_http(const HttpRequest& request, escqrs::Duration timeout, con
     const auto fail = [&](const char* why) {
         throw escqrs::TransportError{request.method + " " + request.url.substr(0, request.url.find('?')) + ": " + why};
     };
+    const Server server = private_server(request.url, request.method, request.plain_http);
     static const CURLcode initialised = curl_global_init(CURL_GLOBAL_DEFAULT);
     const std::unique_ptr<CURL, EasyCleanup> handle{initialised == CURLE_OK ? curl_easy_init() : nullptr};
     if (!handle) fail("libcurl cannot be started");
@@ -100,7 +155,7 @@ HttpResponse send_http(const HttpRequest& request, escqrs::Duration timeout, con
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(milliseconds));
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https,http");
-    if (!request.may_use_proxy) curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
+    if (server.scheme != "https" || server.is_near()) curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
     if (!request.certificate_authorities.empty())
         curl_easy_setopt(curl, CURLOPT_CAINFO, request.certificate_authorities.c_str());
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, append);
@@ -116,6 +171,11 @@ HttpResponse send_http(const HttpRequest& request, escqrs::Duration timeout, con
     constexpr curl_off_t a_day = 86'400;
     if (seconds > 0) response.retry_after = std::chrono::seconds{std::min(seconds, a_day)};
     return response;
+}
+
+void require_private(const std::string& url, const std::string& name, PlainHttp plain_http)
+{
+    (void)private_server(url, name, plain_http);
 }
 
 } // namespace service_bus

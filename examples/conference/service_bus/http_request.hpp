@@ -4,6 +4,7 @@
 #include <escqrs/timestamp.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -11,13 +12,19 @@
 
 namespace service_bus {
 
+/// Which servers may be asked without TLS.
+enum class PlainHttp : std::uint8_t {
+    this_machine,   ///< those at a loopback address
+    link_local_too, ///< and those at a link-local one, as Azure's token services for one machine are
+};
+
 struct HttpRequest {
     std::string method = "GET";
     std::string url;
     std::vector<std::string> headers = {}; ///< lines without their ends
     std::string body = {};
     std::string certificate_authorities = {}; ///< PEM file of those trusted; empty: the system's
-    bool may_use_proxy = true;                ///< that of the environment
+    PlainHttp plain_http = PlainHttp::this_machine;
 };
 
 struct HttpResponse {
@@ -26,11 +33,19 @@ struct HttpResponse {
     std::optional<escqrs::Duration> retry_after; ///< as the server asks
 };
 
-/// Sends a request over libcurl and returns the answer, whatever its status. Redirects are not followed.
+/// Sends a request over libcurl and returns the answer, whatever its status. Redirects are not followed. The environment's proxy is
+/// used for a server that is asked over TLS, and that is not at a loopback or link-local address.
+///
+/// Requests hold secrets, or their answers do, so that only `https://` may leave this machine.
 /// @param timeout  for all of it, from the look-up of the name to the last byte
 /// @param stop     ends it at once, but for a look-up of a name, which has to come to its own end
-/// @throws escqrs::TransportError if there is no answer, or one of more than a mebibyte; the text holds the method and the URL
-///         without its query
+/// @throws escqrs::TransportError if the URL may not be asked, a header holds a control character, or there is no answer, or one of
+///         more than a mebibyte; the text holds the method and the URL without its query
 HttpResponse send_http(const HttpRequest& request, escqrs::Duration timeout, const std::stop_token& stop = {});
+
+/// Refuses a URL by which a secret would travel unencrypted, or that names a user.
+/// @param name  of the URL, for the error
+/// @throws escqrs::TransportError naming scheme and host
+void require_private(const std::string& url, const std::string& name, PlainHttp plain_http = PlainHttp::this_machine);
 
 } // namespace service_bus

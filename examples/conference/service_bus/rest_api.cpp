@@ -81,6 +81,7 @@ RestApi::RestApi(const Broker& broker, std::string endpoint, std::string certifi
       certificate_authorities_{std::move(certificate_authorities)},
       tokens_{tokens ? std::move(tokens) : make_sas_token_source(broker, token_lifetime, clock)}
 {
+    require_private(endpoint_, "address of the Service Bus REST API");
     while (endpoint_.ends_with('/')) endpoint_.pop_back();
 }
 

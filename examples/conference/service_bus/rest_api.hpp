@@ -27,7 +27,7 @@ public:
     /// @param certificate_authorities  PEM file of those trusted; empty: the system's
     /// @param clock   must outlive this
     /// @param tokens  whose tokens have the right to Manage; empty: from the broker's key
-    /// @throws escqrs::TransportError if there is no key and no source
+    /// @throws escqrs::TransportError if there is no key and no source, or the API would get its tokens unencrypted
     RestApi(const Broker& broker, std::string endpoint, std::string certificate_authorities, const escqrs::Clock& clock,
             TokenSource tokens);
 

@@ -111,9 +111,13 @@ void initialise_curl()
     if (code != CURLE_OK) throw MailError{std::string{"mail: libcurl: "} + curl_easy_strerror(code)};
 }
 
-bool is_this_machine(std::string_view host)
+bool is_this_machine(const boost::urls::url_view& url)
 {
-    return host == "localhost" || host == "[::1]" || host.starts_with("127.");
+    switch (url.host_type()) {
+    case boost::urls::host_type::ipv4: return url.host_ipv4_address().is_loopback();
+    case boost::urls::host_type::ipv6: return url.host_ipv6_address().is_loopback();
+    default: return url.host_name() == "localhost"; // 127.0.0.1.example is a name, too
+    }
 }
 
 } // namespace
@@ -137,7 +141,8 @@ public:
         if (url.has_port() && !url.port().empty()) server_.append(":").append(url.port());
         user_ = url.user();
         password_ = url.password();
-        encrypt_ = user_.empty() || is_this_machine(host) ? CURLUSESSL_TRY : CURLUSESSL_ALL;
+        is_near_ = is_this_machine(url);
+        encrypt_ = user_.empty() || is_near_ ? CURLUSESSL_TRY : CURLUSESSL_ALL;
         for (const auto parameter : url.params()) {
             if (parameter.key != "from") refuse("the only parameter is 'from'");
             from_ = checked_address(std::string{parameter.value});
@@ -199,8 +204,9 @@ private:
             set(CURLOPT_PASSWORD, password_.c_str());
         }
         set(CURLOPT_USE_SSL, static_cast<long>(encrypt_));
+        if (is_near_) set(CURLOPT_NOPROXY, "*"); // a proxy would read the password
         set(CURLOPT_UPLOAD, 1L);
-        set(CURLOPT_NOSIGNAL, 1L); // other threads are running
+        set(CURLOPT_NOSIGNAL, 1L);   // other threads are running
         set(CURLOPT_CONNECTTIMEOUT, connect_timeout_seconds);
         set(CURLOPT_TIMEOUT, total_timeout_seconds);
         set(CURLOPT_SERVER_RESPONSE_TIMEOUT, answer_timeout_seconds);
@@ -252,6 +258,7 @@ private:
     std::string user_;
     std::string password_;
     std::string from_;
+    bool is_near_ = false;
     curl_usessl encrypt_ = CURLUSESSL_ALL;
     std::array<char, CURL_ERROR_SIZE> error_{};
     std::unique_ptr<CURL, CurlCleanup> handle_;

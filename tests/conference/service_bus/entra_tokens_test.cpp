@@ -8,7 +8,6 @@
 #include <service_bus/client_assertion.hpp>
 #include <service_bus/encoding.hpp>
 #include <service_bus/entra_tokens.hpp>
-#include <service_bus/http_request.hpp>
 
 #include <escqrs/testing/catch2.hpp>
 #include <escqrs/testing/manual_clock.hpp>
@@ -20,7 +19,6 @@
 
 #include <chrono>
 #include <fstream>
-#include <future>
 #include <memory>
 #include <string>
 #include <vector>
@@ -325,22 +323,6 @@ TEST_CASE("a token server that is silent, refuses connections, or answers nonsen
     CHECK_THAT(error(), Contains("POST http://127.0.0.1:1/the-tenant/oauth2/v2.0/token: "));
 }
 
-TEST_CASE("a request ends at once when it is stopped")
-{
-    std::promise<void> asked;
-    FakeHttpServer server{[&](const Request&) {
-        asked.set_value();
-        return std::optional<Answer>{};
-    }};
-    std::stop_source stop;
-    auto answer = std::async(std::launch::async, [&] {
-        return error_of([&] { (void)send_http({"GET", server.url()}, 1h, stop.get_token()); });
-    });
-    asked.get_future().wait();
-    stop.request_stop();
-    CHECK_THAT(answer.get(), Contains("stopped"));
-}
-
 TEST_CASE("what is missing in the environment is named, and a secret goes nowhere without TLS")
 {
     const auto error = [](EntraIdentity identity, const EntraSettings& settings) {
@@ -362,6 +344,13 @@ TEST_CASE("what is missing in the environment is named, and a secret goes nowher
         settings.authority_host = host;
         CHECK_THAT(error(EntraIdentity::secret, settings), Contains("AZURE_AUTHORITY_HOST: expected https://host"));
     }
+    settings.metadata_host = "http://169.254.169.254.example";
+    CHECK_THAT(error(EntraIdentity::managed, settings), Contains("AZURE_POD_IDENTITY_AUTHORITY_HOST: expected https"));
+    settings.identity_header = "secret";
+    settings.identity_endpoint = "http://10.0.0.1/token";
+    CHECK_THAT(error(EntraIdentity::managed, settings), Contains("IDENTITY_ENDPOINT: expected https://host"));
+    settings.identity_endpoint = "http://169.254.131.2:8081/msi/token"; // as App Service has it
+    CHECK(error(EntraIdentity::managed, settings).empty());
 }
 
 TEST_CASE("an identity by its name; the default one follows from what is set")

@@ -210,6 +210,11 @@ TEST_CASE("smtp: a password is not sent without TLS to another machine", "[integ
     CHECK_THROWS_AS(client.deliver(sample(), {}), MailServerUnavailable);
     CHECK_FALSE(told(server, "AUTH"));
     CHECK_FALSE(told(server, "MAIL"));
+    // A name that only begins as an address of this machine does.
+    SmtpClient named{"smtp://ada:secret@127.here.test:" + std::to_string(server.port())};
+    CHECK_THROWS_AS(named.deliver(sample(), {}), MailServerUnavailable);
+    CHECK_FALSE(told(server, "AUTH"));
+    CHECK(std::ranges::count_if(server.commands(), [](const auto& line) { return line.starts_with("EHLO"); }) == 2);
 }
 
 TEST_CASE("smtp: a stop request breaks off what the server does not have yet", "[integration]")

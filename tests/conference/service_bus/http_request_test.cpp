@@ -1,0 +1,96 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include "support/error_of.hpp"
+#include "support/fake_http_server.hpp"
+
+#include <service_bus/http_request.hpp>
+
+#include <escqrs/testing/catch2.hpp>
+
+#include <chrono>
+#include <cstdlib>
+#include <future>
+#include <stop_token>
+#include <string>
+
+namespace {
+
+using namespace service_bus;
+using namespace std::chrono_literals;
+using Catch::Matchers::Contains;
+
+/// A variable of the environment, for as long as it lives.
+class Variable {
+public:
+    Variable(const char* name, const std::string& value) : name_{name}
+    {
+        ::setenv(name, value.c_str(), 1); // NOLINT(concurrency-mt-unsafe): nothing else runs
+    }
+    Variable(const Variable&) = delete;
+    Variable& operator=(const Variable&) = delete;
+    ~Variable() { ::unsetenv(name_); } // NOLINT(concurrency-mt-unsafe)
+
+private:
+    const char* name_;
+};
+
+} // namespace
+
+TEST_CASE("a request ends at once when it is stopped")
+{
+    std::promise<void> asked;
+    FakeHttpServer server{[&](const FakeHttpServer::Request&) {
+        asked.set_value();
+        return std::optional<FakeHttpServer::Answer>{};
+    }};
+    std::stop_source stop;
+    auto answer = std::async(std::launch::async, [&] {
+        return error_of([&] { (void)send_http({"GET", server.url()}, 1h, stop.get_token()); });
+    });
+    asked.get_future().wait();
+    stop.request_stop();
+    CHECK_THAT(answer.get(), Contains("stopped"));
+}
+
+TEST_CASE("only TLS leaves this machine, and no URL names a user")
+{
+    const auto error = [](const std::string& url, PlainHttp plain = PlainHttp::this_machine) {
+        return error_of([&] { require_private(url, "the address", plain); });
+    };
+    for (const char* url : {"https://namespace.example", "HTTPS://namespace.example:444/path", "http://127.0.0.1:5300",
+                            "http://LOCALHOST/path", "http://[::1]:80", "http://127.1", "http://[::ffff:127.0.0.1]"}) {
+        CAPTURE(url);
+        CHECK(error(url).empty());
+    }
+    for (const char* url :
+         {"http://namespace.example", "http://127.0.0.1.example", "http://localhost.example",
+          "http://127.0.0.1@example", "http://example#@127.0.0.1", "http://example\\@127.0.0.1", "http://0.0.0.0",
+          "http://[::]", "http://128.0.0.1", "http://169.254.169.254", "https://user:password@namespace.example",
+          "ftp://127.0.0.1", "127.0.0.1", "", "https://"}) {
+        CAPTURE(url);
+        CHECK_THAT(error(url), Contains("the address: expected https://host, or http:// with a loopback address"));
+        CHECK_FALSE(error_of([&] { (void)send_http({"GET", url}, 1ms); }).empty());
+    }
+    CHECK_THAT(error("http://user:password@namespace.example/path"),
+               Contains("found 'http://namespace.example' with a user") && !Contains("password@"));
+    CHECK(error("http://169.254.169.254/path", PlainHttp::link_local_too).empty());
+    for (const char* url : {"http://169.254.169.254.example", "http://169.255.0.1", "http://10.0.0.1"})
+        CHECK_THAT(error(url, PlainHttp::link_local_too), Contains("or a link-local one"));
+}
+
+TEST_CASE("a proxy gets no request that it could read")
+{
+    const FakeHttpServer proxy{[](const FakeHttpServer::Request&) { return FakeHttpServer::Answer{200, "proxy"}; }};
+    const FakeHttpServer server{[](const FakeHttpServer::Request&) { return FakeHttpServer::Answer{200, "server"}; }};
+    const Variable for_http{"http_proxy", proxy.url()};
+    const Variable for_all{"all_proxy", proxy.url()};
+    CHECK(send_http({"GET", server.url()}, 10s).body == "server");
+}
+
+TEST_CASE("a header of two lines is not sent, and not shown")
+{
+    const FakeHttpServer server{[](const FakeHttpServer::Request&) { return FakeHttpServer::Answer{}; }};
+    const HttpRequest request{"GET", server.url(), {"Authorization: Bearer to\r\nken"}};
+    const std::string error = error_of([&] { (void)send_http(request, 10s); });
+    CHECK_THAT(error, Contains("the header 'Authorization' holds a control character") && !Contains("ken"));
+    CHECK(server.requests().empty());
+}
