@@ -154,6 +154,9 @@ HttpResponse send_http(const HttpRequest& request, escqrs::Duration timeout, con
     const auto milliseconds = std::chrono::ceil<std::chrono::milliseconds>(timeout).count();
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(milliseconds));
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+#if LIBCURL_VERSION_NUM >= 0x075700                 // 7.87.0
+    curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L); // a look-up that hangs is left to its thread, not waited for
+#endif
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https,http");
     if (server.scheme != "https" || server.is_near()) curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
     if (!request.certificate_authorities.empty())

@@ -38,7 +38,7 @@ struct HttpResponse {
 ///
 /// Requests hold secrets, or their answers do, so that only `https://` may leave this machine.
 /// @param timeout  for all of it, from the look-up of the name to the last byte
-/// @param stop     ends it at once, but for a look-up of a name, which has to come to its own end
+/// @param stop     ends it at once; as the time limit, this takes libcurl 7.87 while a name is looked up, else the look-up ends first
 /// @throws escqrs::TransportError if the URL may not be asked, a header holds a control character, or there is no answer, or one of
 ///         more than a mebibyte; the text holds the method and the URL without its query
 HttpResponse send_http(const HttpRequest& request, escqrs::Duration timeout, const std::stop_token& stop = {});

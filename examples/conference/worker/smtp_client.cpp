@@ -207,6 +207,9 @@ private:
         if (is_near_) set(CURLOPT_NOPROXY, "*"); // a proxy would read the password
         set(CURLOPT_UPLOAD, 1L);
         set(CURLOPT_NOSIGNAL, 1L);   // other threads are running
+#if LIBCURL_VERSION_NUM >= 0x075700  // 7.87.0
+        set(CURLOPT_QUICK_EXIT, 1L); // a look-up of the name that hangs is left to its thread, not waited for
+#endif
         set(CURLOPT_CONNECTTIMEOUT, connect_timeout_seconds);
         set(CURLOPT_TIMEOUT, total_timeout_seconds);
         set(CURLOPT_SERVER_RESPONSE_TIMEOUT, answer_timeout_seconds);

@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "support/error_of.hpp"
 #include "support/fake_http_server.hpp"
+#include "support/fake_resolver.hpp"
 
 #include <service_bus/http_request.hpp>
 
@@ -18,6 +19,8 @@ using namespace service_bus;
 using namespace std::chrono_literals;
 using Catch::Matchers::Contains;
 
+const std::string hanging_url = std::string{"https://"} + HangingResolver::name;
+
 /// A variable of the environment, for as long as it lives.
 class Variable {
 public:
@@ -34,6 +37,26 @@ private:
 };
 
 } // namespace
+
+TEST_CASE("a request's time limit holds while the look-up of its name hangs")
+{
+    const HangingResolver resolver;
+    CHECK_THAT(error_of([] { (void)send_http({"GET", hanging_url}, 50ms); }), Contains("no answer within 50 ms"));
+    CHECK(resolver.all_hang());
+}
+
+TEST_CASE("a stop ends a request while the look-up of its name hangs")
+{
+    const HangingResolver resolver;
+    std::stop_source stop;
+    auto error = std::async(std::launch::async, [&] {
+        return error_of([&] { (void)send_http({"GET", hanging_url}, 1h, stop.get_token()); });
+    });
+    resolver.wait_for_lookups(1);
+    stop.request_stop();
+    CHECK_THAT(error.get(), Contains("stopped"));
+    CHECK(resolver.all_hang());
+}
 
 TEST_CASE("a request ends at once when it is stopped")
 {

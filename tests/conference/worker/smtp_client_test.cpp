@@ -3,10 +3,13 @@
 
 #include "../read_model/read_model_fixture.hpp"
 #include "smtp_server.hpp"
+#include "support/fake_resolver.hpp"
 
 #include <escqrs/testing/catch2.hpp>
 
 #include <algorithm>
+#include <future>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -215,6 +218,18 @@ TEST_CASE("smtp: a password is not sent without TLS to another machine", "[integ
     CHECK_THROWS_AS(named.deliver(sample(), {}), MailServerUnavailable);
     CHECK_FALSE(told(server, "AUTH"));
     CHECK(std::ranges::count_if(server.commands(), [](const auto& line) { return line.starts_with("EHLO"); }) == 2);
+}
+
+TEST_CASE("smtp: a stop request ends a mail while the look-up of the server's name hangs", "[integration]")
+{
+    const HangingResolver resolver;
+    SmtpClient client{std::string{"smtp://"} + HangingResolver::name};
+    std::stop_source stop;
+    auto delivered = std::async(std::launch::async, [&] { client.deliver(sample(), stop.get_token()); });
+    resolver.wait_for_lookups(1);
+    stop.request_stop();
+    CHECK_THROWS_WITH(delivered.get(), Catch::Contains("stopped before the answer came"));
+    CHECK(resolver.all_hang());
 }
 
 TEST_CASE("smtp: a stop request breaks off what the server does not have yet", "[integration]")
