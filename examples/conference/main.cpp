@@ -2,6 +2,7 @@
 
 // The composition root: which parts there are, which hold on to which, and in what order they start and stop.
 #include "application/attendee_handlers.hpp"
+#include "application/log_lookup.hpp"
 #include "application/readable_text.hpp"
 #include "application/settings.hpp"
 #include "application/storage.hpp"
@@ -169,30 +170,13 @@ std::string url_of(const ListenAddress& listen, std::uint16_t port)
            "/";
 }
 
-/// Whether the log holds an event; nothing if the worker cannot reach the log.
-std::optional<bool> is_stored(const Settings& settings, const std::stop_token& give_up, const escqrs::StreamId& stream,
-                              escqrs::StreamVersion version)
-{
-    if (settings.store.scheme == "memory") return std::nullopt;
-    try {
-        auto store = open_existing_event_store(settings, give_up);
-        bool is_there = false;
-        store.read_stream(stream, version, [&](const escqrs::RecordedEvent&) {
-            is_there = true;
-            return false;
-        });
-        return is_there;
-    } catch (const escqrs::StoreError&) {
-        return std::nullopt;
-    }
-}
-
 /// The worker role, and the server that tells how it is.
 class WorkerSide {
 public:
     WorkerSide(const Settings& settings, MessageReceiverRef receiver, http::Metrics& metrics,
                const std::stop_token& give_up)
-        : role_{options(settings, give_up), std::move(receiver), metrics, log}
+        : log_{[settings, stop = stop_log_.get_token()] { return open_existing_event_store(settings, stop); }},
+          role_{options(settings, give_up), std::move(receiver), metrics, log}
     {
     }
 
@@ -222,10 +206,15 @@ public:
     }
 
     void start() { role_.start(); }
-    void stop() { role_.stop(); }
+    void stop()
+    {
+        role_.request_stop(); // first: a log that cannot be read then is no reason to judge a message
+        stop_log_.request_stop();
+        role_.stop();
+    }
 
 private:
-    static WorkerRoleOptions options(const Settings& settings, const std::stop_token& give_up)
+    WorkerRoleOptions options(const Settings& settings, const std::stop_token& give_up)
     {
         WorkerRoleOptions options;
         options.read_model = settings.read_model.rest;
@@ -235,13 +224,17 @@ private:
         options.has_sessions = has_sessions(settings);
         // Where there is much to do, commits take more time than the messages. A broker hands out fewer at once.
         if (settings.queue.scheme != "broker") options.batch_size = 500;
-        options.is_stored = [settings, give_up](const escqrs::StreamId& stream, escqrs::StreamVersion version) {
-            return is_stored(settings, give_up, stream, version);
-        };
+        if (settings.store.scheme != "memory") { // or it could not be reached
+            options.is_stored = [this](const escqrs::StreamId& stream, escqrs::StreamVersion version) {
+                return log_.holds(stream, version);
+            };
+        }
         options.give_up = give_up;
         return options;
     }
 
+    std::stop_source stop_log_; ///< ends a look into the log that waits for a server
+    LogLookup log_;
     WorkerRole role_;
     std::optional<http::HealthServer> health_; ///< last: it tells of the role until the end
 };

@@ -124,8 +124,9 @@ BatchResult MessageWorker::work_once(std::stop_token stop)
     Verdicts verdicts;
     std::optional<std::string> gap;
     try {
-        verdicts = handle(batch, stop);
-        gap = find_gap(batch, verdicts);
+        LockKeeper locks{receiver_, batch, *options_.clock};
+        verdicts = handle(batch, locks, stop);
+        gap = find_gap(batch, verdicts, locks, stop);
     } catch (...) {
         give_back(batch);
         options_.on_batch({.received = batch.size(), .abandoned = batch.size()});
@@ -139,10 +140,10 @@ BatchResult MessageWorker::work_once(std::stop_token stop)
 }
 
 /// One verdict for each message; none for one whose lock is lost.
-MessageWorker::Verdicts MessageWorker::handle(std::vector<ReceivedMessage>& batch, const std::stop_token& stop)
+MessageWorker::Verdicts MessageWorker::handle(const std::vector<ReceivedMessage>& batch, LockKeeper& locks,
+                                              const std::stop_token& stop)
 {
     if (stop.stop_requested()) return Verdicts(batch.size(), Verdict{});
-    LockKeeper locks{receiver_, batch, *options_.clock};
     if (auto verdicts = handle(batch, locks, stop, Undo::all)) return *std::move(verdicts);
     return handle(batch, locks, stop, Undo::each).value();
 }

@@ -58,7 +58,7 @@ struct MessageWorkerOptions {
     escqrs::Jitter jitter = escqrs::random_jitter;
     WorkerLog log = [](std::string_view) {};
     bool has_sessions = true; ///< the queue delivers the messages of a stream in order
-    /// Tells whether the log holds an event, if the log can be asked.
+    /// Tells whether the log holds an event, if the log can be asked. Once it cannot, it is not asked again for the same batch.
     std::function<std::optional<bool>(const escqrs::StreamId&, escqrs::StreamVersion)> is_stored =
         [](const escqrs::StreamId&, escqrs::StreamVersion) { return std::nullopt; };
     std::function<void(const BatchResult&)> on_batch = [](const BatchResult&) {
@@ -126,14 +126,14 @@ private:
     /// What can be undone when a message fails.
     enum class Undo : std::uint8_t { all, each };
 
-    Verdicts handle(std::vector<escqrs::ReceivedMessage>& batch, const std::stop_token& stop);
+    Verdicts handle(const std::vector<escqrs::ReceivedMessage>& batch, LockKeeper& locks, const std::stop_token& stop);
     std::optional<Verdicts> handle(const std::vector<escqrs::ReceivedMessage>& batch, LockKeeper& locks,
                                    const std::stop_token& stop, Undo undo);
     Verdict handle_one(const escqrs::ReceivedMessage& message, Undo undo);
     bool apply(const escqrs::Message& message);
 
-    std::optional<std::string> find_gap(const std::vector<escqrs::ReceivedMessage>& batch, Verdicts& verdicts);
-    bool is_lost(const EventPlace& missing);
+    std::optional<std::string> find_gap(const std::vector<escqrs::ReceivedMessage>& batch, Verdicts& verdicts,
+                                        LockKeeper& locks, const std::stop_token& stop);
     bool report_gap(const escqrs::ReceivedMessage& message, const std::string& reason);
 
     BatchResult settle(const std::vector<escqrs::ReceivedMessage>& batch, Verdicts verdicts, bool is_stopped);

@@ -121,10 +121,15 @@ void WorkerRole::start()
     }};
 }
 
-void WorkerRole::stop()
+void WorkerRole::request_stop()
 {
     worker_thread_.request_stop();
     mailer_thread_.request_stop();
+}
+
+void WorkerRole::stop()
+{
+    request_stop();
     for (std::jthread* thread : {&worker_thread_, &mailer_thread_}) {
         if (thread->joinable()) thread->join();
     }

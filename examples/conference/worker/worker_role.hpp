@@ -64,6 +64,9 @@ public:
 
     void start();
 
+    /// Has the role begin to stop, and returns at once.
+    void request_stop();
+
     /// Finishes the message and the mail at hand, gives back what was received beyond that, and returns then; does not wait
     /// for a PostgreSQL server that is silent.
     void stop();

@@ -7,7 +7,9 @@
 #include <escqrs/testing/catch2.hpp>
 
 #include <csignal>
+#include <cstddef>
 #include <fstream>
+#include <functional>
 #include <optional>
 #include <random>
 #include <stop_token>
@@ -334,6 +336,56 @@ TEST_CASE("worker: an older backup of the read model stops it as well")
     for (int attempt = 1; attempt < 3; ++attempt) CHECK(other.worker.worker.work_once().abandoned == 1);
     CHECK_THROWS_AS(other.worker.worker.work_once(), ReadModelIncomplete);
     CHECK(place.dead_letters().empty());
+}
+
+TEST_CASE("worker: the look for lost events minds the locks, a stop, and a log that does not answer")
+{
+    constexpr std::size_t count = 5;
+    Workplace place;
+    std::stop_source stop;
+    std::size_t asked = 0;
+    std::function<std::optional<bool>()> answer;
+    auto options = options_with_log(place);
+    options.is_stored = [&](const auto&, auto) {
+        ++asked;
+        return answer();
+    };
+    Newcomer other{place, options};
+    place.history.register_attendee();
+    place.send(place.history.messages());
+    REQUIRE(other.worker.worker.work_once().completed == 1);
+    for (std::size_t attendee = 0; attendee < count; ++attendee) {
+        place.history.request_email(place.history.register_attendee(), "lovelace@example.net");
+        place.send({place.history.messages().back()}); // without the one before it
+    }
+    for (int attempt = 1; attempt < 3; ++attempt) REQUIRE(other.worker.worker.work_once().abandoned == count);
+    REQUIRE(asked == 0);
+
+    SECTION("locks are renewed between two answers")
+    {
+        answer = [&] {
+            place.clock.advance(escqrs::MessageQueueOptions{}.lock_duration / 2);
+            return std::optional{false};
+        };
+        CHECK(other.worker.worker.work_once().dead_lettered == count);
+        CHECK(asked == count);
+    }
+    SECTION("a stop ends it, and nothing is judged")
+    {
+        answer = [&] {
+            stop.request_stop();
+            return std::optional{false};
+        };
+        CHECK(other.worker.worker.work_once(stop.get_token()).abandoned == count);
+        CHECK(asked == 1);
+        CHECK(place.dead_letters().empty());
+    }
+    SECTION("a log that cannot be asked is asked once")
+    {
+        answer = [&] { return std::nullopt; };
+        CHECK(other.worker.worker.work_once().dead_lettered == count);
+        CHECK(asked == 1);
+    }
 }
 
 TEST_CASE("worker: what comes early for another reason is dead-lettered, and stops nothing")
