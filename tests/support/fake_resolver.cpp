@@ -39,6 +39,7 @@ void hang()
 } // namespace
 
 /// Stands before the C library's, also for the libraries that the program is linked to.
+// NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): the C library's begin with underscores
 extern "C" int getaddrinfo(const char* node, const char* service, const addrinfo* hints, addrinfo** result)
 {
     using Function = int (*)(const char*, const char*, const addrinfo*, addrinfo**);
@@ -68,6 +69,7 @@ HangingResolver::~HangingResolver()
     state.changed.wait(lock, [&] { return state.returned == state.begun; });
 }
 
+// NOLINTBEGIN(readability-convert-member-functions-to-static): they make sense while it lives
 void HangingResolver::wait_for_lookups(std::size_t count) const
 {
     auto& state = lookups();
@@ -81,3 +83,4 @@ bool HangingResolver::all_hang() const
     const std::scoped_lock lock{state.mutex};
     return state.returned == 0;
 }
+// NOLINTEND(readability-convert-member-functions-to-static)
