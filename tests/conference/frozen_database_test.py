@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 """The database falls silent: its connections stay up, and nothing answers. Commands and queries get a 503, /readyz says why in
-time for a probe, all goes on when the database answers again, and SIGTERM ends the process while it is silent."""
+time for a probe, /metrics shows what it knows, all goes on when the database answers again, and SIGTERM ends the process while it is silent."""
 
 import tempfile
 import threading
@@ -13,6 +13,7 @@ from restore_test import await_, listed, problems
 from tcp_proxy import TcpProxy
 
 PROBE = 1  # seconds that Kubernetes gives a probe
+SCRAPE = 3  # what docs/conference.md promises for the metrics
 CLIENT = 20  # what docs/conference.md promises for a command
 DRAIN = 30
 
@@ -61,6 +62,11 @@ def main():
             found = at_once(query, probe, *commands)
             assert found == [503] * len(found), found
             assert probe() == 503
+            for _ in range(2):
+                status, figures = conference.request("GET", "/metrics", timeout=SCRAPE)
+                assert status == 200, status
+                assert "conference_http_requests_total{" in figures, figures
+                assert "# conference_projection_lag_events is not known just now" in figures, figures
 
             proxy.thaw()
             await_(lambda: problems(conference), {}, "what is not in order when the database answers")

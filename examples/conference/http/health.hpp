@@ -1,7 +1,6 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include "blocking_pool.hpp"
 #include "metrics.hpp"
 #include "readiness.hpp"
 #include "routed_server.hpp"
@@ -13,10 +12,10 @@
 namespace conference::http {
 
 /// Adds the routes /healthz, which says that the process is alive; /readyz, which names what keeps it from its work, with
-/// 503 if there is anything, and answers within a second (see `Readiness`); /metrics, in the Prometheus text format.
-/// @param pool, metrics  must outlive the router, as what the checks refer to
-void add_health_routes(Router& router, BlockingPool& pool, const Metrics& metrics, std::vector<ReadinessCheck> checks,
-                       Log log);
+/// 503 if there is anything, and answers within a second (see `Readiness`); /metrics, in the Prometheus text format, which answers
+/// within three seconds (see `MetricsPage`).
+/// @param metrics  must outlive the router, as what the checks refer to
+void add_health_routes(Router& router, const Metrics& metrics, std::vector<ReadinessCheck> checks, Log log);
 
 /// Serves those routes and nothing else.
 class HealthServer {
@@ -33,7 +32,6 @@ public:
     std::uint16_t port() const noexcept { return server_.port(); }
 
 private:
-    BlockingPool pool_{2, 100}; ///< one that is slow to answer does not keep the other from answering
     RoutedServer server_;
 };
 

@@ -103,9 +103,53 @@ Gauges::~Gauges()
 
 std::string Metrics::text() const
 {
+    const auto gauges = all_gauges();
+    std::map<std::string, double> values;
+    for (const auto& [name, gauge] : gauges) {
+        if (const auto value = ask(*gauge)) values[name] = *value;
+    }
+    return text(gauges, values);
+}
+
+std::string Metrics::text(const std::map<std::string, double>& values) const { return text(all_gauges(), values); }
+
+std::vector<std::string> Metrics::gauge_names() const
+{
+    std::vector<std::string> names;
+    for (const auto& [name, gauge] : all_gauges()) names.push_back(name);
+    return names;
+}
+
+std::optional<double> Metrics::ask(const std::string& gauge) const
+{
+    const auto gauges = all_gauges();
+    const auto known = gauges.find(gauge);
+    return known == gauges.end() ? std::nullopt : ask(*known->second);
+}
+
+/// Without the lock, for it may have to wait for a disk.
+std::optional<double> Metrics::ask(Gauge& gauge)
+{
+    const std::scoped_lock asking{gauge.mutex};
+    if (!gauge.value) return std::nullopt; // what it told of has ended meanwhile
+    try {
+        return gauge.value();
+    } catch (...) {
+        return std::nullopt;
+    }
+}
+
+Metrics::GaugesByName Metrics::all_gauges() const
+{
+    const std::shared_lock lock{mutex_};
+    return gauges_;
+}
+
+std::string Metrics::text(const GaugesByName& gauges, const std::map<std::string, double>& values) const
+{
     std::ostringstream out;
     out.precision(17);
-    std::shared_lock lock{mutex_};
+    const std::shared_lock lock{mutex_};
     for (const auto& [name, family] : counters_) {
         write_head(out, name, family.help, "counter");
         for (const auto& [labels, counter] : family.members)
@@ -127,16 +171,11 @@ std::string Metrics::text() const
             out << name << "_count" << in_braces(labels) << ' ' << count << '\n';
         }
     }
-    const auto gauges = gauges_;
-    lock.unlock(); // a gauge may have to wait for a disk
     for (const auto& [name, gauge] : gauges) {
-        const std::scoped_lock asking{gauge->mutex};
-        if (!gauge->value) continue; // what it told of has ended meanwhile
-        try {
-            const double value = gauge->value();
+        if (const auto value = values.find(name); value != values.end()) {
             write_head(out, name, gauge->help, "gauge");
-            out << name << ' ' << value << '\n';
-        } catch (...) {
+            out << name << ' ' << value->second << '\n';
+        } else {
             out << "# " << name << " is not known just now\n";
         }
     }

@@ -37,9 +37,9 @@ public:
     Implementation(WebRoleOptions options, const escqrs::CommandBus& bus, escqrs::AnyEventStore& store,
                    AttendeeQueries& queries, DeadLetters& dead_letters, http::Metrics& metrics)
         : patience_{options.drain_patience}, command_pool_{options.command_threads, options.max_waiting, options.log},
-          query_pool_{options.query_threads, options.max_waiting, options.log}, probe_pool_{2, 100, options.log},
-          watcher_{queries}, api_{{bus, store, queries, watcher_, dead_letters, command_pool_, query_pool_, metrics,
-                                   options.organiser_token, options.max_read_wait, options.log, options.guesses}},
+          query_pool_{options.query_threads, options.max_waiting, options.log}, watcher_{queries},
+          api_{{bus, store, queries, watcher_, dead_letters, command_pool_, query_pool_, metrics,
+                options.organiser_token, options.max_read_wait, options.log, options.guesses}},
           server_{with_log(std::move(options.server), options.log),
                   routes(metrics, std::move(options.checks), options.log), metrics},
           gauges_{metrics}
@@ -59,7 +59,7 @@ public:
         (void)server_.drain(patience_);
         hurry();
         server_.stop(rest);
-        for (http::BlockingPool* const pool : {&command_pool_, &query_pool_, &probe_pool_}) pool->stop();
+        for (http::BlockingPool* const pool : {&command_pool_, &query_pool_}) pool->stop();
     }
 
 private:
@@ -74,7 +74,7 @@ private:
         http::Router router;
         api_.add_routes(router);
         add_page(router);
-        http::add_health_routes(router, probe_pool_, metrics, std::move(checks), std::move(log));
+        http::add_health_routes(router, metrics, std::move(checks), std::move(log));
         return router;
     }
 
@@ -118,7 +118,6 @@ private:
     std::chrono::milliseconds patience_;
     http::BlockingPool command_pool_;
     http::BlockingPool query_pool_;
-    http::BlockingPool probe_pool_; ///< whatever happens to the others, probes are answered
     AttendeeWatcher watcher_;
     AttendeeApi api_;
     http::RoutedServer server_; ///< after what it uses, so that it ends before
