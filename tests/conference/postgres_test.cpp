@@ -171,6 +171,30 @@ TEST_CASE("conference over PostgreSQL: a watcher is told of changes")
     CHECK(future.get().email == "a@example.org");
 }
 
+TEST_CASE("conference over PostgreSQL: a watcher looks at a restored read model, whatever its revision")
+{
+    const std::string address = emptied_database();
+    AttendeeQueries queries{address};
+    Publisher publisher{address};
+    const auto id = new_attendee_id();
+    const auto other = new_attendee_id();
+    publisher.publish(id, 1, AttendeeRegistered{"a@example.org"});
+    std::promise<AttendeeView> told;
+    std::promise<AttendeeView> told_other;
+    AttendeeWatcher watcher{queries};
+    const auto watch = watcher.watch(id, [&](const AttendeeView& view) { told.set_value(view); });
+    const auto watch2 = watcher.watch(other, [&](const AttendeeView& view) { told_other.set_value(view); });
+    publisher.publish(other, 1, AttendeeRegistered{"b@example.org"});
+    REQUIRE(told_other.get_future().wait_for(30s) == std::future_status::ready); // so its revision is known
+    escqrs::postgres::Connection{address}.execute(
+        "BEGIN; SET LOCAL search_path = conference; CREATE TABLE restored AS TABLE progress; DROP TABLE progress;"
+        " ALTER TABLE restored RENAME TO progress; UPDATE progress SET revision = 100;"
+        " UPDATE attendee SET version = 7 WHERE email = 'a@example.org'; COMMIT");
+    auto future = told.get_future();
+    REQUIRE(future.wait_for(30s) == std::future_status::ready);
+    CHECK(future.get().version == StreamVersion{7});
+}
+
 TEST_CASE("conference over PostgreSQL: a lost connection costs the queries one failure")
 {
     const std::string address = emptied_database();

@@ -12,8 +12,10 @@
 #include <mutex>
 #include <optional>
 #include <stop_token>
+#include <string>
 #include <thread>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -23,10 +25,15 @@ namespace {
 constexpr std::chrono::microseconds shortest_delay{1000};
 constexpr std::chrono::microseconds longest_delay_after_failure{1'000'000};
 
-/// Tells cheaply whether any other connection has written: for a file SQLite looks at shared memory, not at the file; a
-/// server reads one row.
+/// Finds out cheaply whether any other connection has written: for a file SQLite looks at shared memory, a server reads one
+/// row.
 class ChangeDetector {
 public:
+    struct Look {
+        std::int64_t version;  ///< changes with each write
+        bool is_another_model; ///< another file or database than at the last look, or one restored from a backup
+    };
+
     explicit ChangeDetector(const AttendeeQueries& queries) : queries_{&queries}, connection_{std::in_place, queries} {}
 
     void set_stop(const std::stop_token& stop)
@@ -35,25 +42,32 @@ public:
         if (connection_) connection_->database.set_stop(stop_);
     }
 
-    /// Nothing if the file has been replaced since the last call: all may have changed then.
-    std::optional<std::int64_t> version()
+    Look look()
     {
         if (!connection_ || connection_->database.has_moved()) {
             connection_.reset();
+            identity_.clear();
             connection_.emplace(*queries_);
             connection_->database.set_stop(stop_);
-            return std::nullopt;
         }
         auto rows = connection_->statement.query();
-        return rows.next() ? rows.integer(0) : 0;
+        if (!rows.next()) throw escqrs::StoreError{"the read model does not say how far it has come"};
+        const std::string before = std::exchange(identity_, rows.text(1));
+        return {rows.integer(0), identity_ != before};
     }
 
 private:
+    /// A backup restored into the same file raises the schema's version; on a server the table gets another file, or the
+    /// server is another one.
+    static constexpr const char* look_at_file =
+        "SELECT data_version, schema_version FROM pragma_data_version, pragma_schema_version";
+    static constexpr const char* look_at_server =
+        "SELECT revision, pg_relation_filenode('progress') || ' ' || pg_postmaster_start_time() FROM progress";
+
     struct Connection {
         explicit Connection(const AttendeeQueries& queries)
             : database{queries.open_database()},
-              statement{database,
-                        postgres::is_address(queries.path()) ? "SELECT revision FROM progress" : "PRAGMA data_version"}
+              statement{database, postgres::is_address(queries.path()) ? look_at_server : look_at_file}
         {
         }
 
@@ -64,6 +78,7 @@ private:
     const AttendeeQueries* queries_;
     std::stop_token stop_;
     std::optional<Connection> connection_;
+    std::string identity_; ///< of the read model at the last look
 };
 
 } // namespace
@@ -94,8 +109,6 @@ public:
 
     std::unique_ptr<Watch> watch(const AttendeeId& id, Callback changed)
     {
-        // The revision first: what changes after it is polled, and the version tells what is newer than this moment.
-        const std::uint64_t revision = queries_->revision();
         const auto now = queries_->find(id);
         auto entry = std::make_shared<Watch::Entry>();
         entry->id = id;
@@ -104,7 +117,6 @@ public:
         std::unique_ptr<Watch> watch{new Watch{shared_from_this(), entry}};
         {
             const std::scoped_lock lock{mutex_};
-            if (entries_.empty()) revision_ = std::max(revision_, revision); // nobody needs what was before
             entries_.emplace(id, std::move(entry));
             ++begun_;
         }
@@ -136,11 +148,12 @@ private:
         auto delay = shortest_delay_;
         std::unique_lock lock{mutex_};
         thread_id_ = std::this_thread::get_id();
-        while (wake_.wait(lock, stop, [&] { return !entries_.empty(); }) && !stop.stop_requested()) {
-            const std::uint64_t revision = revision_;
+        while (true) {
+            if (entries_.empty()) must_look_at_all_ = true; // changes are not followed until there is a watch again
+            if (!wake_.wait(lock, stop, [&] { return !entries_.empty(); }) || stop.stop_requested()) return;
             const std::uint64_t begun = begun_;
             lock.unlock();
-            const Found found = poll(revision);
+            const Found found = poll();
             lock.lock();
             if (found == Found::failure) delay = std::min(2 * delay, longest_delay_after_failure);
             else if (found == Found::changes) delay = shortest_delay_;
@@ -149,24 +162,50 @@ private:
         }
     }
 
-    Found poll(std::uint64_t revision) noexcept
+    Found poll() noexcept
     {
-        const std::uint64_t before = revision;
         std::vector<AttendeeView> changes;
         try {
-            const auto version = detector_.version();
-            if (version && version == version_) return Found::nothing;
-            changes = queries_->changed_since(revision);
-            version_ = changes.size() < AttendeeQueries::max_changes ? version : std::nullopt;
+            const auto [version, is_another_model] = detector_.look();
+            if (is_another_model) must_look_at_all_ = true;
+            if (must_look_at_all_) {
+                look_at_all();
+                must_look_at_all_ = false;
+            } else if (version == version_) {
+                return Found::nothing;
+            } else {
+                changes = queries_->changed_since(revision_);
+            }
+            version_ = changes.size() < AttendeeQueries::max_changes ? std::optional{version} : std::nullopt;
         } catch (...) {
-            return Found::failure; // the revision stands, so the next poll finds these changes too
-        }
-        {
-            const std::scoped_lock lock{mutex_};
-            revision_ = revision < before ? revision : std::max(revision_, revision);
+            return Found::failure; // the next poll looks at the same again
         }
         for (const AttendeeView& view : changes) tell(view);
         return Found::changes;
+    }
+
+    /// Looks at each watched attendee. The revisions of another read model do not tell which of them have changed.
+    void look_at_all()
+    {
+        revision_ = queries_->revision(); // first: later changes are polled
+        std::unordered_set<AttendeeId> ids;
+        {
+            const std::scoped_lock lock{mutex_};
+            for (const auto& [id, entry] : entries_) ids.insert(id);
+        }
+        for (const AttendeeId& id : ids) {
+            const auto view = queries_->find(id);
+            note_at_most(id, view ? view->version : escqrs::StreamVersion{});
+            if (view) tell(*view);
+        }
+    }
+
+    /// Forgets states that the read model shows no more, so that they are reported when it shows them again.
+    void note_at_most(const AttendeeId& id, escqrs::StreamVersion shown)
+    {
+        const std::scoped_lock lock{mutex_};
+        const auto [begin, end] = entries_.equal_range(id);
+        for (auto entry = begin; entry != end; ++entry) entry->second->seen = std::min(entry->second->seen, shown);
     }
 
     void tell(const AttendeeView& view)
@@ -195,8 +234,13 @@ private:
     }
 
     AttendeeQueries* queries_;
-    ChangeDetector detector_; ///< used by the thread only, like `version_`
-    std::optional<std::int64_t> version_;
+
+    // Of the thread only.
+    ChangeDetector detector_;
+    std::optional<std::int64_t> version_; ///< at which nothing is left to report
+    std::uint64_t revision_ = 0;          ///< changes up to this one have been reported
+    bool must_look_at_all_ = true;
+
     const std::chrono::microseconds poll_interval_;
     const std::chrono::microseconds shortest_delay_;
 
@@ -204,9 +248,8 @@ private:
     std::condition_variable_any wake_;
     std::condition_variable done_;
     std::unordered_multimap<AttendeeId, EntryPointer> entries_;
-    EntryPointer running_;       ///< whose callback runs
-    std::uint64_t revision_ = 0; ///< changes up to this one have been told
-    std::uint64_t begun_ = 0;    ///< counts the watches
+    EntryPointer running_;    ///< whose callback runs
+    std::uint64_t begun_ = 0; ///< counts the watches
 
     std::thread::id thread_id_;
     std::jthread thread_; ///< last: it uses all of the above

@@ -9,9 +9,9 @@
 
 namespace conference {
 
-/// Tells of attendees as the read model changes, whichever process changes it. One thread polls it, and only while somebody is
-/// watching: every millisecond after a change or when a watch has begun, then less and less often. What can't be read is tried
-/// again, and nothing is missed.
+/// Reports changes of attendees in the read model, whichever process makes them. One thread polls the read model, and only while
+/// there is a watch: every millisecond after a change or when a watch has begun, then less and less often. It retries what cannot
+/// be read, and misses nothing; also if the file was replaced or a backup restored, in which case a state may be reported again.
 /// @par Thread safety  every operation may be called from any thread; a callback may begin and end watches, also its own
 class AttendeeWatcher {
 public:

@@ -4,6 +4,8 @@
 
 #include <escqrs/testing/catch2.hpp>
 
+#include <sqlite3.h>
+
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -57,19 +59,47 @@ public:
         });
     }
 
+    bool wait_for_versions(const std::vector<std::uint64_t>& expected)
+    {
+        std::unique_lock lock{mutex_};
+        return arrived_.wait_for(lock, std::chrono::seconds{20}, [&] { return numbers() == expected; });
+    }
+
     std::vector<std::uint64_t> versions()
     {
         const std::scoped_lock lock{mutex_};
+        return numbers();
+    }
+
+private:
+    std::vector<std::uint64_t> numbers() const
+    {
         std::vector<std::uint64_t> numbers;
+        numbers.reserve(views_.size());
         for (const auto& view : views_) numbers.push_back(view.version.value());
         return numbers;
     }
 
-private:
     std::mutex mutex_;
     std::condition_variable arrived_;
     std::vector<AttendeeView> views_;
 };
+
+/// As `.restore` of SQLite's shell does.
+void restore(const std::string& backup, const std::string& path)
+{
+    sqlite3* from = nullptr;
+    sqlite3* to = nullptr;
+    REQUIRE(sqlite3_open(backup.c_str(), &from) == SQLITE_OK);
+    REQUIRE(sqlite3_open(path.c_str(), &to) == SQLITE_OK);
+    sqlite3_busy_timeout(to, 5000);
+    sqlite3_backup* const copy = sqlite3_backup_init(to, "main", from, "main");
+    REQUIRE(copy != nullptr);
+    CHECK(sqlite3_backup_step(copy, -1) == SQLITE_DONE);
+    CHECK(sqlite3_backup_finish(copy) == SQLITE_OK);
+    sqlite3_close(from);
+    sqlite3_close(to);
+}
 
 } // namespace
 
@@ -209,6 +239,7 @@ TEST_CASE("watcher: what changes after watch() returned is never missed, and nev
     constexpr std::uint64_t last = 250;
     std::atomic<int> failures{0};
     std::vector<std::jthread> threads;
+    threads.reserve(3);
     for (int index = 0; index < 3; ++index) {
         threads.emplace_back([&] {
             std::uint64_t known = 0;
@@ -235,6 +266,60 @@ TEST_CASE("watcher: what changes after watch() returned is never missed, and nev
     for (std::uint64_t version = 2; version <= last; ++version) model.change(version);
     threads.clear();
     CHECK(failures == 0);
+}
+
+TEST_CASE("watcher: looks at a file that has taken the place of another, whatever its revisions")
+{
+    TemporaryFolder folder;
+    const std::filesystem::path place{folder.file("place")};
+    const std::filesystem::path next{folder.file("next")};
+    for (const auto& made : {place, next}) std::filesystem::create_directory(made);
+    const auto ada = new_attendee_id();
+    const auto eve = new_attendee_id();
+    Publisher publisher{place / "read-model.db"};
+    for (const auto& id : {ada, eve}) publisher.publish(id, 1, AttendeeRegistered{"ada@example.org"});
+    AttendeeQueries queries{place / "read-model.db"};
+    AttendeeWatcher watcher{queries, std::chrono::milliseconds{1}};
+    Seen seen;
+    Seen others;
+    const auto watch = watcher.watch(ada, seen.collect());
+    const auto watch2 = watcher.watch(eve, others.collect());
+    for (std::uint64_t version = 2; version < 9; ++version)
+        publisher.publish(eve, version, EmailChangeRequested{"eve@example.com", {}});
+    REQUIRE(others.wait_for_version(8)); // so revisions up to 9 are known
+    {
+        Publisher worker{next / "read-model.db"}; // another worker that has come further
+        worker.publish(ada, 1, AttendeeRegistered{"ada@example.org"});
+        worker.publish(ada, 2, AttendeeUnregistered{"other plans"});
+        worker.publish(eve, 1, AttendeeRegistered{"eve@example.org"});
+        for (std::uint64_t version = 2; version < 20; ++version)
+            worker.publish(eve, version, EmailChangeRequested{"eve@example.com", {}});
+    }
+    std::filesystem::rename(place, folder.file("former"));
+    std::filesystem::rename(next, place);
+    CHECK(seen.wait_for_version(2)); // at revision 2
+    CHECK(others.wait_for_version(19));
+}
+
+TEST_CASE("watcher: looks at a backup that was restored into the file")
+{
+    Model model;
+    const std::string backup = model.folder.file("backup.db");
+    model.publisher.database.execute(("VACUUM INTO '" + backup + "'").c_str());
+    Publisher{backup}.publish(model.ada, 2, AttendeeUnregistered{"other plans"});
+    const auto bob = new_attendee_id();
+    Seen seen;
+    Seen others;
+    const auto watch = model.watcher.watch(model.ada, seen.collect());
+    const auto watch2 = model.watcher.watch(bob, others.collect());
+    model.publisher.publish(bob, 1, AttendeeRegistered{"bob@example.org"});
+    REQUIRE(others.wait_for_version(1));
+    restore(backup, model.path); // of the same revision
+    REQUIRE(seen.wait_for_version(2));
+    model.change(3);
+    REQUIRE(seen.wait_for_version(3)); // so all of the backup was looked at
+    model.publisher.publish(bob, 1, AttendeeRegistered{"bob@example.org"});
+    CHECK(others.wait_for_versions({1, 1}));
 }
 
 TEST_CASE("watcher: goes on with a file that has taken the place of a deleted one")
