@@ -58,7 +58,7 @@ struct Publisher {
                                            .version = StreamVersion{version},
                                            .position = GlobalPosition{++position},
                                            .id = escqrs::EventId{escqrs::random_uuid()},
-                                           .recorded_at = escqrs::Timestamp{1'700'000'000'000'123us}};
+                                           .recorded_at = recorded_at};
         read_model::Transaction transaction{database};
         bus.publish(event, context);
         transaction.commit();
@@ -69,6 +69,7 @@ struct Publisher {
     escqrs::EventBus bus;
     AttendeeProjection projection{bus, database};
     std::uint64_t position = 0;
+    escqrs::Timestamp recorded_at{1'700'000'000'000'123us};
 };
 
 /// Registrations on a queue, and a worker that brings them to the server.
@@ -271,6 +272,40 @@ TEST_CASE("conference over PostgreSQL: many mailers send no more mails to one ma
     CHECK(claimed == 5);
     claim_all(now + 1h);
     CHECK(claimed == 10);
+}
+
+TEST_CASE("conference over PostgreSQL: mails to a full mailbox wait together, and are given up together")
+{
+    const std::string address = emptied_database();
+    Publisher publisher{address};
+    const auto owe = [&] {
+        const auto id = new_attendee_id();
+        publisher.publish(id, 1, AttendeeRegistered{"b@example.org"});
+        return id;
+    };
+    for (int count = 0; count < 230; ++count) owe();
+    std::size_t given_up = 0;
+    read_model::Database database{address};
+    MailOutbox outbox{database, 24h, {}, [&](const OwedMail&) { ++given_up; }};
+    const auto send = [&](escqrs::Timestamp now) {
+        std::vector<AttendeeId> sent;
+        while (const auto mail = outbox.claim(now, 60s)) {
+            sent.push_back(mail->attendee_id);
+            outbox.mark_sent(*mail, now);
+        }
+        return sent;
+    };
+    const escqrs::Timestamp now{1'700'000'001s};
+    CHECK(send(now).size() == 5);
+    publisher.recorded_at = now;
+    const auto newest = owe();
+    CHECK(send(now).empty());
+    const auto sent = send(now + 1h);
+    REQUIRE(sent.size() == 5);
+    CHECK(sent.front() == newest);
+    CHECK(given_up == 0);
+    CHECK(send(now + 49h).size() == 5);
+    CHECK(given_up == 216);
 }
 
 TEST_CASE("conference over PostgreSQL: a read model of the first version is upgraded with the mails it owes")

@@ -55,7 +55,8 @@ AttendeeProjection::AttendeeProjection(escqrs::EventBus& bus, read_model::Databa
       touch_{database, "UPDATE attendee SET version = $1, position = $2, updated_at = $3,"
                        " revision = (SELECT revision FROM progress) WHERE id = $4"},
       owe_mail_{database, "INSERT INTO outgoing_mail (event_id, recipient, mailbox, attendee_id, confirmation_id,"
-                          " created_at) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING"},
+                          " created_at, earlier) VALUES ($1, $2, $3, $4, $5, $6, (SELECT count(*) FROM outgoing_mail"
+                          " WHERE attendee_id = $4 AND begun_at IS NOT NULL AND mailbox = $3)) ON CONFLICT DO NOTHING"},
       note_mail_{database, "INSERT INTO outgoing_mail (event_id, recipient, mailbox, attendee_id, confirmation_id,"
                            " created_at, given_up_at) VALUES ($1, $2, $3, $4, $5, $6, $6) ON CONFLICT DO NOTHING"},
       drop_requests_{database, drop_unsent("AND event_id <> $3 AND confirmation_id <> ''")},

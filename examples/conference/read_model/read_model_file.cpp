@@ -32,14 +32,26 @@ constexpr const char* dead_letters = R"sql(
         ALTER TABLE progress ADD COLUMN dead_lettered INTEGER NOT NULL DEFAULT 0; -- events so far, some more than once
     )sql";
 
-constexpr std::array upgrades{mail_limits, lag_and_gap, dead_letters};
+// What finds the mail that a mailbox takes next, however many wait for it.
+constexpr const char* mail_turns = R"sql(
+        -- mails begun before the first attempt of this one, of the same registration to the same mailbox
+        ALTER TABLE outgoing_mail ADD COLUMN earlier INTEGER NOT NULL DEFAULT 0;
+        UPDATE outgoing_mail SET earlier = (SELECT count(*) FROM outgoing_mail AS other
+                WHERE other.attendee_id = outgoing_mail.attendee_id AND other.mailbox = outgoing_mail.mailbox
+                AND other.begun_at IS NOT NULL)
+            WHERE sent_at IS NULL AND given_up_at IS NULL AND attempts = 0;
+        CREATE INDEX mail_by_turn ON outgoing_mail (mailbox, earlier, created_at DESC)
+            WHERE sent_at IS NULL AND given_up_at IS NULL AND attempts = 0;
+    )sql";
+
+constexpr std::array upgrades{mail_limits, lag_and_gap, dead_letters, mail_turns};
 
 } // namespace
 
 // The ids are texts, so that people can look into the file with any SQLite tool. Moments are microseconds since 1970.
 const escqrs::sqlite::Schema read_model_schema{.name = "conference read model",
                                                .application_id = 0x43'6F'6E'66, // "Conf"
-                                               .version = 4,
+                                               .version = 5,
                                                .sql = R"sql(
         CREATE TABLE attendee (
             id            TEXT PRIMARY KEY,

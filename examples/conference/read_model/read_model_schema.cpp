@@ -7,7 +7,7 @@ namespace conference {
 namespace {
 
 // As in the SQLite file, but for the moments. Texts are sorted as bytes, as there.
-constexpr std::array<const char*, 4> steps{R"sql(
+constexpr std::array<const char*, 5> steps{R"sql(
         CREATE TABLE {s}.attendee (
             id            text COLLATE "C" PRIMARY KEY,
             registered    bigint NOT NULL,
@@ -66,6 +66,17 @@ constexpr std::array<const char*, 4> steps{R"sql(
                                            R"sql(
         ALTER TABLE {s}.progress
             ADD COLUMN dead_lettered bigint NOT NULL DEFAULT 0; -- events so far, some more than once
+    )sql",
+                                           R"sql(
+        ALTER TABLE {s}.outgoing_mail
+            -- mails begun before the first attempt of this one, of the same registration to the same mailbox
+            ADD COLUMN earlier bigint NOT NULL DEFAULT 0;
+        UPDATE {s}.outgoing_mail AS mail SET earlier = (SELECT count(*) FROM {s}.outgoing_mail AS other
+                WHERE other.attendee_id = mail.attendee_id AND other.mailbox = mail.mailbox
+                AND other.begun_at IS NOT NULL)
+            WHERE sent_at IS NULL AND given_up_at IS NULL AND attempts = 0;
+        CREATE INDEX mail_by_turn ON {s}.outgoing_mail (mailbox, earlier, created_at DESC)
+            WHERE sent_at IS NULL AND given_up_at IS NULL AND attempts = 0;
     )sql"};
 
 } // namespace

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace conference {
 
@@ -24,6 +25,7 @@ struct OwedMail {
     escqrs::Timestamp created_at{};
     std::uint32_t attempt = 0;                      ///< this one; 1 at first
     std::optional<escqrs::Timestamp> first_begun{}; ///< when the first attempt was, if there was one
+    std::string mailbox{};                          ///< of the recipient
 };
 
 /// How many different mails may be begun in a time.
@@ -75,9 +77,12 @@ public:
 
 private:
     std::optional<OwedMail> next_due(escqrs::Timestamp now);
+    void begin(OwedMail& mail, escqrs::Timestamp now, escqrs::Duration lease);
     OwedMail fairest_instead_of(OwedMail mail, escqrs::Timestamp now);
     std::optional<escqrs::Timestamp> turn_at_mailbox(const OwedMail& mail, escqrs::Timestamp now);
     std::optional<escqrs::Timestamp> turn_of_registration(const OwedMail& mail, escqrs::Timestamp now);
+    int hold_back_mailbox(const std::string& mailbox, escqrs::Timestamp until, escqrs::Timestamp now,
+                          std::vector<OwedMail>& given_up);
     bool hold_back(const OwedMail& mail, escqrs::Timestamp until, escqrs::Timestamp now);
 
     read_model::DatabaseRef database_;
@@ -89,6 +94,9 @@ private:
     read_model::Statement fairest_;
     read_model::Statement begun_to_mailbox_;
     read_model::Statement begun_of_registration_;
+    read_model::Statement count_begun_;
+    read_model::Statement expire_;
+    read_model::Statement hold_back_mailbox_;
     read_model::Statement hold_back_;
     read_model::Statement give_up_;
     read_model::Statement claim_;

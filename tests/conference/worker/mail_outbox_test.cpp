@@ -5,6 +5,8 @@
 
 #include <escqrs/testing/catch2.hpp>
 
+#include <sqlite3.h>
+
 #include <string>
 #include <vector>
 
@@ -27,7 +29,8 @@ struct Outbox {
     {
         const auto id = new_attendee_id();
         publisher.publish(id, 1, AttendeeRegistered{"ada@example.org"});
-        database.execute("UPDATE outgoing_mail SET sent_at = 0 WHERE confirmation_id = ''"); // of the registration
+        database.execute(
+            "UPDATE outgoing_mail SET sent_at = 0 WHERE recipient = 'ada@example.org'"); // the registration's
         owe(id, 2, recipient);
         return id;
     }
@@ -35,6 +38,32 @@ struct Outbox {
     void owe(const AttendeeId& id, std::uint64_t version, const std::string& recipient)
     {
         publisher.publish(id, version, EmailChangeRequested{recipient, ConfirmationId{escqrs::random_uuid()}});
+    }
+
+    /// Of as many new registrations, in one transaction.
+    void owe_many(std::size_t count, const std::string& recipient)
+    {
+        escqrs::sqlite::Transaction transaction{publisher.database};
+        for (std::size_t index = 0; index < count; ++index) {
+            const escqrs::EventContext context{.stream = {Attendee::category, escqrs::random_uuid()},
+                                               .version = escqrs::StreamVersion{1},
+                                               .position = escqrs::GlobalPosition{++publisher.position},
+                                               .id = escqrs::EventId{escqrs::random_uuid()},
+                                               .recorded_at = moment(1)};
+            publisher.bus.publish(AttendeeRegistered{recipient}, context);
+        }
+        transaction.commit();
+    }
+
+    /// How many of SQLite's instructions a claim takes.
+    int cost_of_claim()
+    {
+        int instructions = 0;
+        const auto count = [](void* number) { return ++*static_cast<int*>(number), 0; };
+        sqlite3_progress_handler(database.handle(), 1, count, &instructions);
+        (void)outbox.claim(now, 1min);
+        sqlite3_progress_handler(database.handle(), 0, nullptr, nullptr);
+        return instructions;
     }
 
     /// Whose mails are sent now.
@@ -88,6 +117,72 @@ TEST_CASE("mail outbox: a registration that had mails sent to a mailbox waits fo
     CHECK(place.send().empty());
     place.now += 1h;
     CHECK(place.send() == std::vector{seldom, often});
+}
+
+TEST_CASE(
+    "mail outbox: a registration with two mails for a mailbox gets one, before one that has had none gets its own")
+{
+    Outbox place;
+    const auto one = new_attendee_id();
+    place.publisher.publish(one, 1, AttendeeRegistered{"victim@example.org"});
+    const auto both = new_attendee_id();
+    place.publisher.publish(both, 1, AttendeeRegistered{"victim@example.org"});
+    place.owe(both, 2, "vic.tim@example.org");
+    CHECK(place.send() == std::vector{both, one, both});
+}
+
+TEST_CASE("mail outbox: a registration that had to wait for its own limit is not passed over at the mailbox")
+{
+    Outbox place;
+    const auto often = place.owe("victim@example.org");
+    const auto busy = place.owe("other0@example.org");
+    CHECK(place.send().size() == 2);
+    for (std::uint64_t version = 3; version < 12; ++version) {
+        place.owe(busy, version, "other" + std::to_string(version) + "@example.org");
+        CHECK(place.send().size() == 1);
+    }
+    place.owe(busy, 12, "victim@example.org");
+    CHECK(place.send().empty());
+    place.owe(often, 3, "victim@example.org");
+    place.now += 24h;
+    CHECK(place.send() == std::vector{busy, often});
+}
+
+TEST_CASE("mail outbox: a claim takes no longer, however many mails wait for a mailbox")
+{
+    const auto costs = [](std::size_t waiting) {
+        Outbox place;
+        place.owe_many(waiting, "victim@example.org");
+        std::vector<int> found;
+        for (int mail = 0; mail < 5; ++mail) found.push_back(place.cost_of_claim());
+        CHECK(place.send().empty()); // the mailbox has had its mails
+        found.push_back(place.cost_of_claim());
+        place.owe_many(1, "victim@example.org"); // is held back alone
+        found.push_back(place.cost_of_claim());
+        place.now += 1h;
+        found.push_back(place.cost_of_claim());
+        return found;
+    };
+    const auto few = costs(100);
+    const auto many = costs(1500);
+    for (std::size_t claim = 0; claim < few.size(); ++claim) {
+        CAPTURE(claim, few[claim], many[claim]);
+        CHECK(many[claim] < 2 * few[claim]);
+    }
+}
+
+TEST_CASE("mail outbox: mails to a full mailbox are held back together, and keep no other mail waiting for long")
+{
+    Outbox place;
+    place.owe_many(1500, "victim@example.org");
+    CHECK(place.send().size() == 5);
+    place.now += 1h;
+    CHECK(place.send().size() == 5);
+    const auto other = place.owe("other@example.org");
+    CHECK(place.send() == std::vector{other});
+    place.now += 48h;
+    CHECK(place.send().size() == 5);
+    CHECK(place.given_up.size() == 1485);
 }
 
 TEST_CASE("mail outbox: mails that fail again and again do not keep others from their turn")
