@@ -87,6 +87,7 @@ public:
         checks.push_back({"relay", [this] { return relay_.problem(store_.head()); }});
         checks.push_back({"read model", [this] { return problem_of_read_model(); }});
         role_.emplace(options(settings, std::move(checks)), bus_, store_, queries_, dead_letters_, metrics);
+        pressure_thread_ = std::jthread{[this](const std::stop_token& stop) { pressure_.run(stop); }};
     }
 
     WebSide(const WebSide&) = delete;
@@ -158,6 +159,7 @@ private:
     web::DeadLettersOf<Queue> dead_letters_;
     RelayThread<Queue> relay_;
     http::Gauges gauges_;
+    std::jthread pressure_thread_;     ///< asks all of the above
     std::optional<web::WebRole> role_; ///< last: it serves while everything else is there
 };
 

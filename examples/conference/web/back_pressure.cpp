@@ -19,15 +19,35 @@ BackPressure::BackPressure(std::function<Progress()> look, BackPressureOptions o
 
 escqrs::Duration BackPressure::wait()
 {
-    const std::unique_lock lock{mutex_, std::try_to_lock};
-    if (lock.owns_lock()) { // else another thread looks just now
-        const auto now = options_.clock->steady();
-        if (!looked_at_ || now - *looked_at_ >= options_.look_interval) {
-            looked_at_ = now;
-            wait_.store(look(now), std::memory_order_relaxed);
-        }
+    if (!is_wanted_.load(std::memory_order_relaxed) && !is_wanted_.exchange(true)) {
+        std::unique_lock{mutex_}.unlock(); // `run` has not looked at it yet, or waits
+        wanted_.notify_one();
     }
-    return wait_.load(std::memory_order_relaxed);
+    const auto wait = wait_.load(std::memory_order_relaxed);
+    if (wait == escqrs::Duration{}) return wait;
+    return options_.clock->steady() - looked_at_.load(std::memory_order_relaxed) <= options_.longest_memory
+               ? wait
+               : escqrs::Duration{};
+}
+
+void BackPressure::run(const std::stop_token& stop)
+{
+    while (true) {
+        {
+            std::unique_lock lock{mutex_};
+            if (!wanted_.wait(lock, stop, [this] { return is_wanted_.load(); }) || stop.stop_requested()) return;
+        }
+        is_wanted_ = false;
+        look();
+        escqrs::sleep_for(*options_.clock, options_.look_interval, stop);
+    }
+}
+
+void BackPressure::look()
+{
+    const auto now = options_.clock->steady();
+    wait_.store(wait_after_look(now), std::memory_order_relaxed);
+    looked_at_.store(now, std::memory_order_relaxed);
 }
 
 escqrs::CommandMiddleware BackPressure::middleware()
@@ -38,7 +58,7 @@ escqrs::CommandMiddleware BackPressure::middleware()
     };
 }
 
-escqrs::Duration BackPressure::look(escqrs::SteadyTime now)
+escqrs::Duration BackPressure::wait_after_look(escqrs::SteadyTime now)
 {
     std::uint64_t lag = 0;
     std::uint64_t handled = 0;
