@@ -154,6 +154,7 @@ TEST_CASE("mail outbox: a claim takes no longer, however many mails wait for a m
         Outbox place;
         place.owe_many(waiting, "victim@example.org");
         std::vector<int> found;
+        found.reserve(8);
         for (int mail = 0; mail < 5; ++mail) found.push_back(place.cost_of_claim());
         CHECK(place.send().empty()); // the mailbox has had its mails
         found.push_back(place.cost_of_claim());
