@@ -175,6 +175,17 @@ TEST_CASE("reply-to, time to live, partition key and typed properties: Microsoft
                        {"integer", std::int64_t{1}}, {"real", 0.5}, {"truth", true}});
     CHECK(queue.management().peek(peeked[1].sequence_number, 10).empty());
     CHECK(place.counts().active == 2); // none is locked
+
+    const auto detailed = queue.receive_detailed(1, 10s, {});
+    REQUIRE(detailed.size() == 1);
+    const service_bus::Message first = to_message(detailed.front());
+    CHECK(static_cast<const escqrs::Message&>(first) == peeked[0].message);
+    CHECK(static_cast<const service_bus::MessageDetails&>(first) == peeked[0].message);
+    CHECK(detailed.front().time_to_live == escqrs::Duration{1h});
+    CHECK(detailed.front().message.properties.find("integer") == "0");
+    CHECK(detailed.front().sequence_number == peeked[0].sequence_number);
+    CHECK(detailed.front().enqueued_at == peeked[0].enqueued_at);
+    CHECK(detailed.front().delivery_count == 1);
 }
 
 TEST_CASE("Microsoft's SDK receives at its time what we have scheduled, and never what we have cancelled")

@@ -6,7 +6,9 @@
 #include <escqrs/testing/catch2.hpp>
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,6 +19,47 @@ using namespace service_bus_test;
 using Catch::Matchers::Contains;
 
 } // namespace
+
+TEST_CASE("a message is received with all that it was sent with, at first and after it was deferred")
+{
+    const bool sessions = GENERATE(false, true);
+    const EmulatorQueue place{{{"requiresSession", sessions}}};
+    MessageQueue queue{place.settings()};
+    service_bus::Message sent;
+    static_cast<escqrs::Message&>(sent) = make_message("m", sessions ? "s" : "");
+    sent.properties = {{"text", "words"}};
+    sent.to = "destination";
+    sent.reply_to = "answers";
+    sent.reply_to_session_id = "answer-session";
+    sent.partition_key = sessions ? "s" : "key";
+    sent.time_to_live = 1h;
+    sent.typed_properties = {{"integer", std::int64_t{7}},
+                             {"real", 0.5},
+                             {"truth", true},
+                             {"moment", escqrs::Timestamp{1'767'225'600'123ms}}};
+    queue.send_detailed(std::span{&sent, 1});
+    const auto check = [&](const std::vector<service_bus::ReceivedMessage>& received) {
+        REQUIRE(received.size() == 1);
+        const service_bus::ReceivedMessage& first = received.front();
+        CHECK(static_cast<const service_bus::MessageDetails&>(first) == sent);
+        CHECK(first.message.properties.find("integer") == "7");
+        CHECK(static_cast<const escqrs::Message&>(to_message(first)) == sent);
+        CHECK(first.sequence_number == 1);
+        CHECK(first.delivery_count == 1);
+    };
+    const auto received = queue.receive_detailed(1, 10s, {});
+    check(received);
+    queue.defer(received.front());
+    std::vector<escqrs::ReceivedMessage> holder; // of the session
+    if (sessions) {
+        send(queue, make_message("n", "s"));
+        holder = receive_all(queue, 1);
+    }
+    const std::vector numbers{received.front().sequence_number};
+    const auto deferred = queue.management().receive_deferred(numbers, sessions ? "s" : "");
+    check(deferred);
+    queue.management().settle_deferred(deferred.front(), escqrs::Complete{});
+}
 
 TEST_CASE("a deferred message is handed out by its number only, and settled like any other")
 {

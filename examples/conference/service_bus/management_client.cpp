@@ -39,7 +39,7 @@ std::vector<PeekedMessage> ManagementClient::peek(std::uint64_t after, std::size
             DecodedMessage decoded = decode_message(bytes, default_session_);
             const escqrs::ReceivedMessage& received = decoded.received;
             PeekedMessage found{{}, received.sequence_number, received.delivery_count - 1, received.enqueued_at};
-            found.message = to_message(std::move(decoded));
+            found.message = to_message(std::move(decoded.received));
             peeked.push_back(std::move(found));
         }
         if (peeked.back().sequence_number <= last) break; // it tells no number to go on from
@@ -71,13 +71,13 @@ void ManagementClient::cancel_scheduled(std::span<const std::uint64_t> sequence_
     if (!sequence_numbers.empty()) (void)ask(*connection_, management_, cancel_request(sequence_numbers));
 }
 
-std::vector<escqrs::ReceivedMessage> ManagementClient::receive_deferred(std::span<const std::uint64_t> sequence_numbers,
-                                                                        const std::string& session_id)
+std::vector<ReceivedMessage> ManagementClient::receive_deferred(std::span<const std::uint64_t> sequence_numbers,
+                                                                const std::string& session_id)
 {
     require_service_bus();
     if (sequence_numbers.empty()) return {};
     const auto answer = ask(*connection_, management_, receive_deferred_request(sequence_numbers, session_id));
-    std::vector<escqrs::ReceivedMessage> received;
+    std::vector<ReceivedMessage> received;
     for (auto& [lock_token, bytes] : locked_messages(answer)) {
         auto message = decode_message(bytes, default_session_).received;
         message.lock_token = std::move(lock_token);

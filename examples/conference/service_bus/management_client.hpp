@@ -43,8 +43,8 @@ public:
     /// Locks messages that were deferred; a queue hands them out in no other way. Their locks are not renewed by itself.
     /// @param session_id  theirs, held by a receive of this connection; empty: the queue has no sessions
     /// @throws escqrs::TransportError if one of them is not there; then none is locked
-    std::vector<escqrs::ReceivedMessage> receive_deferred(std::span<const std::uint64_t> sequence_numbers,
-                                                          const std::string& session_id = {});
+    std::vector<ReceivedMessage> receive_deferred(std::span<const std::uint64_t> sequence_numbers,
+                                                  const std::string& session_id = {});
 
     /// Settles what `receive_deferred` has given.
     /// @throws escqrs::MessageLockLost, escqrs::TransportError

@@ -28,6 +28,13 @@ struct MessageDetails {
 /// A message with all that Service Bus knows of one.
 struct Message : escqrs::Message, MessageDetails {};
 
+/// A message handed out under a lock, with all that Service Bus knows of it. Its `message.properties` hold the typed properties,
+/// too, as texts.
+struct ReceivedMessage : escqrs::ReceivedMessage, MessageDetails {};
+
+/// The message as its sender gave it, with the typed properties apart: to look at, or to send on.
+Message to_message(ReceivedMessage received);
+
 /// @throws escqrs::MessageRefused if a queue would refuse it (`escqrs::message_queue_rules`), a text is not UTF-8 or has a zero
 ///         byte, or a property has no name or is named twice
 void check_message(const Message& message, const escqrs::MessageQueueOptions& limits = {});

@@ -185,7 +185,7 @@ void sort_out_properties(const proton::message& message, DecodedMessage& decoded
         } else {
             decoded.received.message.properties.add(name, text);
             if (auto typed = typed_value_of(value))
-                decoded.details.typed_properties.emplace_back(name, *std::move(typed));
+                decoded.received.typed_properties.emplace_back(name, *std::move(typed));
         }
     }
     if (trace) sort_out_trace(*trace, decoded.received.message.properties);
@@ -193,17 +193,17 @@ void sort_out_properties(const proton::message& message, DecodedMessage& decoded
 
 } // namespace
 
-Message to_message(DecodedMessage decoded)
+Message to_message(ReceivedMessage received)
 {
     Message message;
-    static_cast<MessageDetails&>(message) = std::move(decoded.details);
+    static_cast<MessageDetails&>(message) = std::move(received);
     escqrs::MessageProperties texts;
-    for (const auto& [name, text] : decoded.received.message.properties) {
+    for (const auto& [name, text] : received.message.properties) {
         const auto is_it = [name = name](const auto& typed) { return typed.first == name; };
         if (std::ranges::none_of(message.typed_properties, is_it)) texts.add(name, text);
     }
-    decoded.received.message.properties = std::move(texts);
-    static_cast<escqrs::Message&>(message) = std::move(decoded.received.message);
+    received.message.properties = std::move(texts);
+    static_cast<escqrs::Message&>(message) = std::move(received.message);
     return message;
 }
 
@@ -250,12 +250,12 @@ DecodedMessage decode_message(const std::vector<char>& bytes, const std::string&
         received.message.content_type = amqp.content_type();
         received.message.body = text_of_body(amqp, {bytes.data(), bytes.size()});
         received.message.scheduled_enqueue_time = time_annotation(amqp, scheduled_enqueue_time);
-        decoded.details.to = amqp.to();
-        decoded.details.reply_to = amqp.reply_to();
-        decoded.details.reply_to_session_id = amqp.reply_to_group_id();
-        decoded.details.partition_key = annotation<std::string>(amqp, partition_key).value_or("");
+        decoded.received.to = amqp.to();
+        decoded.received.reply_to = amqp.reply_to();
+        decoded.received.reply_to_session_id = amqp.reply_to_group_id();
+        decoded.received.partition_key = annotation<std::string>(amqp, partition_key).value_or("");
         if (amqp.ttl().milliseconds() != 0)
-            decoded.details.time_to_live = std::chrono::milliseconds{amqp.ttl().milliseconds()};
+            decoded.received.time_to_live = std::chrono::milliseconds{amqp.ttl().milliseconds()};
         received.sequence_number =
             static_cast<std::uint64_t>(annotation<std::int64_t>(amqp, sequence_number).value_or(0));
         received.delivery_count = amqp.delivery_count() + 1;

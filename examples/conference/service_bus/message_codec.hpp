@@ -20,10 +20,9 @@ namespace service_bus {
 /// queue knows it under another id, or it would drop it as a duplicate.
 inline constexpr const char* original_message_id = "escqrs-original-message-id";
 
-/// What a message on the wire says, beside what `escqrs::ReceivedMessage` has room for.
+/// What a message on the wire says.
 struct DecodedMessage {
-    escqrs::ReceivedMessage received; ///< without lock token; its properties are the typed ones, too, as texts
-    MessageDetails details;
+    ReceivedMessage received; ///< without lock token
     std::string dead_letter_reason;
     std::string dead_letter_description;
     std::optional<escqrs::Timestamp> dead_lettered_at;
@@ -42,9 +41,6 @@ struct DecodedMessage {
 std::vector<char> encode_message(const escqrs::Message& message, const MessageDetails& details,
                                  const std::string& wire_message_id, const std::string& default_session,
                                  Dialect dialect);
-
-/// The message, with its typed properties apart.
-Message to_message(DecodedMessage decoded);
 
 /// The bytes of a message; nothing if Proton cannot encode it.
 std::optional<std::vector<char>> encode_wire(pn_message_t* message, std::size_t expected_size);

@@ -84,6 +84,11 @@ public:
     {
         return receiver().receive(at_most, wait, std::move(stop));
     }
+    /// With what Service Bus has beyond `escqrs::ReceivedMessage`.
+    std::vector<ReceivedMessage> receive_detailed(std::size_t at_most, escqrs::Duration wait, std::stop_token stop)
+    {
+        return receiver().receive_detailed(at_most, wait, std::move(stop));
+    }
     void settle(const escqrs::ReceivedMessage& message, const escqrs::Disposition& disposition)
     {
         receiver().settle(message, disposition);

@@ -45,7 +45,7 @@ ReceiverOptions checked(ReceiverOptions options, const std::string& address, Dia
 /// A call of `receive` that waits.
 struct MessageReceiver::ReceiveCall {
     CallId id{};
-    std::vector<escqrs::ReceivedMessage> messages;
+    std::vector<ReceivedMessage> messages;
     std::string error;
     bool is_done = false; ///< guarded by the receiver's mutex
 };
@@ -83,6 +83,15 @@ void MessageReceiver::take_back_credit()
 
 std::vector<escqrs::ReceivedMessage> MessageReceiver::receive(std::size_t at_most, escqrs::Duration wait,
                                                               std::stop_token stop)
+{
+    std::vector<escqrs::ReceivedMessage> plain;
+    for (ReceivedMessage& received : receive_detailed(at_most, wait, std::move(stop)))
+        plain.push_back(static_cast<escqrs::ReceivedMessage&&>(received));
+    return plain;
+}
+
+std::vector<ReceivedMessage> MessageReceiver::receive_detailed(std::size_t at_most, escqrs::Duration wait,
+                                                               std::stop_token stop)
 {
     if (at_most == 0 || stop.stop_requested()) return {};
     at_most = std::min(at_most, most_at_once);
@@ -260,14 +269,14 @@ void MessageReceiver::on_settled(ReceiveLink& /*link*/, pn_delivery_t* delivery)
 }
 
 /// Holds a message that has come; nothing if it cannot be decoded: then the broker is asked to dead-letter it.
-std::optional<escqrs::ReceivedMessage> MessageReceiver::take(ReceiveLink& link, pn_delivery_t* delivery,
-                                                             const std::vector<char>& bytes)
+std::optional<ReceivedMessage> MessageReceiver::take(ReceiveLink& link, pn_delivery_t* delivery,
+                                                     const std::vector<char>& bytes)
 {
     pn_delivery_set_context(delivery, nullptr);
     try {
         DecodedMessage decoded = options_.hands_out_undecodable ? decode_dead_letter(bytes, options_.default_session)
                                                                 : decode_message(bytes, options_.default_session);
-        escqrs::ReceivedMessage& received = decoded.received;
+        ReceivedMessage& received = decoded.received;
         const pn_delivery_tag_t tag = pn_delivery_tag(delivery);
         received.lock_token =
             confirms() ? text_of_delivery_tag({tag.start, tag.size}) : "delivery-" + std::to_string(++last_token_);

@@ -57,6 +57,9 @@ public:
     /// @throws escqrs::TransportError if the broker cannot be reached, or refuses
     std::vector<escqrs::ReceivedMessage> receive(std::size_t at_most, escqrs::Duration wait, std::stop_token stop);
 
+    /// Receives messages with what Service Bus has beyond `escqrs::ReceivedMessage`; the rest is as above.
+    std::vector<ReceivedMessage> receive_detailed(std::size_t at_most, escqrs::Duration wait, std::stop_token stop);
+
     void settle(const escqrs::ReceivedMessage& message, const escqrs::Disposition& disposition);
     std::vector<escqrs::SettlementResult> settle(std::span<const escqrs::Settlement> settlements);
     void renew_lock(escqrs::ReceivedMessage& message);
@@ -119,8 +122,7 @@ private:
     void perform(const LockKeeping::Renew& action) { renew(action.lock, {}); }
     void perform(const LockKeeping::Over& action) { carry_out(settlements_.lock_over(action.lock)); }
 
-    std::optional<escqrs::ReceivedMessage> take(ReceiveLink& link, pn_delivery_t* delivery,
-                                                const std::vector<char>& bytes);
+    std::optional<ReceivedMessage> take(ReceiveLink& link, pn_delivery_t* delivery, const std::vector<char>& bytes);
     void renew(const LockName& lock, const LockRenewer::Renewed& done);
     void take_back_credit();
     std::vector<escqrs::SettlementResult> wait_for(SettleCall& call);

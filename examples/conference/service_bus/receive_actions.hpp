@@ -2,6 +2,7 @@
 #pragma once
 
 #include "link_id.hpp"
+#include "message.hpp"
 
 #include <escqrs/messaging.hpp>
 
@@ -47,7 +48,7 @@ struct GiveBack {
 /// A call is over: it returns these messages, or throws this error if there are none.
 struct HandOut {
     CallId call;
-    std::vector<escqrs::ReceivedMessage> messages;
+    std::vector<ReceivedMessage> messages;
     std::string error;
 };
 

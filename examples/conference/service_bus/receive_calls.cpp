@@ -69,8 +69,8 @@ ReceiveActions ReceiveCalls::link_closed(LinkId id, const Condition& why, bool i
     return take_actions();
 }
 
-ReceiveActions ReceiveCalls::message_arrived(LinkId id, std::optional<escqrs::ReceivedMessage> message,
-                                             std::size_t outstanding, SteadyTime now)
+ReceiveActions ReceiveCalls::message_arrived(LinkId id, std::optional<ReceivedMessage> message, std::size_t outstanding,
+                                             SteadyTime now)
 {
     Link* const link = links_.find(id);
     if (link == nullptr) return {};

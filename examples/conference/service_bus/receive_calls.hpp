@@ -2,6 +2,7 @@
 #pragma once
 
 #include "link_keeper.hpp"
+#include "message.hpp"
 #include "receive_actions.hpp"
 #include "receive_links.hpp"
 #include "session_share.hpp"
@@ -64,7 +65,7 @@ public:
     /// @param message  nothing: it cannot be decoded. It is in hand until the broker has confirmed that it is dead-lettered,
     ///        and `message_gone` says so
     /// @param outstanding  what the broker may still send over the link
-    ReceiveActions message_arrived(LinkId id, std::optional<escqrs::ReceivedMessage> message, std::size_t outstanding,
+    ReceiveActions message_arrived(LinkId id, std::optional<ReceivedMessage> message, std::size_t outstanding,
                                    escqrs::SteadyTime now);
     /// A delivery used up credit and left nothing in hand.
     ReceiveActions nothing_arrived(LinkId id, std::size_t outstanding, escqrs::SteadyTime now);

@@ -207,7 +207,7 @@ void ReceiveCalls::finish(Call& call, SteadyTime now)
     HandOut result{.call = call.id, .messages = {}, .error = std::move(call.error)};
     for (ArrivedMessage& message : call.messages) result.messages.push_back(std::move(message.received));
     calls_.erase(call.id);
-    std::ranges::stable_sort(result.messages, {}, &escqrs::ReceivedMessage::sequence_number);
+    std::ranges::stable_sort(result.messages, {}, &ReceivedMessage::sequence_number);
     if (result.messages.empty() && result.error.empty() && !keeper_.may_attach(now)) result.error = keeper_.problem();
     actions_.emplace_back(std::move(result));
 }

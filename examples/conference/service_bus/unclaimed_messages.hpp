@@ -2,6 +2,7 @@
 #pragma once
 
 #include "link_id.hpp"
+#include "message.hpp"
 
 #include <escqrs/messaging.hpp>
 
@@ -17,7 +18,7 @@ namespace service_bus {
 
 /// A message, the link over which it came, and when.
 struct ArrivedMessage {
-    escqrs::ReceivedMessage received;
+    ReceivedMessage received;
     LinkId link;
     escqrs::SteadyTime at;
 };

@@ -67,7 +67,7 @@ public:
     }
     std::string arrived(int link, const std::string& token, std::size_t outstanding)
     {
-        escqrs::ReceivedMessage message;
+        ReceivedMessage message;
         message.lock_token = token;
         message.sequence_number = ++last_sequence_number_;
         return words(calls_.message_arrived(LinkId(link), message, outstanding, now_));
