@@ -49,6 +49,7 @@ void LinkKeeper::reset()
     delay_.reset();
     unanswered_ = 0;
     has_renewed_tokens_ = false;
+    has_lost_lock_ = false;
 }
 
 LinkKeeper::Step LinkKeeper::ended(const LinkLife& life, const Condition& why, escqrs::SteadyTime now)
@@ -59,7 +60,7 @@ LinkKeeper::Step LinkKeeper::ended(const LinkLife& life, const Condition& why, e
     escqrs::Duration pause = escqrs::Duration::zero();
     if (life.has_worked(now) && why.description != no_credit) {
         reset();
-    } else if (is_lock_lost(why)) { // the session failed, not the link
+    } else if (is_lock_lost(why) && !std::exchange(has_lost_lock_, true)) { // the session failed, not the link
         pause = least_pause;
     } else {
         state_ = LinkState::failing;

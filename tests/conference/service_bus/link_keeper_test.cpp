@@ -146,6 +146,26 @@ TEST_CASE("that no session is free is no failure; said before its time it has a 
     CHECK(keeper.not_before() == begin + 11s + 100ms);
 }
 
+TEST_CASE("sessions that are lost as soon as they are accepted are a failure from the second in a row on")
+{
+    LinkKeeper keeper = make_keeper();
+    const Condition lost{"com.microsoft:session-lock-lost", ""};
+    escqrs::SteadyTime now = begin;
+    std::vector<escqrs::Duration> pauses;
+    for (int attempt = 0; attempt < 4; ++attempt) {
+        keeper.attached();
+        CHECK(keeper.ended(short_life(now), lost, now).recovery == Recovery::reattach_link);
+        pauses.push_back(keeper.not_before() - now);
+        CHECK((keeper.state() == LinkState::failing) == (attempt > 0));
+        now = keeper.not_before();
+    }
+    CHECK(pauses == std::vector<escqrs::Duration>{100ms, 1s, 3s, 7s});
+    keeper.worked({.asked_at = now, .attached_at = now, .has_moved = true});
+    (void)keeper.ended(short_life(now), lost, now);
+    CHECK(keeper.not_before() == now + 100ms);
+    CHECK(keeper.state() == LinkState::working);
+}
+
 TEST_CASE("an attach that may wait for a session is no link that works, nor one that fails")
 {
     LinkKeeper keeper = make_keeper();
