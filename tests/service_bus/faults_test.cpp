@@ -10,6 +10,7 @@
 #include <future>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace {
@@ -63,6 +64,35 @@ TEST_CASE("dropped connections, detached links, closed connections: it goes on b
         check_that_it_works(queue, "after");
     }
     CHECK(place.counts().active == 0);
+}
+
+TEST_CASE("a broker that says first how much of a message has come gets it once", "[faults]")
+{
+    const EmulatorQueue place; // without duplicate detection
+    MessageQueue queue{place.settings()};
+    Emulator::shared().fault("progress", {{"count", 1}});
+    const auto transfers = stat("transfersIn");
+    send(queue, make_message("m"));
+    CHECK(stat("transfersIn") == transfers + 1);
+    CHECK(place.counts().active == 1);
+}
+
+TEST_CASE("a message that came settled can be completed, and is lost to anything else", "[faults]")
+{
+    const bool sessions = GENERATE(false, true);
+    const EmulatorQueue place{{{"requiresSession", sessions}}};
+    MessageQueue queue{place.settings()};
+    Emulator::shared().fault("settled", {{"count", 2}});
+    for (const char* const id : {"completed", "abandoned", "locked"}) {
+        send(queue, make_message(id, sessions ? "s" : ""));
+        const auto received = receive_all(queue, 1);
+        REQUIRE(ids_of(received) == std::vector<std::string>{id});
+        if (id == std::string_view{"abandoned"})
+            CHECK_THROWS_AS(queue.settle(received[0], escqrs::Abandon{}), escqrs::MessageLockLost);
+        else CHECK_NOTHROW(queue.settle(received[0], escqrs::Complete{}));
+    }
+    CHECK(place.counts().to_be_handled() == 0);
+    CHECK(queue.health().connections == 1);
 }
 
 TEST_CASE("a broker that ends session or connection, and keeps the socket: a new connection is made", "[faults]")

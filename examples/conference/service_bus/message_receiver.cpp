@@ -248,8 +248,9 @@ void MessageReceiver::on_link_flow(ReceiveLink& link)
 
 void MessageReceiver::on_message(ReceiveLink& link, pn_delivery_t* delivery, const std::vector<char>& bytes)
 {
+    const bool is_confirmed = confirms() && !pn_delivery_settled(delivery);
     auto message = take(link, delivery, bytes);
-    if (message || confirms())
+    if (message || is_confirmed)
         carry_out(calls_.message_arrived(link.id(), std::move(message), link.outstanding(), connection_->now()));
     else carry_out(calls_.nothing_arrived(link.id(), link.outstanding(), connection_->now()));
 }
@@ -288,14 +289,14 @@ std::optional<ReceivedMessage> MessageReceiver::take(ReceiveLink& link, pn_deliv
             connection_->note_error("'" + address_ + "': " + *problem);
             connection_options().log("service bus: '" + address_ + "': " + *problem);
         }
-        HeldMessage& held =
-            settlements_.hold(received, link.id(), link.has_session(), decoded.is_first_acquirer, delivery);
+        HeldMessage& held = settlements_.hold(received, link.id(), link.has_session(), decoded.is_first_acquirer,
+                                              pn_delivery_settled(delivery), delivery);
         pn_delivery_set_context(delivery, &held);
         return std::move(received);
     } catch (const std::exception& error) {
         connection_options().log("service bus: dead-lettered a message of '" + address_ + "': " + error.what());
         ask_for(delivery, escqrs::DeadLetter{"UndecodableMessage", error.what()}, connection_->time_of_day());
-        if (confirms())
+        if (confirms() && !pn_delivery_settled(delivery))
             pn_delivery_set_context(delivery, &settlements_.hold_rejected(link.id(), delivery, connection_->now()));
         else pn_delivery_settle(delivery);
         return std::nullopt;

@@ -225,7 +225,8 @@ bool MessageSender::put(Batch& batch, std::size_t index)
 void MessageSender::on_delivery(pn_delivery_t* delivery)
 {
     const std::uint64_t outcome = pn_delivery_remote_state(delivery);
-    if (outcome == 0 && !pn_delivery_settled(delivery)) return;
+    // How much of a message has come is no outcome.
+    if ((outcome == 0 || outcome == PN_RECEIVED) && !pn_delivery_settled(delivery)) return;
     const Condition why = to_condition(pn_disposition_condition(pn_delivery_remote(delivery)));
     pn_delivery_settle(delivery);
     if (link_) keeper_.worked(link_->life());

@@ -134,7 +134,7 @@ void ReceiveLink::on_delivery(pn_delivery_t* delivery)
         owner_->on_aborted(*this);
     } else if (const auto bytes = receive_bytes(delivery)) {
         owner_->on_message(*this, delivery, *bytes);
-    } else if (pn_delivery_settled(delivery)) {
+    } else if (pn_delivery_settled(delivery) && !pn_delivery_partial(delivery)) {
         owner_->on_settled(*this, delivery);
     }
 }

@@ -13,7 +13,7 @@ constexpr std::size_t most_counted_deliveries = 100'000;
 } // namespace
 
 HeldMessage& Settlements::hold(escqrs::ReceivedMessage& received, LinkId link, bool has_session_lock, bool is_first,
-                               pn_delivery_t* delivery)
+                               bool came_settled, pn_delivery_t* delivery)
 {
     if (!confirms_) received.delivery_count = count_delivery(received, is_first);
     HeldMessage& held = keep({.token = received.lock_token,
@@ -22,6 +22,7 @@ HeldMessage& Settlements::hold(escqrs::ReceivedMessage& received, LinkId link, b
                               .sequence_number = received.sequence_number,
                               .link = link,
                               .has_session_lock = has_session_lock,
+                              .came_settled = came_settled,
                               .delivery = delivery});
     received.lock_lost = held.lock_lost.get_token();
     return held;
@@ -91,6 +92,11 @@ void Settlements::decide(HeldMessage& held, SettleCall& call, std::size_t index,
     held.is_decided = true;
     held.decided_by = &call;
     held.index = index;
+    if (held.came_settled) {
+        actions_.emplace_back(Forget{held.delivery});
+        return resolve(held, outcome == Outcome::complete ? SettlementResult::settled : SettlementResult::lock_lost,
+                       {});
+    }
     held.asked = outcome;
     held.asked_at = now;
     const bool goes_back = outcome == Outcome::abandon;
@@ -136,7 +142,7 @@ Settlements::Actions Settlements::release_all()
 {
     for (const auto& [token, held] : held_) {
         if (!held->is_decided) ask_for_release(*held);
-        if (confirms_) actions_.emplace_back(Forget{held->delivery});
+        if (confirms_ && !held->came_settled) actions_.emplace_back(Forget{held->delivery});
     }
     held_.clear();
     return take_actions();
@@ -145,8 +151,8 @@ Settlements::Actions Settlements::release_all()
 /// Without counting a delivery. Where the broker confirms, its answer is not waited for.
 void Settlements::ask_for_release(const HeldMessage& held)
 {
-    actions_.emplace_back(Ask{held.delivery, Outcome::release, nullptr});
-    if (!confirms_) actions_.emplace_back(Forget{held.delivery});
+    if (!held.came_settled) actions_.emplace_back(Ask{held.delivery, Outcome::release, nullptr});
+    if (!confirms_ || held.came_settled) actions_.emplace_back(Forget{held.delivery});
 }
 
 /// The later messages of a session must not be handled before the one that goes back.
@@ -218,7 +224,7 @@ Settlements::Actions Settlements::lock_over(const LockName& lock)
     // The broker says whether what was decided is done, and ends the link of a session that it has given to others.
     if (found == held_.end() || found->second->is_decided) return {};
     ask_for_release(*found->second);
-    if (confirms_) actions_.emplace_back(Forget{found->second->delivery});
+    if (confirms_ && !found->second->came_settled) actions_.emplace_back(Forget{found->second->delivery});
     drop(*found->second);
     return take_actions();
 }

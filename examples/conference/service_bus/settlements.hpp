@@ -38,6 +38,7 @@ struct HeldMessage {
     std::uint64_t sequence_number = 0;
     LinkId link{};
     bool has_session_lock = false; ///< its lock is that of the link's session
+    bool came_settled = false;     ///< the broker has forgotten it already: it can be completed, and nothing else
     pn_delivery_t* delivery = nullptr;
     std::stop_source lock_lost{};
     bool is_decided = false;          ///< the broker was asked, and has not answered
@@ -88,9 +89,10 @@ public:
     /// Holds a message that has come. Sets its lock token's companions: `lock_lost`, and the count of its deliveries where the
     /// broker does not count them.
     /// @param is_first  false: it may have been delivered to others before
+    /// @param came_settled  the broker has forgotten it already, and answers nothing about it
     /// @return what is held; stays where it is until it is gone
     HeldMessage& hold(escqrs::ReceivedMessage& received, LinkId link, bool has_session_lock, bool is_first,
-                      pn_delivery_t* delivery);
+                      bool came_settled, pn_delivery_t* delivery);
 
     /// Holds one that cannot be decoded, from when the broker was asked to dead-letter it until it has answered.
     HeldMessage& hold_rejected(LinkId link, pn_delivery_t* delivery, escqrs::SteadyTime now);

@@ -25,14 +25,15 @@ public:
     explicit Machine(bool confirms = true) : machine_{confirms} {}
 
     /// Holds a message; its number is its sequence number and its delivery.
-    const escqrs::ReceivedMessage& hold(int number, const std::string& session = {}, bool is_first = true)
+    const escqrs::ReceivedMessage& hold(int number, const std::string& session = {}, bool is_first = true,
+                                        bool came_settled = false)
     {
         escqrs::ReceivedMessage message;
         message.lock_token = message.message.message_id = std::to_string(number);
         message.message.session_id = session;
         message.sequence_number = static_cast<std::uint64_t>(number);
-        held_.push_back(
-            &machine_.hold(message, LinkId{1}, !session.empty() && session != "none", is_first, delivery(number)));
+        held_.push_back(&machine_.hold(message, LinkId{1}, !session.empty() && session != "none", is_first,
+                                       came_settled, delivery(number)));
         return messages_.emplace_back(std::move(message));
     }
     void hold_rejected(int number) { held_.push_back(&machine_.hold_rejected(LinkId{1}, delivery(number), now)); }
@@ -225,6 +226,20 @@ TEST_CASE("a message whose lock is over is given up, unless the broker is asked 
     CHECK(machine.lock_over(LinkId{1}).empty()); // the broker ends the link when others get the session
     CHECK(of_session.lock_lost.stop_requested());
     CHECK(machine.settle(of_session, escqrs::Complete{}) == "complete 3; ");
+}
+
+TEST_CASE("a message that came settled can be completed and nothing else, and the broker is asked nothing")
+{
+    const bool confirms = GENERATE(true, false);
+    Machine machine{confirms};
+    const auto& message = machine.hold(1, {}, true, true);
+    SECTION("complete") { CHECK(machine.settle(message, escqrs::Complete{}) == "forget 1; 0 is settled; 1 gone; "); }
+    SECTION("abandon") { CHECK(machine.settle(message, escqrs::Abandon{}) == "forget 1; 0 is lost; 1 gone; "); }
+    SECTION("dead-letter") { CHECK(machine.settle(message, escqrs::DeadLetter{}) == "forget 1; 0 is lost; 1 gone; "); }
+    SECTION("defer") { CHECK(machine.defer(message) == "forget 1; 0 is lost; 1 gone; "); }
+    SECTION("release") { CHECK(machine.release(message) == "forget 1; 1 gone; "); }
+    SECTION("the end") { CHECK(machine.release_all() == "forget 1; "); }
+    SECTION("its lock is over") { CHECK(machine.lock_over(LockName{"1"}) == "forget 1; 1 gone; "); }
 }
 
 TEST_CASE("what cannot be decoded is held until the broker has dead-lettered it")

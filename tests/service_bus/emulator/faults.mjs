@@ -7,6 +7,8 @@ export class Faults {
     links = new LinkFaults();
     slowMs = 0;
     aborts = 0;
+    progresses = 0;
+    settled = 0;
     silent = false;
     refuse = false;
     #busy = 0;
@@ -16,7 +18,7 @@ export class Faults {
 
     /** Nothing goes wrong any more. */
     clear() {
-        Object.assign(this, { slowMs: 0, aborts: 0, silent: false, refuse: false });
+        Object.assign(this, { slowMs: 0, aborts: 0, progresses: 0, settled: 0, silent: false, refuse: false });
         this.setBusy(0);
         this.setLostOutcomes(0);
         this.setRandom({});
@@ -42,6 +44,16 @@ export class Faults {
 
     takeAbort() {
         return this.aborts > 0 && this.aborts-- > 0;
+    }
+
+    /** @returns whether a transfer is first answered by how much of it has come, which is no outcome */
+    takeProgress() {
+        return this.progresses > 0 && this.progresses-- > 0;
+    }
+
+    /** @returns whether a message is sent settled, and so deleted, though it was to be locked */
+    takeSettled() {
+        return this.settled > 0 && this.settled-- > 0;
     }
 
     takeLostOutcome() {

@@ -69,6 +69,12 @@ export class IncomingLink {
             forget(delivery);
             return;
         }
+        if (faults.takeProgress()) {
+            const { session, connection } = this.receiver;
+            session.output(frames.disposition({ role: true, first: delivery.id, last: delivery.id, settled: false,
+                state: codec.received({ section_number: 0, section_offset: 0 }).described() }));
+            connection._register();
+        }
         if (faults.takeBusy()) {
             settle(delivery, rejection("com.microsoft:server-busy",
                 "The server is busy. Please wait 2 seconds and try again."));
@@ -199,8 +205,12 @@ export class OutgoingLink {
         this.unsent = (this.unsent ?? 0) + 1;
         this.#schedule();
         const delivery = this.sender.send(bytes, tagOf(token), 0);
-        if (this.deletes) {
+        const isSettled = this.client.faults.takeSettled();
+        if (this.deletes || isSettled) {
             delivery.settled = true;
+            if (isSettled) {
+                this.queue.complete(token);
+            }
             return;
         }
         delivery.token = token;
