@@ -107,6 +107,43 @@ TEST_CASE("a topic with SQL and correlation filters is created over REST: each s
     CHECK_FALSE(administration.remove_subscription("some"));
 }
 
+TEST_CASE(
+    "a subscription's dead letter is resubmitted to the topic: each subscription that asks for it gets it once more")
+{
+    const EmulatorTopic topic;
+    auto administration = topic.administration();
+    administration.create_if_missing();
+    const Rule orders{"orders", CorrelationFilter{.subject = "order"}};
+    const Rule invoices{"invoices", CorrelationFilter{.subject = "invoice"}};
+    administration.create_subscription_if_missing("first", without_sessions({orders}));
+    administration.create_subscription_if_missing("second", without_sessions({}));
+    administration.create_subscription_if_missing("third", without_sessions({invoices}));
+    MessageQueue publisher = topic.publisher();
+    send(publisher, make_event("1", "order", "red"));
+    const auto with_dead_letters = [&](const std::string& subscription) {
+        QueueSettings settings = EmulatorQueue{topic.name + "/Subscriptions/" + subscription, {}}.settings();
+        settings.use = QueueUse::both;
+        return MessageQueue{settings};
+    };
+    MessageQueue first = with_dead_letters("first");
+    MessageQueue second = with_dead_letters("second");
+    for (MessageQueue* const subscriber : {&first, &second}) { // each counts its messages for itself
+        const auto held = receive_all(*subscriber, 1);
+        REQUIRE(ids_of(held) == Ids{"1"});
+        subscriber->settle(held[0], escqrs::DeadLetter{"why", "because"});
+        REQUIRE(subscriber->dead_letters(0, 10).size() == 1);
+    }
+    CHECK(first.dead_letters(0, 10)[0].sequence_number == second.dead_letters(0, 10)[0].sequence_number);
+
+    CHECK(first.resubmit("1"));
+    CHECK_FALSE(first.resubmit("1"));
+    CHECK(second.resubmit("1")); // and is no duplicate of the one before
+    CHECK(first.dead_letters(0, 10).empty());
+    CHECK(work_off(first, 2) == Ids{"1", "1"});
+    CHECK(work_off(second, 2) == Ids{"1", "1"});
+    CHECK(administration.counts("third").active == 0);
+}
+
 TEST_CASE("a subscription that was begun gets the rules that it lacks, and keeps the others")
 {
     const EmulatorTopic topic;

@@ -207,6 +207,18 @@ Broker parse_broker(std::string_view text)
     return parse_service_bus(text);
 }
 
+std::optional<SubscriptionPath> subscription_in(std::string_view entity)
+{
+    constexpr std::string_view kind = "/Subscriptions";
+    const auto slash = entity.rfind('/');
+    if (slash == std::string_view::npos || slash + 1 == entity.size()) return std::nullopt;
+    const std::string_view path = entity.substr(0, slash);
+    if (path.size() <= kind.size() || !equals_ignoring_case(path.substr(path.size() - kind.size()), kind))
+        return std::nullopt;
+    return SubscriptionPath{std::string{path.substr(0, path.size() - kind.size())},
+                            std::string{entity.substr(slash + 1)}};
+}
+
 void require_private(const Broker& broker, bool has_token_source)
 {
     if (broker.tls || is_loopback(broker.host)) return;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -55,6 +56,15 @@ struct Broker {
 /// connection needs a token source.
 /// @throws escqrs::TransportError naming the part, what was expected and what was found, but never a secret
 Broker parse_broker(std::string_view text);
+
+/// What the path `topic/Subscriptions/name` of an entity names.
+struct SubscriptionPath {
+    std::string topic;
+    std::string name;
+};
+
+/// @return nothing if `entity` is a queue or a topic
+std::optional<SubscriptionPath> subscription_in(std::string_view entity);
 
 /// Refuses a broker that would get a token or a password unencrypted over a network. Only the key that Microsoft publishes with its
 /// emulator, `SAS_KEY_VALUE`, is no secret.

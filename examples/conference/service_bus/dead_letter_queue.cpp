@@ -28,6 +28,12 @@ ReceiverOptions receiver_options(const std::string& default_session)
     return options;
 }
 
+std::string wire_id_prefix(const std::string& entity)
+{
+    const auto subscription = subscription_in(entity);
+    return "resubmitted-" + (subscription ? subscription->name + "-" : std::string{});
+}
+
 escqrs::DeadLetteredMessage to_dead_letter(DecodedMessage decoded)
 {
     escqrs::DeadLetteredMessage dead;
@@ -46,7 +52,7 @@ escqrs::DeadLetteredMessage to_dead_letter(DecodedMessage decoded)
 DeadLetterQueue::DeadLetterQueue(AmqpConnection& connection, const std::string& entity, MessageSender& sender,
                                  const std::string& default_session)
     : connection_{&connection}, address_{entity + "/$deadletterqueue"}, default_session_{default_session},
-      sender_{&sender}, management_{connection, address_ + "/$management"},
+      wire_id_prefix_{wire_id_prefix(entity)}, sender_{&sender}, management_{connection, address_ + "/$management"},
       receiver_{connection, address_, receiver_options(default_session)}
 {
     connection_->post([this] { connection_->add(*this); });
@@ -127,7 +133,7 @@ std::optional<DeadLetterQueue::Found> DeadLetterQueue::find(const std::string& m
 
 void DeadLetterQueue::give_back(const escqrs::ReceivedMessage& dead, const std::vector<char>& bytes)
 {
-    const std::string wire_message_id = "resubmitted-" + std::to_string(dead.sequence_number);
+    const std::string wire_message_id = wire_id_prefix_ + std::to_string(dead.sequence_number);
     sender_->send_encoded(dead.message, encode_resubmission(bytes, wire_message_id));
     receiver_.settle(dead, escqrs::Complete{});
 }

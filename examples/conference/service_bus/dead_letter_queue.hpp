@@ -26,7 +26,8 @@ namespace service_bus {
 class DeadLetterQueue final : ConnectionUser {
 public:
     /// @param connection, sender  must outlive this
-    /// @param entity  the queue, not its dead-letter queue
+    /// @param sender  to the queue, or to the subscription's topic
+    /// @param entity  the queue or subscription, not its dead-letter queue
     DeadLetterQueue(AmqpConnection& connection, const std::string& entity, MessageSender& sender,
                     const std::string& default_session);
     ~DeadLetterQueue() override;
@@ -35,7 +36,8 @@ public:
     std::vector<escqrs::DeadLetteredMessage> dead_letters(std::uint64_t after, std::size_t at_most);
 
     /// Sends the message as it was: with the types of its properties, time to live, reply-to and partition key. Takes time in
-    /// proportion to the dead letters in front of it, of which there may be a thousand.
+    /// proportion to the dead letters in front of it, of which there may be a thousand. A subscription's dead letter goes to the
+    /// topic, as Azure's own tools send it: every subscription that has a rule for it gets it once more, under its own id.
     /// @throws escqrs::TransportError  as above, or if another receiver holds the message
     /// @throws escqrs::MessageRefused  if it cannot be resubmitted: it could not be decoded, so that a part of it would be
     ///         lost, the queue does not take it, or too many are in front of it
@@ -59,6 +61,7 @@ private:
     AmqpConnection* connection_;
     std::string address_;
     std::string default_session_;
+    std::string wire_id_prefix_; ///< of what is sent: the subscriptions of a topic count their messages each for itself
     MessageSender* sender_;
     RequestLink management_;
     MessageReceiver receiver_;

@@ -13,10 +13,19 @@ bool sends(QueueUse use) noexcept { return use != QueueUse::receive; }
 bool receives(QueueUse use) noexcept { return use == QueueUse::receive || use == QueueUse::both; }
 bool has_dead_letters(QueueUse use) noexcept { return use == QueueUse::send || use == QueueUse::both; }
 
+/// Where messages are sent to: nothing can be sent to a subscription, but to its topic.
+std::string target_of(const std::string& entity)
+{
+    const auto subscription = subscription_in(entity);
+    return subscription ? subscription->topic : entity;
+}
+
 /// Each node that links are attached to, as Microsoft's own clients do it.
 std::vector<std::string> audiences_of(const EntityUse& used)
 {
     std::vector<std::string> audiences{used.entity, used.entity + "/$management"};
+    if (const std::string target = target_of(used.entity); sends(used.use) && target != used.entity)
+        audiences.push_back(target);
     if (has_dead_letters(used.use)) {
         audiences.push_back(used.entity + "/$deadletterqueue");
         audiences.push_back(used.entity + "/$deadletterqueue/$management");
@@ -71,7 +80,7 @@ MessageQueue::MessageQueue(std::shared_ptr<AmqpConnection> connection, const Ent
     const bool is_service_bus = connection_->options().broker.dialect == Dialect::service_bus;
     const bool has_sessions = is_service_bus && settings.receiver.sessions;
     settings.sender.default_session = settings.receiver.default_session = has_sessions ? settings.default_session : "";
-    if (sends(entity.use)) sender_.emplace(*connection_, entity.entity, settings.sender);
+    if (sends(entity.use)) sender_.emplace(*connection_, target_of(entity.entity), settings.sender);
     if (receives(entity.use)) receiver_.emplace(*connection_, entity.entity, settings.receiver);
     management_.emplace(*connection_, entity.entity, settings.receiver.default_session);
     if (has_dead_letters(entity.use))

@@ -20,11 +20,11 @@
 
 namespace service_bus {
 
-/// What a process does with an entity; each needs its right: Send or Listen.
+/// What a process does with an entity; each needs its right: Send or Listen. Of a subscription, what is sent goes to its topic.
 enum class QueueUse : std::uint8_t {
     send,    ///< to a queue, and look at its dead letters
     receive, ///< from a queue or a subscription
-    both,    ///< with a queue
+    both,    ///< with a queue, or with a subscription whose dead letters are to be seen and resubmitted
     publish, ///< send to a topic
 };
 

@@ -149,3 +149,18 @@ TEST_CASE("no error shows a secret, however torn the connection string is")
         }
     }
 }
+
+TEST_CASE("the path of a subscription names its topic and itself; other paths name none")
+{
+    for (const char* path : {"topic/Subscriptions/name", "topic/subscriptions/name", "topic/SUBSCRIPTIONS/name"}) {
+        const auto found = service_bus::subscription_in(path);
+        REQUIRE(found);
+        CHECK(found->topic == "topic");
+        CHECK(found->name == "name");
+    }
+    CHECK(service_bus::subscription_in("a/b/Subscriptions/name").value().topic == "a/b");
+    for (const char* path :
+         {"", "queue", "a/queue", "topic/Subscriptions/", "/Subscriptions/name", "Subscriptions/name",
+          "topic/Subscriptions/name/$deadletterqueue", "topic/otherSubscriptions/name"})
+        CHECK_FALSE(service_bus::subscription_in(path));
+}
