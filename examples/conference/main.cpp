@@ -250,7 +250,7 @@ void run(const Settings& settings, Queue& queue, const StopSignals& signals)
                                                                             [&give_up] { give_up.request_stop(); }};
     http::Metrics metrics;
     http::Gauges queue_gauges{metrics};
-    add_queue_gauges(queue_gauges, settings, queue);
+    add_queue_gauges(queue_gauges, settings, queue, give_up.get_token());
     std::vector<http::ReadinessCheck> checks{{"queue", [&queue] { return problem_of(queue); }}};
     std::optional<WorkerSide> worker;
     if (settings.rebuild) {

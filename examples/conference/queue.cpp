@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <memory>
+#include <stop_token>
 #include <utility>
 #include <variant>
 
@@ -99,7 +100,8 @@ service_bus::QueueSettings broker_settings(const Settings& settings, const Log& 
     return queue;
 }
 
-void add_queue_gauges(http::Gauges& gauges, const Settings& settings, service_bus::MessageQueue& queue)
+void add_queue_gauges(http::Gauges& gauges, const Settings& settings, service_bus::MessageQueue& queue,
+                      const std::stop_token& give_up)
 {
     const auto flag = [&queue](bool service_bus::QueueHealth::*member) {
         return [&queue, member] { return queue.health().*member ? 1.0 : 0.0; };
@@ -119,12 +121,12 @@ void add_queue_gauges(http::Gauges& gauges, const Settings& settings, service_bu
     if (!can_manage(broker, settings)) return;
     const auto manager =
         std::make_shared<service_bus::QueueAdministration>(administration(broker, settings, queue.tokens()));
-    gauges.add("conference_queue_messages", "Messages waiting on the queue or being handled.", [manager] {
-        const auto counts = manager->counts();
+    gauges.add("conference_queue_messages", "Messages waiting on the queue or being handled.", [manager, give_up] {
+        const auto counts = manager->counts(give_up);
         return static_cast<double>(counts.active + counts.scheduled);
     });
     gauges.add("conference_dead_letters", "Messages put aside.",
-               [manager] { return static_cast<double>(manager->counts().dead_lettered); });
+               [manager, give_up] { return static_cast<double>(manager->counts(give_up).dead_lettered); });
 }
 
 } // namespace conference

@@ -11,6 +11,7 @@
 
 #include <functional>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -39,8 +40,10 @@ inline bool has_sessions(const Settings& settings)
 }
 
 /// Adds what there is to tell of the queue's state. `queue` must live longer than `gauges`.
+/// @param give_up  when it is requested, no gauge waits for a server any more
 template <class Queue>
-void add_queue_gauges(http::Gauges& gauges, const Settings& /*settings*/, Queue& queue)
+void add_queue_gauges(http::Gauges& gauges, const Settings& /*settings*/, Queue& queue,
+                      const std::stop_token& /*give_up*/)
 {
     gauges.add("conference_queue_messages", "Messages waiting on the queue or being handled.", [&queue] {
         const auto counts = queue.counts();
@@ -49,7 +52,8 @@ void add_queue_gauges(http::Gauges& gauges, const Settings& /*settings*/, Queue&
     gauges.add("conference_dead_letters", "Messages put aside.",
                [&queue] { return static_cast<double>(queue.counts().dead_lettered); });
 }
-void add_queue_gauges(http::Gauges& gauges, const Settings& settings, service_bus::MessageQueue& queue);
+void add_queue_gauges(http::Gauges& gauges, const Settings& settings, service_bus::MessageQueue& queue,
+                      const std::stop_token& give_up);
 
 /// Opens the queue that the settings name and calls `use(queue)`, whatever its type.
 /// @throws SettingsError, escqrs::TransportError

@@ -28,6 +28,9 @@ EntityCreation QueueAdministration::create_if_missing(const QueueDescription& de
     return api_.create_if_missing(queue_, "QueueDescription", queue);
 }
 
-escqrs::MessageQueueCounts QueueAdministration::counts() { return api_.counts(queue_); }
+escqrs::MessageQueueCounts QueueAdministration::counts(const std::stop_token& stop)
+{
+    return api_.counts(queue_, stop);
+}
 
 } // namespace service_bus

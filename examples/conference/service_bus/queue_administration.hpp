@@ -8,6 +8,7 @@
 #include <escqrs/clock.hpp>
 #include <escqrs/messaging.hpp>
 
+#include <stop_token>
 #include <string>
 
 namespace service_bus {
@@ -31,7 +32,8 @@ public:
     EntityCreation create_if_missing(const QueueDescription& description);
 
     /// What the queue holds.
-    escqrs::MessageQueueCounts counts();
+    /// @param stop  ends the wait for the answer
+    escqrs::MessageQueueCounts counts(const std::stop_token& stop = {});
 
 private:
     RestApi api_;

@@ -105,9 +105,9 @@ bool RestApi::remove(const std::string& path) const
     return true;
 }
 
-escqrs::MessageQueueCounts RestApi::counts(const std::string& path) const
+escqrs::MessageQueueCounts RestApi::counts(const std::string& path, const std::stop_token& stop) const
 {
-    const HttpResponse answer = request("GET", path, {});
+    const HttpResponse answer = request("GET", path, {}, stop);
     if (answer.status != 200)
         throw escqrs::TransportError{"asking for '" + path + "' at " + endpoint_ + ": expected 200, found " +
                                      std::to_string(answer.status)};
@@ -129,9 +129,10 @@ escqrs::MessageQueueCounts RestApi::counts(const std::string& path) const
     return counts;
 }
 
-HttpResponse RestApi::request(const char* method, const std::string& path, const std::string& body) const
+HttpResponse RestApi::request(const char* method, const std::string& path, const std::string& body,
+                              const std::stop_token& stop) const
 {
-    const AccessToken token = tokens_({"https://" + host_ + "/" + path, {}, {}});
+    const AccessToken token = tokens_({"https://" + host_ + "/" + path, {}, stop});
     const char* const scheme = token.type == TokenType::jwt ? "Bearer " : ""; // a signature names its own
     HttpResponse answer = send_http({method,
                                      endpoint_ + "/" + path + "?api-version=" + api_version,
@@ -139,7 +140,7 @@ HttpResponse RestApi::request(const char* method, const std::string& path, const
                                       "Content-Type: application/atom+xml;type=entry;charset=utf-8"},
                                      body,
                                      certificate_authorities_},
-                                    answer_timeout);
+                                    answer_timeout, stop);
     constexpr long first_refusal = 300; // from there on the body is for people
     if (answer.status >= first_refusal) answer.body = shown(answer.body, secrets_of(token));
     return answer;

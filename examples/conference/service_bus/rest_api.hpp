@@ -11,6 +11,7 @@
 #include <boost/property_tree/ptree.hpp>
 
 #include <cstdint>
+#include <stop_token>
 #include <string>
 
 namespace service_bus {
@@ -42,11 +43,13 @@ public:
     bool remove(const std::string& path) const;
 
     /// What the queue or subscription holds. The API counts locked messages as active ones.
-    /// @throws escqrs::TransportError  as above, or if there is none, or the token may not ask
-    escqrs::MessageQueueCounts counts(const std::string& path) const;
+    /// @param stop  ends the wait for the token and for the API
+    /// @throws escqrs::TransportError  as above, or if there is none, or the token may not ask, or it was stopped
+    escqrs::MessageQueueCounts counts(const std::string& path, const std::stop_token& stop = {}) const;
 
 private:
-    HttpResponse request(const char* method, const std::string& path, const std::string& body) const;
+    HttpResponse request(const char* method, const std::string& path, const std::string& body,
+                         const std::stop_token& stop = {}) const;
 
     std::string host_;
     std::string endpoint_;

@@ -9,6 +9,10 @@
 
 #include <escqrs/testing/catch2.hpp>
 
+#include <chrono>
+#include <future>
+#include <optional>
+#include <stop_token>
 #include <string>
 
 namespace {
@@ -55,6 +59,32 @@ TEST_CASE("what the REST API says is shown in one line, and without the token th
     TopicAdministration topic{with_key, server.url(), {}, escqrs::system_clock(), token};
     CHECK_THAT(error_of([&] { (void)topic.remove_subscription("s"); }),
                Contains("found 500: <Detail>in  vain: bearer ***</Detail>"));
+}
+
+TEST_CASE("counting stops at once when it is asked to, though the REST API or the token source is silent")
+{
+    std::promise<void> asked;
+    const FakeHttpServer server{[&](const Request&) {
+        asked.set_value();
+        return std::optional<Answer>{};
+    }};
+    const bool is_source_silent = GENERATE(false, true);
+    const TokenSource silent = [&](const TokenRequest& request) {
+        asked.set_value();
+        std::promise<void> stopped;
+        const std::stop_callback end{request.stop, [&] { stopped.set_value(); }};
+        if (stopped.get_future().wait_for(std::chrono::seconds{5}) == std::future_status::timeout)
+            return token(request);
+        throw TokenError{"stopped while waiting for a token"};
+    };
+    QueueAdministration administration{
+        with_key, server.url(), {}, escqrs::system_clock(), is_source_silent ? silent : TokenSource{token}};
+    std::stop_source stop;
+    auto error = std::async(std::launch::async,
+                            [&] { return error_of([&] { (void)administration.counts(stop.get_token()); }); });
+    asked.get_future().wait();
+    stop.request_stop();
+    CHECK_THAT(error.get(), Contains("stopped"));
 }
 
 TEST_CASE("a broker that would get a token or a password unencrypted is refused by its name")
