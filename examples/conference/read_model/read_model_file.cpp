@@ -42,6 +42,8 @@ constexpr const char* mail_turns = R"sql(
             WHERE sent_at IS NULL AND given_up_at IS NULL AND attempts = 0;
         CREATE INDEX mail_by_turn ON outgoing_mail (mailbox, earlier, created_at DESC)
             WHERE sent_at IS NULL AND given_up_at IS NULL AND attempts = 0;
+        DROP INDEX mail_by_mailbox;
+        CREATE INDEX mail_by_mailbox ON outgoing_mail (mailbox, begun_at) WHERE begun_at IS NOT NULL;
     )sql";
 
 constexpr std::array upgrades{mail_limits, lag_and_gap, dead_letters, mail_turns};

@@ -77,6 +77,8 @@ constexpr std::array<const char*, 5> steps{R"sql(
             WHERE sent_at IS NULL AND given_up_at IS NULL AND attempts = 0;
         CREATE INDEX mail_by_turn ON {s}.outgoing_mail (mailbox, earlier, created_at DESC)
             WHERE sent_at IS NULL AND given_up_at IS NULL AND attempts = 0;
+        DROP INDEX {s}.mail_by_mailbox;
+        CREATE INDEX mail_by_mailbox ON {s}.outgoing_mail (mailbox, begun_at) WHERE begun_at IS NOT NULL;
     )sql"};
 
 } // namespace
