@@ -242,7 +242,7 @@ private:
         if (delivery.refusal <= mail_from || !is_answer || answer < 400 || answer == 421 || is_about_us(answer))
             throw MailServerUnavailable{text};
         text += " (answer " + std::to_string(answer) + ")";
-        if (answer >= 500) throw MailRefused{text};
+        if (answer / 100 == 5) throw MailRefused{text}; // there are no higher ones (RFC 5321, section 4.2.1)
         throw MailError{text};
     }
 
