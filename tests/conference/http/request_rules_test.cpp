@@ -113,6 +113,41 @@ TEST_CASE("the length of a body is told in one way, and unmistakably")
     CHECK(answer(server, post(chunked, chunks, "1.0")).status == 400);
 }
 
+TEST_CASE("what another server may read in another way is refused, and nothing after it is read")
+{
+    const auto server = serve();
+    const std::string next = get("Host: x\r\n", "/next");
+    const auto refuses = [&](const std::string& raw) {
+        Client client{server.port()};
+        client.send(raw + next);
+        CAPTURE(raw);
+        const auto status = client.read().status;
+        CHECK((status == 400 || status == 413));
+        CHECK(client.is_closed_by_server());
+    };
+    for (const char* head : {"10000000000000002\r\n", "FFFFFFFFFFFFFFFF\r\n", " 2\r\n", "2 \r\n", "2\t\r\n", "0x2\r\n",
+                             "+2\r\n", "-2\r\n", "\r\n", "2\n", "2;a\nb\r\n", "2;a=\"\r\n\"\r\n", "2;a\rb\r\n"}) {
+        refuses(post("Transfer-Encoding: chunked\r\n", std::string{head} + "hi\r\n0\r\n\r\n"));
+    }
+    for (const char* rest : {"hi\n0\r\n\r\n", "hi0\r\n\r\n", "hi!\r\n0\r\n\r\n", "hi\r\n0 \r\n\r\n", "hi\r\n0\n\n",
+                             "hi\r\n0\r\nX: y\n\r\n", "hi\r\n0\r\nX y: z\r\n\r\n"}) {
+        refuses(post("Transfer-Encoding: chunked\r\n", std::string{"2\r\n"} + rest));
+    }
+    for (const char* field :
+         {"X Y: z", "X : z", "X\t: z", ": z", "X", "X(y): z", "\xC3\xA4: z", "X: a\nY: b", "X: a\rb",
+          "Transfer-Encoding:\x0B"
+          "chunked",
+          "Content-Length: 0 2", "Content-Length: 0x2"}) {
+        refuses(get("Host: x\r\n" + std::string{field} + "\r\n"));
+    }
+    for (const char* line :
+         {"GET  / HTTP/1.1", "GET\t/ HTTP/1.1", "GET / HTTP/1.1 ", "GET /a b HTTP/1.1", "GET / http/1.1",
+          "GET / HTTP/1.10", "GET / HTTP/1.2", " / HTTP/1.1", "\r\nGET / HTTP/1.1", "PRI * HTTP/2.0"}) {
+        refuses(std::string{line} + "\r\nHost: x\r\n\r\n");
+    }
+    refuses("GET / HTTP/1.1\nHost: x\n\n");
+}
+
 TEST_CASE("no field goes on in the next line")
 {
     const auto server = serve();
