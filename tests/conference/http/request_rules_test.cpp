@@ -133,11 +133,8 @@ TEST_CASE("what another server may read in another way is refused, and nothing a
                              "hi\r\n0\r\nX: y\n\r\n", "hi\r\n0\r\nX y: z\r\n\r\n"}) {
         refuses(post("Transfer-Encoding: chunked\r\n", std::string{"2\r\n"} + rest));
     }
-    for (const char* field :
-         {"X Y: z", "X : z", "X\t: z", ": z", "X", "X(y): z", "\xC3\xA4: z", "X: a\nY: b", "X: a\rb",
-          "Transfer-Encoding:\x0B"
-          "chunked",
-          "Content-Length: 0 2", "Content-Length: 0x2"}) {
+    for (const char* field : {"X Y: z", "X : z", "X\t: z", ": z", "X", "X(y): z", "\xC3\xA4: z", "X: a\nY: b",
+                              "X: a\rb", "Transfer-Encoding:\vchunked", "Content-Length: 0 2", "Content-Length: 0x2"}) {
         refuses(get("Host: x\r\n" + std::string{field} + "\r\n"));
     }
     for (const char* line :
