@@ -49,7 +49,7 @@ void LinkKeeper::reset()
     delay_.reset();
     unanswered_ = 0;
     has_renewed_tokens_ = false;
-    has_lost_lock_ = false;
+    lost_lock_at_.reset();
 }
 
 LinkKeeper::Step LinkKeeper::ended(const LinkLife& life, const Condition& why, escqrs::SteadyTime now)
@@ -60,7 +60,9 @@ LinkKeeper::Step LinkKeeper::ended(const LinkLife& life, const Condition& why, e
     escqrs::Duration pause = escqrs::Duration::zero();
     if (life.has_worked(now) && why.description != no_credit) {
         reset();
-    } else if (is_lock_lost(why) && !std::exchange(has_lost_lock_, true)) { // the session failed, not the link
+    } else if (is_lock_lost(why) &&
+               (!lost_lock_at_ || life.asked_at < *lost_lock_at_)) { // the session failed, not the link
+        if (!lost_lock_at_) lost_lock_at_ = now;
         pause = least_pause;
     } else {
         state_ = LinkState::failing;

@@ -93,7 +93,7 @@ private:
     std::optional<escqrs::SteadyTime> no_credit_since_;
     int unanswered_ = 0; ///< attaches in a row
     bool has_renewed_tokens_ = false;
-    bool has_lost_lock_ = false; ///< the last link, before it was of use
+    std::optional<escqrs::SteadyTime> lost_lock_at_; ///< by a link that had been of no use, and none has been since
 };
 
 } // namespace service_bus

@@ -42,7 +42,6 @@ ReceiveActions ReceiveCalls::connected(SteadyTime now)
 void ReceiveCalls::connection_lost() noexcept
 {
     is_connected_ = false;
-    links_.has_let_go = true;
     keeper_.connection_lost();
 }
 
@@ -52,12 +51,15 @@ ReceiveActions ReceiveCalls::link_opened(LinkId id, std::string session, SteadyT
     if (link == nullptr) return {};
     link->life.attached_at = now;
     link->session = std::move(session);
-    links_.has_let_go = false;
+    links_.last_let_go.reset();
     keeper_.attached();
-    if (Call* const call = find(link->call)) {
-        if (call->share.left() == 0 && call->messages.empty()) take_back_default_credit(*call, now);
+    Call* const call = find(link->call);
+    if (link->has_session()) {
+        links_.release(*link, now); // to the call that has asked for it first
+        if (call != nullptr) check(*call, now);
+        for_each_call([&](Call& each) { check(each, now); });
+    } else if (call != nullptr) {
         ask(*link, *call, now);
-        call->linger_until = later_by(now, options_.linger);
     }
     return take_actions();
 }
@@ -75,7 +77,11 @@ ReceiveActions ReceiveCalls::message_arrived(LinkId id, std::optional<ReceivedMe
     Link* const link = links_.find(id);
     if (link == nullptr) return {};
     count_arrival(*link, outstanding);
-    if (message && link->is_ending) return {GiveBack{message->lock_token}};
+    if (message && link->is_ending) {
+        actions_.emplace_back(GiveBack{message->lock_token});
+        links_.close_if_unused(*link, now);
+        return take_actions();
+    }
     ++link->in_hand;
     const bool is_useless = !message;
     if (message) links_.unclaimed.add({*std::move(message), id, now});
@@ -137,7 +143,7 @@ ReceiveActions ReceiveCalls::tick(SteadyTime now)
     if (options_.takes_credit_back) {
         links_.give_back_unclaimed(now);
         links_.end_drained(now);
-        links_.end_fresh_sessions(now);
+        links_.end_unasked_sessions(now);
     }
     if (options_.is_one_session) for_each_call([&](Call& call) { check(call, now); }); // its link may be free
     return take_actions();

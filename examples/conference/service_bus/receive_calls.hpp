@@ -121,12 +121,14 @@ private:
     void recruit(Call& call, escqrs::SteadyTime now);
     void attach(const Call& call, escqrs::SteadyTime now);
     void accept_more(const Call& call, escqrs::SteadyTime now);
+    void ask_fresh_sessions(Call& call, escqrs::SteadyTime now);
     void ask(Link& link, Call& call, escqrs::SteadyTime now);
+    bool may_be_ours(escqrs::SteadyTime now);
     void claim(Call& call, escqrs::SteadyTime now);
     void collect(Call& call, std::vector<ArrivedMessage> messages, escqrs::SteadyTime now);
     void offer(escqrs::SteadyTime now);
     void conclude(Call& call, escqrs::SteadyTime now);
-    void leave(Link& link, Call& call);
+    void leave(Link& link, Call& call, escqrs::SteadyTime now);
     void leave_all(Call& call, escqrs::SteadyTime now);
     void finish(Call& call, escqrs::SteadyTime now);
     void take_back_default_credit(Call& call, escqrs::SteadyTime now);

@@ -52,12 +52,11 @@ ReceiveCalls::Call* ReceiveCalls::find(std::optional<CallId> id)
 /// Does what the state of a call asks for.
 void ReceiveCalls::check(Call& call, SteadyTime now)
 {
-    if (!call.is_concluding && call.messages.empty() && !links_.has_prospects(call.id)) recruit(call, now);
-    if (!call.is_concluding && call.share.left() > 0) {
-        links_.for_each_of(call.id, [&](Link& link) {
-            if (link.is_fresh_session()) ask(link, call, now); // there was no share for it before
-        });
+    if (!call.is_concluding && options_.has_sessions) {
+        claim(call, now);
+        ask_fresh_sessions(call, now);
     }
+    if (!call.is_concluding && call.messages.empty() && !links_.has_prospects(call.id)) recruit(call, now);
     if (!call.is_concluding && !call.messages.empty()) {
         if (call.room() == 0 || links_.count_of(call.id) == 0 || now >= call.linger_until) conclude(call, now);
         else wake_at(call, call.linger_until);
@@ -84,7 +83,7 @@ void ReceiveCalls::recruit(Call& call, SteadyTime now)
         if (link.call || !links_.is_for_any_call(link) || (!options_.has_sessions && links_.count_of(call.id) > 0))
             return;
         if (link.in_hand == 0 && link.credit.is_silent_since(now - options_.operation_timeout)) {
-            links_.detach(link); // for so long there was no answer: another link may do better
+            links_.detach(link, now); // for so long there was no answer: another link may do better
             return;
         }
         link.call = call.id;
@@ -112,13 +111,29 @@ void ReceiveCalls::attach(const Call& call, SteadyTime now)
 /// Where there is one session there may be more.
 void ReceiveCalls::accept_more(const Call& call, SteadyTime now)
 {
+    if (!options_.has_sessions || options_.is_one_session) return;
     for (int more = 2; more > 0 && keeper_.may_attach(now); --more) {
-        if (call.share.left() == 0 || links_.count_of(call.id) >= options_.max_sessions) return;
+        const std::size_t unasked = links_.count_unasked();
+        const bool is_enough = call.share.left() == 0 || unasked >= call.room();
+        if (is_enough || links_.count_asked_of(call.id) + unasked >= options_.max_sessions) return;
         attach(call, now);
     }
 }
 
-/// Asks a link for its share of what the call wants; a session of which there is no share waits until another one has less.
+/// Asks sessions of which nothing was asked yet. Those for which the call has no share wait until another one has had less, or for
+/// another call.
+void ReceiveCalls::ask_fresh_sessions(Call& call, SteadyTime now)
+{
+    links_.for_each([&](Link& link) {
+        if (link.call || !link.is_fresh_session()) return;
+        if (call.share.left() == 0 && call.messages.empty()) take_back_default_credit(call, now);
+        if (call.share.left() == 0) return;
+        link.call = call.id;
+        ask(link, call, now);
+    });
+}
+
+/// Asks a link for its share of what the call wants.
 void ReceiveCalls::ask(Link& link, Call& call, SteadyTime now)
 {
     if (!options_.takes_credit_back) {
@@ -130,9 +145,9 @@ void ReceiveCalls::ask(Link& link, Call& call, SteadyTime now)
     if (call.room() == 0) return;
     std::size_t messages = call.share.take();
     while ((!link.has_session() || options_.is_one_session) && call.share.left() > 0) messages += call.share.take();
-    if (messages == 0) return;
     links_.want(link, messages);
-    if (options_.has_sessions) accept_more(call, now);
+    call.linger_until = later_by(now, options_.linger);
+    accept_more(call, now);
 }
 
 /// Gives a call what has come already, over its own links and over those that are free.
@@ -176,20 +191,20 @@ void ReceiveCalls::conclude(Call& call, SteadyTime now)
             // A broker that lets us wait for a session will answer now, and the attach to a queue in its own time.
             const bool may_answer = !link.has_session() || now >= call.deadline;
             if (link.has_session() && may_answer) keeper_.waits_for_session();
-            leave(link, call);
-        } else if (options_.takes_credit_back && !link.is_fresh_session()) {
+            leave(link, call, now);
+        } else if (options_.takes_credit_back) {
             links_.drain(link, now);
         } else {
-            leave(link, call);
+            leave(link, call, now);
         }
     });
     if (!call.messages.empty()) leave_all(call, now);
 }
 
 /// Ends the work of a link for its call.
-void ReceiveCalls::leave(Link& link, Call& call)
+void ReceiveCalls::leave(Link& link, Call& call, SteadyTime now)
 {
-    link.call.reset();
+    links_.release(link, now);
     if (options_.takes_credit_back) call.share.give_back(link.credit.want_none());
 }
 
@@ -197,7 +212,7 @@ void ReceiveCalls::leave(Link& link, Call& call)
 void ReceiveCalls::leave_all(Call& call, SteadyTime now)
 {
     links_.for_each_of(call.id, [&](Link& link) {
-        leave(link, call);
+        leave(link, call, now);
         links_.close_if_unused(link, now);
     });
 }
@@ -227,14 +242,24 @@ void ReceiveCalls::take_back_default_credit(Call& call, SteadyTime now)
 /// No more messages come over a link: its credit is used up, or there are none.
 void ReceiveCalls::become_idle(Link& link, Call* call, SteadyTime now)
 {
-    if (call != nullptr) leave(link, *call);
+    if (call != nullptr) leave(link, *call, now);
+    if (call != nullptr && !call->is_concluding && link.life.has_moved) accept_more(*call, now);
     links_.close_if_unused(link, now);
     if (call != nullptr) check(*call, now);
+}
+
+/// Whether a session that the broker says is held may be held by a link that we have let go or lost: the broker may take its time
+/// to notice.
+bool ReceiveCalls::may_be_ours(SteadyTime now)
+{
+    if (!links_.last_let_go) return false;
+    return now < later_by(*links_.last_let_go, options_.operation_timeout);
 }
 
 void ReceiveCalls::end_link(LinkId id, const Condition& why, SteadyTime now)
 {
     const Link link = links_.take_out(id);
+    if (!is_connected_) links_.last_let_go = now;
     Call* const call = find(link.call);
     if (call != nullptr && options_.takes_credit_back) call->share.give_back(link.credit.wanted());
     for_each_call([&](Call& each) {
@@ -242,6 +267,8 @@ void ReceiveCalls::end_link(LinkId id, const Condition& why, SteadyTime now)
     });
     if (is_connected_ && link.has_session() && !link.is_open() && why.name == no_session_available) {
         keeper_.no_session(link.life, *link.session_wait, now);
+    } else if (is_connected_ && link.is_fresh_session() && is_lock_lost(why)) {
+        actions_.emplace_back(Report{to_text(why)}); // it lay unused: this says nothing of links
     } else if (is_connected_) {
         const LinkKeeper::Step step = keeper_.ended(link.life, why, now);
         actions_.emplace_back(Report{to_text(why)});
@@ -254,8 +281,7 @@ void ReceiveCalls::end_link(LinkId id, const Condition& why, SteadyTime now)
             actions_.emplace_back(Reconnect{to_text(why)});
         }
         const bool is_held = options_.is_one_session && why.name == session_is_locked;
-        // The broker may not have noticed yet that we hold it no more.
-        const bool is_final = step.recovery == Recovery::fail || (is_held && !std::exchange(links_.has_let_go, false));
+        const bool is_final = step.recovery == Recovery::fail || (is_held && !may_be_ours(now));
         if (is_final && call != nullptr && !call->is_concluding) {
             call->error = to_text(why);
             conclude(*call, now);

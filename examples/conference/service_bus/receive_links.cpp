@@ -40,6 +40,18 @@ std::optional<std::pair<LinkId, Condition>> ReceiveLinks::find_overdue(LinkKeepe
     return std::nullopt;
 }
 
+std::size_t ReceiveLinks::count_asked_of(CallId call) const
+{
+    return static_cast<std::size_t>(std::ranges::count_if(
+        links_, [&](const auto& entry) { return entry.second.call == call && entry.second.was_asked; }));
+}
+
+std::size_t ReceiveLinks::count_unasked() const
+{
+    return static_cast<std::size_t>(
+        std::ranges::count_if(links_, [](const auto& entry) { return !entry.second.was_asked; }));
+}
+
 void ReceiveLinks::attach(CallId call, std::optional<escqrs::Duration> session_wait, SteadyTime now)
 {
     const LinkId id{++last_id_};
@@ -47,9 +59,15 @@ void ReceiveLinks::attach(CallId call, std::optional<escqrs::Duration> session_w
     actions_->emplace_back(Attach{id, session_wait});
 }
 
-void ReceiveLinks::detach(const Link& link)
+void ReceiveLinks::release(Link& link, SteadyTime now)
 {
-    has_let_go = true;
+    link.call.reset();
+    link.released_at = now;
+}
+
+void ReceiveLinks::detach(const Link& link, SteadyTime now)
+{
+    last_let_go = now;
     actions_->emplace_back(Detach{link.id});
     take_out(link.id);
 }
@@ -90,7 +108,7 @@ bool ReceiveLinks::are_quiet() const noexcept
 void ReceiveLinks::end_drained(SteadyTime now)
 {
     for_each([&](const Link& link) {
-        if (!link.call && link.in_hand == 0 && link.credit.is_draining_since(now - drain_patience)) detach(link);
+        if (!link.call && link.in_hand == 0 && link.credit.is_draining_since(now - drain_patience)) detach(link, now);
     });
 }
 
@@ -103,8 +121,8 @@ bool ReceiveLinks::is_default_session(const Link& link) const
 
 bool ReceiveLinks::is_for_any_call(const Link& link) const
 {
-    return !link.has_session() || !link.is_open() || link.is_fresh_session() || is_default_session(link) ||
-           (keeps_session_ && is_free(link));
+    if (link.is_fresh_session()) return false; // `ask_fresh_sessions` is for them
+    return !link.has_session() || !link.is_open() || is_default_session(link) || (keeps_session_ && is_free(link));
 }
 
 bool ReceiveLinks::is_free(const Link& link) const
@@ -129,15 +147,14 @@ void ReceiveLinks::close_if_unused(Link& link, SteadyTime now)
     // The message for which the broker has accepted the session is still on its way.
     const bool waits_for_first =
         !link.life.has_moved && link.credit.is_draining() && !link.credit.is_draining_since(now - drain_patience);
-    if (!waits_for_first) detach(link);
+    if (!waits_for_first) detach(link, now);
 }
 
-void ReceiveLinks::end_fresh_sessions(SteadyTime now)
+void ReceiveLinks::end_unasked_sessions(SteadyTime now)
 {
-    if (keeps_session_) return;
     for_each([&](const Link& link) {
-        if (!link.call && link.is_fresh_session() && *link.life.attached_at <= now - patience_with_unclaimed)
-            detach(link);
+        if (link.call || !link.has_session() || link.was_asked || (keeps_session_ && link.is_open())) return;
+        if (link.released_at <= now - patience_with_unclaimed) detach(link, now);
     });
 }
 
@@ -152,7 +169,7 @@ void ReceiveLinks::give_back_unclaimed(SteadyTime now)
         if (goes_whole) std::ranges::move(unclaimed.take_older_than(now, link.id), std::back_inserter(tokens));
         link.in_hand -= tokens.size();
         for (std::string& token : tokens) actions_->emplace_back(GiveBack{std::move(token)});
-        if (goes_whole) detach(link);
+        if (goes_whole && !(keeps_session_ && link.credit.outstanding() == 0)) detach(link, now);
     });
 }
 

@@ -32,10 +32,11 @@ public:
             session_wait{};    ///< that the broker may wait for a session; nothing: no sessions
         std::string session{}; ///< once it is open
         LinkCredit credit{};
-        std::optional<CallId> call{}; ///< for which it works at the moment
-        std::size_t in_hand = 0;      ///< messages that have come and are not settled
-        bool is_ending = false;       ///< a message of its session went back: what comes later would overtake it
-        bool was_asked = false;       ///< for messages, over its credit
+        std::optional<CallId> call{};     ///< for which it works at the moment
+        std::size_t in_hand = 0;          ///< messages that have come and are not settled
+        bool is_ending = false;           ///< a message of its session went back: what comes later would overtake it
+        bool was_asked = false;           ///< for messages, over its credit
+        escqrs::SteadyTime released_at{}; ///< if it works for no call
 
         bool is_open() const noexcept { return life.attached_at.has_value(); }
         bool has_session() const noexcept { return session_wait.has_value(); }
@@ -52,7 +53,7 @@ public:
     }
 
     UnclaimedMessages unclaimed;
-    bool has_let_go = false; ///< of a link, so that its session may still seem to be held
+    std::optional<escqrs::SteadyTime> last_let_go; ///< of a link: its session may still seem to be held
 
     /// Null if it is gone.
     Link* find(LinkId id);
@@ -71,13 +72,18 @@ public:
         });
     }
     std::size_t count_of(CallId call) const;
+    std::size_t count_asked_of(CallId call) const;
+    /// Accepts that are not answered yet, and fresh sessions, whatever call they are for.
+    std::size_t count_unasked() const;
     bool any_is_open() const noexcept;
     bool are_none() const noexcept { return links_.empty(); }
     /// A link that the broker leaves without an answer, and why it must be given up.
     std::optional<std::pair<LinkId, Condition>> find_overdue(LinkKeeper& keeper, escqrs::SteadyTime now);
 
     void attach(CallId call, std::optional<escqrs::Duration> session_wait, escqrs::SteadyTime now);
-    void detach(const Link& link);
+    void detach(const Link& link, escqrs::SteadyTime now);
+    /// Has a link work for no call.
+    static void release(Link& link, escqrs::SteadyTime now);
     /// Forgets a link, and what has come over it unclaimed.
     Link take_out(LinkId id);
 
@@ -88,7 +94,7 @@ public:
 
     bool is_default_session(const Link& link) const;
     /// Whether the link may begin to work for any call. An attach that is not answered yet may; so may the link of a queue without
-    /// sessions, that of the default session, whose messages are independent of those in hand, and a fresh one.
+    /// sessions, and that of the default session, whose messages are independent of those in hand.
     bool is_for_any_call(const Link& link) const;
     /// Whether any call may have what has come over a link: of a session, nothing else may be in hand.
     bool is_free(const Link& link) const;
@@ -107,8 +113,8 @@ public:
     void give_back_unclaimed(escqrs::SteadyTime now);
     /// Detaches links whose drain the broker does not answer, which takes their credit back.
     void end_drained(escqrs::SteadyTime now);
-    /// Detaches links to sessions that no call has asked for messages.
-    void end_fresh_sessions(escqrs::SteadyTime now);
+    /// Ends accepts that no call waits for, and detaches links to sessions that no call has asked for messages.
+    void end_unasked_sessions(escqrs::SteadyTime now);
 
 private:
     std::string default_session_;

@@ -3,6 +3,14 @@
 
 #include <escqrs/testing/catch2.hpp>
 
+#include <algorithm>
+#include <cstddef>
+#include <set>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
 using namespace receive_calls_test;
 
 TEST_CASE("a session's late message is offered to a call that waits when the earlier one is settled")
@@ -90,8 +98,8 @@ TEST_CASE("after a message of a session went back, what comes of it goes back, t
 TEST_CASE("a call that listens at the default session goes on accepting others")
 {
     Machine machine = with_sessions();
-    CHECK(hand_out_one(machine, "-") == "accept 1; grant 1: 8; drain 1; hand out 1: a; ");
-    CHECK(machine.begin(2, 8) == "end drain 1; grant 1: 1; accept 2; ");
+    CHECK(hand_out_one(machine, "-") == "accept 1; grant 1: 8; accept 2; drain 1; hand out 1: a; ");
+    CHECK(machine.begin(2, 8) == "end drain 1; grant 1: 1; ");
     CHECK(machine.pass(30s).empty());
     CHECK(machine.closed(2, no_session) == "accept 3; ");
     SECTION("another session's message")
@@ -123,6 +131,15 @@ TEST_CASE("an accept that no call waits for any more serves the next one")
         CHECK(machine.begin(2, 8) == "grant 1: 8; ");
         CHECK(machine.arrived(1, "a", 7) == "drain 1; ");
     }
+    SECTION("or a call that waits already")
+    {
+        CHECK(machine.begin(2, 8).empty());
+        CHECK(machine.begin(3, 8) == "accept 2; ");
+        CHECK(machine.end(2).find("hand out 2:; ") != std::string::npos);
+        CHECK(machine.opened(1, "s") == "grant 1: 8; ");
+        CHECK(machine.arrived(1, "a", 7) == "drain 1; ");
+        CHECK(machine.pass(5ms) == "hand out 3: a; ");
+    }
     SECTION("after a second the session is given free")
     {
         CHECK(machine.opened(1, "s").empty());
@@ -130,6 +147,92 @@ TEST_CASE("an accept that no call waits for any more serves the next one")
         CHECK(machine.tick() == "detach 1; ");
         CHECK(machine.begin(2, 8) == "accept 2; ");
     }
+    SECTION("or the accept is ended")
+    {
+        CHECK(machine.pass(999ms).empty());
+        CHECK(machine.tick().empty());
+        CHECK(machine.pass(1ms).empty());
+        CHECK(machine.tick() == "detach 1; ");
+    }
+    SECTION("a session that is lost meanwhile says nothing of links")
+    {
+        for (int time = 0; time < 3; ++time) {
+            const int id = time + 1;
+            CHECK(machine.opened(id, "s").empty());
+            CHECK(machine.closed(id, {"com.microsoft:session-lock-lost", ""}) ==
+                  "report: com.microsoft:session-lock-lost; ");
+            CHECK(machine.begin(id + 1, 8, 10s) == "accept " + std::to_string(id + 1) + "; ");
+            CHECK(machine.pass(10s).empty());
+            CHECK(machine.end(id + 1).find("hand out") != std::string::npos);
+        }
+        CHECK(machine.link_state() == LinkState::working);
+    }
+}
+
+TEST_CASE("a session that came too late for its call is asked before the default session is")
+{
+    Machine machine = with_sessions();
+    hand_out_one(machine, "-");
+    CHECK(machine.opened(2, "s").empty());
+    CHECK(machine.begin(2, 8) == "grant 2: 8; ");
+    CHECK(machine.arrived(2, "b", 7) == "drain 2; ");
+    CHECK(machine.pass(5ms) == "hand out 2: b; ");
+}
+
+TEST_CASE("what came too late for its call is handed out by the next one, though that has other sessions to ask")
+{
+    Machine machine = with_sessions();
+    CHECK(machine.begin(1, 16) == "accept 1; ");
+    CHECK(machine.opened(1, "s") == "grant 1: 8; accept 2; accept 3; ");
+    CHECK(machine.opened(2, "t") == "grant 2: 8; ");
+    CHECK(machine.arrived(1, "a", 7) == "drain 1; ");
+    CHECK(machine.pass(5ms) == "drain 2; hand out 1: a; ");
+    CHECK(machine.opened(3, "u").empty());
+    CHECK(machine.arrived(2, "b", 7).empty());
+    CHECK(machine.begin(2, 16) == "grant 3: 8; accept 4; accept 5; ");
+    CHECK(machine.pass(5ms) == "drain 3; hand out 2: b; ");
+}
+
+TEST_CASE("however many sessions there are, a receiver holds no more at once than it may")
+{
+    Machine machine = with_sessions();
+    std::set<int> held;    // links that were asked for, and are not detached
+    std::set<int> accepts; // not answered yet
+    std::set<int> asked;   // for a message that has not come
+    const auto see = [&](const std::string& actions) {
+        std::istringstream words{actions};
+        for (std::string word; words >> word;) {
+            int link = 0;
+            if (word != "accept" && word != "detach" && word != "grant") continue;
+            words >> link;
+            if (word == "grant") asked.insert(link);
+            if (word == "accept") held.insert(link);
+            if (word == "accept") accepts.insert(link);
+            if (word != "detach") continue;
+            held.erase(link);
+            accepts.erase(link);
+        }
+    };
+    std::size_t most_unused = 0;
+    std::size_t received = 0;
+    for (int call = 1; call <= 20; ++call) {
+        see(machine.begin(call, 100));
+        std::vector<int> in_hand;
+        while (!accepts.empty() || !asked.empty()) {
+            for (const int link : std::exchange(accepts, {})) see(machine.opened(link, std::to_string(link)));
+            for (const int link : std::exchange(asked, {})) {
+                in_hand.push_back(link);
+                see(machine.arrived(link, std::to_string(link), 12));
+                see(machine.flowed(link, 0));
+            }
+            most_unused = std::max(most_unused, held.size() - in_hand.size());
+        }
+        see(machine.pass(5ms));
+        for (const int link : in_hand) see(machine.gone(link, std::to_string(link)));
+        received += in_hand.size();
+    }
+    CHECK(received == 20 * 100);
+    CHECK(most_unused <= 32);
 }
 
 TEST_CASE("a session of which a call has no share to ask waits until another one has less")
@@ -142,7 +245,7 @@ TEST_CASE("a session of which a call has no share to ask waits until another one
     SECTION("and is asked then")
     {
         CHECK(machine.arrived(1, "a", 7) == "drain 1; ");
-        CHECK(machine.flowed(1, 0) == "end drain 1; grant 3: 7; ");
+        CHECK(machine.flowed(1, 0) == "end drain 1; accept 4; accept 5; grant 3: 7; ");
     }
     SECTION("or by the next call")
     {
@@ -196,7 +299,7 @@ TEST_CASE("a delivery of no use leaves its share to others")
     machine.begin(1, 8);
     machine.opened(1, "s");
     CHECK(machine.aborted(1, 7) == "drain 1; ");
-    CHECK(machine.flowed(1, 0) == "end drain 1; detach 1; accept 2; ");
+    CHECK(machine.flowed(1, 0) == "end drain 1; accept 2; accept 3; detach 1; ");
     CHECK(machine.opened(2, "t") == "grant 2: 8; ");
 }
 
@@ -208,7 +311,7 @@ TEST_CASE("a session is kept until the broker has dead-lettered what cannot be d
     SECTION("which its call has received")
     {
         CHECK(machine.arrived_undecodable(1, 7) == "drain 1; ");
-        CHECK(machine.flowed(1, 0) == "end drain 1; accept 2; ");
+        CHECK(machine.flowed(1, 0) == "end drain 1; accept 2; accept 3; ");
         CHECK(machine.opened(2, "t") == "grant 2: 8; ");
         CHECK(machine.gone(1, "rejected 1") == "detach 1; ");
     }
@@ -297,7 +400,9 @@ TEST_CASE("of one session there is one link, which is kept from call to call")
             CHECK(machine.tick() == "detach 1; accept 2; ");
             CHECK(machine.closed(2, locked) == "report: com.microsoft:session-cannot-be-locked; ");
             CHECK(machine.pass(1s) == "accept 3; ");
-            CHECK_THAT(machine.closed(3, locked), Catch::Matchers::Contains("hand out 2: com.microsoft:session"));
+            CHECK(machine.closed(3, locked) == "report: com.microsoft:session-cannot-be-locked; ");
+            CHECK(machine.pass(30s) == "accept 4; ");
+            CHECK_THAT(machine.closed(4, locked), Catch::Matchers::Contains("hand out 2: com.microsoft:session"));
         }
     }
     SECTION("it is lost with what is in hand of it")
