@@ -8,6 +8,8 @@
 namespace conference::web {
 namespace {
 
+constexpr std::uint64_t enough_handled = 5; ///< to see that others than those passed over are handled
+
 double seconds(escqrs::Duration duration) { return std::chrono::duration<double>{duration}.count(); }
 
 } // namespace
@@ -65,7 +67,7 @@ escqrs::Duration BackPressure::wait_after_look(escqrs::SteadyTime now)
     try {
         const Progress found = look_();
         handled = found.handled;
-        lag = lag_of(found);
+        lag = lag_of(found, now);
     } catch (...) { // NOLINT(bugprone-empty-catch): readiness says so
     }
     if (lag < options_.free_events) {
@@ -82,16 +84,17 @@ escqrs::Duration BackPressure::wait_after_look(escqrs::SteadyTime now)
     return std::min(options_.longest_wait, std::chrono::duration_cast<escqrs::Duration>(wait));
 }
 
-/// Events that are passed over are in hand, wait for their turn, or are stuck: those that were dead-lettered since, those that were
-/// passed over when this began, and all of them while nothing is handled.
-std::uint64_t BackPressure::lag_of(const Progress& found)
+/// Events that are passed over are in hand, wait for their turn, or are stuck: those that were dead-lettered, and those that stay
+/// the same in number for a while though others are handled.
+std::uint64_t BackPressure::lag_of(const Progress& found, escqrs::SteadyTime now)
 {
     const std::uint64_t passed_over = found.reached > found.handled ? found.reached - found.handled : 0;
-    if (!found_) stuck_ = passed_over;
-    else if (found.dead_lettered > found_->dead_lettered) stuck_ += found.dead_lettered - found_->dead_lettered;
-    if (pace_ == 0 && found_ && found.handled == found_->handled) stuck_ = passed_over;
-    stuck_ = std::min(stuck_, passed_over);
-    found_ = found;
+    stuck_ += found.dead_lettered - std::min(found.dead_lettered, std::exchange(dead_lettered_, found.dead_lettered));
+    if (!steady_ || steady_->passed_over != passed_over || steady_->handled > found.handled)
+        steady_ = Steady{now, passed_over, found.handled};
+    const bool is_steady =
+        now - steady_->since >= 2 * options_.window && found.handled - steady_->handled >= enough_handled;
+    stuck_ = is_steady ? passed_over : std::min(stuck_, passed_over);
     return found.stored > found.handled + stuck_ ? found.stored - found.handled - stuck_ : 0;
 }
 

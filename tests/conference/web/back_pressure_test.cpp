@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 #include <future>
+#include <random>
 #include <stdexcept>
 #include <stop_token>
 #include <thread>
@@ -17,7 +18,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// Clients that send one command after the other, each of which takes 8 ms, and a read model of a certain pace; in steps of a
+/// Clients that send one command after the other, each of which takes 8 ms on average, and a read model of a certain pace; in steps of a
 /// millisecond.
 struct Simulation {
     escqrs::testing::ManualClock clock;
@@ -29,6 +30,7 @@ struct Simulation {
     bool is_newest_first = false; ///< the queue delivers the newest events first
     BackPressure pressure{[this] { return progress(); }, {.clock = &clock}};
     std::array<escqrs::Duration, 64> busy_for{};
+    std::mt19937 random{1};
     escqrs::SteadyTime looked_at{};
 
     BackPressure::Progress progress() const
@@ -41,6 +43,8 @@ struct Simulation {
                 .dead_lettered = static_cast<std::uint64_t>(dead_lettered)};
     }
 
+    static escqrs::Duration duration(std::mt19937& random) { return std::chrono::milliseconds{6 + random() % 5}; }
+
     void run(escqrs::Duration time, double pace)
     {
         for (; time > 0s; time -= 1ms) {
@@ -49,7 +53,7 @@ struct Simulation {
                 busy -= 1ms;
                 if (busy > 0s) continue;
                 ++stored;
-                busy = 8ms + wait();
+                busy = duration(random) + wait();
             }
         }
     }
@@ -177,20 +181,45 @@ TEST_CASE("back pressure: events that are dead-lettered slow nobody, before and 
     }
 }
 
-TEST_CASE("back pressure: events that are lost slow nobody once nothing else is left")
+TEST_CASE("back pressure: events that are lost slow nobody for long")
 {
     Simulation world;
     world.is_newest_first = GENERATE(false, true);
     CAPTURE(world.is_newest_first);
     world.run(3s, 9000);
     world.lost = 2000;
-    world.catch_up(9000);
-    for (int step = 0; step < 2000; ++step) {
-        world.work(9000);
+    for (int command = 0; command < 100; ++command) {
+        world.stored += 1;
+        world.work(1000);
+        world.clock.advance(20ms);
         world.wait();
     }
+    CHECK(world.wait() == 0s);
     world.run(1s, 9000);
     CHECK(world.wait() == 0s);
+    world.run(10s, 4000); // what is late is not taken for lost
+    CHECK((world.stored - world.handled) / 4000 < 1);
+}
+
+TEST_CASE("back pressure: a backlog is worked off, though the newest events come first")
+{
+    Simulation world;
+    world.is_newest_first = true;
+    SECTION("that was there before this process")
+    {
+        world.stored = 20'000;
+        world.handled = 6'000;
+        world.run(10s, 4000);
+    }
+    SECTION("from times in which nothing was handled")
+    {
+        for (int stall = 0; stall < 5; ++stall) {
+            world.run(3s, 4000);
+            world.run(1500ms, 0);
+        }
+        world.run(10s, 4000);
+    }
+    CHECK((world.stored - world.handled) / 4000 < 1);
 }
 
 TEST_CASE("back pressure: a read model that cannot be asked slows nobody")
