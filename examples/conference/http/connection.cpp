@@ -321,8 +321,12 @@ asio::awaitable<void> Connection::linger()
     stream_.socket().shutdown(tcp::socket::shutdown_send, error);
     if (error || !refused_) co_return;
     std::array<char, 4096> bytes{};
-    stream_.expires_after(std::chrono::seconds{1});
-    while (!error) std::tie(error, std::ignore) = co_await stream_.async_read_some(asio::buffer(bytes), as_tuple);
+    constexpr std::chrono::seconds patience{1};
+    stream_.expires_after(patience);
+    // The stream's timer never ends reads that complete at once: a client may send faster than this reads.
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    while (!error && std::chrono::steady_clock::now() < deadline)
+        std::tie(error, std::ignore) = co_await stream_.async_read_some(asio::buffer(bytes), as_tuple);
 }
 
 } // namespace conference::http

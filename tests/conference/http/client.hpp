@@ -56,10 +56,12 @@ public:
     void send(const std::string& raw) { boost::asio::write(socket_, boost::asio::buffer(raw)); }
 
     /// Sends what the server may refuse, and hang up on, before it has read the whole of it.
-    void send_what_is_refused(const std::string& raw)
+    /// @return false if it has hung up
+    bool send_what_is_refused(const std::string& raw)
     {
         boost::system::error_code hung_up;
         boost::asio::write(socket_, boost::asio::buffer(raw), hung_up);
+        return !hung_up;
     }
 
     Reply read(bool is_head = false)

@@ -6,6 +6,7 @@
 #include <escqrs/testing/catch2.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <future>
 #include <memory>
@@ -124,6 +125,18 @@ TEST_CASE("a request has at most a hundred header fields")
     };
     CHECK(status_of(server, with(100)) == 200);
     CHECK(status_of(server, with(101)) == 431);
+}
+
+TEST_CASE("a client that was refused and never stops sending is hung up on")
+{
+    const auto server = serve(echo);
+    Client client{server.port()};
+    client.send("no request\r\n\r\n");
+    const std::string more(1'000'000, 'x');
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{20};
+    bool is_open = true;
+    while (is_open && std::chrono::steady_clock::now() < deadline) is_open = client.send_what_is_refused(more);
+    CHECK_FALSE(is_open);
 }
 
 TEST_CASE("what a handler throws is answered, and ends that connection only")
