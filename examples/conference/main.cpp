@@ -177,8 +177,7 @@ class WorkerSide {
 public:
     WorkerSide(const Settings& settings, MessageReceiverRef receiver, http::Metrics& metrics,
                const std::stop_token& give_up)
-        : log_{[settings, stop = stop_log_.get_token()] { return open_existing_event_store(settings, stop); }},
-          role_{options(settings, give_up), std::move(receiver), metrics, log}
+        : role_{options(settings, give_up), std::move(receiver), metrics, log}
     {
     }
 
@@ -227,8 +226,8 @@ private:
         // Where there is much to do, commits take more time than the messages. A broker hands out fewer at once.
         if (settings.queue.scheme != "broker") options.batch_size = 500;
         if (settings.store.scheme != "memory") { // or it could not be reached
-            options.is_stored = [this](const escqrs::StreamId& stream, escqrs::StreamVersion version) {
-                return log_.holds(stream, version);
+            options.look_up = [settings, stop = stop_log_.get_token()] {
+                return look_up_in([settings, stop] { return open_existing_event_store(settings, stop); });
             };
         }
         options.give_up = give_up;
@@ -236,7 +235,6 @@ private:
     }
 
     std::stop_source stop_log_; ///< ends a look into the log that waits for a server
-    LogLookup log_;
     WorkerRole role_;
     std::optional<http::HealthServer> health_; ///< last: it tells of the role until the end
 };

@@ -454,6 +454,30 @@ TEST_CASE("conference over PostgreSQL: one process relays, and another takes ove
     }
 }
 
+TEST_CASE("conference over PostgreSQL: a log that is only read costs no connection that waits for news")
+{
+    const std::string address = emptied_database();
+    const auto settings = with_store(address);
+    read_model::Database server{address};
+    const auto listening = [&] {
+        return server.ref().query_integer(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
+            "query LIKE 'LISTEN %'");
+    };
+    const auto listening_in_the_end = [&](std::int64_t expected) {
+        const auto deadline = std::chrono::steady_clock::now() + 20s;
+        while (listening() != expected && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+        return listening();
+    };
+    REQUIRE(listening_in_the_end(0) == 0); // those of other tests have ended
+    auto read = open_existing_event_store(settings);
+    std::optional written{open_event_store(settings)};
+    CHECK(read.head() == written->head());
+    CHECK(listening_in_the_end(1) == 1);
+    written.reset();
+    CHECK(listening_in_the_end(0) == 0);
+}
+
 TEST_CASE("conference over PostgreSQL: a read model is built anew beside another worker")
 {
     Registrations registrations{"a@example.org", "b@example.org"};

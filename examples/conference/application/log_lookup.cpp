@@ -7,22 +7,22 @@
 
 namespace conference {
 
-LogLookup::LogLookup(Open open) : open_{std::move(open)} {}
-
-std::optional<bool> LogLookup::holds(const escqrs::StreamId& stream, escqrs::StreamVersion version)
+LogLookup look_up_in(std::function<escqrs::AnyEventStore()> open)
 {
-    try {
-        if (!store_) store_.emplace(open_());
-        bool is_there = false;
-        store_->read_stream(stream, version, [&](const escqrs::RecordedEvent&) {
-            is_there = true;
-            return false;
-        });
-        return is_there;
-    } catch (const escqrs::StoreError&) {
-        store_.reset();
-        return std::nullopt;
-    }
+    return [open = std::move(open), store = std::optional<escqrs::AnyEventStore>{}](
+               const escqrs::StreamId& stream, escqrs::StreamVersion version) mutable -> std::optional<bool> {
+        try {
+            if (!store) store.emplace(open());
+            bool is_there = false;
+            store->read_stream(stream, version, [&](const escqrs::RecordedEvent&) {
+                is_there = true;
+                return false;
+            });
+            return is_there;
+        } catch (const escqrs::StoreError&) {
+            return std::nullopt;
+        }
+    };
 }
 
 } // namespace conference

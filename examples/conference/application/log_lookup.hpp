@@ -9,21 +9,11 @@
 
 namespace conference {
 
-/// Tells whether the event log holds an event.
-/// @par Thread safety  one thread at a time
-class LogLookup {
-public:
-    using Open = std::function<escqrs::AnyEventStore()>;
+/// Tells whether the event log holds an event; nothing if the log cannot be read.
+using LogLookup = std::function<std::optional<bool>(const escqrs::StreamId&, escqrs::StreamVersion)>;
 
-    /// @param open  opens the log at the first look, and again at the next look after one that failed
-    explicit LogLookup(Open open);
-
-    /// @return nothing if the log cannot be read
-    std::optional<bool> holds(const escqrs::StreamId& stream, escqrs::StreamVersion version);
-
-private:
-    Open open_;
-    std::optional<escqrs::AnyEventStore> store_;
-};
+/// A look-up in the log that `open` opens, at the first look. It keeps the log open for as long as it lives, which should not be
+/// long: it does not notice that another log has taken the place of this one.
+LogLookup look_up_in(std::function<escqrs::AnyEventStore()> open);
 
 } // namespace conference

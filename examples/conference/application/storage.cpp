@@ -17,7 +17,9 @@
 
 namespace conference {
 
-escqrs::AnyEventStore open_event_store(const Settings& settings, std::stop_token give_up)
+namespace {
+
+escqrs::AnyEventStore open_store(const Settings& settings, std::stop_token give_up, bool notifies)
 {
     if (settings.store.scheme == "memory")
         return escqrs::AnyEventStore{std::make_shared<escqrs::in_memory::EventStore>()};
@@ -25,6 +27,7 @@ escqrs::AnyEventStore open_event_store(const Settings& settings, std::stop_token
         escqrs::postgres::EventStoreOptions options;
         options.connection = postgres::limited(postgres::answer_timeout, std::move(give_up));
         options.reconnect_timeout = postgres::answer_timeout;
+        options.notifies = notifies;
         return escqrs::AnyEventStore{std::make_shared<escqrs::postgres::EventStore>(settings.store.rest, options)};
     }
     escqrs::sqlite::EventStoreOptions options;
@@ -33,11 +36,18 @@ escqrs::AnyEventStore open_event_store(const Settings& settings, std::stop_token
     return escqrs::AnyEventStore{std::make_shared<escqrs::sqlite::EventStore>(settings.store.rest, options)};
 }
 
+} // namespace
+
+escqrs::AnyEventStore open_event_store(const Settings& settings, std::stop_token give_up)
+{
+    return open_store(settings, std::move(give_up), true);
+}
+
 escqrs::AnyEventStore open_existing_event_store(const Settings& settings, std::stop_token give_up)
 {
     if (settings.store.scheme == "sqlite" && !std::filesystem::exists(settings.store.rest))
         throw escqrs::StoreError{"sqlite '" + settings.store.rest + "': expected an event store, found no file"};
-    return open_event_store(settings, std::move(give_up));
+    return open_store(settings, std::move(give_up), false);
 }
 
 void create_folders(const Settings& settings)

@@ -22,7 +22,7 @@ constexpr std::chrono::seconds file_busy_timeout{3};
 /// @throws escqrs::StoreError
 escqrs::AnyEventStore open_event_store(const Settings& settings, std::stop_token give_up = {});
 
-/// As `open_event_store`, of one that is there: a file is not created.
+/// As `open_event_store`, of one that is there, to be read: a file is not created, and no connection waits for news.
 /// @throws escqrs::StoreError
 escqrs::AnyEventStore open_existing_event_store(const Settings& settings, std::stop_token give_up = {});
 

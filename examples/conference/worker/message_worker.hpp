@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../application/attendee_events.hpp"
+#include "../application/log_lookup.hpp"
 #include "../read_model/database.hpp"
 #include "../read_model/progress.hpp"
 #include "backoff.hpp"
@@ -58,9 +59,9 @@ struct MessageWorkerOptions {
     escqrs::Jitter jitter = escqrs::random_jitter;
     WorkerLog log = [](std::string_view) {};
     bool has_sessions = true; ///< the queue delivers the messages of a stream in order
-    /// Tells whether the log holds an event, if the log can be asked. Once it cannot, it is not asked again for the same batch.
-    std::function<std::optional<bool>(const escqrs::StreamId&, escqrs::StreamVersion)> is_stored =
-        [](const escqrs::StreamId&, escqrs::StreamVersion) { return std::nullopt; };
+    /// Makes a look-up in the event log, which lives for one batch; by default of a log that cannot be read. Once it finds that it
+    /// cannot read the log, it is not asked again.
+    std::function<LogLookup()> look_up = [] { return [](const auto&, auto) { return std::nullopt; }; };
     std::function<void(const BatchResult&)> on_batch = [](const BatchResult&) {
     };                                        ///< told of every batch that was settled or given back
     std::function<void()> on_failure = [] {}; ///< told when `run` could not go on and has to try again

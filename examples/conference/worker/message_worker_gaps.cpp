@@ -49,9 +49,10 @@ std::optional<std::string> MessageWorker::find_gap(const std::vector<escqrs::Rec
     }
     if (sessions.empty()) return std::nullopt;
     erase_dead_lettered(receiver_, sessions, locks, stop);
+    const LogLookup look_up = options_.look_up();
     bool can_ask = true; // a log that does not answer takes its time for it
     const auto is_lost = [&](const EventPlace& missing) {
-        const auto is_stored = can_ask ? options_.is_stored(missing.stream, missing.version) : std::nullopt;
+        const auto is_stored = can_ask ? look_up(missing.stream, missing.version) : std::nullopt;
         can_ask = is_stored.has_value();
         return is_stored ? *is_stored : progress_.figures().events == 0;
     };

@@ -50,7 +50,7 @@ MessageWorkerOptions worker_options(const WorkerRoleOptions& role, http::Metrics
     MessageWorkerOptions options;
     options.batch_size = role.batch_size;
     options.has_sessions = role.has_sessions;
-    options.is_stored = role.is_stored;
+    options.look_up = role.look_up;
     options.clock = &clock;
     options.log = log;
     options.on_batch = batch_counter(metrics);

@@ -35,8 +35,7 @@ struct WorkerRoleOptions {
     escqrs::sqlite::Synchronous synchronous = escqrs::sqlite::Synchronous::full;
     std::size_t batch_size = 100; ///< as `MessageWorkerOptions` have it, and so are the next two
     bool has_sessions = true;
-    std::function<std::optional<bool>(const escqrs::StreamId&, escqrs::StreamVersion)> is_stored =
-        [](const escqrs::StreamId&, escqrs::StreamVersion) { return std::nullopt; };
+    std::function<LogLookup()> look_up = MessageWorkerOptions{}.look_up;
     std::stop_token give_up{}; ///< when it is requested, no readiness check waits for a server for longer than a second
 };
 

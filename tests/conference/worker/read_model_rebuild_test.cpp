@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <fstream>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <random>
 #include <stop_token>
@@ -61,14 +62,7 @@ struct Newcomer {
 MessageWorkerOptions options_with_log(Workplace& place)
 {
     auto options = Worker::options(place.clock, &place.log, 3);
-    options.is_stored = [&](const escqrs::StreamId& stream, escqrs::StreamVersion version) {
-        bool is_there = false;
-        place.history.log().read_stream(stream, version, [&](const escqrs::RecordedEvent&) {
-            is_there = true;
-            return false;
-        });
-        return std::optional{is_there};
-    };
+    options.look_up = [&] { return look_up_in([&] { return place.history.log(); }); };
     return options;
 }
 
@@ -345,10 +339,15 @@ TEST_CASE("worker: the look for lost events minds the locks, a stop, and a log t
     std::stop_source stop;
     std::size_t asked = 0;
     std::function<std::optional<bool>()> answer;
+    std::weak_ptr<int> last_look_up;
     auto options = options_with_log(place);
-    options.is_stored = [&](const auto&, auto) {
-        ++asked;
-        return answer();
+    options.look_up = [&] {
+        const auto life = std::make_shared<int>();
+        last_look_up = life;
+        return [&, life](const auto&, auto) {
+            ++asked;
+            return answer();
+        };
     };
     Newcomer other{place, options};
     place.history.register_attendee();
@@ -386,6 +385,7 @@ TEST_CASE("worker: the look for lost events minds the locks, a stop, and a log t
         CHECK(other.worker.worker.work_once().dead_lettered == count);
         CHECK(asked == 1);
     }
+    CHECK(last_look_up.expired()); // the next batch opens the log that is there by then
 }
 
 TEST_CASE("worker: what comes early for another reason is dead-lettered, and stops nothing")
@@ -401,7 +401,7 @@ TEST_CASE("worker: what comes early for another reason is dead-lettered, and sto
     {
         messages.erase(messages.begin());
         messages[0].properties.set("cloudEvents:streamversion", "7");
-        options.is_stored = [](const auto&, auto) { return std::optional{false}; };
+        options.look_up = [] { return [](const auto&, auto) { return std::optional{false}; }; };
     }
     SECTION("the queue keeps no order")
     {
