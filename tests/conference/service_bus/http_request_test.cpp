@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <future>
+#include <optional>
 #include <stop_token>
 #include <string>
 
@@ -21,19 +22,41 @@ using Catch::Matchers::Contains;
 
 const std::string hanging_url = std::string{"https://"} + HangingResolver::name;
 
-/// A variable of the environment, for as long as it lives.
+/// Sets a variable of the environment for as long as it lives, or unsets it.
 class Variable {
 public:
-    Variable(const char* name, const std::string& value) : name_{name}
+    Variable(const char* name, const std::optional<std::string>& value) : name_{name}
     {
-        ::setenv(name, value.c_str(), 1); // NOLINT(concurrency-mt-unsafe): nothing else runs
+        if (const char* const before = std::getenv(name)) before_ = before; // NOLINT(concurrency-mt-unsafe)
+        set(value);
     }
     Variable(const Variable&) = delete;
     Variable& operator=(const Variable&) = delete;
-    ~Variable() { ::unsetenv(name_); } // NOLINT(concurrency-mt-unsafe)
+    ~Variable() { set(before_); }
 
 private:
+    void set(const std::optional<std::string>& value) const
+    {
+        if (value) ::setenv(name_, value->c_str(), 1); // NOLINT(concurrency-mt-unsafe): nothing else runs
+        else ::unsetenv(name_);                        // NOLINT(concurrency-mt-unsafe)
+    }
+
     const char* name_;
+    std::optional<std::string> before_;
+};
+
+/// Has all requests go through a proxy, as far as the environment decides it.
+struct ProxyForAll {
+    explicit ProxyForAll(const FakeHttpServer& proxy)
+        : http{"http_proxy", proxy.url()}, https{"https_proxy", proxy.url()}, all{"all_proxy", proxy.url()}
+    {
+    }
+
+    Variable http;
+    Variable https;
+    Variable all;
+    Variable none{"no_proxy", {}};
+    Variable none_either{"NO_PROXY", {}};
 };
 
 } // namespace
@@ -91,7 +114,7 @@ TEST_CASE("only TLS leaves this machine, and no URL names a user")
           "ftp://127.0.0.1", "127.0.0.1", "", "https://"}) {
         CAPTURE(url);
         CHECK_THAT(error(url), Contains("the address: expected https://host, or http:// with a loopback address"));
-        CHECK_FALSE(error_of([&] { (void)send_http({"GET", url}, 1ms); }).empty());
+        CHECK_THAT(error_of([&] { (void)send_http({"GET", url}, 1ms); }), Contains("GET: expected https://host"));
     }
     CHECK_THAT(error("http://user:password@namespace.example/path"),
                Contains("found 'http://namespace.example' with a user") && !Contains("password@"));
@@ -102,11 +125,13 @@ TEST_CASE("only TLS leaves this machine, and no URL names a user")
 
 TEST_CASE("a proxy gets no request that it could read")
 {
-    const FakeHttpServer proxy{[](const FakeHttpServer::Request&) { return FakeHttpServer::Answer{200, "proxy"}; }};
+    const FakeHttpServer proxy{[](const FakeHttpServer::Request&) { return FakeHttpServer::Answer{403, "proxy"}; }};
     const FakeHttpServer server{[](const FakeHttpServer::Request&) { return FakeHttpServer::Answer{200, "server"}; }};
-    const Variable for_http{"http_proxy", proxy.url()};
-    const Variable for_all{"all_proxy", proxy.url()};
+    const ProxyForAll environment{proxy};
     CHECK(send_http({"GET", server.url()}, 10s).body == "server");
+    CHECK(proxy.requests().empty());
+    (void)error_of([] { (void)send_http({"GET", "https://namespace.invalid"}, 10s); });
+    CHECK(proxy.requests().size() == 1); // the environment counts
 }
 
 TEST_CASE("a header of two lines is not sent, and not shown")
