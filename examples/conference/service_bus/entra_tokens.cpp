@@ -175,7 +175,7 @@ HttpRequest managed_identity_request(const EntraSettings& settings)
 {
     const bool has_endpoint = service_bus::has_endpoint(settings);
     HttpRequest request;
-    request.plain_http = PlainHttp::link_local_too;
+    request.plain_http = has_endpoint ? PlainHttp::private_network_too : PlainHttp::link_local_too;
     std::string metadata = settings.metadata_host;
     while (metadata.ends_with('/')) metadata.pop_back();
     request.url = has_endpoint ? settings.identity_endpoint : metadata + "/metadata/identity/oauth2/token";
@@ -266,7 +266,7 @@ TokenSource make_entra_token_source(EntraIdentity identity, EntraSettings settin
         require(settings.client_id, "AZURE_CLIENT_ID", identity);
         require_private(settings.authority_host, "AZURE_AUTHORITY_HOST");
     } else if (has_endpoint(settings)) {
-        require_private(settings.identity_endpoint, "IDENTITY_ENDPOINT", PlainHttp::link_local_too);
+        require_private(settings.identity_endpoint, "IDENTITY_ENDPOINT", PlainHttp::private_network_too);
     } else {
         require_private(settings.metadata_host, "AZURE_POD_IDENTITY_AUTHORITY_HOST", PlainHttp::link_local_too);
     }

@@ -39,8 +39,6 @@ struct Server {
     std::string scheme;
     std::string host;
     bool has_user = false;
-
-    bool is_near() const { return is_loopback(host) || is_link_local(host); }
 };
 
 /// @return nothing if it is no URL
@@ -59,17 +57,24 @@ std::optional<Server> server_of(const std::string& url)
                   part(CURLUPART_USER).has_value() || part(CURLUPART_PASSWORD).has_value()};
 }
 
+/// Whether nobody else reads what goes to `host`, as far as `plain_http` trusts its address.
+bool is_near(const std::string& host, PlainHttp plain_http)
+{
+    if (is_loopback(host)) return true;
+    if (plain_http >= PlainHttp::link_local_too && is_link_local(host)) return true;
+    return plain_http >= PlainHttp::private_network_too && is_private_network(host);
+}
+
 Server private_server(const std::string& url, const std::string& name, PlainHttp plain_http)
 {
     const auto server = server_of(url);
-    const bool is_link_local_allowed = plain_http == PlainHttp::link_local_too;
-    const bool is_private = server && !server->has_user && !server->host.empty() &&
-                            (server->scheme == "https" ||
-                             (server->scheme == "http" &&
-                              (is_loopback(server->host) || (is_link_local_allowed && is_link_local(server->host)))));
+    const bool is_private =
+        server && !server->has_user && !server->host.empty() &&
+        (server->scheme == "https" || (server->scheme == "http" && is_near(server->host, plain_http)));
     if (is_private) return *server;
     std::string text = name + ": expected https://host, or http:// with a loopback address";
-    if (is_link_local_allowed) text += " or a link-local one";
+    if (plain_http == PlainHttp::link_local_too) text += " or a link-local one";
+    if (plain_http == PlainHttp::private_network_too) text += ", a link-local one or one of a private network";
     text += ", because what is sent and answered is secret; found ";
     if (!server) text += "no URL";
     else text += "'" + server->scheme + "://" + server->host + "'" + (server->has_user ? " with a user" : "");
@@ -158,7 +163,8 @@ HttpResponse send_http(const HttpRequest& request, escqrs::Duration timeout, con
     curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L); // a look-up that hangs is left to its thread, not waited for
 #endif
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https,http");
-    if (server.scheme != "https" || server.is_near()) curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
+    if (server.scheme != "https" || is_link_local(server.host) || is_near(server.host, request.plain_http))
+        curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
     if (!request.certificate_authorities.empty())
         curl_easy_setopt(curl, CURLOPT_CAINFO, request.certificate_authorities.c_str());
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, append);

@@ -14,8 +14,9 @@ namespace service_bus {
 
 /// Which servers may be asked without TLS.
 enum class PlainHttp : std::uint8_t {
-    this_machine,   ///< those at a loopback address
-    link_local_too, ///< and those at a link-local one, as Azure's token services for one machine are
+    this_machine,        ///< those at a loopback address
+    link_local_too,      ///< and those at a link-local one, as a virtual machine's metadata service is
+    private_network_too, ///< and those at an address of a private network, where Azure gives a container its token service
 };
 
 struct HttpRequest {
@@ -34,7 +35,7 @@ struct HttpResponse {
 };
 
 /// Sends a request over libcurl and returns the answer, whatever its status. Redirects are not followed. The environment's proxy is
-/// used for a server that is asked over TLS, and that is not at a loopback or link-local address.
+/// used only for a server that is asked over TLS and is at none of the addresses that `plain_http` allows, nor at a link-local one.
 ///
 /// Requests hold secrets, or their answers do, so that only `https://` may leave this machine.
 /// @param timeout  for all of it, from the look-up of the name to the last byte

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <sys/socket.h>
+#include <utility>
 
 namespace service_bus {
 namespace {
@@ -55,6 +56,15 @@ bool is_link_local(std::string_view host)
 {
     const auto v4 = v4_address(without_brackets(host));
     return v4 && (*v4)[0] == 169 && (*v4)[1] == 254;
+}
+
+bool is_private_network(std::string_view host)
+{
+    const auto v4 = v4_address(without_brackets(host));
+    if (!v4) return false;
+    const auto [first, second] = std::pair{(*v4)[0], (*v4)[1]};
+    return first == 10 || (first == 172 && second / 16 == 1) || (first == 192 && second == 168) ||
+           (first == 100 && second / 64 == 1);
 }
 
 } // namespace service_bus

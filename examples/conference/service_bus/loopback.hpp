@@ -12,4 +12,8 @@ bool is_loopback(std::string_view host);
 /// Whether `host` is an address of 169.254.0.0/16, which no router passes on. Azure's token services for one machine have such.
 bool is_link_local(std::string_view host);
 
+/// Whether `host` is an address of a private network: of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16 (RFC 1918), or of
+/// 100.64.0.0/10 (RFC 6598).
+bool is_private_network(std::string_view host);
+
 } // namespace service_bus

@@ -346,11 +346,24 @@ TEST_CASE("what is missing in the environment is named, and a secret goes nowher
     }
     settings.metadata_host = "http://169.254.169.254.example";
     CHECK_THAT(error(EntraIdentity::managed, settings), Contains("AZURE_POD_IDENTITY_AUTHORITY_HOST: expected https"));
+    settings.metadata_host = "http://10.0.0.1";
+    CHECK_THAT(error(EntraIdentity::managed, settings), Contains("AZURE_POD_IDENTITY_AUTHORITY_HOST: expected https"));
     settings.identity_header = "secret";
-    settings.identity_endpoint = "http://10.0.0.1/token";
+    settings.identity_endpoint = "http://11.0.0.1/token";
     CHECK_THAT(error(EntraIdentity::managed, settings), Contains("IDENTITY_ENDPOINT: expected https://host"));
-    settings.identity_endpoint = "http://169.254.131.2:8081/msi/token"; // as App Service has it
-    CHECK(error(EntraIdentity::managed, settings).empty());
+}
+
+TEST_CASE("a managed identity's endpoint may be at any address that Azure gives it, and is asked there")
+{
+    EntraSettings settings;
+    settings.identity_header = "secret";
+    settings.timeout = 1ms;
+    settings.identity_endpoint = GENERATE("http://169.254.131.2:8081/msi/token", // App Service
+                                          "http://172.16.1.3:8081/msi/token",    // Functions on Linux
+                                          "http://100.64.100.2/msi/token");      // in a sandbox
+    const TokenSource source = make_entra_token_source(EntraIdentity::managed, settings);
+    const std::string error = error_of([&] { (void)get(source); });
+    CHECK_THAT(error, Contains(settings.identity_endpoint) && !Contains("expected https://host"));
 }
 
 TEST_CASE("an identity by its name; the default one follows from what is set")

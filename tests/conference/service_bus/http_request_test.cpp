@@ -121,6 +121,18 @@ TEST_CASE("only TLS leaves this machine, and no URL names a user")
     CHECK(error("http://169.254.169.254/path", PlainHttp::link_local_too).empty());
     for (const char* url : {"http://169.254.169.254.example", "http://169.255.0.1", "http://10.0.0.1"})
         CHECK_THAT(error(url, PlainHttp::link_local_too), Contains("or a link-local one"));
+    for (const char* url : {"http://127.0.0.1", "http://169.254.131.2", "http://10.0.0.1", "http://172.16.1.3:8081/msi",
+                            "http://172.31.255.255", "http://192.168.0.1", "http://100.64.100.2", "http://100.127.0.1",
+                            "http://[::ffff:10.0.0.1]"}) {
+        CAPTURE(url);
+        CHECK(error(url, PlainHttp::private_network_too).empty());
+    }
+    for (const char* url :
+         {"http://11.0.0.1", "http://172.15.0.1", "http://172.32.0.1", "http://192.169.0.1", "http://100.63.0.1",
+          "http://100.128.0.1", "http://10.0.0.1.example", "http://10.0.0.1@namespace.example"}) {
+        CAPTURE(url);
+        CHECK_THAT(error(url, PlainHttp::private_network_too), Contains("or one of a private network"));
+    }
 }
 
 TEST_CASE("a proxy gets no request that it could read")
@@ -132,6 +144,16 @@ TEST_CASE("a proxy gets no request that it could read")
     CHECK(proxy.requests().empty());
     (void)error_of([] { (void)send_http({"GET", "https://namespace.invalid"}, 10s); });
     CHECK(proxy.requests().size() == 1); // the environment counts
+}
+
+TEST_CASE("a proxy gets no request for a private network's token service, also not over TLS")
+{
+    const FakeHttpServer proxy{[](const FakeHttpServer::Request&) { return FakeHttpServer::Answer{403, "proxy"}; }};
+    const ProxyForAll environment{proxy};
+    HttpRequest request{"GET", GENERATE("http://100.127.255.254:1", "https://100.127.255.254:1")};
+    request.plain_http = PlainHttp::private_network_too;
+    (void)error_of([&] { (void)send_http(request, 200ms); }); // nothing need be there
+    CHECK(proxy.requests().empty());
 }
 
 TEST_CASE("a header of two lines is not sent, and not shown")
