@@ -228,6 +228,7 @@ TEST_CASE("a receiver to which nothing comes attaches no further links, though d
     settings.connection.operation_timeout = 1h;
     settings.use = service_bus::QueueUse::receive;
     MessageQueue queue{settings};
+    REQUIRE(eventually([&] { return queue.health().authorised; }));
     Emulator::shared().fault("drain", never());
     CHECK(queue.receive(1, 200ms, {}).empty());
     const auto attaches = Emulator::shared().stats().at("attaches").to_number<int>();
