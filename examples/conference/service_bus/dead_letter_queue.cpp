@@ -83,7 +83,7 @@ std::vector<std::vector<char>> DeadLetterQueue::peek(std::uint64_t after, std::s
 {
     if (connection_->options().broker.dialect == Dialect::amqp10)
         throw escqrs::TransportError{"plain AMQP 1.0 has no way to look at dead letters; ask the broker for them"};
-    return peeked_messages(ask(*connection_, management_, peek_request(after + 1, at_most)));
+    return peeked_messages(ask(*connection_, management_, peek_request(after + 1, at_most)), at_most);
 }
 
 bool DeadLetterQueue::resubmit(const std::string& message_id)

@@ -116,10 +116,13 @@ proton::message peek_request(std::uint64_t from_sequence_number, std::size_t at_
                     {"message-count", static_cast<std::int32_t>(std::min<std::size_t>(at_most, 1000))}});
 }
 
-std::vector<std::vector<char>> peeked_messages(const proton::message& answer)
+std::vector<std::vector<char>> peeked_messages(const proton::message& answer, std::size_t at_most)
 {
     std::vector<std::vector<char>> messages;
-    for (const Body& entry : entries_of(answer)) messages.push_back(message_in(entry));
+    for (const Body& entry : entries_of(answer)) {
+        if (messages.size() == at_most) break;
+        messages.push_back(message_in(entry));
+    }
     return messages;
 }
 

@@ -24,8 +24,8 @@ std::optional<escqrs::Timestamp> session_lock_end(const proton::message& answer)
 
 /// Looks at messages without locking them.
 proton::message peek_request(std::uint64_t from_sequence_number, std::size_t at_most);
-/// The encoded messages in an answer.
-std::vector<std::vector<char>> peeked_messages(const proton::message& answer);
+/// The encoded messages in an answer: the first `at_most`, for a broker may send more than it was asked for.
+std::vector<std::vector<char>> peeked_messages(const proton::message& answer, std::size_t at_most);
 
 /// A message to schedule, encoded with its time.
 struct ScheduledMessage {

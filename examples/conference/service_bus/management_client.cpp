@@ -32,8 +32,8 @@ std::vector<PeekedMessage> ManagementClient::peek(std::uint64_t after, std::size
     std::vector<PeekedMessage> peeked;
     while (peeked.size() < at_most) {
         const std::uint64_t last = peeked.empty() ? after : peeked.back().sequence_number;
-        const auto page =
-            peeked_messages(ask(*connection_, management_, peek_request(last + 1, at_most - peeked.size())));
+        const std::size_t wanted = at_most - peeked.size();
+        const auto page = peeked_messages(ask(*connection_, management_, peek_request(last + 1, wanted)), wanted);
         if (page.empty()) break;
         for (const auto& bytes : page) {
             DecodedMessage decoded = decode_message(bytes, default_session_);

@@ -1,4 +1,5 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include <service_bus/management.hpp>
 #include <service_bus/message_codec.hpp>
 
 #include <escqrs/error.hpp>
@@ -6,6 +7,7 @@
 
 #include <proton/annotation_key.hpp>
 #include <proton/binary.hpp>
+#include <proton/codec/map.hpp>
 #include <proton/codec/vector.hpp>
 #include <proton/message.hpp>
 #include <proton/message_id.hpp>
@@ -309,4 +311,17 @@ TEST_CASE("a trace is told to Azure's SDKs, and taken from them")
                                           {"Diagnostic-Id", trace}}; // of Azure's SDK for .NET
     CHECK(read(wire_of(event)) == Texts{{"cloudEvents:type", "T"}, {"cloudEvents:traceparent", trace}});
     CHECK(read(wire_of({{"Diagnostic-Id", trace}})) == Texts{{"Diagnostic-Id", trace}});
+}
+
+TEST_CASE("of peeked messages no more are taken than were asked for")
+{
+    std::vector<proton::value> entries;
+    for (const char* const bytes : {"first", "second", "third"})
+        entries.emplace_back(std::map<std::string, proton::value>{{"message", proton::binary{std::string{bytes}}}});
+    proton::message answer;
+    answer.body(std::map<std::string, proton::value>{{"messages", entries}});
+    CHECK(peeked_messages(answer, 4).size() == 3);
+    const auto two = peeked_messages(answer, 2);
+    REQUIRE(two.size() == 2);
+    CHECK(std::string(two[1].begin(), two[1].end()) == "second");
 }
