@@ -144,6 +144,35 @@ TEST_CASE(
     CHECK(administration.counts("third").active == 0);
 }
 
+TEST_CASE("a topic schedules messages and cancels them; a subscription refuses both")
+{
+    const EmulatorTopic topic;
+    auto administration = topic.administration();
+    administration.create_if_missing();
+    administration.create_subscription_if_missing("some", without_sessions({}));
+    std::vector<service_bus::Message> messages(2);
+    for (auto& message : messages) {
+        static_cast<escqrs::Message&>(message) = make_message(&message == messages.data() ? "kept" : "cancelled");
+        message.scheduled_enqueue_time = topic.emulator.clock().now() + 5min;
+    }
+    MessageQueue publisher = topic.publisher();
+    REQUIRE(eventually([&] { return publisher.health().authorised; }));
+    const auto numbers = publisher.management().schedule(messages);
+    REQUIRE(numbers.size() == 2);
+    const std::vector second{numbers[1]};
+    publisher.management().cancel_scheduled(second);
+    CHECK_THROWS_WITH(publisher.management().cancel_scheduled(second), Contains("message-not-found"));
+    CHECK(administration.counts("some").active == 0);
+    topic.emulator.advance(5min);
+    CHECK(ids_in(topic, administration, "some") == Ids{"kept"});
+
+    QueueSettings settings = EmulatorQueue{topic.name + "/Subscriptions/some", {}}.settings();
+    settings.use = QueueUse::both;
+    MessageQueue subscriber{settings};
+    CHECK_THROWS_WITH(subscriber.management().schedule(messages), Contains("expected a topic or a queue"));
+    CHECK_THROWS_WITH(subscriber.management().cancel_scheduled(second), Contains("expected a topic or a queue"));
+}
+
 TEST_CASE("a subscription that was begun gets the rules that it lacks, and keeps the others")
 {
     const EmulatorTopic topic;

@@ -12,8 +12,8 @@
 namespace service_bus {
 
 ManagementClient::ManagementClient(AmqpConnection& connection, const std::string& entity, std::string default_session)
-    : connection_{&connection}, default_session_{std::move(default_session)},
-      management_{connection, entity + "/$management"}
+    : connection_{&connection}, is_subscription_{subscription_in(entity).has_value()},
+      default_session_{std::move(default_session)}, management_{connection, entity + "/$management"}
 {
     connection_->post([this] { connection_->add(*this); });
 }
@@ -49,7 +49,7 @@ std::vector<PeekedMessage> ManagementClient::peek(std::uint64_t after, std::size
 
 std::vector<std::uint64_t> ManagementClient::schedule(std::span<const Message> messages)
 {
-    require_service_bus();
+    require_schedule();
     std::vector<ScheduledMessage> scheduled;
     for (const Message& message : messages) {
         check_message(message);
@@ -67,7 +67,7 @@ std::vector<std::uint64_t> ManagementClient::schedule(std::span<const Message> m
 
 void ManagementClient::cancel_scheduled(std::span<const std::uint64_t> sequence_numbers)
 {
-    require_service_bus();
+    require_schedule();
     if (!sequence_numbers.empty()) (void)ask(*connection_, management_, cancel_request(sequence_numbers));
 }
 
@@ -113,6 +113,14 @@ void ManagementClient::require_service_bus() const
     if (connection_->options().broker.dialect == Dialect::amqp10)
         throw escqrs::TransportError{
             "plain AMQP 1.0 has no deferred messages, no session state, no peeking and no cancelling"};
+}
+
+void ManagementClient::require_schedule() const
+{
+    require_service_bus();
+    if (is_subscription_)
+        throw escqrs::TransportError{"a subscription neither schedules nor cancels messages: expected a topic or a "
+                                     "queue; use one for its topic"};
 }
 
 } // namespace service_bus

@@ -16,7 +16,8 @@
 
 namespace service_bus {
 
-/// Messages that are looked at, scheduled or deferred, and the state that is kept with a session: what an entity's `$management` node is asked for.
+/// Messages that are looked at, scheduled or deferred, and the state that is kept with a session: what an entity's `$management`
+/// node is asked for.
 /// @par Thread safety  any thread
 class ManagementClient final : ConnectionUser {
 public:
@@ -33,11 +34,12 @@ public:
     /// Stores messages that are handed out at their `scheduled_enqueue_time`, which each must have.
     /// @return the number of each, by which it can be cancelled; 0 for one that was a duplicate
     /// @throws escqrs::MessageRefused  if a message could not be sent either, or names no time; none is stored then
-    /// @throws escqrs::TransportError  if the broker does not answer, which leaves open whether they are stored
+    /// @throws escqrs::TransportError  if the broker does not answer, which leaves open whether they are stored; at once for a
+    ///         subscription: its topic stores the messages, so schedule and cancel with a `MessageQueue` of the topic
     std::vector<std::uint64_t> schedule(std::span<const Message> messages);
 
     /// Cancels scheduled messages, before their time.
-    /// @throws escqrs::TransportError if one of them is not there any more, or the broker does not answer
+    /// @throws escqrs::TransportError if one of them is not there any more, the broker does not answer, or this is a subscription
     void cancel_scheduled(std::span<const std::uint64_t> sequence_numbers);
 
     /// Locks messages that were deferred; a queue hands them out in no other way. Their locks are not renewed by itself.
@@ -64,8 +66,10 @@ private:
     void on_tick(escqrs::SteadyTime now) override { management_.tick(now); }
 
     void require_service_bus() const;
+    void require_schedule() const;
 
     AmqpConnection* connection_;
+    bool is_subscription_;
     std::string default_session_;
     RequestLink management_;
 };

@@ -93,7 +93,8 @@ const statuses = { "amqp:unauthorized-access": 401, "com.microsoft:message-lock-
 const ofSenders = new Set(["com.microsoft:schedule-message", "com.microsoft:cancel-scheduled-message"]);
 
 /**
- * Answers a request to a queue's management node.
+ * Answers a request to the management node of a queue, topic or subscription. Only what messages are sent to schedules them; only
+ * what they are received from does the rest.
  *
  * @param problem  what is wrong with using a right; undefined if nothing is
  * @returns the answer's message
@@ -109,6 +110,9 @@ export function manage(queue, request, { stats, faults }, problem) {
         const refusal = problem(ofSenders.has(name) ? "Send" : "Listen");
         if (refusal) {
             throw new BrokerError("amqp:unauthorized-access", refusal);
+        }
+        if (ofSenders.has(name) ? queue.rules : queue.subscriptions) {
+            throw new BrokerError("amqp:not-allowed", `A ${queue.rules ? "subscription" : "topic"} cannot do '${name}'.`);
         }
         if (faults.takeBusy()) {
             throw new BrokerError("com.microsoft:server-busy",

@@ -9,18 +9,36 @@ const managementSuffix = "/$management";
 /** A topic hands each message to every subscription of which a rule matches. */
 export class Topic {
     subscriptions = new Map();
+    #clock;
+    #scheduled = new Map(); // timers by sequence number
+    #lastSequenceNumber = 0;
 
     /** @param settings  `duplicateDetectionWindowMs`, which the subscriptions take care of */
-    constructor(settings = {}) {
+    constructor(settings, clock) {
         this.settings = { maxMessageSize: 262_144, ...settings };
+        this.#clock = clock;
     }
 
     /** @returns undefined for what is a duplicate everywhere */
     enqueue(message) {
+        if (message.scheduledAt > this.#clock.now()) {
+            const sequenceNumber = ++this.#lastSequenceNumber;
+            this.#scheduled.set(sequenceNumber, this.#clock.at(message.scheduledAt, () => {
+                this.#scheduled.delete(sequenceNumber);
+                this.enqueue(message);
+            }));
+            return { ...message, sequenceNumber };
+        }
         const takers = [...this.subscriptions.values()]
             .filter(({ rules }) => [...rules.values()].some(({ matches }) => matches(message)));
         const entries = takers.map((subscription) => subscription.enqueue(message));
         return takers.length === 0 ? message : entries.find((entry) => entry !== undefined);
+    }
+
+    /** @returns false if there is no such scheduled message */
+    cancelScheduled(sequenceNumber) {
+        this.#clock.cancel(this.#scheduled.get(sequenceNumber));
+        return this.#scheduled.delete(sequenceNumber);
     }
 }
 
@@ -57,7 +75,7 @@ export class Namespace {
     }
 
     createTopic(name, settings) {
-        const topic = new Topic(settings);
+        const topic = new Topic(settings, this.clock);
         this.topics.set(name, topic);
         return topic;
     }

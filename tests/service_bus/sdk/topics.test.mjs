@@ -51,3 +51,16 @@ test("topic: a subscription gets nothing that was sent before it was made", limi
     await assertNothing(client.createReceiver(topic, "late"));
     assert.equal((await receiveOne(client.createReceiver(topic, "early"))).messageId, "news");
 });
+
+test("topic: a scheduled message reaches the subscriptions at its time, unless it is cancelled", limit, async () => {
+    const { topic, client } = await topicWith({ mail: {} });
+    const due = new Date((await bench.emulator.now()) + 60_000);
+    const sender = client.createSender(topic);
+    const [, second] = await sender.scheduleMessages(["a", "b"].map((messageId) => ({ messageId, body: "x" })), due);
+    await sender.cancelScheduledMessages(second);
+    const mail = client.createReceiver(topic, "mail");
+    await assertNothing(mail);
+    await bench.emulator.advance(61_000);
+    assert.equal((await receiveOne(mail)).messageId, "a");
+    await assertNothing(mail);
+});
