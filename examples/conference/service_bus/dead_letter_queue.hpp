@@ -37,7 +37,8 @@ public:
 
     /// Sends the message as it was: with the types of its properties, time to live, reply-to and partition key. Takes time in
     /// proportion to the dead letters in front of it, of which there may be a thousand. A subscription's dead letter goes to the
-    /// topic, as Azure's own tools send it: every subscription that has a rule for it gets it once more, under its own id.
+    /// topic, as Azure's own tools send it: every subscription that has a rule for it gets it once more, under its own id. If no
+    /// rule of any matches it any more, the topic drops it without an error, and the message is lost.
     /// @throws escqrs::TransportError  as above, or if another receiver holds the message
     /// @throws escqrs::MessageRefused  if it cannot be resubmitted: it could not be decoded, so that a part of it would be
     ///         lost, the queue does not take it, or too many are in front of it
