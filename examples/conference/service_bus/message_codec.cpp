@@ -196,7 +196,7 @@ void sort_out_properties(const proton::message& message, DecodedMessage& decoded
 Message to_message(ReceivedMessage received)
 {
     Message message;
-    static_cast<MessageDetails&>(message) = std::move(received);
+    static_cast<MessageDetails&>(message) = std::move(static_cast<MessageDetails&>(received));
     escqrs::MessageProperties texts;
     for (const auto& [name, text] : received.message.properties) {
         const auto is_it = [name = name](const auto& typed) { return typed.first == name; };

@@ -55,7 +55,7 @@ ReceiveActions ReceiveCalls::link_opened(LinkId id, std::string session, SteadyT
     keeper_.attached();
     Call* const call = find(link->call);
     if (link->has_session()) {
-        links_.release(*link, now); // to the call that has asked for it first
+        ReceiveLinks::release(*link, now); // to the call that has asked for it first
         if (call != nullptr) check(*call, now);
         for_each_call([&](Call& each) { check(each, now); });
     } else if (call != nullptr) {

@@ -204,7 +204,7 @@ void ReceiveCalls::conclude(Call& call, SteadyTime now)
 /// Ends the work of a link for its call.
 void ReceiveCalls::leave(Link& link, Call& call, SteadyTime now)
 {
-    links_.release(link, now);
+    ReceiveLinks::release(link, now);
     if (options_.takes_credit_back) call.share.give_back(link.credit.want_none());
 }
 

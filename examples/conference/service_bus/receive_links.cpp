@@ -169,7 +169,8 @@ void ReceiveLinks::give_back_unclaimed(SteadyTime now)
         if (goes_whole) std::ranges::move(unclaimed.take_older_than(now, link.id), std::back_inserter(tokens));
         link.in_hand -= tokens.size();
         for (std::string& token : tokens) actions_->emplace_back(GiveBack{std::move(token)});
-        if (goes_whole && !(keeps_session_ && link.credit.outstanding() == 0)) detach(link, now);
+        const bool is_kept = keeps_session_ && link.credit.outstanding() == 0;
+        if (goes_whole && !is_kept) detach(link, now);
     });
 }
 
