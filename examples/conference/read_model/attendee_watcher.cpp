@@ -15,7 +15,6 @@
 #include <string>
 #include <thread>
 #include <unordered_map>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -109,14 +108,18 @@ public:
 
     std::unique_ptr<Watch> watch(const AttendeeId& id, Callback changed)
     {
+        const std::uint64_t models = [&] {
+            const std::scoped_lock lock{mutex_};
+            return models_;
+        }();
         const auto now = queries_->find(id);
         auto entry = std::make_shared<Watch::Entry>();
         entry->id = id;
         entry->changed = std::move(changed);
-        if (now) entry->seen = now->version;
         std::unique_ptr<Watch> watch{new Watch{shared_from_this(), entry}};
         {
             const std::scoped_lock lock{mutex_};
+            if (now && models == models_) entry->seen = now->version; // else it may be of the read model before
             entries_.emplace(id, std::move(entry));
             ++begun_;
         }
@@ -167,7 +170,11 @@ private:
         std::vector<AttendeeView> changes;
         try {
             const auto [version, is_another_model] = detector_.look();
-            if (is_another_model) must_look_at_all_ = true;
+            if (is_another_model) {
+                must_look_at_all_ = true;
+                const std::scoped_lock lock{mutex_};
+                ++models_;
+            }
             if (must_look_at_all_) {
                 look_at_all();
                 must_look_at_all_ = false;
@@ -188,24 +195,24 @@ private:
     void look_at_all()
     {
         revision_ = queries_->revision(); // first: later changes are polled
-        std::unordered_set<AttendeeId> ids;
+        std::unordered_map<AttendeeId, std::vector<EntryPointer>> watched;
         {
             const std::scoped_lock lock{mutex_};
-            for (const auto& [id, entry] : entries_) ids.insert(id);
+            for (const auto& [id, entry] : entries_) watched[id].push_back(entry);
         }
-        for (const AttendeeId& id : ids) {
+        for (const auto& [id, entries] : watched) {
             const auto view = queries_->find(id);
-            note_at_most(id, view ? view->version : escqrs::StreamVersion{});
+            note_at_most(entries, view ? view->version : escqrs::StreamVersion{});
             if (view) tell(*view);
         }
     }
 
-    /// Forgets states that the read model shows no more, so that they are reported when it shows them again.
-    void note_at_most(const AttendeeId& id, escqrs::StreamVersion shown)
+    /// Forgets states that the read model shows no more, so that they are reported when it shows them again. Watches that have begun
+    /// since may know newer ones.
+    void note_at_most(const std::vector<EntryPointer>& entries, escqrs::StreamVersion shown)
     {
         const std::scoped_lock lock{mutex_};
-        const auto [begin, end] = entries_.equal_range(id);
-        for (auto entry = begin; entry != end; ++entry) entry->second->seen = std::min(entry->second->seen, shown);
+        for (const EntryPointer& entry : entries) entry->seen = std::min(entry->seen, shown);
     }
 
     void tell(const AttendeeView& view)
@@ -248,8 +255,9 @@ private:
     std::condition_variable_any wake_;
     std::condition_variable done_;
     std::unordered_multimap<AttendeeId, EntryPointer> entries_;
-    EntryPointer running_;    ///< whose callback runs
-    std::uint64_t begun_ = 0; ///< counts the watches
+    EntryPointer running_;     ///< whose callback runs
+    std::uint64_t begun_ = 0;  ///< counts the watches
+    std::uint64_t models_ = 0; ///< counts the read models
 
     std::thread::id thread_id_;
     std::jthread thread_; ///< last: it uses all of the above

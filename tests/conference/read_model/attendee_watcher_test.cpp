@@ -10,10 +10,12 @@
 #include <chrono>
 #include <condition_variable>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 using namespace conference;
@@ -100,6 +102,48 @@ void restore(const std::string& backup, const std::string& path)
     sqlite3_close(from);
     sqlite3_close(to);
 }
+
+/// Calls a function once, when SQLite has looked an attendee up for a query.
+class AfterLookUp {
+public:
+    /// On connections that are opened from now on.
+    AfterLookUp() { sqlite3_auto_extension(reinterpret_cast<void (*)()>(&follow)); }
+    ~AfterLookUp()
+    {
+        sqlite3_cancel_auto_extension(reinterpret_cast<void (*)()>(&follow));
+        set(nullptr);
+    }
+    AfterLookUp(const AfterLookUp&) = delete;
+    AfterLookUp& operator=(const AfterLookUp&) = delete;
+
+    static void set(std::function<void()> next)
+    {
+        const std::scoped_lock lock{mutex};
+        call = std::move(next);
+    }
+
+private:
+    static int follow(sqlite3* database, char**, const void*)
+    {
+        return sqlite3_trace_v2(database, SQLITE_TRACE_PROFILE, &ended, nullptr);
+    }
+
+    static int ended(unsigned, void*, void* statement, void*)
+    {
+        const std::string sql = sqlite3_sql(static_cast<sqlite3_stmt*>(statement));
+        if (sql.find("FROM attendee WHERE id") == std::string::npos) return 0;
+        std::function<void()> now;
+        {
+            const std::scoped_lock lock{mutex};
+            now.swap(call);
+        }
+        if (now) now();
+        return 0;
+    }
+
+    static inline std::mutex mutex;
+    static inline std::function<void()> call;
+};
 
 } // namespace
 
@@ -299,6 +343,64 @@ TEST_CASE("watcher: looks at a file that has taken the place of another, whateve
     std::filesystem::rename(next, place);
     CHECK(seen.wait_for_version(2)); // at revision 2
     CHECK(others.wait_for_version(19));
+}
+
+TEST_CASE("watcher: another file takes the place of one that a watch begins with")
+{
+    const AfterLookUp after_look_up;
+    TemporaryFolder folder;
+    const std::filesystem::path place{folder.file("place")};
+    const std::filesystem::path next{folder.file("next")};
+    const auto ada = new_attendee_id();
+    const auto eve = new_attendee_id();
+    for (const auto& made : {place, next}) {
+        std::filesystem::create_directory(made);
+        Publisher publisher{made / "read-model.db"};
+        for (const auto& id : {ada, eve}) publisher.publish(id, 1, AttendeeRegistered{"ada@example.org"});
+        publisher.publish(made == place ? ada : eve, 2, AttendeeUnregistered{"other plans"});
+    }
+    AttendeeQueries queries{place / "read-model.db"};
+    AttendeeWatcher watcher{queries, std::chrono::milliseconds{1}};
+    Seen seen;
+    Seen others;
+    const auto watch = watcher.watch(eve, others.collect());
+    Publisher{place / "read-model.db"}.publish(eve, 2, EmailChangeRequested{"eve@example.com", {}});
+    REQUIRE(others.wait_for_version(2)); // so the watcher has looked at all
+    Publisher{next / "read-model.db"}.publish(eve, 3, EmailChangeRequested{"eve@example.com", {}});
+    bool is_looked_at = false;
+    AfterLookUp::set([&] {
+        std::filesystem::rename(place, folder.file("former"));
+        std::filesystem::rename(next, place);
+        is_looked_at = others.wait_for_version(3);
+    });
+    const auto watch2 = watcher.watch(ada, seen.collect()); // has looked at version 2 of the former file
+    CHECK(is_looked_at);
+    Publisher{place / "read-model.db"}.publish(ada, 2, AttendeeUnregistered{"other plans"});
+    CHECK(seen.wait_for_version(2));
+}
+
+TEST_CASE("watcher: a watch that begins while all are looked at is not told of the current state")
+{
+    const AfterLookUp after_look_up;
+    Model model;
+    const std::string backup = model.folder.file("backup.db");
+    model.publisher.database.execute(("VACUUM INTO '" + backup + "'").c_str());
+    Seen first;
+    Seen second;
+    std::unique_ptr<AttendeeWatcher::Watch> watch2;
+    const auto watch = model.watcher.watch(model.ada, first.collect());
+    model.change(2);
+    REQUIRE(first.wait_for_version(2)); // so the watcher has looked at all
+    Publisher{backup}.publish(model.ada, 2, AttendeeUnregistered{"other plans"});
+    AfterLookUp::set([&] {
+        model.change(3);
+        watch2 = model.watcher.watch(model.ada, second.collect());
+    });
+    restore(backup, model.path);
+    REQUIRE(first.wait_for_version(3));
+    model.change(4);
+    REQUIRE(second.wait_for_version(4));
+    CHECK(second.versions() == std::vector<std::uint64_t>{4});
 }
 
 TEST_CASE("watcher: looks at a backup that was restored into the file")
