@@ -244,11 +244,15 @@ TEST_CASE("back pressure: a look that gets no answer holds up no command")
     }};
     std::jthread thread{[&](const std::stop_token& stop) { pressure.run(stop); }};
     auto command = std::async(std::launch::async, [&] { return pressure.wait(); });
+    struct AtTheEnd {
+        std::promise<void>* answer;
+        ~AtTheEnd() { answer->set_value(); }
+    };
+    const AtTheEnd at_the_end{&answer}; // whatever is thrown, before `command` and `thread` are waited for
     REQUIRE(asked.get_future().wait_for(20s) == std::future_status::ready);
     CHECK(command.wait_for(20s) == std::future_status::ready);
     CHECK(pressure.wait() == 0s); // while it looks
     thread.request_stop();
-    answer.set_value();
 }
 
 TEST_CASE("back pressure: what was found before the read model fell silent delays commands for a second")
