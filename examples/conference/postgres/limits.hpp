@@ -10,8 +10,8 @@
 // How long the roles wait for a PostgreSQL server that says nothing: docs/conference.md promises what follows from it.
 namespace conference::postgres {
 
-/// Of what a client waits for: a call of the store takes twice this time, and two seconds, at most; a query of the read model, and
-/// the look at it that a command may begin with, take it once.
+/// Of what a client waits for: a call of the store takes twice this time, and two seconds, at most; a query of the read model takes
+/// it once.
 constexpr std::chrono::seconds answer_timeout{4};
 
 /// Of the worker's transactions, which wait for each other: longer than a paused one can hold the others up.
