@@ -233,16 +233,20 @@ private:
             start(); // the rest of the answer may still come on the old connection
             if (delivery.has_begun && delivery.answer / 100 == 2) return; // taken, with many words
             text += " (answer " + std::to_string(delivery.answer) + ", too long)";
-            if (delivery.answers < mail_from) throw MailServerUnavailable{text};
-            if (delivery.answer / 100 == 4) throw MailError{text};
-            throw MailRefused{text};
+            fail(delivery.answers + 1, delivery.answer, text);
         }
-        // 421: "service not available, closing transmission channel" (RFC 5321, section 4.2.3).
         const bool is_answer = code == CURLE_SEND_ERROR || code == CURLE_WEIRD_SERVER_REPLY;
-        if (delivery.refusal <= mail_from || !is_answer || answer < 400 || answer == 421 || is_about_us(answer))
-            throw MailServerUnavailable{text};
-        text += " (answer " + std::to_string(answer) + ")";
-        if (answer / 100 == 5) throw MailRefused{text}; // there are no higher ones (RFC 5321, section 4.2.1)
+        if (!is_answer || answer < 400) throw MailServerUnavailable{text};
+        fail(delivery.refusal, answer, text + " (answer " + std::to_string(answer) + ")");
+    }
+
+    /// @param command  which of the mail's it is that the server has answered
+    [[noreturn]] static void fail(int command, long answer, const std::string& text)
+    {
+        // 421: "service not available, closing transmission channel" (RFC 5321, section 4.2.3).
+        if (command <= mail_from || answer == 421 || is_about_us(answer)) throw MailServerUnavailable{text};
+        // There are no higher codes than 5xx (section 4.2.1). One below 400 was too long, and would be again.
+        if (answer / 100 == 5 || answer < 400) throw MailRefused{text};
         throw MailError{text};
     }
 

@@ -14,9 +14,9 @@ namespace conference {
 /// `smtps://` is TLS from the start. `smtp://` uses STARTTLS if the server offers it, and insists on it before it sends
 /// a password, unless the server is this machine. Certificates are verified.
 ///
-/// A mail that the server answers with 5xx is refused for good, as is one whose answer is longer than 64 KiB; one answered
-/// with 4xx has failed. What the server says before it has heard of a mail, or about who we are, concerns no mail: then it
-/// is unavailable.
+/// A mail that the server answers with 5xx is refused for good; one answered with 4xx, or a code that SMTP does not have, has
+/// failed. One whose answer is longer than 64 KiB is refused, too, unless its code says that it has failed. What the server says
+/// before it has heard of a mail, or about who we are, concerns no mail: then it is unavailable.
 ///
 /// If the connection breaks after the whole mail was sent and before the server's answer came, it is sent again: SMTP
 /// can do no better. Both have the same Message-ID, by which many mailboxes drop the second.

@@ -168,7 +168,7 @@ TEST_CASE("smtp: a long answer costs one mail only, and ends it unless the mail 
     SmtpServer server;
     SmtpClient client{url(server)};
     const std::string at = GENERATE("RCPT TO:", ".");
-    const std::string code = GENERATE("550", "450", "250");
+    const std::string code = GENERATE("550", "450", "250", "999");
     std::string answer;
     SECTION("one line of 300 KB") { answer = code + " " + std::string(300'000, 'x'); }
     SECTION("one line of 1 MB") { answer = code + " " + std::string(1'000'000, 'x'); }
@@ -184,11 +184,12 @@ TEST_CASE("smtp: a long answer costs one mail only, and ends it unless the mail 
         CHECK(code == "250");
     } catch (const MailRefused&) {
         CHECK((code == "550" || at == "RCPT TO:" || answer.find('\n') == std::string::npos));
-        CHECK((code != "450" || answer.find('\n') == std::string::npos)); // of one long line libcurl tells nothing
+        CHECK((code == "550" || code == "250" ||
+               answer.find('\n') == std::string::npos)); // of one long line libcurl tells nothing
     } catch (const MailServerUnavailable&) {
         FAIL("the server is there");
     } catch (const MailError&) {
-        CHECK(code == "450");
+        CHECK((code == "450" || code == "999"));
     }
     const auto taken = server.mails().size();
     server.answer_with({});
