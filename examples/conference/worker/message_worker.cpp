@@ -119,6 +119,7 @@ void MessageWorker::wait_for_read_model(Backoff& backoff, const std::stop_token&
 BatchResult MessageWorker::work_once(std::stop_token stop)
 {
     if (const auto gap = progress_.gap()) throw ReadModelIncomplete{*gap};
+    count_dead_lettered(); // those of an earlier batch, if that failed
     auto batch = receiver_.receive(options_.batch_size, options_.max_wait, stop);
     if (batch.empty()) return {};
     Verdicts verdicts;
@@ -134,7 +135,8 @@ BatchResult MessageWorker::work_once(std::stop_token stop)
     }
     const BatchResult result = settle(batch, std::move(verdicts), stop.stop_requested());
     options_.on_batch(result);
-    count_dead_lettered(result.dead_lettered);
+    uncounted_ += result.dead_lettered;
+    count_dead_lettered();
     if (gap) throw ReadModelIncomplete{*gap};
     return result;
 }
@@ -288,13 +290,18 @@ BatchResult MessageWorker::settle(const std::vector<ReceivedMessage>& batch, Ver
     return result;
 }
 
-/// They are settled in any case: a crash before this only has commands wait longer than they need to.
-void MessageWorker::count_dead_lettered(std::size_t messages)
+/// They are settled in any case: until they are counted, commands only wait longer than they need to.
+void MessageWorker::count_dead_lettered()
 {
-    if (messages == 0) return;
-    read_model::Transaction transaction{read_model_};
-    progress_.add_dead_lettered(messages);
-    transaction.commit();
+    if (uncounted_ == 0) return;
+    try {
+        read_model::Transaction transaction{read_model_};
+        progress_.add_dead_lettered(uncounted_);
+        transaction.commit();
+        uncounted_ = 0;
+    } catch (const escqrs::StoreError& error) { // tried again with the next batch
+        options_.log("cannot count dead-lettered messages: " + readable(error.what(), max_error_length));
+    }
 }
 
 /// What was not looked at; its verdicts are taken away. Where an earlier message of the session goes back, its way goes for the

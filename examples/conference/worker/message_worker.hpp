@@ -138,7 +138,7 @@ private:
     bool report_gap(const escqrs::ReceivedMessage& message, const std::string& reason);
 
     BatchResult settle(const std::vector<escqrs::ReceivedMessage>& batch, Verdicts verdicts, bool is_stopped);
-    void count_dead_lettered(std::size_t messages);
+    void count_dead_lettered();
     escqrs::Disposition disposition_of(const escqrs::ReceivedMessage& message, const Verdict& verdict);
     std::vector<escqrs::SettlementResult> settle(std::vector<escqrs::Settlement>& settlements);
     static std::vector<escqrs::ReceivedMessage> take_untouched(const std::vector<escqrs::ReceivedMessage>& batch,
@@ -155,6 +155,7 @@ private:
     AttendeeMessages events_{"worker"};
     read_model::StreamCheckpoint checkpoint_;
     read_model::Progress progress_;
+    std::uint64_t uncounted_ = 0; ///< dead-lettered messages that the read model has not been told of
     WorkStatus status_;
 };
 

@@ -47,6 +47,24 @@ TEST_CASE("worker: dying between commit and settlement leaves the effect once")
     CHECK(place.queue.counts() == empty_queue);
 }
 
+TEST_CASE("worker: dead letters that cannot be counted are settled all the same, and counted later")
+{
+    Workplace place;
+    place.history.register_attendee();
+    auto messages = place.history.messages();
+    messages[0].body = "{";
+    place.send(messages);
+    place.own.database.execute("CREATE TRIGGER uncounted BEFORE UPDATE OF dead_lettered ON progress "
+                               "BEGIN SELECT RAISE(ABORT, 'the disk is full'); END");
+    CHECK(place.work_once() == BatchResult{1, 0, 0, 1});
+    CHECK(place.model.queries.progress().dead_lettered == 0);
+    CHECK(place.work_once() == BatchResult{});
+    place.own.database.execute("DROP TRIGGER uncounted");
+    CHECK(place.work_once() == BatchResult{});
+    CHECK(place.work_once() == BatchResult{});
+    CHECK(place.model.queries.progress().dead_lettered == 1);
+}
+
 TEST_CASE("worker: dying before the commit leaves no effect")
 {
     Workplace place;
