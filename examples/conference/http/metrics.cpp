@@ -101,51 +101,35 @@ Gauges::~Gauges()
     }
 }
 
-std::string Metrics::text() const
-{
-    const auto gauges = all_gauges();
-    std::map<std::string, double> values;
-    for (const auto& [name, gauge] : gauges) {
-        if (const auto value = ask(*gauge)) values[name] = *value;
-    }
-    return text(gauges, values);
-}
-
-std::string Metrics::text(const std::map<std::string, double>& values) const { return text(all_gauges(), values); }
-
 std::vector<std::string> Metrics::gauge_names() const
 {
+    const std::shared_lock lock{mutex_};
     std::vector<std::string> names;
-    for (const auto& [name, gauge] : all_gauges()) names.push_back(name);
+    names.reserve(gauges_.size());
+    for (const auto& [name, gauge] : gauges_) names.push_back(name);
     return names;
 }
 
-std::optional<double> Metrics::ask(const std::string& gauge) const
+std::optional<double> Metrics::ask(const std::string& name) const
 {
-    const auto gauges = all_gauges();
-    const auto known = gauges.find(gauge);
-    return known == gauges.end() ? std::nullopt : ask(*known->second);
-}
-
-/// Without the lock, for it may have to wait for a disk.
-std::optional<double> Metrics::ask(Gauge& gauge)
-{
-    const std::scoped_lock asking{gauge.mutex};
-    if (!gauge.value) return std::nullopt; // what it told of has ended meanwhile
+    std::shared_ptr<Gauge> gauge;
+    {
+        const std::shared_lock lock{mutex_};
+        const auto known = gauges_.find(name);
+        if (known == gauges_.end()) return std::nullopt;
+        gauge = known->second;
+    }
+    // Without the lock, for it may have to wait for a disk.
+    const std::scoped_lock asking{gauge->mutex};
+    if (!gauge->value) return std::nullopt; // what it told of has ended meanwhile
     try {
-        return gauge.value();
+        return gauge->value();
     } catch (...) {
         return std::nullopt;
     }
 }
 
-Metrics::GaugesByName Metrics::all_gauges() const
-{
-    const std::shared_lock lock{mutex_};
-    return gauges_;
-}
-
-std::string Metrics::text(const GaugesByName& gauges, const std::map<std::string, double>& values) const
+std::string Metrics::text(const std::map<std::string, double>& values) const
 {
     std::ostringstream out;
     out.precision(17);
@@ -171,7 +155,7 @@ std::string Metrics::text(const GaugesByName& gauges, const std::map<std::string
             out << name << "_count" << in_braces(labels) << ' ' << count << '\n';
         }
     }
-    for (const auto& [name, gauge] : gauges) {
+    for (const auto& [name, gauge] : gauges_) {
         if (const auto value = values.find(name); value != values.end()) {
             write_head(out, name, gauge->help, "gauge");
             out << name << ' ' << value->second << '\n';

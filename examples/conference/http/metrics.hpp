@@ -52,16 +52,13 @@ public:
     Counter& counter(std::string_view name, std::string_view help, Labels labels = {});
     Histogram& histogram(std::string_view name, std::string_view help, Labels labels = {});
 
-    /// All of them. Takes as long as the gauges do.
-    std::string text() const;
-
     /// All of them, with these values of gauges; the others are not known just now.
     std::string text(const std::map<std::string, double>& values) const;
 
     std::vector<std::string> gauge_names() const;
 
     /// The value of a gauge, which it may have to wait for; nothing if there is no such gauge, or it cannot tell.
-    std::optional<double> ask(const std::string& gauge) const;
+    std::optional<double> ask(const std::string& name) const;
 
 private:
     friend class Gauges;
@@ -72,8 +69,6 @@ private:
         std::mutex mutex; ///< held while the value is asked for
         std::function<double()> value;
     };
-
-    using GaugesByName = std::map<std::string, std::shared_ptr<Gauge>>;
 
     template <class Metric>
     struct Family {
@@ -87,14 +82,10 @@ private:
     template <class Metric>
     Metric& member(Families<Metric>& families, std::string_view name, std::string_view help, Labels labels);
 
-    GaugesByName all_gauges() const;
-    static std::optional<double> ask(Gauge& gauge);
-    std::string text(const GaugesByName& gauges, const std::map<std::string, double>& values) const;
-
     mutable std::shared_mutex mutex_;
     Families<Counter> counters_;
     Families<Histogram> histograms_;
-    GaugesByName gauges_;
+    std::map<std::string, std::shared_ptr<Gauge>> gauges_; ///< by name
 };
 
 /// Values that an object is asked for when the metrics are shown, for as long as it lives: its last member, so that they end
