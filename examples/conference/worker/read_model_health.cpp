@@ -52,7 +52,7 @@ std::optional<std::string> ReadModelHealth::try_to_write()
 read_model::ProgressFigures ReadModelHealth::progress()
 {
     const std::scoped_lock lock{mutex_};
-    return read_model::Progress{database_}.figures();
+    return progress_.figures();
 }
 
 std::uint64_t ReadModelHealth::mails_waiting()

@@ -46,6 +46,7 @@ private:
 
     std::mutex mutex_;
     read_model::Database database_;
+    read_model::Progress progress_{database_};
     escqrs::Clock* clock_;
     std::optional<std::string> problem_;
     std::optional<escqrs::SteadyTime> tried_at_;
