@@ -6,9 +6,10 @@
 
 namespace conference::http {
 
-MetricsPage::MetricsPage(const Metrics& metrics, std::chrono::milliseconds patience)
-    : metrics_{&metrics},
-      look_{{[this] { found_.clear(); }, [this] { look(); }, [this](const TimedLook::Overdue&) { return response(); }},
+MetricsPage::MetricsPage(const Metrics& metrics, std::chrono::milliseconds patience,
+                         std::chrono::milliseconds shown_for)
+    : metrics_{&metrics}, shown_for_{shown_for},
+      look_{{[this] { found_.clear(); }, [this] { look(); }, [this](const auto& overdue) { return response(overdue); }},
             patience}
 {
 }
@@ -37,9 +38,12 @@ void MetricsPage::look()
 }
 
 /// With the look's lock held.
-Response MetricsPage::response() const
+Response MetricsPage::response(const TimedLook::Overdue& overdue) const
 {
-    return {200, {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}}, metrics_->text(found_)};
+    const bool is_old = overdue && *overdue > shown_for_;
+    return {200,
+            {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}},
+            metrics_->text(is_old ? std::map<std::string, double>{} : found_)};
 }
 
 } // namespace conference::http

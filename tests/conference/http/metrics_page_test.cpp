@@ -10,28 +10,79 @@
 #include <chrono>
 #include <semaphore>
 #include <string>
+#include <utility>
+#include <vector>
 
 using namespace conference;
 using conference::test::Client;
+using namespace std::chrono_literals;
 
 namespace {
 
-/// The metrics, served with some patience.
+/// A gauge that answers when it may.
+class Hanging {
+public:
+    double value()
+    {
+        hangs_ = true;
+        answers_.acquire();
+        return 1;
+    }
+    bool hangs() const { return hangs_; }
+
+    /// Has it answer if it is being asked.
+    void answer()
+    {
+        if (hangs_.exchange(false)) answers_.release();
+    }
+    void answer_from_now_on() { answers_.release(1000); }
+
+private:
+    std::atomic<bool> hangs_{false};
+    std::counting_semaphore<> answers_{0};
+};
+
+/// The metrics, served with some patience. Has the gauges answer in the end, for it waits for them.
 class Scraped {
 public:
-    explicit Scraped(http::Metrics& metrics, std::chrono::milliseconds patience = std::chrono::milliseconds{500})
-        : page_{metrics, patience}, server_{{.port = 0, .threads = 1}, routes(), metrics}
+    Scraped(http::Metrics& metrics, std::vector<Hanging*> gauges, std::chrono::milliseconds patience,
+            std::chrono::milliseconds shown_for = 1h)
+        : page_{metrics, patience, shown_for}, server_{{.port = 0, .threads = 1}, routes(), metrics},
+          gauges_{std::move(gauges)}
     {
+    }
+    Scraped(const Scraped&) = delete;
+    Scraped& operator=(const Scraped&) = delete;
+    ~Scraped()
+    {
+        for (Hanging* const gauge : gauges_) gauge->answer_from_now_on();
     }
 
     std::string text() { return Client{server_.port()}.request("GET", "/metrics").body; }
 
-    /// Scrapes until the look that takes too long has ended, and another one shows this.
+    /// Scrapes, and calls `meanwhile` after each scrape, until what is shown is as wanted.
+    template <class Wanted, class Meanwhile>
+    std::string text_until(Wanted wanted, Meanwhile meanwhile)
+    {
+        const auto deadline = std::chrono::steady_clock::now() + 30s;
+        while (std::chrono::steady_clock::now() < deadline) {
+            const std::string found = text();
+            if (wanted(found)) return found;
+            meanwhile();
+        }
+        FAIL("not shown in time");
+        return {};
+    }
+
     std::string text_with(const std::string& wanted)
     {
-        for (;;) {
-            if (auto found = text(); found.find(wanted) != std::string::npos) return found;
-        }
+        return text_until([&](const std::string& found) { return found.find(wanted) != std::string::npos; }, [] {});
+    }
+
+    /// Scrapes until `gauge` hangs, so that it is late.
+    void make_late(const Hanging& gauge)
+    {
+        text_until([&](const std::string&) { return gauge.hangs(); }, [] {});
     }
 
 private:
@@ -45,23 +96,21 @@ private:
 
     http::MetricsPage page_;
     http::RoutedServer server_;
+    std::vector<Hanging*> gauges_;
 };
 
 } // namespace
 
 TEST_CASE("a scrape is answered in time while a gauge hangs; later ones lack that gauge only, until it answers")
 {
-    std::counting_semaphore<> answers{0};
+    Hanging hanging;
     http::Metrics metrics;
     metrics.counter("counter_total", "Counter.").add();
     http::Gauges gauges{metrics};
     gauges.add("first", "First.", [] { return 1.0; });
-    gauges.add("hanging", "Hanging.", [&] {
-        answers.acquire();
-        return 2.0;
-    });
+    gauges.add("hanging", "Hanging.", [&] { return hanging.value(); });
     gauges.add("later", "Later.", [] { return 3.0; });
-    Scraped scraped{metrics};
+    Scraped scraped{metrics, {&hanging}, 1s};
     for (int scrape = 0; scrape < 3; ++scrape) {
         const std::string text = scraped.text();
         CHECK_THAT(text, Catch::Contains("\ncounter_total 1\n") && Catch::Contains("\nfirst 1\n"));
@@ -69,41 +118,49 @@ TEST_CASE("a scrape is answered in time while a gauge hangs; later ones lack tha
     }
     metrics.counter("counter_total", "Counter.").add();
     CHECK_THAT(scraped.text(), Catch::Contains("\ncounter_total 2\n"));
-    answers.release();
+    scraped.make_late(hanging);
+    hanging.answer();
     const std::string text = scraped.text_with("\nlater 3\n");
     CHECK_THAT(text, Catch::Contains("\nfirst 1\n") && Catch::Contains("# hanging is not known just now\n"));
-    answers.release(1000);
-    CHECK_THAT(scraped.text_with("\nhanging 2\n"), Catch::Contains("\nlater 3\n"));
+    hanging.answer_from_now_on();
+    CHECK_THAT(scraped.text_with("\nhanging 1\n"), Catch::Contains("\nlater 3\n"));
 }
 
 TEST_CASE("a gauge that hangs keeps one that has recovered from being shown for one scrape only")
 {
-    struct Hanging {
-        double value()
-        {
-            ++asked;
-            answers.acquire();
-            return 1;
-        }
-        std::atomic<int> asked{0};
-        std::counting_semaphore<> answers{0};
-    };
     Hanging for_ever;
     Hanging once;
+    bool has_hung = false;
     http::Metrics metrics;
     http::Gauges gauges{metrics};
     gauges.add("a_hangs", "Hangs for ever.", [&] { return for_ever.value(); });
-    gauges.add("b_recovers", "Hangs once.", [&] { return once.asked == 0 ? once.value() : 2; });
-    Scraped scraped{metrics, std::chrono::milliseconds{100}};
-    const auto is_late = [&](Hanging& gauge, int times) {
-        while (gauge.asked < times) (void)scraped.text();
-        (void)scraped.text();
-        gauge.answers.release();
-    };
-    is_late(for_ever, 1);
-    is_late(once, 1);
-    is_late(for_ever, 2); // it is asked first now
-    const std::string text = scraped.text_with("\nb_recovers 2\n");
+    gauges.add("b_recovers", "Hangs once.", [&] {
+        if (has_hung) return 2.0;
+        has_hung = true;
+        return once.value();
+    });
+    Scraped scraped{metrics, {&for_ever, &once}, 100ms};
+    scraped.make_late(for_ever);
+    for_ever.answer();
+    scraped.make_late(once);
+    once.answer();
+    scraped.make_late(for_ever); // it is asked first now
+    const std::string text =
+        scraped.text_until([](const std::string& found) { return found.find("\nb_recovers 2\n") != std::string::npos; },
+                           [&] { for_ever.answer(); });
     CHECK_THAT(text, Catch::Contains("# a_hangs is not known just now\n"));
-    for_ever.answers.release(1000);
+}
+
+TEST_CASE("old values are not shown while a gauge hangs")
+{
+    Hanging hanging;
+    http::Metrics metrics;
+    http::Gauges gauges{metrics};
+    gauges.add("first", "First.", [] { return 1.0; });
+    gauges.add("hanging", "Hanging.", [&] { return hanging.value(); });
+    Scraped scraped{metrics, {&hanging}, 100ms, 0ms};
+    scraped.make_late(hanging);
+    CHECK_THAT(scraped.text(), Catch::Contains("# first is not known just now\n"));
+    hanging.answer_from_now_on();
+    CHECK_THAT(scraped.text_with("\nhanging 1\n"), Catch::Contains("\nfirst 1\n"));
 }
