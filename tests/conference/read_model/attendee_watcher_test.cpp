@@ -9,6 +9,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstring>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -103,7 +104,7 @@ void restore(const std::string& backup, const std::string& path)
     sqlite3_close(to);
 }
 
-/// Calls a function once, when SQLite has looked an attendee up for a query.
+/// Calls a function once, when SQLite has found an attendee for a query that has not been given it yet.
 class AfterLookUp {
 public:
     /// On connections that are opened from now on.
@@ -125,13 +126,13 @@ public:
 private:
     static int follow(sqlite3* database, char**, const void*)
     {
-        return sqlite3_trace_v2(database, SQLITE_TRACE_PROFILE, &ended, nullptr);
+        return sqlite3_trace_v2(database, SQLITE_TRACE_ROW, &found, nullptr);
     }
 
-    static int ended(unsigned, void*, void* statement, void*)
+    static int found(unsigned, void*, void* statement, void*)
     {
-        const std::string sql = sqlite3_sql(static_cast<sqlite3_stmt*>(statement));
-        if (sql.find("FROM attendee WHERE id") == std::string::npos) return 0;
+        const char* const sql = sqlite3_sql(static_cast<sqlite3_stmt*>(statement)); // nothing of SQLite's own
+        if (sql == nullptr || std::strstr(sql, "FROM attendee WHERE id") == nullptr) return 0;
         std::function<void()> now;
         {
             const std::scoped_lock lock{mutex};
