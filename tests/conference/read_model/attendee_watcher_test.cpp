@@ -108,10 +108,10 @@ void restore(const std::string& backup, const std::string& path)
 class AfterLookUp {
 public:
     /// On connections that are opened from now on.
-    AfterLookUp() { sqlite3_auto_extension(reinterpret_cast<void (*)()>(&follow)); }
+    AfterLookUp() { sqlite3_auto_extension(entry_point()); }
     ~AfterLookUp()
     {
-        sqlite3_cancel_auto_extension(reinterpret_cast<void (*)()>(&follow));
+        sqlite3_cancel_auto_extension(entry_point());
         set(nullptr);
     }
     AfterLookUp(const AfterLookUp&) = delete;
@@ -124,6 +124,12 @@ public:
     }
 
 private:
+    static auto entry_point() -> void (*)()
+    {
+        return reinterpret_cast<void (*)()>(
+            &follow); // NOLINT(cppcoreguidelines-pro-type-reinterpret-cast): SQLite casts it back
+    }
+
     static int follow(sqlite3* database, char**, const void*)
     {
         return sqlite3_trace_v2(database, SQLITE_TRACE_ROW, &found, nullptr);
