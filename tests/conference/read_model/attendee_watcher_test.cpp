@@ -126,8 +126,8 @@ public:
 private:
     static auto entry_point() -> void (*)()
     {
-        return reinterpret_cast<void (*)()>(
-            &follow); // NOLINT(cppcoreguidelines-pro-type-reinterpret-cast): SQLite casts it back
+        // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): SQLite casts it back
+        return reinterpret_cast<void (*)()>(&follow);
     }
 
     static int follow(sqlite3* database, char**, const void*)
