@@ -66,7 +66,7 @@ public:
     {
         const auto deadline = std::chrono::steady_clock::now() + 30s;
         while (std::chrono::steady_clock::now() < deadline) {
-            const std::string found = text();
+            std::string found = text();
             if (wanted(found)) return found;
             meanwhile();
         }
