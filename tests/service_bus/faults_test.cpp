@@ -241,6 +241,20 @@ TEST_CASE("a delivery that the broker aborts is forgotten", "[faults]")
     CHECK(counts.dead_lettered == 0);
 }
 
+TEST_CASE("a delivery that is larger than any message can be ends its link only, and the message comes again")
+{
+    const EmulatorQueue place;
+    MessageQueue queue{place.settings()};
+    send(queue, make_message("m"));
+    Emulator::shared().fault("oversized");
+    CHECK_THROWS_WITH(queue.receive(1, 10s, {}), Contains("larger than 101 MiB"));
+    CHECK(work_off(queue, 1) == std::vector<std::string>{"m"});
+    Emulator::shared().fault("oversized");
+    CHECK_THROWS_WITH(queue.dead_letters(0, 1), Contains("larger than 101 MiB"));
+    CHECK(eventually([&] { return queue.health().authorised && !queue.health().problem(); }));
+    CHECK(queue.health().connections == 1);
+}
+
 TEST_CASE("a slow broker is waited for", "[faults]")
 {
     const EmulatorQueue place;

@@ -5,11 +5,13 @@
 
 #include <escqrs/id_generator.hpp>
 
+#include <proton/delivery.h>
 #include <proton/event.h>
 #include <proton/link.h>
 #include <proton/session.h>
 #include <proton/terminus.h>
 
+#include <cstddef>
 #include <utility>
 
 namespace service_bus {
@@ -23,6 +25,16 @@ Condition to_condition(pn_condition_t* condition)
 {
     if (condition == nullptr || !pn_condition_is_set(condition)) return {};
     return {text(pn_condition_get_name(condition)), text(pn_condition_get_description(condition))};
+}
+
+std::optional<Condition> refuse_too_large(pn_delivery_t* delivery)
+{
+    constexpr std::size_t mebibyte = std::size_t{1} << 20U;
+    constexpr std::size_t largest = 101 * mebibyte; // the most that can be sent, and room for what the broker adds
+    if (pn_delivery_pending(delivery) <= largest) return std::nullopt;
+    pn_delivery_update(delivery, PN_RELEASED);
+    pn_delivery_settle(delivery); // Proton drops the bytes that still come
+    return Condition{"amqp:link:message-size-exceeded", "a delivery is larger than 101 MiB"};
 }
 
 AmqpLink::AmqpLink(AmqpConnection& connection, Direction direction, const std::string& address, LinkEvents& events,
@@ -78,6 +90,7 @@ void AmqpLink::dispatch(pn_event_t* event)
     const bool is_end = type == PN_LINK_REMOTE_CLOSE || type == PN_LINK_REMOTE_DETACH;
     if (owner == nullptr) {
         if (is_end) pn_link_free(link); // we had closed it ourselves before
+        else if (type == PN_DELIVERY) (void)refuse_too_large(pn_event_delivery(event));
         return;
     }
     if (is_end) {

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 namespace service_bus {
@@ -75,5 +76,9 @@ private:
 };
 
 Condition to_condition(pn_condition_t* condition);
+
+/// Gives up a delivery that is larger than any message of Service Bus, because it may never end and would fill the memory.
+/// @return the error with which its link must end; nothing while the delivery is not too large
+std::optional<Condition> refuse_too_large(pn_delivery_t* delivery);
 
 } // namespace service_bus

@@ -11,6 +11,7 @@
 #include <proton/ssl.h>
 #include <proton/transport.h>
 
+#include <cstdint>
 #include <string>
 #include <variant>
 
@@ -19,6 +20,9 @@ namespace {
 
 /// Service Bus ends a connection that was silent for 4 minutes; a peer silent for so long is dead to us.
 constexpr pn_millis_t idle_timeout_ms = 60'000;
+
+/// The most bytes that the peer may send as one frame, which Proton buffers whole. Larger messages come in several frames.
+constexpr std::uint32_t longest_frame = std::uint32_t{1} << 20U;
 
 struct SslDomainDeleter {
     void operator()(pn_ssl_domain_t* domain) const noexcept { pn_ssl_domain_free(domain); }
@@ -65,6 +69,7 @@ ConnectionSetup set_up_connection(const AmqpConnectionOptions& options)
     pn_sasl_allowed_mechs(sasl, login != nullptr ? "PLAIN" : "ANONYMOUS");
     if (login != nullptr) pn_sasl_set_allow_insecure_mechs(sasl, true); // amqp:// was asked for
     pn_transport_set_idle_timeout(transport, idle_timeout_ms);
+    pn_transport_set_max_frame(transport, longest_frame);
     if (broker.tls) set_up_tls(transport, options);
     return setup;
 }

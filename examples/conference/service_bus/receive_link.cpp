@@ -129,6 +129,7 @@ void ReceiveLink::on_attached()
 
 void ReceiveLink::on_delivery(pn_delivery_t* delivery)
 {
+    if (const auto why = refuse_too_large(delivery)) return owner_->on_link_closed(*this, *why);
     if (pn_delivery_aborted(delivery)) {
         pn_delivery_settle(delivery);
         owner_->on_aborted(*this);

@@ -151,6 +151,7 @@ void RequestLink::answered(pn_delivery_t* delivery)
         pn_delivery_settle(delivery);
         return grant_credit();
     }
+    if (const auto why = refuse_too_large(delivery)) return detached(*why);
     const auto bytes = receive_bytes(delivery);
     if (!bytes) return;
     keeper_.worked(receiver_->link().life());

@@ -375,7 +375,8 @@ class RequestNode {
         const reply = this.answer(message);
         const send = () => {
             const link = this.client.replyLink(message.reply_to);
-            link?.send({ ...reply, to: message.reply_to });
+            const oversized = this.client.faults.takeOversized();
+            link?.send({ ...reply, to: message.reply_to, ...(oversized && { body: oversized }) });
         };
         if (this.client.faults.slowMs) {
             setTimeout(send, this.client.faults.slowMs);

@@ -72,6 +72,7 @@ function routesOf({ namespace, amqp, faults, stats }) {
         ["POST", /^\/faults\/abort$/, (_, { count = 1 }) => { faults.aborts = count; }],
         ["POST", /^\/faults\/progress$/, (_, { count = 1 }) => { faults.progresses = count; }],
         ["POST", /^\/faults\/settled$/, (_, { count = 1 }) => { faults.settled = count; }],
+        ["POST", /^\/faults\/oversized$/, (_, { count = 1 }) => { faults.oversized = count; }],
         ["POST", /^\/faults\/slow$/, (_, { ms = 0 }) => { faults.slowMs = ms; }],
         ["POST", /^\/faults\/drain$/, (_, body) => faults.links.setDrain(body)],
         ["POST", /^\/faults\/attach$/, (_, body) => faults.links.setAttach(body)],

@@ -9,6 +9,7 @@ export class Faults {
     aborts = 0;
     progresses = 0;
     settled = 0;
+    oversized = 0;
     silent = false;
     refuse = false;
     #busy = 0;
@@ -18,7 +19,7 @@ export class Faults {
 
     /** Nothing goes wrong any more. */
     clear() {
-        Object.assign(this, { slowMs: 0, aborts: 0, progresses: 0, settled: 0, silent: false, refuse: false });
+        Object.assign(this, { slowMs: 0, aborts: 0, progresses: 0, settled: 0, oversized: 0, silent: false, refuse: false });
         this.setBusy(0);
         this.setLostOutcomes(0);
         this.setRandom({});
@@ -54,6 +55,11 @@ export class Faults {
     /** @returns whether a message is sent settled, and so deleted, though it was to be locked */
     takeSettled() {
         return this.settled > 0 && this.settled-- > 0;
+    }
+
+    /** @returns bytes that are more than any message has, in place of a message's; undefined if the message is sent */
+    takeOversized() {
+        return this.oversized > 0 && this.oversized-- > 0 ? Buffer.alloc(102 * 1024 * 1024) : undefined;
     }
 
     takeLostOutcome() {

@@ -197,7 +197,7 @@ export class OutgoingLink {
     deliver(entry, token) {
         this.client.stats.transfersOut++;
         this.lastUsed = this.client.namespace.clock.now();
-        const bytes = encodeEntry(entry, { lockedUntil: entry.lock?.lockedUntil });
+        const bytes = this.client.faults.takeOversized() ?? encodeEntry(entry, { lockedUntil: entry.lock?.lockedUntil });
         if (this.client.faults.takeAbort()) {
             this.#abort(bytes, token);
             return;
