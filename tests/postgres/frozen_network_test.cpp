@@ -69,7 +69,8 @@ TEST_CASE("connecting through a frozen network fails, whatever the address says 
     SECTION("in the login") { place.proxy.freeze_after_answers(1); }
     CHECK_THROWS_WITH((Connection{address, options}),
                       Catch::Contains("127.0.0.1:" + std::to_string(place.proxy.port())) &&
-                          Catch::Contains("cannot connect: the server has not answered within"));
+                          (Catch::Contains("cannot connect: the server has not answered within") ||
+                           Catch::Contains("timeout expired"))); // libpq's, on a machine that is slow at this moment
     place.proxy.thaw();
     Connection{place.address(), options}.execute("SELECT 1");
 }
