@@ -72,6 +72,7 @@ def measure(options, folder, processes, server):
     per_second, p99, errors = load(web.url, options.connections, options.seconds, *register, "--", "v")
     probe.stop.set()
     ended = time.monotonic()
+    client = Client(web.port)  # the server has closed what was idle for so long
     while lag_of(client) > 0:
         time.sleep(0.02)
     drained = time.monotonic() - ended
