@@ -86,7 +86,7 @@ TEST_CASE("a session is given free when all of it is settled, and others are acc
     CHECK(machine.gone(1, "a") == "detach 1; ");
 }
 
-TEST_CASE("after a message of a session went back, what comes of it goes back, too")
+TEST_CASE("when a message of a session has gone back, its later messages go back, too")
 {
     Machine machine = with_sessions();
     hand_out_one(machine, "s");

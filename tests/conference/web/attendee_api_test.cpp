@@ -351,8 +351,7 @@ TEST_CASE("an event stream shows each change, from where its client was")
     Installation conference;
     conference.start_worker();
     auto client = conference.client();
-    const auto id = register_attendee(client);
-    REQUIRE(client.request("GET", "/api/attendee/" + id + "?position=1").status == 200);
+    const auto id = register_and_see(client);
     auto follower = conference.client();
     follower.send("GET /api/attendee/" + id + "/stream HTTP/1.1\r\nHost: x\r\n\r\n");
     CHECK_THAT(follower.read_until("\r\n\r\n"), Catch::Contains("200 OK") && Catch::Contains("text/event-stream"));
@@ -372,8 +371,7 @@ TEST_CASE("asking for the head of an event stream does not begin one")
     Installation conference;
     conference.start_worker();
     auto client = conference.client();
-    const auto id = register_attendee(client);
-    REQUIRE(client.request("GET", "/api/attendee/" + id + "?position=1").status == 200);
+    const auto id = register_and_see(client);
     CHECK(client.request("HEAD", "/api/attendee/" + id + "/stream").status == 200);
     CHECK(client.is_closed_by_server());
 }

@@ -238,6 +238,14 @@ inline std::string register_attendee(Client& client, const std::string& email = 
     return text_of(reply.object(), "attendeeId");
 }
 
+/// Registers, and waits until the read model shows it.
+inline std::string register_and_see(Client& client)
+{
+    const auto id = register_attendee(client);
+    REQUIRE(client.request("GET", "/api/attendee/" + id + "?position=1").status == 200);
+    return id;
+}
+
 inline void check_problem(const Reply& reply, unsigned status, const std::string& type)
 {
     CAPTURE(reply.body);

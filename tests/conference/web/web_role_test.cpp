@@ -171,8 +171,7 @@ TEST_CASE("stopping answers what has arrived, and ends idle connections and stre
     conference.start_worker();
     auto busy = conference.client();
     auto idle = conference.client();
-    const auto id = register_attendee(idle);
-    REQUIRE(idle.request("GET", "/api/attendee/" + id + "?position=1").status == 200);
+    const auto id = register_and_see(idle);
     auto follower = conference.client();
     follower.send("GET /api/attendee/" + id + "/stream HTTP/1.1\r\nHost: x\r\n\r\n");
     follower.read_until("\n\n");
@@ -213,8 +212,7 @@ TEST_CASE("stopping waits for no stream whose updates fail")
     Installation conference;
     conference.start_worker();
     auto client = conference.client();
-    const auto id = register_attendee(client);
-    REQUIRE(client.request("GET", "/api/attendee/" + id + "?position=1").status == 200);
+    const auto id = register_and_see(client);
     auto follower = conference.client();
     auto& store = *conference.failing_store;
     store.fails_to_read = true;
