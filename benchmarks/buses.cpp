@@ -4,9 +4,9 @@
 #include "support/attendee.hpp"
 #include "support/repeat.hpp"
 
-#include <escqrs/command_bus.hpp>
-#include <escqrs/event_bus.hpp>
-#include <escqrs/snapshot_event_bus.hpp>
+#include <escqrs/commands/command_bus.hpp>
+#include <escqrs/events/event_bus.hpp>
+#include <escqrs/events/snapshot_event_bus.hpp>
 
 #include <boost/signals2/signal.hpp>
 

@@ -4,9 +4,9 @@
 #include "support/by_hand.hpp"
 #include "support/repeat.hpp"
 
-#include <escqrs/archive/boost.hpp>
-#include <escqrs/archive/json.hpp>
-#include <escqrs/codec.hpp>
+#include <escqrs/codec/archive/boost.hpp>
+#include <escqrs/codec/archive/json.hpp>
+#include <escqrs/codec/codec.hpp>
 
 #include <boost/archive/binary_iarchive.hpp>
 #include <boost/archive/binary_oarchive.hpp>

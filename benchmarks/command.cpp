@@ -4,10 +4,10 @@
 #include "support/by_hand.hpp"
 #include "support/repeat.hpp"
 
-#include <escqrs/codec.hpp>
-#include <escqrs/command_bus.hpp>
+#include <escqrs/codec/codec.hpp>
+#include <escqrs/commands/command_bus.hpp>
+#include <escqrs/commands/repository.hpp>
 #include <escqrs/in_memory/event_store.hpp>
-#include <escqrs/repository.hpp>
 
 #include <cstring>
 #include <stdexcept>

@@ -18,10 +18,10 @@ import tempfile
 INCLUDE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../include")
 HEADERS = {
     "fwd.hpp": ["escqrs/fwd.hpp"],
-    "a domain file": ["escqrs/event.hpp", "escqrs/aggregate_root.hpp"],
+    "a domain file": ["escqrs/domain/event.hpp", "escqrs/domain/aggregate_root.hpp"],
     "escqrs.hpp": ["escqrs/escqrs.hpp"],
-    "event_bus.hpp": ["escqrs/event_bus.hpp"],
-    "snapshot_event_bus.hpp": ["escqrs/snapshot_event_bus.hpp"],
+    "event_bus.hpp": ["escqrs/events/event_bus.hpp"],
+    "snapshot_event_bus.hpp": ["escqrs/events/snapshot_event_bus.hpp"],
     "escqrs.hpp, sqlite/event_store.hpp": ["escqrs/escqrs.hpp", "escqrs/sqlite/event_store.hpp"],
     "Signals2 alone": ["boost/signals2.hpp"],
 }
@@ -40,7 +40,7 @@ struct Event{n} {{
 # The same work both times: encode what happens, and fold what was stored.
 ESCQRS = """
 #include <escqrs/in_memory/event_store.hpp>
-#include <escqrs/repository.hpp>
+#include <escqrs/commands/repository.hpp>
 {events}
 struct Thing : escqrs::AggregateRoot<Thing, {list}> {{
     static constexpr std::string_view category = "thing";
@@ -60,7 +60,7 @@ int main() {{
 """
 BY_HAND = """
 #include <escqrs/in_memory/event_store.hpp>
-#include <escqrs/id_generator.hpp>
+#include <escqrs/core/id_generator.hpp>
 #include <cstring>
 #include <stdexcept>
 #include <variant>

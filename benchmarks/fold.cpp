@@ -5,8 +5,8 @@
 #include "support/by_hand.hpp"
 #include "support/repeat.hpp"
 
-#include <escqrs/codec.hpp>
-#include <escqrs/decider.hpp>
+#include <escqrs/codec/codec.hpp>
+#include <escqrs/domain/decider.hpp>
 
 #include <functional>
 #include <memory>

@@ -5,10 +5,10 @@
 // take 0.1 ms, as if it were elsewhere.
 #include "../tests/support/account.hpp"
 
-#include <escqrs/command_dispatcher.hpp>
+#include <escqrs/commands/dispatcher/command_dispatcher.hpp>
+#include <escqrs/commands/middleware/retry_on_conflict.hpp>
+#include <escqrs/commands/repository.hpp>
 #include <escqrs/in_memory/event_store.hpp>
-#include <escqrs/middleware/retry_on_conflict.hpp>
-#include <escqrs/repository.hpp>
 
 #include <atomic>
 #include <chrono>

@@ -1,9 +1,9 @@
-# escqrs_add_component(<name> HEADERS <path below include/escqrs>...)
+# escqrs_add_component(<name> [HEADERS <file in include/escqrs>...] ROOMS <folder in include/escqrs>...)
 #
-# Makes the interface target escqrs_<name>, alias escqrs::<name>; the core is escqrs::escqrs. What it depends on is
-# linked by the caller.
+# Makes the interface target escqrs_<name>, alias escqrs::<name>; the core is escqrs::escqrs. The caller links its dependencies.
+# A room's headers are those in its folder, and its umbrella beside the folder.
 function(escqrs_add_component name)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "HEADERS")
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "HEADERS;ROOMS")
     set(target escqrs_${name})
     set(exported ${name})
     if(name STREQUAL "core")
@@ -11,6 +11,12 @@ function(escqrs_add_component name)
     endif()
 
     list(TRANSFORM arg_HEADERS PREPEND "${PROJECT_SOURCE_DIR}/include/escqrs/" OUTPUT_VARIABLE headers)
+    foreach(room IN LISTS arg_ROOMS)
+        set(folder "${PROJECT_SOURCE_DIR}/include/escqrs/${room}")
+        file(GLOB_RECURSE found CONFIGURE_DEPENDS "${folder}/*.hpp")
+        file(GLOB umbrella CONFIGURE_DEPENDS "${folder}.hpp")
+        list(APPEND headers ${umbrella} ${found})
+    endforeach()
     add_library(${target} INTERFACE)
     add_library(escqrs::${exported} ALIAS ${target})
     set_target_properties(${target} PROPERTIES EXPORT_NAME ${exported})

@@ -7,10 +7,10 @@
 // valid, and an append whose answer was lost can still be repeated. Snapshots are not copied: they are made again. All is
 // copied in one transaction, during which nobody can write to the SQLite file. Then both logs are read, and their digests
 // compared.
-#include <escqrs/event_log_digest.hpp>
 #include <escqrs/postgres/detail/binary_format.hpp>
 #include <escqrs/postgres/event_store.hpp>
 #include <escqrs/sqlite/event_store.hpp>
+#include <escqrs/store/event_log_digest.hpp>
 
 #include <cstddef>
 #include <cstdint>

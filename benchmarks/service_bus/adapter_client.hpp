@@ -5,7 +5,7 @@
 
 #include <service_bus/message_queue.hpp>
 
-#include <escqrs/messaging.hpp>
+#include <escqrs/messaging/message_queue.hpp>
 
 #include <cstddef>
 #include <span>

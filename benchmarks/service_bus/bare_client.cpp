@@ -3,7 +3,7 @@
 
 #include <service_bus/sas_token.hpp>
 
-#include <escqrs/clock.hpp>
+#include <escqrs/core/clock.hpp>
 
 #include <proton/codec.h>
 #include <proton/condition.h>

@@ -1,8 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/aggregate_root.hpp>
-#include <escqrs/identifiers.hpp>
+#include <escqrs/core/identifiers.hpp>
+#include <escqrs/domain/aggregate_root.hpp>
 
 #include <cstdint>
 #include <random>

@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/id_generator.hpp>
+#include <escqrs/core/id_generator.hpp>
 
 #include <cstdlib>
 #include <filesystem>

@@ -4,8 +4,8 @@
 #include "service_bus/entra_tokens.hpp"
 #include "service_bus/queue_administration.hpp"
 
-#include <escqrs/clock.hpp>
-#include <escqrs/error.hpp>
+#include <escqrs/core/clock.hpp>
+#include <escqrs/core/error.hpp>
 
 #include <chrono>
 #include <memory>

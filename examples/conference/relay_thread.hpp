@@ -7,8 +7,8 @@
 #include "queue.hpp"
 #include "worker/keep_running.hpp"
 
-#include <escqrs/clock.hpp>
-#include <escqrs/relay.hpp>
+#include <escqrs/core/clock.hpp>
+#include <escqrs/messaging/relay.hpp>
 
 #include <algorithm>
 #include <atomic>

@@ -4,8 +4,8 @@
 // people who change what they both have seen, the second one is told.
 #include "book.hpp"
 
+#include <escqrs/commands/repository.hpp>
 #include <escqrs/in_memory/event_store.hpp>
-#include <escqrs/repository.hpp>
 
 #include <iostream>
 

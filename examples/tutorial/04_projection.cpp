@@ -7,7 +7,7 @@
 
 #include <escqrs/in_memory/checkpoint.hpp>
 #include <escqrs/in_memory/event_store.hpp>
-#include <escqrs/projection.hpp>
+#include <escqrs/projections/projection.hpp>
 
 #include <iostream>
 

@@ -5,9 +5,9 @@
 #include "catalogue.hpp"
 #include "desk.hpp"
 
-#include <escqrs/cloud_events.hpp>
 #include <escqrs/in_memory/checkpoint.hpp>
-#include <escqrs/relay.hpp>
+#include <escqrs/messaging/cloud_events.hpp>
+#include <escqrs/messaging/relay.hpp>
 #include <escqrs/sqlite/event_store.hpp>
 #include <escqrs/sqlite/message_queue.hpp>
 

@@ -1,8 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 
 // A long stream: snapshots keep loading quick, and are never more than a shortcut.
+#include <escqrs/commands/repository.hpp>
 #include <escqrs/in_memory/event_store.hpp>
-#include <escqrs/repository.hpp>
 
 #include <cstdint>
 #include <iostream>

@@ -4,7 +4,7 @@
 // make a third.
 #include "lending_decider.hpp"
 
-#include <escqrs/decider_handler.hpp>
+#include <escqrs/commands/decider_handler.hpp>
 #include <escqrs/in_memory/event_store.hpp>
 
 #include <iostream>

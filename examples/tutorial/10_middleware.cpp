@@ -4,13 +4,13 @@
 // and commands are sent onto the threads of an executor, those for one book in order.
 #include "desk.hpp"
 
-#include <escqrs/command_dispatcher.hpp>
+#include <escqrs/commands/dispatcher/command_dispatcher.hpp>
+#include <escqrs/commands/middleware/deduplication.hpp>
+#include <escqrs/commands/middleware/retry_on_conflict.hpp>
+#include <escqrs/commands/middleware/timing.hpp>
+#include <escqrs/commands/middleware/tracing.hpp>
+#include <escqrs/commands/middleware/validation.hpp>
 #include <escqrs/in_memory/event_store.hpp>
-#include <escqrs/middleware/deduplication.hpp>
-#include <escqrs/middleware/retry_on_conflict.hpp>
-#include <escqrs/middleware/timing.hpp>
-#include <escqrs/middleware/tracing.hpp>
-#include <escqrs/middleware/validation.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/post.hpp>

@@ -3,7 +3,7 @@
 // An event bus in full: who comes before whom, who comes and goes while an event is under way, and who is told of failures.
 #include "book.hpp"
 
-#include <escqrs/event_bus.hpp>
+#include <escqrs/events/event_bus.hpp>
 
 #include <iostream>
 #include <memory>

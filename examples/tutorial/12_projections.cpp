@@ -6,8 +6,8 @@
 
 #include <escqrs/in_memory/checkpoint.hpp>
 #include <escqrs/in_memory/event_store.hpp>
-#include <escqrs/parallel_subscription.hpp>
-#include <escqrs/projection.hpp>
+#include <escqrs/projections/parallel_subscription.hpp>
+#include <escqrs/projections/projection.hpp>
 #include <escqrs/sqlite/parking_lot.hpp>
 #include <escqrs/sqlite/read_model.hpp>
 

@@ -1,10 +1,10 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 
 // The library's books were stored in another shape once. What was stored stays as it is; what is read is of today.
-#include <escqrs/aggregate_root.hpp>
+#include <escqrs/codec/upcasting.hpp>
+#include <escqrs/commands/repository.hpp>
+#include <escqrs/domain/aggregate_root.hpp>
 #include <escqrs/in_memory/event_store.hpp>
-#include <escqrs/repository.hpp>
-#include <escqrs/upcasting.hpp>
 
 #include <iostream>
 #include <string>

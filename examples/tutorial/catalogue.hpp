@@ -3,7 +3,7 @@
 
 #include "book.hpp"
 
-#include <escqrs/event_bus.hpp>
+#include <escqrs/events/event_bus.hpp>
 
 #include <map>
 #include <ostream>

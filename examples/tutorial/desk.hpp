@@ -3,8 +3,8 @@
 
 #include "book.hpp"
 
-#include <escqrs/command_bus.hpp>
-#include <escqrs/repository.hpp>
+#include <escqrs/commands/command_bus.hpp>
+#include <escqrs/commands/repository.hpp>
 
 #include <string>
 

@@ -3,7 +3,7 @@
 
 #include "book.hpp"
 
-#include <escqrs/decider.hpp>
+#include <escqrs/domain/decider.hpp>
 
 #include <optional>
 #include <string>

@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "operator_new.hpp"
 
-#include <escqrs/command_bus.hpp>
+#include <escqrs/commands/command_bus.hpp>
 #include <escqrs/testing/catch2.hpp>
 #include <escqrs/testing/manual_clock.hpp>
 

@@ -2,7 +2,7 @@
 #include "operator_new.hpp"
 #include "support/task_queue.hpp"
 
-#include <escqrs/keyed_executor.hpp>
+#include <escqrs/commands/dispatcher/keyed_executor.hpp>
 #include <escqrs/testing/catch2.hpp>
 
 #include <cstddef>

@@ -1,6 +1,6 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 // Expected: escqrs: commands are ordered by an escqrs::Id, a StreamId, a text or a whole number
-#include <escqrs/command_dispatcher.hpp>
+#include <escqrs/commands/dispatcher/command_dispatcher.hpp>
 
 #include <functional>
 

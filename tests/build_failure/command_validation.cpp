@@ -1,6 +1,6 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 // Expected: escqrs: a validation is called with (const Command&) and throws, or returns the problems as std::vector<std::string>
-#include <escqrs/middleware/validation.hpp>
+#include <escqrs/commands/middleware/validation.hpp>
 
 #include <string>
 #include <vector>

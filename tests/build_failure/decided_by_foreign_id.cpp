@@ -1,6 +1,6 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 // Expected: escqrs: this command speaks of another decider
-#include <escqrs/decider_handler.hpp>
+#include <escqrs/commands/decider_handler.hpp>
 
 struct DoorOpened {
     static constexpr std::string_view event_name = "DoorOpened";

@@ -1,6 +1,6 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 // Expected: escqrs: decide() returned something that is not an event of the decider's Events
-#include <escqrs/decider.hpp>
+#include <escqrs/domain/decider.hpp>
 
 struct DoorOpened {
     static constexpr std::string_view event_name = "DoorOpened";

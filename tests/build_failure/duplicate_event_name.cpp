@@ -1,6 +1,6 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 // Expected: escqrs: two events of this list have the same wire name (event_name); names must be unique
-#include <escqrs/event.hpp>
+#include <escqrs/domain/event.hpp>
 
 struct DoorOpened {
     static constexpr std::string_view event_name = "DoorOpened";

@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 // Expected: escqrs: this event has no public default constructor; give it one: an event that is read is made first and filled by its serialize then
 // Expected: DoorPainted
-#include <escqrs/codec.hpp>
+#include <escqrs/codec/codec.hpp>
 
 #include <string>
 

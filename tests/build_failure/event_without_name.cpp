@@ -1,6 +1,6 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 // Expected: escqrs: this event has no wire name; add to it: static constexpr std::string_view event_name =
-#include <escqrs/event.hpp>
+#include <escqrs/domain/event.hpp>
 
 struct DoorOpened {
 #ifndef OFFENDING

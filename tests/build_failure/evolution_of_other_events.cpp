@@ -1,8 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 // Expected: escqrs: the Events of this aggregate are not those of its AggregateRoot<Derived, Events...>
+#include <escqrs/codec/upcasting.hpp>
+#include <escqrs/commands/repository.hpp>
 #include <escqrs/in_memory/event_store.hpp>
-#include <escqrs/repository.hpp>
-#include <escqrs/upcasting.hpp>
 
 struct DoorOpened {
     static constexpr std::string_view event_name = "DoorOpened";

@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 // Expected: escqrs: execute() takes a function of the aggregate by reference, [](Item& item) { ... }; what it does to a copy would be lost
+#include <escqrs/commands/repository.hpp>
 #include <escqrs/in_memory/event_store.hpp>
-#include <escqrs/repository.hpp>
 
 struct DoorOpened {
     static constexpr std::string_view event_name = "DoorOpened";

@@ -2,7 +2,7 @@
 // Expected: escqrs: this type cannot be stored; give it a public member template <class Archive> void serialize(Archive& archive, unsigned version), or, if it is not yours, write in namespace boost::serialization: template <class Archive> void serialize(Archive& archive, T& value, unsigned version)
 // Expected: Money
 // Expected: DoorOpened::serialize
-#include <escqrs/codec.hpp>
+#include <escqrs/codec/codec.hpp>
 
 // Of a library that knows nothing of archives.
 namespace bank {

@@ -2,7 +2,7 @@
 // Expected: escqrs: this type does not say which events it has; add to it: using Events = escqrs::EventList<...>;
 #include <escqrs/in_memory/checkpoint.hpp>
 #include <escqrs/in_memory/event_store.hpp>
-#include <escqrs/projection.hpp>
+#include <escqrs/projections/projection.hpp>
 
 struct DoorOpened {
     static constexpr std::string_view event_name = "DoorOpened";

@@ -1,6 +1,6 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 // Expected: escqrs: a middleware is called with (const CommandInfo& command, NextHandler next), for commands of every type; command.as<Command>() is the command itself, or null if it is another one
-#include <escqrs/command_bus.hpp>
+#include <escqrs/commands/command_bus.hpp>
 
 struct Open {
     using Result = int;

@@ -1,6 +1,6 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 // Expected: escqrs: the aggregate has no apply(const E&) for one of its listed events E; add it
-#include <escqrs/aggregate_root.hpp>
+#include <escqrs/domain/aggregate_root.hpp>
 
 struct DoorOpened {
     static constexpr std::string_view event_name = "DoorOpened";

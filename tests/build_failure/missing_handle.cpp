@@ -2,7 +2,7 @@
 // Expected: escqrs: these handlers list an event for which they have no handle(const E&, const escqrs::EventContext&)
 #include <escqrs/in_memory/checkpoint.hpp>
 #include <escqrs/in_memory/event_store.hpp>
-#include <escqrs/projection.hpp>
+#include <escqrs/projections/projection.hpp>
 
 struct DoorOpened {
     static constexpr std::string_view event_name = "DoorOpened";

@@ -1,6 +1,6 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 // Expected: escqrs: an executor is called with (std::function<void()>) and runs it, at once or later
-#include <escqrs/command_dispatcher.hpp>
+#include <escqrs/commands/dispatcher/command_dispatcher.hpp>
 
 #include <functional>
 

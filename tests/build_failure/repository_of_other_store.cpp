@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 // Expected: escqrs: this is a repository of another store; name the store's type, Repository<Item, Store>, or hand in an AnyEventStore
+#include <escqrs/commands/repository.hpp>
 #include <escqrs/in_memory/event_store.hpp>
-#include <escqrs/repository.hpp>
 
 struct DoorOpened {
     static constexpr std::string_view event_name = "DoorOpened";

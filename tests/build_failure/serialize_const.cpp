@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 // Expected: escqrs: the serialize of this type is const, so it cannot read; take the const away
 // Expected: Lock
-#include <escqrs/codec.hpp>
+#include <escqrs/codec/codec.hpp>
 
 struct Lock {
     int turns = 0;

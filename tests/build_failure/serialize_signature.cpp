@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 // Expected: escqrs: this type cannot be stored; its serialize has another signature than template <class Archive> void serialize(Archive& archive, unsigned version)
 // Expected: Lock
-#include <escqrs/codec.hpp>
+#include <escqrs/codec/codec.hpp>
 
 struct Lock {
     int turns = 0;

@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 // Expected: escqrs: an aggregate that names a snapshot_version has a serialize(Archive&, unsigned) of its state
+#include <escqrs/commands/repository.hpp>
 #include <escqrs/in_memory/event_store.hpp>
-#include <escqrs/repository.hpp>
 
 struct DoorOpened {
     static constexpr std::string_view event_name = "DoorOpened";

@@ -1,6 +1,6 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 // Expected: escqrs: two handlers for one command; a command has exactly one handler
-#include <escqrs/command_bus.hpp>
+#include <escqrs/commands/command_bus.hpp>
 
 struct OpenDoor {
     using Result = void;

@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 // Expected: escqrs: Drop names an event that is read as well
-#include <escqrs/codec.hpp>
-#include <escqrs/upcasting.hpp>
+#include <escqrs/codec/codec.hpp>
+#include <escqrs/codec/upcasting.hpp>
 
 struct DoorOpened {
     static constexpr std::string_view event_name = "DoorOpened";

@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 // Expected: escqrs: there is a schema version that nothing reads
-#include <escqrs/codec.hpp>
-#include <escqrs/upcasting.hpp>
+#include <escqrs/codec/codec.hpp>
+#include <escqrs/codec/upcasting.hpp>
 
 #ifndef OFFENDING
 constexpr unsigned oldest = 1;

@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 // Expected: escqrs: the source of an upcaster (or a Rename) is not older than the current event of its name
-#include <escqrs/codec.hpp>
-#include <escqrs/upcasting.hpp>
+#include <escqrs/codec/codec.hpp>
+#include <escqrs/codec/upcasting.hpp>
 
 #ifndef OFFENDING
 constexpr unsigned current = 1;

@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 // Expected: escqrs: an upcaster or Rename leads to an event that is neither in the EventList
-#include <escqrs/codec.hpp>
-#include <escqrs/upcasting.hpp>
+#include <escqrs/codec/codec.hpp>
+#include <escqrs/codec/upcasting.hpp>
 
 struct DoorOpenedV0 {
     static constexpr std::string_view event_name = "DoorOpened";

@@ -1,6 +1,6 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 // Expected: escqrs: when() takes a function of the aggregate by reference, [](Item& item) { ... }; what it does to a copy would be lost
-#include <escqrs/aggregate_root.hpp>
+#include <escqrs/domain/aggregate_root.hpp>
 #include <escqrs/testing/given_when_then.hpp>
 
 struct DoorOpened {

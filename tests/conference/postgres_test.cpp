@@ -13,8 +13,8 @@
 #include "worker/read_model_rebuild.hpp"
 #include "worker/worker_fixture.hpp"
 
-#include <escqrs/event_bus.hpp>
-#include <escqrs/id_generator.hpp>
+#include <escqrs/core/id_generator.hpp>
+#include <escqrs/events/event_bus.hpp>
 #include <escqrs/testing/catch2.hpp>
 
 #include <atomic>

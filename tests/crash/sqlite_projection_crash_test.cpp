@@ -1,8 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include <escqrs/sqlite/parking_lot.hpp>
 
-#include <escqrs/id_generator.hpp>
-#include <escqrs/projection.hpp>
+#include <escqrs/core/id_generator.hpp>
+#include <escqrs/projections/projection.hpp>
 #include <escqrs/sqlite/checkpoint.hpp>
 #include <escqrs/sqlite/event_store.hpp>
 #include <escqrs/testing/catch2.hpp>

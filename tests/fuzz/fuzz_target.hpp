@@ -3,7 +3,7 @@
 
 #include "../archive/sample.hpp"
 
-#include <escqrs/error.hpp>
+#include <escqrs/core/error.hpp>
 
 #include <cstddef>
 #include <cstdint>

@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "fuzz_target.hpp"
 
-#include <escqrs/archive/json.hpp>
+#include <escqrs/codec/archive/json.hpp>
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
 {

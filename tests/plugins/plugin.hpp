@@ -1,10 +1,10 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/command_bus.hpp>
-#include <escqrs/command_dispatcher.hpp>
-#include <escqrs/event_bus.hpp>
-#include <escqrs/snapshot_event_bus.hpp>
+#include <escqrs/commands/command_bus.hpp>
+#include <escqrs/commands/dispatcher/command_dispatcher.hpp>
+#include <escqrs/events/event_bus.hpp>
+#include <escqrs/events/snapshot_event_bus.hpp>
 
 #include <functional>
 #include <string>

@@ -2,7 +2,7 @@
 // Leased work while the server does not answer: its processes are stopped, and their connections stay up.
 #include <escqrs/postgres/leased_work.hpp>
 
-#include <escqrs/clock.hpp>
+#include <escqrs/core/clock.hpp>
 #include <escqrs/testing/catch2.hpp>
 
 #include "postgres/lease_place.hpp"

@@ -3,7 +3,7 @@
 
 #include <escqrs/in_memory/event_store.hpp>
 #include <escqrs/postgres/checkpoint.hpp>
-#include <escqrs/subscription.hpp>
+#include <escqrs/projections/subscription.hpp>
 #include <escqrs/testing/catch2.hpp>
 
 #include "postgres/lease_place.hpp"

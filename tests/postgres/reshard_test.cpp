@@ -1,12 +1,12 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include <escqrs/postgres/reshard.hpp>
 
+#include <escqrs/commands/repository.hpp>
 #include <escqrs/in_memory/event_store.hpp>
 #include <escqrs/postgres/checkpoint.hpp>
 #include <escqrs/postgres/leased_work.hpp>
 #include <escqrs/postgres/parking_lot.hpp>
-#include <escqrs/projection.hpp>
-#include <escqrs/repository.hpp>
+#include <escqrs/projections/projection.hpp>
 #include <escqrs/testing/catch2.hpp>
 
 #include "postgres/lease_place.hpp"

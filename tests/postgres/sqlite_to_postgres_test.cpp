@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
-#include <escqrs/event_log_digest.hpp>
 #include <escqrs/postgres/event_store.hpp>
 #include <escqrs/sqlite/event_store.hpp>
+#include <escqrs/store/event_log_digest.hpp>
 
 #include <escqrs/testing/catch2.hpp>
 #include <escqrs/testing/detail/sample_events.hpp>

@@ -2,7 +2,7 @@
 #include <escqrs/postgres/event_store.hpp>
 
 #include <escqrs/in_memory/checkpoint.hpp>
-#include <escqrs/subscription.hpp>
+#include <escqrs/projections/subscription.hpp>
 #include <escqrs/testing/catch2.hpp>
 #include <escqrs/testing/detail/sample_events.hpp>
 

@@ -3,7 +3,7 @@
 
 #include "support/temporary_folder.hpp"
 
-#include <escqrs/clock.hpp>
+#include <escqrs/core/clock.hpp>
 
 #include <boost/json/value.hpp>
 

@@ -7,7 +7,7 @@
 // The queue must require sessions and detect duplicates. A missing one is created, if the key may Manage, and stays.
 #include "emulator_queue.hpp"
 
-#include <escqrs/id_generator.hpp>
+#include <escqrs/core/id_generator.hpp>
 #include <escqrs/testing/catch2.hpp>
 
 #include <service_bus/queue_administration.hpp>

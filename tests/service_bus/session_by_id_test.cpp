@@ -3,7 +3,7 @@
 // One session, accepted by its id.
 #include "emulator_queue.hpp"
 
-#include <escqrs/error.hpp>
+#include <escqrs/core/error.hpp>
 #include <escqrs/testing/catch2.hpp>
 
 #include <chrono>

@@ -1,10 +1,10 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include <escqrs/sqlite/checkpoint.hpp>
 
-#include <escqrs/id_generator.hpp>
+#include <escqrs/core/id_generator.hpp>
 #include <escqrs/in_memory/event_store.hpp>
-#include <escqrs/projection.hpp>
-#include <escqrs/subscription.hpp>
+#include <escqrs/projections/projection.hpp>
+#include <escqrs/projections/subscription.hpp>
 #include <escqrs/testing/catch2.hpp>
 #include <escqrs/testing/detail/sample_events.hpp>
 

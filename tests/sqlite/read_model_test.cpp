@@ -1,9 +1,9 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include <escqrs/sqlite/read_model.hpp>
 
+#include <escqrs/commands/repository.hpp>
 #include <escqrs/in_memory/event_store.hpp>
-#include <escqrs/projection.hpp>
-#include <escqrs/repository.hpp>
+#include <escqrs/projections/projection.hpp>
 #include <escqrs/testing/catch2.hpp>
 
 #include "support/account.hpp"

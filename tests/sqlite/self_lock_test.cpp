@@ -5,8 +5,8 @@
 #include "support/account.hpp"
 #include "support/temporary_folder.hpp"
 
-#include <escqrs/projection.hpp>
-#include <escqrs/repository.hpp>
+#include <escqrs/commands/repository.hpp>
+#include <escqrs/projections/projection.hpp>
 #include <escqrs/sqlite/checkpoint.hpp>
 #include <escqrs/sqlite/event_store.hpp>
 #include <escqrs/sqlite/message_queue.hpp>

@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/aggregate_root.hpp>
+#include <escqrs/domain/aggregate_root.hpp>
 
 #include <cstdint>
 #include <stdexcept>

@@ -1,12 +1,12 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/aggregate_root.hpp>
-#include <escqrs/decider.hpp>
-#include <escqrs/event_store.hpp>
-#include <escqrs/id_generator.hpp>
+#include <escqrs/core/id_generator.hpp>
+#include <escqrs/core/metadata.hpp>
+#include <escqrs/domain/aggregate_root.hpp>
+#include <escqrs/domain/decider.hpp>
 #include <escqrs/in_memory/event_store.hpp>
-#include <escqrs/metadata.hpp>
+#include <escqrs/store/event_store.hpp>
 
 #include <cstdint>
 #include <optional>

@@ -2,7 +2,7 @@
 #include "support/lending.hpp"
 #include "testing/failure_text.hpp"
 
-#include <escqrs/event_bus.hpp>
+#include <escqrs/events/event_bus.hpp>
 #include <escqrs/testing/catch2.hpp>
 #include <escqrs/testing/given_events.hpp>
 

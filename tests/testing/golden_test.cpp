@@ -1,9 +1,9 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "support/temporary_folder.hpp"
 
+#include <escqrs/codec/upcasting.hpp>
 #include <escqrs/testing/catch2.hpp>
 #include <escqrs/testing/golden.hpp>
-#include <escqrs/upcasting.hpp>
 
 #include <algorithm>
 #include <cstdint>

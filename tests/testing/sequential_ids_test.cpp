@@ -1,8 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "support/account.hpp"
 
+#include <escqrs/commands/repository.hpp>
 #include <escqrs/in_memory/event_store.hpp>
-#include <escqrs/repository.hpp>
 #include <escqrs/testing/catch2.hpp>
 #include <escqrs/testing/sequential_ids.hpp>
 

@@ -4,8 +4,8 @@
 #include "../domain/attendee.hpp"
 #include "../domain/former_events.hpp"
 
-#include <escqrs/cloud_events.hpp>
-#include <escqrs/upcasting.hpp>
+#include <escqrs/codec/upcasting.hpp>
+#include <escqrs/messaging/cloud_events.hpp>
 
 namespace conference {
 

@@ -4,11 +4,11 @@
 #include "attendee_events.hpp"
 #include "commands.hpp"
 
-#include <escqrs/clock.hpp>
-#include <escqrs/command_bus.hpp>
-#include <escqrs/error.hpp>
-#include <escqrs/id_generator.hpp>
-#include <escqrs/repository.hpp>
+#include <escqrs/commands/command_bus.hpp>
+#include <escqrs/commands/repository.hpp>
+#include <escqrs/core/clock.hpp>
+#include <escqrs/core/error.hpp>
+#include <escqrs/core/id_generator.hpp>
 
 #include <cstddef>
 

@@ -3,8 +3,8 @@
 
 #include "../domain/attendee.hpp"
 
-#include <escqrs/event_store.hpp>
-#include <escqrs/timestamp.hpp>
+#include <escqrs/core/timestamp.hpp>
+#include <escqrs/store/event_store.hpp>
 
 #include <cstdint>
 #include <string>

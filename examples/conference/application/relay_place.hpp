@@ -3,11 +3,11 @@
 
 #include "settings.hpp"
 
-#include <escqrs/bookmark.hpp>
-#include <escqrs/error.hpp>
-#include <escqrs/event_store.hpp>
-#include <escqrs/identifiers.hpp>
-#include <escqrs/parking_lot.hpp>
+#include <escqrs/core/bookmark.hpp>
+#include <escqrs/core/error.hpp>
+#include <escqrs/core/identifiers.hpp>
+#include <escqrs/projections/parking_lot.hpp>
+#include <escqrs/store/event_store.hpp>
 
 #include <atomic>
 #include <cstdint>

@@ -3,7 +3,7 @@
 
 #include "../postgres/address.hpp"
 
-#include <escqrs/id_generator.hpp>
+#include <escqrs/core/id_generator.hpp>
 
 #include <boost/program_options.hpp>
 

@@ -3,8 +3,8 @@
 
 #include "settings.hpp"
 
-#include <escqrs/event_store.hpp>
 #include <escqrs/sqlite/database.hpp>
+#include <escqrs/store/event_store.hpp>
 
 #include <chrono>
 #include <functional>

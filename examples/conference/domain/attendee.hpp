@@ -4,7 +4,7 @@
 #include "email.hpp"
 #include "events.hpp"
 
-#include <escqrs/aggregate_root.hpp>
+#include <escqrs/domain/aggregate_root.hpp>
 
 #include <cstddef>
 #include <optional>

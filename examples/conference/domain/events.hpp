@@ -1,8 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/event.hpp>
-#include <escqrs/identifiers.hpp>
+#include <escqrs/core/identifiers.hpp>
+#include <escqrs/domain/event.hpp>
 
 #include <string>
 #include <string_view>

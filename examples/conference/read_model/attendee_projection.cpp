@@ -4,7 +4,7 @@
 #include "../domain/attendee.hpp"
 #include "mailbox.hpp"
 
-#include <escqrs/id_generator.hpp>
+#include <escqrs/core/id_generator.hpp>
 
 #include <limits>
 #include <string>

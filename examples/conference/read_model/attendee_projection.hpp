@@ -4,8 +4,8 @@
 #include "../domain/events.hpp"
 #include "database.hpp"
 
-#include <escqrs/error.hpp>
-#include <escqrs/event_bus.hpp>
+#include <escqrs/core/error.hpp>
+#include <escqrs/events/event_bus.hpp>
 
 #include <cstdint>
 #include <string>

@@ -3,7 +3,7 @@
 
 #include "../domain/attendee.hpp"
 
-#include <escqrs/timestamp.hpp>
+#include <escqrs/core/timestamp.hpp>
 
 #include <optional>
 #include <string>

@@ -4,7 +4,7 @@
 #include "../postgres/address.hpp"
 #include "database.hpp"
 
-#include <escqrs/error.hpp>
+#include <escqrs/core/error.hpp>
 
 #include <algorithm>
 #include <condition_variable>

@@ -3,7 +3,7 @@
 
 #include "database.hpp"
 
-#include <escqrs/identifiers.hpp>
+#include <escqrs/core/identifiers.hpp>
 
 #include <cstdint>
 #include <optional>

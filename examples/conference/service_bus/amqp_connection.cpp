@@ -7,7 +7,7 @@
 #include "sas_token.hpp"
 #include "shown_text.hpp"
 
-#include <escqrs/error.hpp>
+#include <escqrs/core/error.hpp>
 
 #include <proton/condition.h>
 #include <proton/connection.h>

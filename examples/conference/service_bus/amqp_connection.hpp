@@ -7,8 +7,8 @@
 #include "recovery.hpp"
 #include "token_fetcher.hpp"
 
-#include <escqrs/clock.hpp>
-#include <escqrs/jitter.hpp>
+#include <escqrs/core/clock.hpp>
+#include <escqrs/core/jitter.hpp>
 
 #include <proton/event.h>
 #include <proton/proactor.h>

@@ -3,7 +3,7 @@
 
 #include "amqp_connection.hpp"
 
-#include <escqrs/id_generator.hpp>
+#include <escqrs/core/id_generator.hpp>
 
 #include <proton/delivery.h>
 #include <proton/event.h>

@@ -3,7 +3,7 @@
 
 #include "shown_text.hpp"
 
-#include <escqrs/error.hpp>
+#include <escqrs/core/error.hpp>
 
 #include <algorithm>
 #include <utility>

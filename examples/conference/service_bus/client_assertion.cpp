@@ -3,8 +3,8 @@
 
 #include "encoding.hpp"
 
-#include <escqrs/error.hpp>
-#include <escqrs/id_generator.hpp>
+#include <escqrs/core/error.hpp>
+#include <escqrs/core/id_generator.hpp>
 
 #include <openssl/bio.h>
 #include <openssl/evp.h>

@@ -3,7 +3,7 @@
 
 #include "loopback.hpp"
 
-#include <escqrs/error.hpp>
+#include <escqrs/core/error.hpp>
 
 #include <algorithm>
 #include <array>

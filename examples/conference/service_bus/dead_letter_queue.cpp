@@ -5,7 +5,7 @@
 #include "message_codec.hpp"
 #include "resubmission.hpp"
 
-#include <escqrs/error.hpp>
+#include <escqrs/core/error.hpp>
 
 #include <algorithm>
 #include <chrono>

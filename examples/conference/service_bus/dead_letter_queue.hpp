@@ -7,7 +7,7 @@
 #include "message_sender.hpp"
 #include "request_link.hpp"
 
-#include <escqrs/messaging.hpp>
+#include <escqrs/messaging/message_queue.hpp>
 
 #include <cstddef>
 #include <cstdint>

@@ -7,7 +7,7 @@
 #include "shown_text.hpp"
 #include "token_cache.hpp"
 
-#include <escqrs/error.hpp>
+#include <escqrs/core/error.hpp>
 
 #include <boost/property_tree/json_parser.hpp>
 #include <boost/property_tree/ptree.hpp>

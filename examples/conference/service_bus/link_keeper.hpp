@@ -4,7 +4,7 @@
 #include "reconnect_delay.hpp"
 #include "recovery.hpp"
 
-#include <escqrs/clock.hpp>
+#include <escqrs/core/clock.hpp>
 
 #include <cstdint>
 #include <optional>

@@ -3,7 +3,7 @@
 
 #include "lock_renewal.hpp"
 
-#include <escqrs/timestamp.hpp>
+#include <escqrs/core/timestamp.hpp>
 
 #include <algorithm>
 #include <chrono>

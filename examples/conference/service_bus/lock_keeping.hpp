@@ -4,7 +4,7 @@
 #include "lock_name.hpp"
 #include "lock_times.hpp"
 
-#include <escqrs/messaging.hpp>
+#include <escqrs/messaging/message_queue.hpp>
 
 #include <map>
 #include <optional>

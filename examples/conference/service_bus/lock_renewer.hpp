@@ -3,7 +3,7 @@
 
 #include "request_link.hpp"
 
-#include <escqrs/clock.hpp>
+#include <escqrs/core/clock.hpp>
 
 #include <functional>
 #include <optional>

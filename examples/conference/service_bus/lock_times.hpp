@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/timestamp.hpp>
+#include <escqrs/core/timestamp.hpp>
 
 #include <algorithm>
 #include <chrono>

@@ -3,7 +3,7 @@
 
 #include "wire_time.hpp"
 
-#include <escqrs/identifiers.hpp>
+#include <escqrs/core/identifiers.hpp>
 
 #include <proton/binary.hpp>
 #include <proton/codec/encoder.hpp>

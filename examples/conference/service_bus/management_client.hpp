@@ -5,7 +5,7 @@
 #include "message.hpp"
 #include "request_link.hpp"
 
-#include <escqrs/messaging.hpp>
+#include <escqrs/messaging/message_queue.hpp>
 
 #include <cstddef>
 #include <cstdint>

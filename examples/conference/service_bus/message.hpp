@@ -3,7 +3,7 @@
 
 #include "property_value.hpp"
 
-#include <escqrs/messaging.hpp>
+#include <escqrs/messaging/message_queue.hpp>
 
 #include <cstdint>
 #include <optional>

@@ -5,8 +5,8 @@
 #include "wire_names.hpp"
 #include "wire_time.hpp"
 
-#include <escqrs/error.hpp>
-#include <escqrs/timestamp.hpp>
+#include <escqrs/core/error.hpp>
+#include <escqrs/core/timestamp.hpp>
 
 #include <proton/annotation_key.hpp>
 #include <proton/binary.hpp>

@@ -4,9 +4,9 @@
 #include "proton_bytes.hpp"
 #include "wire_names.hpp"
 
-#include <escqrs/error.hpp>
-#include <escqrs/message_queue_rules.hpp>
-#include <escqrs/timestamp.hpp>
+#include <escqrs/core/error.hpp>
+#include <escqrs/core/timestamp.hpp>
+#include <escqrs/messaging/message_queue_rules.hpp>
 
 #include <proton/codec.h>
 #include <proton/error.h>

@@ -7,7 +7,7 @@
 #include "message_receiver.hpp"
 #include "message_sender.hpp"
 
-#include <escqrs/messaging.hpp>
+#include <escqrs/messaging/message_queue.hpp>
 
 #include <cstddef>
 #include <cstdint>

@@ -9,7 +9,7 @@
 #include "receiver_options.hpp"
 #include "settlements.hpp"
 
-#include <escqrs/messaging.hpp>
+#include <escqrs/messaging/message_queue.hpp>
 
 #include <atomic>
 #include <condition_variable>

@@ -4,8 +4,8 @@
 #include "message_codec.hpp"
 #include "request_link.hpp"
 
-#include <escqrs/error.hpp>
-#include <escqrs/message_queue_rules.hpp>
+#include <escqrs/core/error.hpp>
+#include <escqrs/messaging/message_queue_rules.hpp>
 
 #include <proton/delivery.h>
 #include <proton/disposition.h>

@@ -7,7 +7,7 @@
 #include "message.hpp"
 #include "send_window.hpp"
 
-#include <escqrs/messaging.hpp>
+#include <escqrs/messaging/message_queue.hpp>
 
 #include <atomic>
 #include <condition_variable>

@@ -5,8 +5,8 @@
 #include "rest_api.hpp"
 #include "token_source.hpp"
 
-#include <escqrs/clock.hpp>
-#include <escqrs/messaging.hpp>
+#include <escqrs/core/clock.hpp>
+#include <escqrs/messaging/message_queue.hpp>
 
 #include <stop_token>
 #include <string>

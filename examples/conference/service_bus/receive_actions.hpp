@@ -4,7 +4,7 @@
 #include "link_id.hpp"
 #include "message.hpp"
 
-#include <escqrs/messaging.hpp>
+#include <escqrs/messaging/message_queue.hpp>
 
 #include <cstddef>
 #include <cstdint>

@@ -7,7 +7,7 @@
 #include "receive_links.hpp"
 #include "session_share.hpp"
 
-#include <escqrs/messaging.hpp>
+#include <escqrs/messaging/message_queue.hpp>
 
 #include <chrono>
 #include <cstddef>

@@ -1,8 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "receiver_options.hpp"
 
-#include <escqrs/error.hpp>
-#include <escqrs/message_queue_rules.hpp>
+#include <escqrs/core/error.hpp>
+#include <escqrs/messaging/message_queue_rules.hpp>
 
 #include <span>
 

@@ -3,7 +3,7 @@
 
 #include "connection_string.hpp"
 
-#include <escqrs/timestamp.hpp>
+#include <escqrs/core/timestamp.hpp>
 
 #include <chrono>
 #include <cstddef>

@@ -3,8 +3,8 @@
 
 #include "amqp_link.hpp"
 
-#include <escqrs/error.hpp>
-#include <escqrs/id_generator.hpp>
+#include <escqrs/core/error.hpp>
+#include <escqrs/core/id_generator.hpp>
 
 #include <proton/delivery.h>
 #include <proton/disposition.h>

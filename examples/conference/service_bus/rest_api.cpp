@@ -4,7 +4,7 @@
 #include "sas_token.hpp"
 #include "shown_text.hpp"
 
-#include <escqrs/error.hpp>
+#include <escqrs/core/error.hpp>
 
 #include <boost/property_tree/xml_parser.hpp>
 

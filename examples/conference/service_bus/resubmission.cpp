@@ -5,7 +5,7 @@
 #include "message_codec.hpp"
 #include "proton_bytes.hpp"
 
-#include <escqrs/error.hpp>
+#include <escqrs/core/error.hpp>
 
 #include <proton/codec.h>
 #include <proton/error.h>

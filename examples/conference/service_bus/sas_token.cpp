@@ -3,7 +3,7 @@
 
 #include "encoding.hpp"
 
-#include <escqrs/error.hpp>
+#include <escqrs/core/error.hpp>
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>

@@ -4,8 +4,8 @@
 #include "connection_string.hpp"
 #include "token_source.hpp"
 
-#include <escqrs/clock.hpp>
-#include <escqrs/timestamp.hpp>
+#include <escqrs/core/clock.hpp>
+#include <escqrs/core/timestamp.hpp>
 
 #include <string_view>
 

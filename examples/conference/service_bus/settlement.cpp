@@ -3,8 +3,8 @@
 
 #include "proton_bytes.hpp"
 
-#include <escqrs/message_queue_rules.hpp>
-#include <escqrs/timestamp.hpp>
+#include <escqrs/core/timestamp.hpp>
+#include <escqrs/messaging/message_queue_rules.hpp>
 
 #include <proton/codec.h>
 #include <proton/condition.h>

@@ -6,7 +6,7 @@
 #include "recovery.hpp"
 #include "settlement.hpp"
 
-#include <escqrs/messaging.hpp>
+#include <escqrs/messaging/message_queue.hpp>
 
 #include <proton/types.h>
 

@@ -3,7 +3,7 @@
 
 #include "reconnect_delay.hpp"
 
-#include <escqrs/error.hpp>
+#include <escqrs/core/error.hpp>
 
 #include <algorithm>
 #include <chrono>

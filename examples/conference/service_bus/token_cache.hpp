@@ -3,8 +3,8 @@
 
 #include "token_source.hpp"
 
-#include <escqrs/clock.hpp>
-#include <escqrs/jitter.hpp>
+#include <escqrs/core/clock.hpp>
+#include <escqrs/core/jitter.hpp>
 
 namespace service_bus {
 

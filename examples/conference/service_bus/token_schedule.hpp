@@ -4,8 +4,8 @@
 #include "reconnect_delay.hpp"
 #include "token_source.hpp"
 
-#include <escqrs/jitter.hpp>
-#include <escqrs/timestamp.hpp>
+#include <escqrs/core/jitter.hpp>
+#include <escqrs/core/timestamp.hpp>
 
 #include <chrono>
 #include <utility>

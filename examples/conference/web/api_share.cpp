@@ -3,7 +3,7 @@
 
 #include "problem_of.hpp"
 
-#include <escqrs/error.hpp>
+#include <escqrs/core/error.hpp>
 
 #include <chrono>
 #include <exception>

@@ -13,8 +13,8 @@
 #include "position_wait.hpp"
 #include "request_metadata.hpp"
 
-#include <escqrs/codec.hpp>
-#include <escqrs/id_generator.hpp>
+#include <escqrs/codec/codec.hpp>
+#include <escqrs/core/id_generator.hpp>
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>

@@ -9,8 +9,8 @@
 #include "../read_model/attendee_watcher.hpp"
 #include "dead_letters.hpp"
 
-#include <escqrs/command_bus.hpp>
-#include <escqrs/event_store.hpp>
+#include <escqrs/commands/command_bus.hpp>
+#include <escqrs/store/event_store.hpp>
 
 #include <chrono>
 #include <functional>

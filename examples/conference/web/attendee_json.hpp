@@ -4,9 +4,9 @@
 #include "../http/http_server.hpp"
 #include "../read_model/attendee_view.hpp"
 
-#include <escqrs/commit_result.hpp>
-#include <escqrs/event_store.hpp>
-#include <escqrs/messaging.hpp>
+#include <escqrs/commands/commit_result.hpp>
+#include <escqrs/messaging/message_queue.hpp>
+#include <escqrs/store/event_store.hpp>
 
 #include <boost/json/array.hpp>
 

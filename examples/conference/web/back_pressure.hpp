@@ -1,8 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/clock.hpp>
-#include <escqrs/command_info.hpp>
+#include <escqrs/commands/command_info.hpp>
+#include <escqrs/core/clock.hpp>
 
 #include <atomic>
 #include <condition_variable>

@@ -3,9 +3,9 @@
 
 #include "problem_of.hpp"
 
-#include <escqrs/middleware/deduplication.hpp>
-#include <escqrs/middleware/retry_on_conflict.hpp>
-#include <escqrs/middleware/timing.hpp>
+#include <escqrs/commands/middleware/deduplication.hpp>
+#include <escqrs/commands/middleware/retry_on_conflict.hpp>
+#include <escqrs/commands/middleware/timing.hpp>
 
 #include <exception>
 #include <string_view>

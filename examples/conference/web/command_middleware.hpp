@@ -4,7 +4,7 @@
 #include "../application/attendee_handlers.hpp"
 #include "../http/metrics.hpp"
 
-#include <escqrs/command_bus.hpp>
+#include <escqrs/commands/command_bus.hpp>
 
 namespace conference::web {
 

@@ -3,9 +3,9 @@
 
 #include "../http/metrics.hpp"
 
-#include <escqrs/clock.hpp>
-#include <escqrs/error.hpp>
-#include <escqrs/event_store.hpp>
+#include <escqrs/core/clock.hpp>
+#include <escqrs/core/error.hpp>
+#include <escqrs/store/event_store.hpp>
 
 #include <chrono>
 #include <cstddef>

@@ -3,7 +3,7 @@
 
 #include "../http/problem.hpp"
 
-#include <escqrs/identifiers.hpp>
+#include <escqrs/core/identifiers.hpp>
 
 #include <cstdint>
 #include <string>

@@ -5,7 +5,7 @@
 #include "../domain/rule_violation.hpp"
 #include "../http/router.hpp"
 
-#include <escqrs/error.hpp>
+#include <escqrs/core/error.hpp>
 
 namespace conference::web {
 

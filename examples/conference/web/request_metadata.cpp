@@ -4,8 +4,8 @@
 #include "../http/field_values.hpp"
 #include "../http/problem.hpp"
 
-#include <escqrs/id_generator.hpp>
-#include <escqrs/trace_context.hpp>
+#include <escqrs/core/id_generator.hpp>
+#include <escqrs/core/trace_context.hpp>
 
 #include <algorithm>
 #include <string_view>

@@ -3,7 +3,7 @@
 
 #include "../http/http_server.hpp"
 
-#include <escqrs/metadata.hpp>
+#include <escqrs/core/metadata.hpp>
 
 #include <string>
 

@@ -7,7 +7,7 @@
 #include "attendee_api.hpp"
 #include "page.hpp"
 
-#include <escqrs/id_generator.hpp>
+#include <escqrs/core/id_generator.hpp>
 
 #include <algorithm>
 #include <chrono>

@@ -3,9 +3,9 @@
 
 #include "message_receiver_ref.hpp"
 
-#include <escqrs/clock.hpp>
-#include <escqrs/error.hpp>
-#include <escqrs/messaging.hpp>
+#include <escqrs/core/clock.hpp>
+#include <escqrs/core/error.hpp>
+#include <escqrs/messaging/message_queue.hpp>
 
 #include <algorithm>
 #include <cstddef>

@@ -1,9 +1,9 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/error.hpp>
-#include <escqrs/identifiers.hpp>
-#include <escqrs/timestamp.hpp>
+#include <escqrs/core/error.hpp>
+#include <escqrs/core/identifiers.hpp>
+#include <escqrs/core/timestamp.hpp>
 
 #include <cstdint>
 #include <string>

@@ -7,8 +7,8 @@
 #include "mail_writer.hpp"
 #include "worker_log.hpp"
 
-#include <escqrs/clock.hpp>
-#include <escqrs/jitter.hpp>
+#include <escqrs/core/clock.hpp>
+#include <escqrs/core/jitter.hpp>
 
 #include <chrono>
 #include <cstddef>

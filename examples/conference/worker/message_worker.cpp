@@ -5,7 +5,7 @@
 #include "lock_keeper.hpp"
 #include "read_model_health.hpp"
 
-#include <escqrs/error.hpp>
+#include <escqrs/core/error.hpp>
 
 #include <algorithm>
 #include <exception>

@@ -10,10 +10,10 @@
 #include "work_status.hpp"
 #include "worker_log.hpp"
 
-#include <escqrs/clock.hpp>
-#include <escqrs/event_bus.hpp>
-#include <escqrs/jitter.hpp>
-#include <escqrs/messaging.hpp>
+#include <escqrs/core/clock.hpp>
+#include <escqrs/core/jitter.hpp>
+#include <escqrs/events/event_bus.hpp>
+#include <escqrs/messaging/message_queue.hpp>
 
 #include <cstddef>
 #include <cstdint>

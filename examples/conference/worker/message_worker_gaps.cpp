@@ -4,7 +4,7 @@
 #include "lock_keeper.hpp"
 #include "message_worker.hpp"
 
-#include <escqrs/error.hpp>
+#include <escqrs/core/error.hpp>
 
 #include <set>
 

@@ -4,7 +4,7 @@
 #include "../read_model/database.hpp"
 #include "../read_model/progress.hpp"
 
-#include <escqrs/clock.hpp>
+#include <escqrs/core/clock.hpp>
 
 #include <cstdint>
 #include <mutex>

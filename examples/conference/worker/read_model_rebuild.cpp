@@ -5,7 +5,7 @@
 #include "../postgres/address.hpp"
 #include "../read_model/progress.hpp"
 
-#include <escqrs/error.hpp>
+#include <escqrs/core/error.hpp>
 
 #include <chrono>
 #include <cstddef>

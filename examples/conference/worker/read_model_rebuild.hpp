@@ -3,8 +3,8 @@
 
 #include "../read_model/database.hpp"
 
-#include <escqrs/event_bus.hpp>
-#include <escqrs/event_store.hpp>
+#include <escqrs/events/event_bus.hpp>
+#include <escqrs/store/event_store.hpp>
 
 #include <cstdint>
 #include <functional>

@@ -11,10 +11,10 @@
 #include "read_model_health.hpp"
 #include "worker_log.hpp"
 
-#include <escqrs/clock.hpp>
-#include <escqrs/event_bus.hpp>
-#include <escqrs/event_store.hpp>
+#include <escqrs/core/clock.hpp>
+#include <escqrs/events/event_bus.hpp>
 #include <escqrs/sqlite/database.hpp>
+#include <escqrs/store/event_store.hpp>
 
 #include <cstddef>
 #include <functional>

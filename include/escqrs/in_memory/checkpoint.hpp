@@ -1,8 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/bookmark.hpp>
-#include <escqrs/identifiers.hpp>
+#include <escqrs/core/bookmark.hpp>
+#include <escqrs/core/identifiers.hpp>
 
 #include <algorithm>
 #include <cstdint>

@@ -1,10 +1,10 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/detail/check_option.hpp>
-#include <escqrs/detail/stable_vector.hpp>
-#include <escqrs/event_store.hpp>
-#include <escqrs/id_generator.hpp>
+#include <escqrs/core/check_option.hpp>
+#include <escqrs/core/id_generator.hpp>
+#include <escqrs/in_memory/detail/stable_vector.hpp>
+#include <escqrs/store/event_store.hpp>
 
 #include <algorithm>
 #include <array>

@@ -1,11 +1,11 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/detail/message_queue_state.hpp>
-#include <escqrs/detail/message_queue_time.hpp>
-#include <escqrs/id_generator.hpp>
-#include <escqrs/message_queue_rules.hpp>
-#include <escqrs/messaging.hpp>
+#include <escqrs/core/id_generator.hpp>
+#include <escqrs/in_memory/detail/message_queue_state.hpp>
+#include <escqrs/messaging/message_queue.hpp>
+#include <escqrs/messaging/message_queue_rules.hpp>
+#include <escqrs/messaging/message_queue_time.hpp>
 
 #include <algorithm>
 #include <condition_variable>

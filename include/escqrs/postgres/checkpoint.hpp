@@ -1,14 +1,14 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/advance.hpp>
-#include <escqrs/bookmark.hpp>
-#include <escqrs/identifiers.hpp>
+#include <escqrs/core/bookmark.hpp>
+#include <escqrs/core/identifiers.hpp>
 #include <escqrs/postgres/connection.hpp>
 #include <escqrs/postgres/lease.hpp>
 #include <escqrs/postgres/read_model_schema.hpp>
 #include <escqrs/postgres/shard.hpp>
 #include <escqrs/postgres/statement.hpp>
+#include <escqrs/projections/advance.hpp>
 
 #include <algorithm>
 #include <chrono>

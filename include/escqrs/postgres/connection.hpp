@@ -1,12 +1,12 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/detail/check_option.hpp>
+#include <escqrs/core/check_option.hpp>
+#include <escqrs/core/timestamp.hpp>
 #include <escqrs/postgres/database_error.hpp>
 #include <escqrs/postgres/detail/answer_limit.hpp>
 #include <escqrs/postgres/detail/connecting.hpp>
 #include <escqrs/postgres/detail/connection_string.hpp>
-#include <escqrs/timestamp.hpp>
 
 #include <libpq-fe.h>
 

@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/detail/check_option.hpp>
+#include <escqrs/core/check_option.hpp>
 #include <escqrs/postgres/connection.hpp>
 #include <escqrs/postgres/detail/answer_limit.hpp>
 #include <escqrs/postgres/detail/connection_string.hpp>

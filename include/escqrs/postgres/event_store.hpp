@@ -1,10 +1,9 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/clock.hpp>
-#include <escqrs/detail/check_option.hpp>
-#include <escqrs/detail/spares.hpp>
-#include <escqrs/event_store.hpp>
+#include <escqrs/core/check_option.hpp>
+#include <escqrs/core/clock.hpp>
+#include <escqrs/core/spares.hpp>
 #include <escqrs/postgres/connection_pool.hpp>
 #include <escqrs/postgres/detail/doorbell.hpp>
 #include <escqrs/postgres/detail/event_log_opening.hpp>
@@ -14,6 +13,7 @@
 #include <escqrs/postgres/detail/page_reader.hpp>
 #include <escqrs/postgres/detail/persistence.hpp>
 #include <escqrs/postgres/detail/session_settings.hpp>
+#include <escqrs/store/event_store.hpp>
 
 #include <algorithm>
 #include <condition_variable>

@@ -1,9 +1,9 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/clock.hpp>
-#include <escqrs/detail/check_option.hpp>
-#include <escqrs/id_generator.hpp>
+#include <escqrs/core/check_option.hpp>
+#include <escqrs/core/clock.hpp>
+#include <escqrs/core/id_generator.hpp>
 #include <escqrs/postgres/connection.hpp>
 #include <escqrs/postgres/read_model_schema.hpp>
 #include <escqrs/postgres/schema.hpp>

@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/clock.hpp>
+#include <escqrs/core/clock.hpp>
 #include <escqrs/postgres/detail/leased_work.hpp>
 #include <escqrs/postgres/detail/sharded_work.hpp>
 #include <escqrs/postgres/lease.hpp>

@@ -1,11 +1,11 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/archive/detail/json_text.hpp>
-#include <escqrs/parking_lot.hpp>
+#include <escqrs/core/text.hpp>
 #include <escqrs/postgres/connection.hpp>
 #include <escqrs/postgres/read_model_schema.hpp>
 #include <escqrs/postgres/statement.hpp>
+#include <escqrs/projections/parking_lot.hpp>
 
 #include <algorithm>
 #include <cstddef>

@@ -1,15 +1,15 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/error.hpp>
-#include <escqrs/identifiers.hpp>
+#include <escqrs/core/error.hpp>
+#include <escqrs/core/identifiers.hpp>
 #include <escqrs/postgres/checkpoint.hpp>
 #include <escqrs/postgres/connection.hpp>
 #include <escqrs/postgres/lease.hpp>
 #include <escqrs/postgres/parking_lot.hpp>
 #include <escqrs/postgres/read_model_schema.hpp>
 #include <escqrs/postgres/statement.hpp>
-#include <escqrs/read_model_schema.hpp>
+#include <escqrs/projections/read_model_schema.hpp>
 
 #include <algorithm>
 #include <cstdint>

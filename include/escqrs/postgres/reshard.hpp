@@ -1,9 +1,9 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/detail/check_option.hpp>
-#include <escqrs/error.hpp>
-#include <escqrs/identifiers.hpp>
+#include <escqrs/core/check_option.hpp>
+#include <escqrs/core/error.hpp>
+#include <escqrs/core/identifiers.hpp>
 #include <escqrs/postgres/connection.hpp>
 #include <escqrs/postgres/read_model_schema.hpp>
 #include <escqrs/postgres/schema.hpp>

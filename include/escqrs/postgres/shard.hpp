@@ -1,8 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/error.hpp>
-#include <escqrs/identifiers.hpp>
+#include <escqrs/core/error.hpp>
+#include <escqrs/core/identifiers.hpp>
 #include <escqrs/postgres/connection.hpp>
 #include <escqrs/postgres/read_model_schema.hpp>
 #include <escqrs/postgres/schema.hpp>

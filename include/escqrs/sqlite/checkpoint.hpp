@@ -1,9 +1,9 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/advance.hpp>
-#include <escqrs/bookmark.hpp>
-#include <escqrs/identifiers.hpp>
+#include <escqrs/core/bookmark.hpp>
+#include <escqrs/core/identifiers.hpp>
+#include <escqrs/projections/advance.hpp>
 #include <escqrs/sqlite/database.hpp>
 
 #include <algorithm>

@@ -1,15 +1,15 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/detail/check_option.hpp>
-#include <escqrs/error.hpp>
+#include <escqrs/core/check_option.hpp>
+#include <escqrs/core/error.hpp>
+#include <escqrs/core/timestamp.hpp>
 #include <escqrs/sqlite/database_error.hpp>
 #include <escqrs/sqlite/detail/file_hold.hpp>
 #include <escqrs/sqlite/detail/file_path.hpp>
 #include <escqrs/sqlite/detail/log_checkpoint.hpp>
 #include <escqrs/sqlite/statement.hpp>
 #include <escqrs/sqlite/transaction.hpp>
-#include <escqrs/timestamp.hpp>
 
 #include <sqlite3.h>
 

@@ -1,14 +1,14 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/clock.hpp>
-#include <escqrs/detail/spares.hpp>
-#include <escqrs/event_store.hpp>
+#include <escqrs/core/clock.hpp>
+#include <escqrs/core/spares.hpp>
 #include <escqrs/sqlite/database.hpp>
 #include <escqrs/sqlite/detail/event_log_reader.hpp>
 #include <escqrs/sqlite/detail/event_log_schema.hpp>
 #include <escqrs/sqlite/detail/event_log_writer.hpp>
 #include <escqrs/sqlite/group_commit.hpp>
+#include <escqrs/store/event_store.hpp>
 
 #include <algorithm>
 #include <condition_variable>

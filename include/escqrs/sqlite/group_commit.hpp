@@ -1,9 +1,9 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/detail/check_option.hpp>
-#include <escqrs/detail/function_ref.hpp>
-#include <escqrs/detail/group_queue.hpp>
+#include <escqrs/core/check_option.hpp>
+#include <escqrs/core/function_ref.hpp>
+#include <escqrs/core/group_queue.hpp>
 #include <escqrs/sqlite/database.hpp>
 
 #include <cstddef>

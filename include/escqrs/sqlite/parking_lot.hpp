@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/parking_lot.hpp>
+#include <escqrs/projections/parking_lot.hpp>
 #include <escqrs/sqlite/database.hpp>
 
 #include <cstdint>

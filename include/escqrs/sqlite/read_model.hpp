@@ -1,9 +1,9 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/error.hpp>
-#include <escqrs/identifiers.hpp>
-#include <escqrs/read_model_schema.hpp>
+#include <escqrs/core/error.hpp>
+#include <escqrs/core/identifiers.hpp>
+#include <escqrs/projections/read_model_schema.hpp>
 #include <escqrs/sqlite/checkpoint.hpp>
 #include <escqrs/sqlite/database.hpp>
 #include <escqrs/sqlite/parking_lot.hpp>

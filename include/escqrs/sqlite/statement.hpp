@@ -1,8 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/core/timestamp.hpp>
 #include <escqrs/sqlite/database_error.hpp>
-#include <escqrs/timestamp.hpp>
 
 #include <sqlite3.h>
 

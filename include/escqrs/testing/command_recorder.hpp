@@ -1,8 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/command_bus.hpp>
-#include <escqrs/detail/type_identity.hpp>
+#include <escqrs/commands/command_bus.hpp>
+#include <escqrs/core/type_identity.hpp>
 
 #include <algorithm>
 #include <cstddef>

@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/event_bus.hpp>
+#include <escqrs/events/event_bus.hpp>
 #include <escqrs/testing/expectation_failed.hpp>
 #include <escqrs/testing/expected_events.hpp>
 

@@ -1,8 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/clock.hpp>
-#include <escqrs/event_store.hpp>
+#include <escqrs/core/clock.hpp>
+#include <escqrs/store/event_store.hpp>
 #include <escqrs/testing/catch2.hpp>
 #include <escqrs/testing/detail/event_store_appending.hpp>
 #include <escqrs/testing/detail/event_store_concurrency.hpp>

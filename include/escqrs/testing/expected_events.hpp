@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/event.hpp>
+#include <escqrs/domain/event.hpp>
 #include <escqrs/testing/detail/align_events.hpp>
 #include <escqrs/testing/fields_of.hpp>
 

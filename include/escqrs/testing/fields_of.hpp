@@ -1,11 +1,11 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/archive/detail/json_time.hpp>
-#include <escqrs/archive/detail/kind.hpp>
-#include <escqrs/archive/detail/operators.hpp>
-#include <escqrs/detail/type_identity.hpp>
-#include <escqrs/event.hpp>
+#include <escqrs/codec/archive/json_time.hpp>
+#include <escqrs/codec/archive/kind.hpp>
+#include <escqrs/codec/archive/operators.hpp>
+#include <escqrs/core/type_identity.hpp>
+#include <escqrs/domain/event.hpp>
 #include <escqrs/testing/detail/value_text.hpp>
 #include <escqrs/testing/field_tree.hpp>
 

@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/metadata.hpp>
+#include <escqrs/core/metadata.hpp>
 #include <escqrs/testing/detail/compare_values.hpp>
 #include <escqrs/testing/detail/stored_form.hpp>
 #include <escqrs/testing/expectation_failed.hpp>

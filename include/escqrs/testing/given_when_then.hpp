@@ -1,8 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/decider.hpp>
-#include <escqrs/detail/takes_copy.hpp>
+#include <escqrs/core/takes_copy.hpp>
+#include <escqrs/domain/decider.hpp>
 #include <escqrs/testing/detail/outcome.hpp>
 #include <escqrs/testing/detail/stored_form.hpp>
 #include <escqrs/testing/expected_events.hpp>

@@ -1,9 +1,9 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/archive/json.hpp>
-#include <escqrs/codec.hpp>
-#include <escqrs/event.hpp>
+#include <escqrs/codec/archive/json.hpp>
+#include <escqrs/codec/codec.hpp>
+#include <escqrs/domain/event.hpp>
 
 #include <algorithm>
 #include <charconv>

@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/identifiers.hpp>
+#include <escqrs/core/identifiers.hpp>
 
 #include <atomic>
 #include <cstddef>

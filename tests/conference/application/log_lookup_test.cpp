@@ -4,8 +4,8 @@
 #include "application/storage.hpp"
 #include "support/temporary_folder.hpp"
 
-#include <escqrs/error.hpp>
-#include <escqrs/id_generator.hpp>
+#include <escqrs/core/error.hpp>
+#include <escqrs/core/id_generator.hpp>
 #include <escqrs/in_memory/event_store.hpp>
 #include <escqrs/testing/catch2.hpp>
 

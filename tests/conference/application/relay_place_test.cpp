@@ -6,7 +6,7 @@
 
 #include <escqrs/in_memory/event_store.hpp>
 #include <escqrs/in_memory/message_queue.hpp>
-#include <escqrs/relay.hpp>
+#include <escqrs/messaging/relay.hpp>
 #include <escqrs/testing/catch2.hpp>
 
 #include <memory>

@@ -4,7 +4,7 @@
 #include "application/relay_place.hpp"
 #include "support/temporary_folder.hpp"
 
-#include <escqrs/id_generator.hpp>
+#include <escqrs/core/id_generator.hpp>
 #include <escqrs/testing/catch2.hpp>
 
 #include <filesystem>

@@ -5,7 +5,7 @@
 #include "domain/events.hpp"
 #include "domain/rule_violation.hpp"
 
-#include <escqrs/decider.hpp>
+#include <escqrs/domain/decider.hpp>
 
 #include <cstddef>
 #include <optional>

@@ -3,8 +3,8 @@
 
 #include "domain/attendee.hpp"
 
+#include <escqrs/commands/repository.hpp>
 #include <escqrs/in_memory/event_store.hpp>
-#include <escqrs/repository.hpp>
 #include <escqrs/testing/catch2.hpp>
 #include <escqrs/testing/given_when_then.hpp>
 

@@ -6,8 +6,8 @@
 #include "read_model/read_model_file.hpp"
 #include "support/temporary_folder.hpp"
 
-#include <escqrs/event_bus.hpp>
-#include <escqrs/id_generator.hpp>
+#include <escqrs/core/id_generator.hpp>
+#include <escqrs/events/event_bus.hpp>
 #include <escqrs/sqlite/database.hpp>
 
 #include <cstdint>

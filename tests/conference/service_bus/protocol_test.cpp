@@ -12,7 +12,7 @@
 #include <service_bus/token_schedule.hpp>
 #include <service_bus/wire_time.hpp>
 
-#include <escqrs/error.hpp>
+#include <escqrs/core/error.hpp>
 #include <escqrs/testing/catch2.hpp>
 
 #include <algorithm>

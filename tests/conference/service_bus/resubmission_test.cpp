@@ -2,7 +2,7 @@
 #include <service_bus/message_codec.hpp>
 #include <service_bus/resubmission.hpp>
 
-#include <escqrs/error.hpp>
+#include <escqrs/core/error.hpp>
 #include <escqrs/testing/catch2.hpp>
 
 #include <proton/annotation_key.hpp>

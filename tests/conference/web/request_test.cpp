@@ -3,7 +3,7 @@
 #include "web/problem_of.hpp"
 #include "web/request_metadata.hpp"
 
-#include <escqrs/error.hpp>
+#include <escqrs/core/error.hpp>
 
 #include <escqrs/testing/catch2.hpp>
 

@@ -11,11 +11,11 @@
 #include "web/web_role.hpp"
 #include "worker/worker_role.hpp"
 
-#include <escqrs/cloud_events.hpp>
 #include <escqrs/in_memory/checkpoint.hpp>
 #include <escqrs/in_memory/event_store.hpp>
 #include <escqrs/in_memory/message_queue.hpp>
-#include <escqrs/relay.hpp>
+#include <escqrs/messaging/cloud_events.hpp>
+#include <escqrs/messaging/relay.hpp>
 #include <escqrs/testing/catch2.hpp>
 #include <escqrs/testing/manual_clock.hpp>
 

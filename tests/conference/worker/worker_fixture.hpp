@@ -5,10 +5,10 @@
 #include "domain/rule_violation.hpp"
 #include "worker/message_worker.hpp"
 
-#include <escqrs/cloud_events.hpp>
+#include <escqrs/commands/repository.hpp>
 #include <escqrs/in_memory/event_store.hpp>
 #include <escqrs/in_memory/message_queue.hpp>
-#include <escqrs/repository.hpp>
+#include <escqrs/messaging/cloud_events.hpp>
 #include <escqrs/testing/manual_clock.hpp>
 
 #include <cstddef>

@@ -1,10 +1,10 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/event_store.hpp>
 #include <escqrs/postgres/detail/binary_format.hpp>
 #include <escqrs/postgres/schema.hpp>
 #include <escqrs/postgres/statement.hpp>
+#include <escqrs/store/event_store.hpp>
 
 #include <cstdint>
 #include <string>

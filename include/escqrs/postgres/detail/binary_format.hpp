@@ -1,8 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/identifiers.hpp>
-#include <escqrs/timestamp.hpp>
+#include <escqrs/core/identifiers.hpp>
+#include <escqrs/core/timestamp.hpp>
 
 #include <bit>
 #include <concepts>

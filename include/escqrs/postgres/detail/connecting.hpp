@@ -1,9 +1,9 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/core/timestamp.hpp>
 #include <escqrs/postgres/detail/answer_limit.hpp>
 #include <escqrs/postgres/detail/connection_string.hpp>
-#include <escqrs/timestamp.hpp>
 
 #include <libpq-fe.h>
 

@@ -1,12 +1,12 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/detail/recent_map.hpp>
-#include <escqrs/event_store.hpp>
+#include <escqrs/core/recent_map.hpp>
 #include <escqrs/postgres/detail/event_page.hpp>
 #include <escqrs/postgres/detail/page_request.hpp>
 #include <escqrs/postgres/schema.hpp>
 #include <escqrs/postgres/statement.hpp>
+#include <escqrs/store/event_store.hpp>
 
 #include <algorithm>
 #include <cstddef>

@@ -1,13 +1,13 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/clock.hpp>
-#include <escqrs/detail/group_queue.hpp>
-#include <escqrs/event_store.hpp>
+#include <escqrs/core/clock.hpp>
+#include <escqrs/core/group_queue.hpp>
 #include <escqrs/postgres/connection_pool.hpp>
 #include <escqrs/postgres/detail/append_session.hpp>
 #include <escqrs/postgres/detail/persistence.hpp>
 #include <escqrs/postgres/detail/session_settings.hpp>
+#include <escqrs/store/event_store.hpp>
 
 #include <algorithm>
 #include <chrono>

@@ -1,8 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/event_filter.hpp>
 #include <escqrs/postgres/schema.hpp>
+#include <escqrs/store/event_filter.hpp>
 
 #include <cstddef>
 #include <cstdint>

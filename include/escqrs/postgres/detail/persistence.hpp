@@ -1,11 +1,11 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/clock.hpp>
+#include <escqrs/core/clock.hpp>
+#include <escqrs/core/timestamp.hpp>
 #include <escqrs/postgres/connection.hpp>
 #include <escqrs/postgres/database_error.hpp>
 #include <escqrs/postgres/detail/answer_limit.hpp>
-#include <escqrs/timestamp.hpp>
 
 #include <algorithm>
 #include <chrono>

@@ -1,9 +1,9 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/clock.hpp>
-#include <escqrs/detail/check_option.hpp>
-#include <escqrs/error.hpp>
+#include <escqrs/core/check_option.hpp>
+#include <escqrs/core/clock.hpp>
+#include <escqrs/core/error.hpp>
 #include <escqrs/postgres/connection.hpp>
 #include <escqrs/postgres/detail/leased_work.hpp>
 #include <escqrs/postgres/lease.hpp>

@@ -1,9 +1,9 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/detail/recent_map.hpp>
-#include <escqrs/event_store.hpp>
+#include <escqrs/core/recent_map.hpp>
 #include <escqrs/sqlite/database.hpp>
+#include <escqrs/store/event_store.hpp>
 
 #include <algorithm>
 #include <condition_variable>

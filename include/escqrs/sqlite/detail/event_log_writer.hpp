@@ -1,10 +1,10 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/clock.hpp>
-#include <escqrs/detail/recent_map.hpp>
-#include <escqrs/event_store.hpp>
+#include <escqrs/core/clock.hpp>
+#include <escqrs/core/recent_map.hpp>
 #include <escqrs/sqlite/database.hpp>
+#include <escqrs/store/event_store.hpp>
 
 #include <cstddef>
 #include <cstdint>

@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/messaging.hpp>
+#include <escqrs/messaging/message_queue.hpp>
 #include <escqrs/sqlite/database.hpp>
 #include <escqrs/sqlite/detail/message_queue_codec.hpp>
 #include <escqrs/sqlite/detail/message_queue_sql.hpp>

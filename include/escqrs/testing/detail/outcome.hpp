@@ -1,8 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/detail/access.hpp>
-#include <escqrs/identifiers.hpp>
+#include <escqrs/core/identifiers.hpp>
+#include <escqrs/domain/access.hpp>
 #include <escqrs/testing/detail/compare_values.hpp>
 #include <escqrs/testing/detail/thrown.hpp>
 #include <escqrs/testing/expectation_failed.hpp>

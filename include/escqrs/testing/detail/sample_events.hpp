@@ -1,8 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/event_store.hpp>
-#include <escqrs/id_generator.hpp>
+#include <escqrs/core/id_generator.hpp>
+#include <escqrs/store/event_store.hpp>
 
 #include <cstddef>
 #include <cstdint>

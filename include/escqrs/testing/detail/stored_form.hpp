@@ -1,9 +1,9 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/archive/binary.hpp>
-#include <escqrs/codec.hpp>
-#include <escqrs/event.hpp>
+#include <escqrs/codec/archive/binary.hpp>
+#include <escqrs/codec/codec.hpp>
+#include <escqrs/domain/event.hpp>
 
 #include <cstddef>
 #include <vector>

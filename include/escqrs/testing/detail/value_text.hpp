@@ -1,9 +1,9 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/archive/detail/json_text.hpp>
-#include <escqrs/detail/type_identity.hpp>
-#include <escqrs/event.hpp>
+#include <escqrs/core/text.hpp>
+#include <escqrs/core/type_identity.hpp>
+#include <escqrs/domain/event.hpp>
 
 #include <charconv>
 #include <cstddef>

@@ -1,0 +1,22 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/core/identifiers.hpp>
+
+namespace escqrs {
+
+/// What a saved change tells its caller: version of the stream and log position after its last event.
+struct CommitResult {
+    StreamId stream;
+    StreamVersion version;
+    GlobalPosition position;
+    bool repeated = false; ///< the command was carried out before, and this is what it stored then
+
+    /// Equal if both name the same commit, whether or not one was a repeat.
+    friend bool operator==(const CommitResult& left, const CommitResult& right) noexcept
+    {
+        return left.stream == right.stream && left.version == right.version && left.position == right.position;
+    }
+};
+
+} // namespace escqrs

@@ -1,0 +1,74 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/commands/command_bus.hpp>
+#include <escqrs/commands/repository.hpp>
+#include <escqrs/domain/decider.hpp>
+
+#include <functional>
+#include <type_traits>
+#include <utility>
+
+namespace escqrs {
+
+namespace detail {
+
+template <class Id, class Given>
+inline constexpr bool is_id_of_part = false;
+template <class D, class Part>
+    requires(D::template has_part<Part>)
+inline constexpr bool is_id_of_part<DeciderId<D>, DeciderId<Part>> = true;
+
+/// The decider's id out of what a command holds: the same, or that of a part of a composition.
+template <class Id, class Given>
+Id decider_id(const Given& given)
+{
+    static_assert(
+        std::is_same_v<Id, Given> || is_id_of_part<Id, Given>,
+        "escqrs: this command speaks of another decider: its id is neither a DeciderId of the repository's decider, "
+        "nor of a part of it; give decided_by a function that tells the id");
+    return Id{given.value()};
+}
+
+template <class Command, class Deciders, class IdOf>
+struct DecidingHandler {
+    CommitResult operator()(const Command& command, const CommandContext& context) const
+    {
+        return deciders->execute_or_begin(
+            id(command), [&](auto& decided) { decided.decide(command); }, context);
+    }
+
+    StreamId stream_of(const Command& command) const { return Deciders::stream_of(id(command)); }
+
+    typename Deciders::Id id(const Command& command) const
+    {
+        return decider_id<typename Deciders::Id>(std::invoke(id_of, command));
+    }
+
+    const Deciders* deciders;
+    IdOf id_of;
+};
+
+} // namespace detail
+
+/// The handler of a command that a decider decides, for `CommandBus::handle`: loads, decides and saves, again after a
+/// conflict (`Repository::execute_or_begin`).
+///
+/// A stream that does not exist yet is a decider in its initial state.
+/// @param deciders  a `Repository<Decided<D>, ...>`; must outlive the bus
+/// @param id        tells the decider's id from the command: a member of it, or a function; of a composition, the id of one
+///                  of its parts serves, too
+template <class Command, class Deciders, class IdOf>
+auto decided_by(const Deciders& deciders, IdOf id)
+{
+    return on<Command>(detail::DecidingHandler<Command, Deciders, IdOf>{&deciders, std::move(id)});
+}
+
+/// Likewise, where the member tells the command, too: `bus.handle(decided_by(lendings, &LendBook::book_id));`
+template <class Deciders, class Command, class Id>
+auto decided_by(const Deciders& deciders, Id Command::*id)
+{
+    return decided_by<Command, Deciders, Id Command::*>(deciders, id);
+}
+
+} // namespace escqrs

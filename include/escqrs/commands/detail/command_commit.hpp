@@ -1,0 +1,59 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/commands/commit_result.hpp>
+#include <escqrs/core/id_generator.hpp>
+#include <escqrs/core/identifiers.hpp>
+#include <escqrs/store/event_store.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+
+namespace escqrs::detail {
+
+/// Id of event number `index` of those that a command stores, the same whenever the command is carried out.
+inline EventId event_id_of(const CommandId& command, std::size_t index)
+{
+    return EventId{name_based_uuid(command.value(), std::to_string(index))};
+}
+
+/// Finds the append that stored a command's events, in whatever stream, by one `locate` and one read of that stream.
+template <class Store>
+std::optional<CommitResult> find_commit(Store& store, const CommandId& command)
+{
+    if (command.is_nil()) return std::nullopt;
+    auto first = store.locate(event_id_of(command, 0));
+    if (!first) return std::nullopt;
+    CommitResult commit{std::move(first->stream), first->version, first->position, true};
+    std::size_t index = 0;
+    store.read_stream(commit.stream, commit.version.next(), [&](const RecordedEvent& event) {
+        if (event.id != event_id_of(command, ++index)) return false;
+        commit.version = event.version;
+        commit.position = event.position;
+        return true;
+    });
+    return commit;
+}
+
+/// Whether the last of `events` is stored as the one at which `commit` ends, and those before it before that, each with the
+/// contents given here.
+template <class Store>
+bool is_stored_as(Store& store, const CommitResult& commit, std::span<const NewEvent> events)
+{
+    std::size_t equal = 0;
+    const StreamVersion from{commit.version.value() - events.size() + 1};
+    store.read_stream(commit.stream, from, [&](const RecordedEvent& stored) {
+        const NewEvent& given = events[equal];
+        const bool is_it = stored.id == given.id && stored.type == given.type &&
+                           stored.schema_version == given.schema_version && stored.content_type == given.content_type &&
+                           std::ranges::equal(stored.payload, given.payload);
+        return is_it && ++equal < events.size();
+    });
+    return equal == events.size();
+}
+
+} // namespace escqrs::detail

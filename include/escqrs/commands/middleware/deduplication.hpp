@@ -1,0 +1,130 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/commands/command_info.hpp>
+#include <escqrs/core/clock.hpp>
+#include <escqrs/core/error.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <concepts>
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+
+namespace escqrs {
+
+/// Knows what a command has stored, if anything. A `Repository` does, for all aggregates in its store.
+template <class Commits>
+concept CommitFinder = requires(const Commits& commits, const CommandId& command) {
+    { commits.find_commit(command) } -> std::convertible_to<std::optional<CommitResult>>;
+};
+
+namespace detail {
+
+/// The commands that are being handled, each by the thread that does it.
+class CommandsUnderWay {
+public:
+    /// A command's place among them. Ends with its destructor, and lets the next one with the same id go on.
+    class Place {
+    public:
+        explicit Place(CommandsUnderWay& commands) noexcept : commands_{commands} {}
+        Place(const Place&) = delete;
+        Place& operator=(const Place&) = delete;
+        ~Place()
+        {
+            if (!taken_) return;
+            {
+                const std::scoped_lock lock{commands_.mutex_};
+                commands_.threads_.erase(at_);
+            }
+            commands_.ended_.notify_all();
+        }
+
+        /// Waits until no other thread handles a command of this name and id.
+        /// @return false if this thread handles one of this id itself, further out
+        /// @throws CommandCancelled, CommandDeadlineExceeded
+        bool take(const CommandInfo& command, Clock& clock);
+
+    private:
+        CommandsUnderWay& commands_;
+        std::map<std::pair<CommandId, std::string_view>, std::thread::id>::iterator at_;
+        bool taken_ = false;
+    };
+
+private:
+    std::mutex mutex_;
+    std::condition_variable_any ended_;
+    std::map<std::pair<CommandId, std::string_view>, std::thread::id> threads_;
+};
+
+inline bool CommandsUnderWay::Place::take(const CommandInfo& command, Clock& clock)
+{
+    auto& threads = commands_.threads_;
+    const auto self = std::this_thread::get_id();
+    const std::pair key{command.metadata.command_id, command.name};
+    std::unique_lock lock{commands_.mutex_};
+    for (auto at = threads.lower_bound({key.first, {}}); at != threads.end() && at->first.first == key.first; ++at) {
+        if (at->second == self) return false;
+    }
+    const auto has_ended = [&] { return !threads.contains(key); };
+    const Duration at_most = time_until(command.deadline, clock.now());
+    if (!has_ended() && !clock.wait_for(lock, commands_.ended_, at_most, command.stop, has_ended)) {
+        if (command.stop.stop_requested()) throw CommandCancelled{std::string{command.name}};
+        throw CommandDeadlineExceeded{std::string{command.name}};
+    }
+    at_ = threads.emplace(key, self).first;
+    taken_ = true;
+    return true;
+}
+
+} // namespace detail
+
+/// A middleware that gives a command with an id its effect once.
+///
+/// What tells a repeat is stored in the same append as the events: a repository derives their ids from the command's. So a
+/// repeat is recognised after a restart and by other processes, and nothing has to be kept or cleaned up beside the log. A
+/// repeat gets the first result, without its handler being asked again; one that comes while the first is being handled
+/// in this process waits for it. A first try that stored nothing, because it was refused, failed or changed nothing,
+/// is not a repeat's answer: the handler is called again.
+///
+/// Concerns commands with a command id whose result is `CommitResult`; others pass. What a handler sends on with the same
+/// command id, from the same thread, passes too. The log is asked once for each command: in the metadata that reaches the
+/// handler, `new_command` tells the repository that it need not ask again.
+///
+/// A repeat is known by its command id. If its handler names the stream that the command changes, as `decided_by` does, and
+/// the id has changed another one, the command is refused.
+/// @param commits  the handlers' repository, or another on the same store; must outlive the bus
+/// @param clock    waits for a command under way; must outlive the bus
+/// @throws CommandCancelled, CommandDeadlineExceeded  from `send`, if that ends the wait for a command under way
+/// @throws CommandIdRefused  from `send`, if the command id has changed another stream
+template <CommitFinder Commits>
+CommandMiddleware deduplication(const Commits& commits, Clock& clock = system_clock())
+{
+    return [&commits, &clock, under_way = std::make_shared<detail::CommandsUnderWay>()](const CommandInfo& command,
+                                                                                        NextHandler next) {
+        auto* const result = command.result<CommitResult>();
+        if (result == nullptr || command.metadata.command_id.is_nil()) return next();
+        detail::CommandsUnderWay::Place place{*under_way};
+        if (!place.take(command, clock)) return next();
+        const CommandId& id = command.metadata.command_id;
+        if (std::optional<CommitResult> first = commits.find_commit(id)) {
+            if (auto stream = command.stream(); stream && *stream != first->stream)
+                throw CommandIdRefused{id, *std::move(stream), std::move(first->stream), first->version};
+            *result = std::move(first);
+            return;
+        }
+        Metadata metadata = command.metadata;
+        metadata.new_command = id;
+        next(metadata);
+    };
+}
+
+} // namespace escqrs

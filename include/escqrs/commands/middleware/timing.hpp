@@ -1,0 +1,39 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/commands/command_info.hpp>
+#include <escqrs/core/clock.hpp>
+
+#include <algorithm>
+#include <exception>
+#include <functional>
+#include <utility>
+
+namespace escqrs {
+
+/// How long a command took, and what became of it.
+struct CommandTiming {
+    const CommandInfo& command;
+    Duration duration;
+    std::exception_ptr error; ///< what it ended with; null if it was handled
+};
+
+/// A middleware that tells `record` of every command that has ended: the time spent in it and in all that is further in.
+/// @param record  must not throw; called from any thread
+/// @param clock   must outlive the bus
+inline CommandMiddleware timing(std::function<void(const CommandTiming&)> record, Clock& clock = system_clock())
+{
+    return [record = std::move(record), &clock](const CommandInfo& command, NextHandler next) {
+        const SteadyTime start = clock.steady();
+        const auto elapsed = [&] { return clock.steady() - start; };
+        try {
+            next();
+        } catch (...) {
+            record({command, elapsed(), std::current_exception()});
+            throw;
+        }
+        record({command, elapsed(), nullptr});
+    };
+}
+
+} // namespace escqrs

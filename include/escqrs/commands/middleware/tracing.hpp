@@ -1,0 +1,91 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/commands/command_info.hpp>
+#include <escqrs/core/check_option.hpp>
+#include <escqrs/core/clock.hpp>
+#include <escqrs/core/id_generator.hpp>
+#include <escqrs/core/trace_context.hpp>
+
+#include <cstddef>
+#include <exception>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace escqrs {
+
+/// The handling of one command as a step in a trace.
+struct CommandSpan {
+    const CommandInfo& command;
+    TraceContext context;
+    std::string parent_span_id; ///< empty if the trace begins here
+    Timestamp start;
+    std::optional<Timestamp> end; ///< nothing yet when it begins
+    std::exception_ptr error;     ///< what it ended with; null if it was handled
+};
+
+struct TracingOptions {
+    Clock* clock = &system_clock();
+    IdGenerator ids = random_uuid;
+    bool sample_new_traces = true; ///< the flag of the traces begun here; those that come in keep theirs
+};
+
+/// A middleware that makes each command a span of its trace, as W3C Trace Context has it.
+///
+/// It goes on with the trace in the metadata's `traceparent`, or begins one if that is empty or not valid. The rest gets
+/// the span's own `traceparent`, so what the command causes is its child: the stored events and the messages about them.
+/// @param sink  called when the span begins and when it ends, sampled or not; must not throw; called from any thread
+CommandMiddleware tracing(std::function<void(const CommandSpan&)> sink, TracingOptions options = {});
+
+namespace detail {
+
+/// The last bytes of a UUID in hexadecimal: with 8 or more they hold its variant, so they are never all 0.
+inline std::string last_hex_digits(const Uuid& uuid, std::size_t bytes)
+{
+    constexpr char digits[] = "0123456789abcdef";
+    std::string text;
+    text.reserve(2 * bytes);
+    for (std::size_t byte = 16 - bytes; byte < 16; ++byte) {
+        text.push_back(digits[uuid.data[byte] >> 4U]);
+        text.push_back(digits[uuid.data[byte] & 0x0FU]);
+    }
+    return text;
+}
+
+} // namespace detail
+
+inline CommandMiddleware tracing(std::function<void(const CommandSpan&)> sink, TracingOptions options)
+{
+    detail::check_given(sink, "sink");
+    detail::check_given(options.clock, "clock");
+    detail::check_given(options.ids, "ids");
+    return [sink = std::move(sink), options = std::move(options)](const CommandInfo& command, NextHandler next) {
+        CommandSpan span{command, {}, {}, options.clock->now(), std::nullopt, nullptr};
+        if (auto parent = TraceContext::parse(command.metadata.traceparent)) {
+            span.parent_span_id = std::move(parent->span_id);
+            span.context.trace_id = std::move(parent->trace_id);
+            span.context.is_sampled = parent->is_sampled;
+        } else {
+            span.context.trace_id = detail::last_hex_digits(options.ids(), 16);
+            span.context.is_sampled = options.sample_new_traces;
+        }
+        span.context.span_id = detail::last_hex_digits(options.ids(), 8);
+        sink(span);
+        Metadata metadata = command.metadata;
+        metadata.traceparent = span.context.traceparent();
+        try {
+            next(metadata);
+        } catch (...) {
+            span.end = options.clock->now();
+            span.error = std::current_exception();
+            sink(span);
+            throw;
+        }
+        span.end = options.clock->now();
+        sink(span);
+    };
+}
+
+} // namespace escqrs

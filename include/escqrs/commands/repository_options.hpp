@@ -1,0 +1,28 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/commands/snapshot.hpp>
+#include <escqrs/core/clock.hpp>
+#include <escqrs/core/id_generator.hpp>
+#include <escqrs/core/identifiers.hpp>
+#include <escqrs/core/retry_policy.hpp>
+
+#include <cstddef>
+#include <exception>
+#include <functional>
+
+namespace escqrs {
+
+struct RepositoryOptions {
+    RetryPolicy retry;
+    IdGenerator ids = time_ordered_uuid;
+    Clock* clock = &system_clock();
+    SnapshotPolicy snapshots = SnapshotPolicy::never();
+    /// Bytes of one event as stored, with its metadata. A larger one is refused, for a queue could not take it: keep this
+    /// well below the queue's limit, since an event takes more bytes as JSON.
+    std::size_t max_event_size = ~std::size_t{0};
+    /// Told when a snapshot could not be read or written by the store; what was asked for is done all the same.
+    std::function<void(const StreamId&, std::exception_ptr)> on_snapshot_failure = {};
+};
+
+} // namespace escqrs

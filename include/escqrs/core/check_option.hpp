@@ -1,0 +1,37 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/core/error.hpp>
+#include <escqrs/core/timestamp.hpp>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+// Every options struct is checked by these, in the constructors that take it.
+namespace escqrs::detail {
+
+/// @throws InvalidOption unless `value` is at least `least`
+inline void check_at_least(std::uint64_t least, std::uint64_t value, std::string_view option)
+{
+    if (value < least) throw InvalidOption{option, "at least " + std::to_string(least), std::to_string(value)};
+}
+
+/// @throws InvalidOption unless `duration` is at least `least`
+inline void check_at_least(Duration least, Duration duration, std::string_view option)
+{
+    const auto text = [](Duration value) { return std::to_string(value.count()) + " us"; };
+    if (duration < least) throw InvalidOption{option, "at least " + text(least), text(duration)};
+}
+
+/// @throws InvalidOption if a pointer or function is missing
+template <class Value>
+void check_given(const Value& value, std::string_view option)
+{
+    if (value == nullptr) throw InvalidOption{option, "one", "none"};
+}
+
+inline constexpr Duration not_negative{0};
+inline constexpr Duration not_zero{1}; ///< for what would be asked over and over without a pause otherwise
+
+} // namespace escqrs::detail

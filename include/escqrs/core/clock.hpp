@@ -1,0 +1,110 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/core/function_ref.hpp>
+#include <escqrs/core/timestamp.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <cstdio>
+#include <ctime>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+namespace escqrs {
+
+/// Where the library's parts get the time from, and how they wait. A test hands in one that it moves itself.
+/// @par Thread safety  all members may be called from any thread
+class Clock {
+public:
+    Clock() = default;
+    Clock(const Clock&) = delete;
+    Clock& operator=(const Clock&) = delete;
+    virtual ~Clock() = default;
+
+    /// The time of day. It may be set, forward or back, at any moment: what lasts a while is measured by `steady`.
+    virtual Timestamp now() const = 0;
+
+    /// The time that has passed since some moment, whatever becomes of the time of day. Unless a clock has better, this
+    /// counts by how much `now` goes forward between calls.
+    virtual SteadyTime steady() const;
+
+    /// Names what `steady` counts from. Its readings compare with those of other clocks, in this process or another, that
+    /// have the same name for it.
+    virtual std::string steady_origin() const { return {}; }
+
+    /// Waits on `wake` until `ready()`, until `stop` is requested, or until `at_most` has passed on this clock.
+    /// @param lock  held by the caller; `ready` runs with it held
+    /// @return what `ready()` says at the end
+    virtual bool wait_for(std::unique_lock<std::mutex>& lock, std::condition_variable_any& wake, Duration at_most,
+                          std::stop_token stop, FunctionRef<bool()> ready) = 0;
+
+private:
+    mutable std::mutex mutex_;
+    mutable std::optional<Timestamp> last_; ///< reading of `now`
+    mutable SteadyTime steady_;
+};
+
+/// The machine's clock. `steady` counts from its start, and goes on while it sleeps.
+class SystemClock final : public Clock {
+public:
+    Timestamp now() const override { return std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now()); }
+
+    SteadyTime steady() const override
+    {
+        std::timespec time{};
+        ::clock_gettime(CLOCK_BOOTTIME, &time);
+        return SteadyTime{std::chrono::seconds{time.tv_sec} +
+                          std::chrono::duration_cast<Duration>(std::chrono::nanoseconds{time.tv_nsec})};
+    }
+
+    /// The id that the kernel drew when it started.
+    std::string steady_origin() const override
+    {
+        const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file{std::fopen("/proc/sys/kernel/random/boot_id", "r"),
+                                                                   [](std::FILE* open) { return std::fclose(open); }};
+        char id[37]{}; // a UUID and a zero byte
+        return file && std::fgets(id, sizeof id, file.get()) != nullptr ? id : "";
+    }
+
+    bool wait_for(std::unique_lock<std::mutex>& lock, std::condition_variable_any& wake, Duration at_most,
+                  std::stop_token stop, FunctionRef<bool()> ready) override
+    {
+        constexpr Duration longest = std::chrono::hours{24 * 365 * 100}; // the end of a longer wait would overflow
+        return wake.wait_for(lock, std::move(stop), std::min(at_most, longest), ready);
+    }
+};
+
+inline SteadyTime Clock::steady() const
+{
+    const std::scoped_lock lock{mutex_};
+    const Timestamp read = now();
+    if (!last_) steady_ = SteadyTime{read.time_since_epoch()};
+    else steady_ = later_by(steady_, time_until(read, *last_));
+    last_ = read;
+    return steady_;
+}
+
+/// The machine's clock, for defaults. It has no state.
+inline Clock& system_clock() noexcept
+{
+    static SystemClock clock;
+    return clock;
+}
+
+/// Waits until `duration` has passed on `clock` or `stop` is requested.
+/// @return false if it was stopped
+inline bool sleep_for(Clock& clock, Duration duration, std::stop_token stop)
+{
+    std::mutex mutex;
+    std::condition_variable_any wake;
+    std::unique_lock lock{mutex};
+    clock.wait_for(lock, wake, duration, stop, [] { return false; });
+    return !stop.stop_requested();
+}
+
+} // namespace escqrs

@@ -1,0 +1,315 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/core/bookmark.hpp>
+#include <escqrs/core/error_base.hpp>
+#include <escqrs/core/identifiers.hpp>
+
+#include <cstddef>
+#include <exception>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace escqrs {
+
+/// What an exception says, whatever its type: `what()`, or that it is not a std::exception.
+inline std::string text_of(const std::exception_ptr& failure)
+{
+    try {
+        std::rethrow_exception(failure);
+    } catch (const std::exception& error) {
+        return error.what();
+    } catch (...) {
+        return "something that is not a std::exception was thrown";
+    }
+}
+
+/// A stream was not at the version that an append expected. Nothing was written; load again and decide again.
+class ConcurrencyError : public Error {
+public:
+    ConcurrencyError(StreamId stream, ExpectedVersion expected, StreamVersion actual)
+        : Error{"concurrency conflict on stream '" + stream.text() + "': expected " + to_string(expected) +
+                ", found version " + std::to_string(actual.value())},
+          stream_{std::move(stream)}, expected_{expected}, actual_{actual}
+    {
+    }
+
+    const StreamId& stream() const noexcept { return stream_; }
+    ExpectedVersion expected() const noexcept { return expected_; }
+    StreamVersion actual() const noexcept { return actual_; }
+
+private:
+    StreamId stream_;
+    ExpectedVersion expected_;
+    StreamVersion actual_;
+};
+
+/// An append reuses an event id that another append has already stored.
+class DuplicateEventId : public Error {
+public:
+    DuplicateEventId(const StreamId& stream, EventId id)
+        : Error{"append to stream '" + stream.text() + "' refused: event id " + to_string(id) +
+                " is already stored by a different append"},
+          id_{id}
+    {
+    }
+
+    EventId id() const noexcept { return id_; }
+
+private:
+    EventId id_;
+};
+
+/// A change was not stored, because its command id belongs to another change: one command id is one append to one stream.
+class CommandIdRefused : public Error {
+public:
+    /// The id is that of an append that ended at version `stored_at` of stream `stored_in`.
+    CommandIdRefused(const CommandId& command, StreamId stream, StreamId stored_in, StreamVersion stored_at)
+        : Error{"command " + to_string(command) + " refused for stream '" + stream.text() +
+                "': this id is stored already, up to version " + std::to_string(stored_at.value()) + " of stream '" +
+                stored_in.text() + "'; one command id is one append to one stream"},
+          command_{command}, stream_{std::move(stream)}, stored_in_{std::move(stored_in)}
+    {
+    }
+
+    /// The change holds events that an earlier save, which failed, has given to another command.
+    CommandIdRefused(const CommandId& command, StreamId stream)
+        : Error{"command " + to_string(command) + " refused for stream '" + stream.text() +
+                "': the aggregate still holds events of a save that failed under another command id; save them under "
+                "that one, or load the aggregate again"},
+          command_{command}, stream_{std::move(stream)}
+    {
+    }
+
+    const CommandId& command() const noexcept { return command_; }
+    const StreamId& stream() const noexcept { return stream_; }                      ///< of the refused change
+    const std::optional<StreamId>& stored_in() const noexcept { return stored_in_; } ///< may be the same stream
+
+private:
+    CommandId command_;
+    StreamId stream_;
+    std::optional<StreamId> stored_in_;
+};
+
+/// An aggregate was asked for that has no events.
+class AggregateNotFound : public Error {
+public:
+    explicit AggregateNotFound(StreamId stream)
+        : Error{"no aggregate '" + stream.text() + "'"}, stream_{std::move(stream)}
+    {
+    }
+
+    const StreamId& stream() const noexcept { return stream_; }
+
+private:
+    StreamId stream_;
+};
+
+/// Bytes cannot be decoded into an event, or an event into bytes.
+class CodecError : public Error {
+public:
+    using Error::Error;
+};
+
+/// An event's wire name is not in the codec's list.
+class UnknownEventType : public CodecError {
+public:
+    explicit UnknownEventType(std::string name)
+        : CodecError{"unknown event type '" + name + "'"}, name_{std::move(name)}
+    {
+    }
+
+    const std::string& name() const noexcept { return name_; }
+
+private:
+    std::string name_;
+};
+
+/// An event was written by a newer program, in a schema version that this one does not read yet.
+class NewerSchemaVersion : public CodecError {
+public:
+    NewerSchemaVersion(std::string name, unsigned found, unsigned known)
+        : CodecError{"event '" + name + "' has schema version " + std::to_string(found) +
+                     ", this program knows up to " + std::to_string(known)},
+          name_{std::move(name)}, found_{found}, known_{known}
+    {
+    }
+
+    const std::string& name() const noexcept { return name_; }
+    unsigned found() const noexcept { return found_; }
+    unsigned known() const noexcept { return known_; }
+
+private:
+    std::string name_;
+    unsigned found_;
+    unsigned known_;
+};
+
+/// An aggregate cannot be rebuilt: one of its stored events cannot be decoded or applied. The cause is nested.
+class HydrationError : public Error {
+public:
+    HydrationError(StreamId stream, StreamVersion version, GlobalPosition position, const std::string& cause)
+        : Error{"cannot rebuild '" + stream.text() + "' from event version " + std::to_string(version.value()) +
+                " at position " + std::to_string(position.value()) + ": " + cause},
+          stream_{std::move(stream)}, version_{version}, position_{position}
+    {
+    }
+
+    const StreamId& stream() const noexcept { return stream_; }
+    StreamVersion version() const noexcept { return version_; }
+    GlobalPosition position() const noexcept { return position_; }
+
+private:
+    StreamId stream_;
+    StreamVersion version_;
+    GlobalPosition position_;
+};
+
+/// A command was sent for which nobody registered a handler.
+class HandlerNotFound : public Error {
+public:
+    explicit HandlerNotFound(const std::string& command) : Error{"no handler is registered for command " + command} {}
+};
+
+/// A second handler was registered for one command.
+class DuplicateHandler : public Error {
+public:
+    explicit DuplicateHandler(const std::string& command)
+        : Error{"command " + command + " already has a handler; a command has exactly one"}
+    {
+    }
+};
+
+/// A command was not begun, for its deadline had passed.
+class CommandDeadlineExceeded : public Error {
+public:
+    explicit CommandDeadlineExceeded(const std::string& command)
+        : Error{"command " + command + " was not begun: its deadline had passed"}
+    {
+    }
+};
+
+/// A command was not begun, for its sender had requested a stop.
+class CommandCancelled : public Error {
+public:
+    explicit CommandCancelled(const std::string& command)
+        : Error{"command " + command + " was not begun: a stop was requested"}
+    {
+    }
+    /// After a conflict.
+    explicit CommandCancelled(const StreamId& stream)
+        : Error{"the change of '" + stream.text() + "' was not tried again after a conflict: a stop was requested"}
+    {
+    }
+};
+
+/// A command does not say what it has to, so it was not begun. Holds every problem, in words.
+class InvalidCommand : public Error {
+public:
+    InvalidCommand(const std::string& command, std::vector<std::string> problems)
+        : Error{"command " + command + " is not valid: " + join(problems)}, problems_{std::move(problems)}
+    {
+    }
+
+    const std::vector<std::string>& problems() const noexcept { return problems_; }
+
+private:
+    static std::string join(const std::vector<std::string>& problems)
+    {
+        std::string text;
+        for (const auto& problem : problems) text.append(text.empty() ? "" : "; ").append(problem);
+        return text;
+    }
+
+    std::vector<std::string> problems_;
+};
+
+/// Some subscribers of an event failed; the others received it. Holds every failure, in order of subscription.
+class EventDispatchError : public Error {
+public:
+    EventDispatchError(const std::string& text, std::vector<std::exception_ptr> failures)
+        : Error{text}, failures_{std::move(failures)}
+    {
+    }
+
+    const std::vector<std::exception_ptr>& failures() const noexcept { return failures_; }
+
+private:
+    std::vector<std::exception_ptr> failures_;
+};
+
+/// A newer version of a read model has taken the place of this one, whose tables are gone. Running on is of no use.
+class ReadModelSuperseded : public Error {
+public:
+    using Error::Error;
+};
+
+/// A checkpoint was not made from the log that is read, or that log does not hold any more what was read: it is older, a
+/// restored backup for instance. To read on would pass over events. Running on is of no use.
+class LogMismatch : public Error {
+public:
+    LogMismatch(const std::string& text, const Bookmark& checkpoint, LogId log, GlobalPosition head)
+        : Error{text}, checkpoint_{checkpoint}, log_{log}, head_{head}
+    {
+    }
+
+    const Bookmark& checkpoint() const noexcept { return checkpoint_; } ///< how far which log was read
+    LogId log() const noexcept { return log_; }                         ///< the one found
+    GlobalPosition head() const noexcept { return head_; }              ///< where that one ends
+
+private:
+    Bookmark checkpoint_;
+    LogId log_;
+    GlobalPosition head_;
+};
+
+/// A store could not do its work: file missing, foreign or newer, disk full, database gone.
+class StoreError : public Error {
+public:
+    using Error::Error;
+};
+
+/// An option has a value that nothing can work with. Thrown by the constructors that take options.
+class InvalidOption : public StoreError {
+public:
+    InvalidOption(std::string_view option, const std::string& expected, const std::string& found)
+        : StoreError{"option " + std::string{option} + ": expected " + expected + ", found " + found}, option_{option}
+    {
+    }
+
+    const std::string& option() const noexcept { return option_; } ///< its name
+
+private:
+    std::string option_;
+};
+
+/// A queue or broker could not do its work.
+class TransportError : public Error {
+public:
+    using Error::Error;
+};
+
+/// A queue will never take this message: what is wrong with it stays wrong, however often it is sent.
+class MessageRefused : public TransportError {
+public:
+    MessageRefused(std::string message_id, const std::string& text)
+        : TransportError{text}, message_id_{std::move(message_id)}
+    {
+    }
+
+    const std::string& message_id() const noexcept { return message_id_; }
+
+private:
+    std::string message_id_;
+};
+
+/// The lock of a received message ran out or was given back; whoever holds it now decides about the message.
+class MessageLockLost : public TransportError {
+public:
+    using TransportError::TransportError;
+};
+
+} // namespace escqrs

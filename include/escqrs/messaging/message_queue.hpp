@@ -1,0 +1,153 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/core/clock.hpp>
+#include <escqrs/core/error.hpp>
+#include <escqrs/messaging/message_properties.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace escqrs {
+
+/// A message for a queue. Terms and meanings are those of an Azure Service Bus message.
+struct Message {
+    std::string message_id; ///< 1 to 128 bytes; a repeat within the queue's window is accepted and dropped
+    std::string session_id; ///< at most 128 bytes; messages of one session are handled in order; empty: no session
+    std::string subject;
+    std::string correlation_id;
+    std::string content_type;
+    std::string body;
+    MessageProperties properties;
+    std::optional<Timestamp> scheduled_enqueue_time; ///< not handed out before
+
+    friend bool operator==(const Message&, const Message&) = default;
+};
+
+/// A message handed out under a lock. The receiver settles it before the lock runs out, or renews the lock.
+struct ReceivedMessage {
+    Message message;
+    std::uint64_t sequence_number = 0;
+    std::uint32_t delivery_count = 0; ///< deliveries up to and including this one: 1 at first
+    Timestamp enqueued_at{};
+    Timestamp locked_until{};
+    std::string lock_token;
+    std::stop_token lock_lost{}; ///< stop is requested when the queue sees the lock lost; not every queue watches
+};
+
+/// A message that was put aside, with the reason.
+struct DeadLetteredMessage {
+    Message message;
+    std::uint64_t sequence_number = 0;
+    std::uint32_t delivery_count = 0;
+    Timestamp enqueued_at{};
+    Timestamp dead_lettered_at{};
+    std::string reason;
+    std::string description;
+};
+
+/// Handled: the queue forgets it.
+struct Complete {};
+/// Not now: it goes back to the queue and is delivered again. `properties` are added to the message.
+struct Abandon {
+    MessageProperties properties;
+};
+/// Never: it is put aside for people to look at.
+struct DeadLetter {
+    std::string reason; ///< this and the description are cut after 4096 bytes
+    std::string description;
+};
+
+/// What a receiver decides about a message.
+using Disposition = std::variant<Complete, Abandon, DeadLetter>;
+
+/// One decision of several that are settled together. The message must live until `settle` returns.
+struct Settlement {
+    std::reference_wrapper<const ReceivedMessage> message;
+    Disposition disposition;
+};
+
+/// What became of one settlement.
+enum class SettlementResult : std::uint8_t {
+    settled,
+    lock_lost, ///< the lock was no longer held; nothing has changed for this message
+};
+
+/// Puts messages on a queue.
+///
+/// `send(messages)` returns once the queue has taken every message durably; order within a session is the order given.
+/// Throws `MessageRefused`, which names the message, before anything is sent if a message has no id, too long an id, text
+/// that is not UTF-8, a property twice or without a name, or too many bytes; later, if the broker refuses the message for
+/// what it is. After that, or any other `TransportError`, any part may have been taken: send the same messages again, but
+/// for the one that was refused. Duplicates within the queue's window are dropped by message id.
+template <class Sender>
+concept MessageSender = requires(Sender& sender, std::span<const Message> messages) {
+    { sender.send(messages) } -> std::same_as<void>;
+};
+
+/// Takes messages off a queue under a lock (peek-lock).
+///
+/// - `receive(at_most, wait, stop)` hands out up to `at_most` messages; waits up to `wait` for the first one, or until
+///   `stop` is requested. Messages of one session come in order, and while any of them is unsettled no other receive
+///   gets messages of that session; other sessions go on in parallel, and none is starved by a busy one. Messages of
+///   one session in one batch are to be settled in order.
+/// - `settle(message, disposition)` decides about a message; once it has returned the decision is durable. Abandoning a
+///   message of a session gives the later ones of the same batch and session back as well, uncounted. Throws
+///   `MessageLockLost` if the lock is no longer held; then nothing has changed.
+/// - `settle(settlements)` decides about several messages in the order given, for about the price of one: each fails
+///   alone, which its result tells. Throws `TransportError` if an abandoned message would become too large, and then
+///   nothing has changed, or if the queue cannot tell what became of them.
+/// - `renew_lock(message)` starts the lock's time anew and puts its end into `message.locked_until`. With a session,
+///   the lock is the session's. Throws `MessageLockLost`.
+///
+/// A message whose lock runs out is delivered again. One delivered `max_delivery_count` times without being settled is
+/// put aside with reason "MaxDeliveryCountExceeded".
+template <class Receiver>
+concept MessageReceiver =
+    requires(Receiver& receiver, std::size_t at_most, Duration wait, std::stop_token stop, ReceivedMessage& message,
+             const Disposition& disposition, std::span<const Settlement> settlements) {
+        { receiver.receive(at_most, wait, stop) } -> std::same_as<std::vector<ReceivedMessage>>;
+        { receiver.settle(std::as_const(message), disposition) } -> std::same_as<void>;
+        { receiver.settle(settlements) } -> std::same_as<std::vector<SettlementResult>>;
+        { receiver.renew_lock(message) } -> std::same_as<void>;
+    };
+
+/// Looks into what was put aside, and gives it back to the queue.
+///
+/// - `dead_letters(after, at_most)` lists them by sequence number, those behind `after`.
+/// - `resubmit(message_id)` moves one back to its queue as a message never delivered before; false if there is none.
+template <class Queue>
+concept DeadLetterQueue = requires(Queue& queue, std::uint64_t after, std::size_t at_most, const std::string& id) {
+    { queue.dead_letters(after, at_most) } -> std::same_as<std::vector<DeadLetteredMessage>>;
+    { queue.resubmit(id) } -> std::same_as<bool>;
+};
+
+/// How many messages a queue holds, by state.
+struct MessageQueueCounts {
+    std::uint64_t active = 0; ///< waiting to be received
+    std::uint64_t locked = 0; ///< received and not yet settled
+    std::uint64_t scheduled = 0;
+    std::uint64_t dead_lettered = 0;
+
+    friend bool operator==(const MessageQueueCounts&, const MessageQueueCounts&) = default;
+};
+
+/// How a queue behaves; the defaults are those of a Service Bus queue with duplicate detection.
+struct MessageQueueOptions {
+    Duration lock_duration = std::chrono::minutes{1};
+    std::uint32_t max_delivery_count = 10;
+    Duration duplicate_detection_window = std::chrono::minutes{10}; ///< 0: none
+    std::size_t max_message_size = 256 * 1024; ///< bytes of body, properties and texts; `send` refuses a larger one
+    Clock* clock = &system_clock();
+};
+
+} // namespace escqrs

@@ -1,0 +1,47 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/core/identifiers.hpp>
+
+#include <concepts>
+
+namespace escqrs {
+
+/// Remembers how far a reader of the log has come.
+///
+/// One that also has `bookmark()` and `save_bookmark(const Bookmark&)` remembers in which log, for readers in later processes.
+/// `save(position)` sets it anew: the next reader takes its own log for the one that is meant.
+template <class Place>
+concept Checkpoint = requires(Place& place, GlobalPosition position) {
+    { place.load() } -> std::same_as<GlobalPosition>;
+    { place.save(position) } -> std::same_as<void>;
+};
+
+/// A checkpoint that is saved in one transaction with the read model it belongs to.
+///
+/// `begin()` opens a transaction on the read model, which the transaction's destructor rolls back unless it was committed:
+/// - `position()` how far the read model has come;
+/// - `replay_until()` the furthest it had come before it was last rebuilt: events up to there were handled before;
+/// - `commit(position)` makes what was written, and the position, durable together;
+/// - `commit_restart()` sets the position to 0 and `replay_until()` to the furthest ever reached.
+///
+/// To remember in which log, for readers in later processes, it also has
+/// - `bookmark()` the position with that, and `commit_bookmark(const Bookmark&)`;
+/// - `commit_restart(handled_limit)` as `commit_restart()`, with a `replay_until()` of `handled_limit` at most.
+///
+/// A read model that is built beside a running one also has
+/// - `limit()` the position beyond which it must not go yet; once it is there, `commit(limit())` ends the waiting;
+/// - `live()` the bookmark of the running one.
+///
+/// One that has its streams from others, which had come to different positions, also has
+/// - `is_taking_over()` whether it has not passed all of these yet, and `handled_until(stream)` the one that goes for a stream.
+template <class Place>
+concept TransactionalCheckpoint =
+    requires(Place& place, decltype(place.begin())& transaction, GlobalPosition position) {
+        { transaction.position() } -> std::same_as<GlobalPosition>;
+        { transaction.replay_until() } -> std::same_as<GlobalPosition>;
+        { transaction.commit(position) } -> std::same_as<void>;
+        { transaction.commit_restart() } -> std::same_as<void>;
+    };
+
+} // namespace escqrs

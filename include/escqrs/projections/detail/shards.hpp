@@ -1,0 +1,236 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/core/bookmark.hpp>
+#include <escqrs/core/clock.hpp>
+#include <escqrs/projections/detail/owned_event.hpp>
+#include <escqrs/projections/subscription.hpp>
+
+#include <algorithm>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <mutex>
+#include <stop_token>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace escqrs::detail {
+
+/// Threads that handle events, each stream's always in the same one, and the account of what has been handled.
+///
+/// An event that fails is tried again after a delay, and keeps its thread from going on; or, if there are to be no retries,
+/// ends the work of all threads.
+/// @par Thread safety  one thread pushes and asks
+class Shards {
+public:
+    using Handle = std::function<void(const RecordedEvent&)>;
+
+    /// @param start  everything up to there counts as read and handled
+    Shards(std::size_t count, const SubscriptionOptions& options, bool retries, const Bookmark& start, Handle handle);
+    Shards(const Shards&) = delete;
+    Shards& operator=(const Shards&) = delete;
+    ~Shards() { stop(); }
+
+    /// Hands an event to its thread, once there is room.
+    /// @return false if it was not taken, because of a stop or a failure
+    bool push(const RecordedEvent& event, LogId log, const std::stop_token& stop);
+
+    /// Tells that every event up to there has been pushed, or is not wanted.
+    void set_read(const Bookmark& mark);
+
+    /// Up to where everything has been handled.
+    Bookmark handled() const;
+
+    bool is_idle() const;
+    bool has_failed() const;
+
+    /// Waits until nothing is left to be handled, at most that long.
+    void wait_until_idle(Duration at_most, const std::stop_token& stop);
+
+    /// Ends the threads after the events they are handling.
+    void stop();
+
+    /// Throws the failure that ended the work, if one did.
+    void rethrow_failure() const;
+
+private:
+    struct Task {
+        OwnedEvent event;
+        std::uint64_t number;
+    };
+    struct Shard {
+        std::deque<Task> tasks;
+        std::condition_variable_any pushed;
+    };
+    struct InFlight {
+        Bookmark mark;
+        bool is_done = false;
+    };
+
+    void work(Shard& shard, const std::stop_token& stop);
+    bool handle(const OwnedEvent& event, const std::stop_token& stop);
+    void report(std::exception_ptr failure, Duration delay) noexcept;
+    void finish(const Task& task);
+    void fail(std::exception_ptr failure);
+
+    const SubscriptionOptions* options_;
+    const bool retries_;
+    const std::size_t max_in_flight_;
+    const Handle handle_;
+
+    mutable std::mutex mutex_;
+    std::condition_variable_any progress_;
+    std::deque<InFlight> in_flight_; ///< in order of the log, from the first that is not done
+    std::uint64_t first_number_ = 0; ///< of `in_flight_`
+    Bookmark read_;
+    Bookmark handled_;
+    std::exception_ptr failure_;
+    std::vector<std::unique_ptr<Shard>> shards_;
+    std::vector<std::jthread> threads_; ///< last: they use all of the above
+};
+
+inline Shards::Shards(std::size_t count, const SubscriptionOptions& options, bool retries, const Bookmark& start,
+                      Handle handle)
+    : options_{&options}, retries_{retries},
+      max_in_flight_{4 * std::min(options.page_size, std::numeric_limits<std::size_t>::max() / 4)},
+      handle_{std::move(handle)}, read_{start}, handled_{start}
+{
+    for (std::size_t index = 0; index < count; ++index) shards_.push_back(std::make_unique<Shard>());
+    for (const auto& shard : shards_) {
+        threads_.emplace_back([this, own = shard.get()](const std::stop_token& stop) { work(*own, stop); });
+    }
+}
+
+inline bool Shards::push(const RecordedEvent& event, LogId log, const std::stop_token& stop)
+{
+    OwnedEvent owned{event};
+    Shard& shard = *shards_[std::hash<StreamId>{}(event.stream) % shards_.size()];
+    {
+        std::unique_lock lock{mutex_};
+        progress_.wait(lock, stop, [&] { return in_flight_.size() < max_in_flight_ || failure_; });
+        if (stop.stop_requested() || failure_) return false;
+        const std::uint64_t number = first_number_ + in_flight_.size();
+        shard.tasks.push_back({std::move(owned), number});
+        read_ = {event.position, log, event.id};
+        in_flight_.push_back({read_});
+    }
+    shard.pushed.notify_one();
+    return true;
+}
+
+inline void Shards::set_read(const Bookmark& mark)
+{
+    const std::scoped_lock lock{mutex_};
+    if (read_.position < mark.position) read_ = mark;
+    if (in_flight_.empty()) handled_ = read_;
+}
+
+inline Bookmark Shards::handled() const
+{
+    const std::scoped_lock lock{mutex_};
+    return handled_;
+}
+
+inline bool Shards::is_idle() const
+{
+    const std::scoped_lock lock{mutex_};
+    return in_flight_.empty();
+}
+
+inline bool Shards::has_failed() const
+{
+    const std::scoped_lock lock{mutex_};
+    return failure_ != nullptr;
+}
+
+inline void Shards::wait_until_idle(Duration at_most, const std::stop_token& stop)
+{
+    std::unique_lock lock{mutex_};
+    options_->clock->wait_for(lock, progress_, at_most, stop, [&] { return in_flight_.empty() || failure_; });
+}
+
+inline void Shards::stop()
+{
+    for (std::jthread& thread : threads_) thread.request_stop();
+    for (std::jthread& thread : threads_) {
+        if (thread.joinable()) thread.join();
+    }
+}
+
+inline void Shards::rethrow_failure() const
+{
+    const std::scoped_lock lock{mutex_};
+    if (failure_) std::rethrow_exception(failure_);
+}
+
+inline void Shards::work(Shard& shard, const std::stop_token& stop)
+{
+    std::unique_lock lock{mutex_};
+    while (shard.pushed.wait(lock, stop, [&] { return !shard.tasks.empty(); }) && !stop.stop_requested()) {
+        const Task task = std::move(shard.tasks.front());
+        shard.tasks.pop_front();
+        lock.unlock();
+        if (!handle(task.event, stop)) return;
+        lock.lock();
+        finish(task);
+    }
+}
+
+/// @return false if the event could not be handled, and the thread is to end
+inline bool Shards::handle(const OwnedEvent& event, const std::stop_token& stop)
+{
+    for (Duration delay = options_->first_retry_delay;; delay = doubled(delay, options_->max_retry_delay)) {
+        try {
+            handle_(event.view());
+            return true;
+        } catch (...) {
+            if (!retries_) {
+                fail(std::current_exception());
+                return false;
+            }
+            report(std::current_exception(), delay);
+        }
+        if (!sleep_for(*options_->clock, delay, stop)) return false;
+    }
+}
+
+/// Calls `on_failure`. What that throws must not end the thread, and there is no other place to report it to.
+inline void Shards::report(std::exception_ptr failure, Duration delay) noexcept
+{
+    try {
+        if (options_->on_failure) options_->on_failure(std::move(failure), delay);
+    } catch (...) { // NOLINT(bugprone-empty-catch)
+    }
+}
+
+inline void Shards::finish(const Task& task)
+{
+    in_flight_[task.number - first_number_].is_done = true;
+    const bool moves = in_flight_.front().is_done;
+    while (!in_flight_.empty() && in_flight_.front().is_done) {
+        handled_ = in_flight_.front().mark;
+        in_flight_.pop_front();
+        ++first_number_;
+    }
+    if (in_flight_.empty()) handled_ = read_;
+    if (moves) progress_.notify_all();
+}
+
+inline void Shards::fail(std::exception_ptr failure)
+{
+    {
+        const std::scoped_lock lock{mutex_};
+        if (!failure_) failure_ = std::move(failure);
+    }
+    for (std::jthread& thread : threads_) thread.request_stop();
+    progress_.notify_all();
+}
+
+} // namespace escqrs::detail

@@ -1,0 +1,125 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/core/error.hpp>
+#include <escqrs/core/identifiers.hpp>
+
+#include <concepts>
+#include <cstdint>
+#include <exception>
+#include <new>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace escqrs {
+
+/// A stream whose events a projection, or a relay, has parked: one that it could not handle, or send, and the later ones.
+///
+/// The events themselves stay in the store; only where they begin and end is kept.
+struct ParkedStream {
+    StreamId stream;
+    StreamVersion version{};   ///< of the event that could not be handled
+    GlobalPosition position{}; ///< of that event
+    StreamVersion last{}; ///< of the last event parked; 0: none is any more, and only `unhandled_from` is remembered
+    std::uint64_t events = 0; ///< how many are, for people to see
+    std::string error{};      ///< why the first one could not be handled
+
+    /// Events from this version on have never been handled, not even before the read model was last rebuilt; 0 if all have.
+    StreamVersion unhandled_from{};
+
+    bool is_parked() const noexcept { return last != StreamVersion{}; }
+
+    /// Leaves nothing but what `unhandled_from` remembers.
+    void unpark() noexcept
+    {
+        last = {};
+        events = 0;
+    }
+
+    friend bool operator==(const ParkedStream&, const ParkedStream&) = default;
+};
+
+/// A relay cannot send an event, so it has parked the stream from that event on.
+class StreamParked : public Error {
+public:
+    explicit StreamParked(const ParkedStream& parked)
+        : Error{"stream '" + parked.stream.text() + "' is parked from event version " +
+                std::to_string(parked.version.value()) + " at position " + std::to_string(parked.position.value()) +
+                " on, which cannot be sent: " + parked.error},
+          stream_{parked.stream}, version_{parked.version}, position_{parked.position}
+    {
+    }
+
+    const StreamId& stream() const noexcept { return stream_; }
+    StreamVersion version() const noexcept { return version_; }
+    GlobalPosition position() const noexcept { return position_; }
+
+private:
+    StreamId stream_;
+    StreamVersion version_;
+    GlobalPosition position_;
+};
+
+/// Where the streams are kept that a relay has parked.
+///
+/// - `is_empty()`, `find(stream)`, `all()` tell what is there; `all` in order of the streams' names;
+/// - `put(parked)` adds a stream or takes the place of what is there; `remove(stream)` forgets it.
+template <class Lot>
+concept ParkedStreams = requires(Lot& lot, const StreamId& stream, const ParkedStream& parked) {
+    { lot.is_empty() } -> std::same_as<bool>;
+    { lot.find(stream) } -> std::same_as<std::optional<ParkedStream>>;
+    { lot.all() } -> std::same_as<std::vector<ParkedStream>>;
+    { lot.put(parked) } -> std::same_as<void>;
+    { lot.remove(stream) } -> std::same_as<void>;
+};
+
+/// Where a projection keeps the streams it has parked: in one transaction with its checkpoint, where there are transactions.
+///
+/// - `attempt(work)` calls `work()`; if that throws, what it wrote to the read model is undone, and the exception passes;
+/// - `is_passing(error)` tells whether a failure says nothing about the event, so that it is to be tried again later.
+template <class Lot>
+concept ParkingLot = ParkedStreams<Lot> && requires(Lot& lot, const std::exception& error) {
+    {
+        lot.attempt([] {})
+    } -> std::same_as<void>;
+    { lot.is_passing(error) } -> std::same_as<bool>;
+};
+
+/// For a projection that parks nothing, so that an event that it cannot handle stops it; and for a relay that keeps the
+/// streams it has parked to itself.
+struct NoParkingLot {};
+
+/// Whether a failure is of the machinery, and not of the event: a store or broker that cannot work, or no memory.
+inline bool is_passing_fault(const std::exception& error) noexcept
+{
+    if (dynamic_cast<const MessageRefused*>(&error) != nullptr) return false;
+    if (dynamic_cast<const InvalidOption*>(&error) != nullptr) return false;
+    return dynamic_cast<const StoreError*>(&error) != nullptr ||
+           dynamic_cast<const TransportError*>(&error) != nullptr ||
+           dynamic_cast<const std::bad_alloc*>(&error) != nullptr;
+}
+
+namespace detail {
+
+/// To be called while an exception is being handled that an event may have caused.
+/// @return its text; throws it again if `is_passing` says that it is not the event's
+template <class IsPassing>
+std::string problem_of_event(IsPassing is_passing)
+{
+    const auto problem = [&](const std::exception& error) -> std::string {
+        if (is_passing(error)) throw;
+        return error.what();
+    };
+    try {
+        throw;
+    } catch (const std::exception& error) {
+        return problem(error);
+    } catch (...) {
+        return problem(Error{text_of(std::current_exception())});
+    }
+}
+
+} // namespace detail
+
+} // namespace escqrs

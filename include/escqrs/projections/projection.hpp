@@ -1,0 +1,398 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/codec/codec.hpp>
+#include <escqrs/core/bookmark.hpp>
+#include <escqrs/projections/checkpoint.hpp>
+#include <escqrs/projections/detail/known_events.hpp>
+#include <escqrs/projections/detail/progress.hpp>
+#include <escqrs/projections/detail/takeover.hpp>
+#include <escqrs/projections/log_guard.hpp>
+#include <escqrs/projections/parking_lot.hpp>
+#include <escqrs/projections/subscription.hpp>
+#include <escqrs/store/event_store.hpp>
+
+#include <algorithm>
+#include <concepts>
+#include <optional>
+#include <stop_token>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace escqrs {
+
+/// Builds a read model from the log, each event exactly once: what the handlers write and the checkpoint are one
+/// transaction.
+///
+/// `Handlers` lists the events it takes and handles each:
+/// ```
+/// struct AttendeeCount {
+///     using Events = escqrs::EventList<AttendeeRegistered, AttendeeUnregistered>;
+///     void handle(const AttendeeRegistered&, const escqrs::EventContext&);
+///     void handle(const AttendeeUnregistered&, const escqrs::EventContext&);
+///     void clear(); // empties the read model, for a rebuild
+/// };
+/// ```
+/// `Events` may be an `Evolution`; handlers of some of its events name a `Codec` instead (see `CodecOf`).
+///
+/// Unless the options filter by type, the store is asked for these types only, and events of others are passed over. With
+/// `using KnownEvents = EventList<...>` the handlers name all the types that can be in what they read (filter by category,
+/// then): an event of any other type was written by newer code, and so was one of a higher schema version in any case.
+/// `SubscriptionOptions::unknown_events` says what becomes of those.
+///
+/// An event that cannot be handled stops the projection in front of it, unless there is a parking lot: then it is parked,
+/// and so are all later events of its stream, while other streams go on; see `replay`.
+/// @par Thread safety  none, but for `position` and `wait_for`; `run` it in a thread of its own
+template <EventStore Store, TransactionalCheckpoint Place, class Handlers, class EventCodec = CodecOf<Handlers>,
+          class Lot = NoParkingLot>
+class Projection {
+public:
+    /// @param store, place, handlers  must outlive the projection
+    /// @throws InvalidOption
+    Projection(Store& store, Place& place, Handlers& handlers, SubscriptionOptions options = {})
+        requires std::same_as<Lot, NoParkingLot>
+        : Projection{store, place, nullptr, handlers, std::move(options)}
+    {
+    }
+
+    /// @param store, place, parked, handlers  must outlive the projection
+    Projection(Store& store, Place& place, Lot& parked, Handlers& handlers, SubscriptionOptions options = {})
+        requires ParkingLot<Lot>
+        : Projection{store, place, &parked, handlers, std::move(options)}
+    {
+    }
+
+    /// Handles the events after the checkpoint, until the end of the log or a stop request.
+    /// @return the position reached
+    /// @throws HydrationError if an event cannot be decoded, or was written by newer code; what handlers and store throw;
+    ///         ReadModelSuperseded; LogMismatch if the read model is of another log, or beyond this one; the page is rolled back
+    GlobalPosition catch_up(std::stop_token stop = {})
+    {
+        GlobalPosition reached;
+        for (bool is_first = true; apply_page(reached, is_first, stop) && !stop.stop_requested(); is_first = false) {}
+        return reached;
+    }
+
+    /// Catches up, then goes on with what is appended, until stopped; backs off after a failure.
+    /// @throws ReadModelSuperseded when a newer version of the read model has taken this one's place
+    /// @throws LogMismatch, after a call of `on_failure`: to try again is of no use
+    void run(std::stop_token stop)
+    {
+        detail::follow_log(*store_, guard_, options_, stop, [&] { return catch_up(stop); });
+    }
+
+    /// Empties the read model and starts again from the beginning of the log; handlers see `is_replay` for events that
+    /// were handled before. Parked streams are tried again with the others.
+    ///
+    /// So a read model can be made from another log than before, or from one that has lost its end: no event of another log
+    /// counts as handled before, and none that comes after the end of this one.
+    void restart();
+
+    /// The streams that are parked, in order of their names.
+    std::vector<ParkedStream> parked()
+        requires ParkingLot<Lot>;
+
+    /// Handles the parked events of a stream again, in order, in transactions of a page each. What could be handled is no
+    /// longer parked; from the next failure on, the rest still is. A read model that is built beside another one waits with
+    /// that until it has taken its place. May be called while another projection over the same checkpoint runs, anywhere.
+    /// @return whether nothing of the stream is parked now
+    /// @throws LogMismatch as `catch_up`
+    bool replay(const StreamId& stream)
+        requires ParkingLot<Lot>;
+
+    /// How far this object has seen the read model to be committed.
+    GlobalPosition position() const { return progress_.position(); }
+
+    /// Waits until this object has committed a position at or beyond `position`; see the free function.
+    bool wait_for(GlobalPosition position, Timestamp deadline, std::stop_token stop = {}) const
+    {
+        return progress_.wait_for(position, deadline, std::move(stop), *options_.clock);
+    }
+
+private:
+    static constexpr bool parks = ParkingLot<Lot>;
+    static constexpr GlobalPosition no_limit{~std::uint64_t{0}};
+    using Handled = typename detail::ListOf<typename detail::EventsOf<Handlers>::Type>::Type;
+
+    Projection(Store& store, Place& place, Lot* lot, Handlers& handlers, SubscriptionOptions options)
+        : store_{&store}, place_{&place}, lot_{lot}, handlers_{&handlers},
+          options_{detail::checked(std::move(options))}, guard_{store, detail::description_of(place)}
+    {
+        if (options_.filter.types.empty()) options_.filter.types = detail::types_to_read<EventCodec, Handlers>();
+    }
+
+    template <class Transaction>
+    static GlobalPosition limit_of(const Transaction& transaction)
+    {
+        if constexpr (requires { transaction.limit(); }) return transaction.limit();
+        else return no_limit;
+    }
+
+    bool apply_page(GlobalPosition& reached, bool is_first, const std::stop_token& stop);
+    void show(const RecordedEvent& event, bool was_handled);
+    void park(const RecordedEvent& event, bool is_replay, std::optional<ParkedStream> parked, const char* error);
+    void apply(const RecordedEvent& event, bool is_replay);
+    bool replay_page(const StreamId& stream);
+    template <class Work>
+    std::optional<std::string> error_of_attempt(Work work);
+    bool is_asked_for(const RecordedEvent& event) const;
+
+    Store* store_;
+    Place* place_;
+    Lot* lot_;
+    Handlers* handlers_;
+    SubscriptionOptions options_;
+    [[no_unique_address]] EventCodec codec_;
+    typename EventCodec::Scratch scratch_;
+    bool some_are_parked_ = false; ///< as of the open transaction, as is the next
+    bool is_beside_ = false;       ///< a read model that runs
+    detail::Progress progress_;
+    detail::LogGuard<Store> guard_;
+};
+
+template <class Store, class Place, class Handlers>
+Projection(Store&, Place&, Handlers&, SubscriptionOptions = {}) -> Projection<Store, Place, Handlers>;
+template <class Store, class Place, ParkingLot Lot, class Handlers>
+Projection(Store&, Place&, Lot&, Handlers&, SubscriptionOptions = {})
+    -> Projection<Store, Place, Handlers, CodecOf<Handlers>, Lot>;
+
+/// Waits until a projection that runs in this process has committed a position at or beyond `position`: then a question to
+/// its read model is answered with that event in it, unless it was parked. In another process, wait on its checkpoint.
+/// @param deadline  by the projection's clock
+/// @return false if that did not come about by the deadline, or `stop` was requested first
+/// @par Thread safety  may be called from any thread
+template <class Store, class Place, class Handlers, class EventCodec, class Lot>
+bool wait_for(const Projection<Store, Place, Handlers, EventCodec, Lot>& projection, GlobalPosition position,
+              Timestamp deadline, std::stop_token stop = {})
+{
+    return projection.wait_for(position, deadline, std::move(stop));
+}
+
+template <EventStore Store, TransactionalCheckpoint Place, class Handlers, class EventCodec, class Lot>
+bool Projection<Store, Place, Handlers, EventCodec, Lot>::apply_page(GlobalPosition& reached, bool is_first,
+                                                                     const std::stop_token& stop)
+{
+    auto transaction = place_->begin();
+    const GlobalPosition from = transaction.position();
+    const Bookmark saved = guard_.load(transaction);
+    const Bookmark mark = guard_.begin(saved);
+    const GlobalPosition replay_until = detail::replay_until(transaction);
+    const GlobalPosition limit = limit_of(transaction);
+    is_beside_ = limit != no_limit;
+    if constexpr (requires { transaction.live(); }) {
+        if (is_beside_ && is_first) guard_.check_live(transaction.live());
+    }
+    if constexpr (parks) some_are_parked_ = !lot_->is_empty();
+    progress_.set(from);
+
+    reached = store_->read_log(from, options_.page_size, options_.filter, [&](const RecordedEvent& event) {
+        if (event.position > limit) return false;
+        guard_.note(event);
+        const bool is_new = !detail::was_taken_over(transaction, event);
+        if (is_new && detail::is_wanted(options_, event)) show(event, event.position <= replay_until);
+        return !stop.stop_requested();
+    });
+    reached = std::max(from, std::min(reached, limit));
+    if (reached == from && from != limit) {
+        if (is_first) guard_.check(mark);
+        if (saved.log.is_nil() && from != GlobalPosition{}) detail::commit(transaction, mark);
+        guard_.settle();
+        return false;
+    }
+    detail::commit(transaction, reached == from ? mark : guard_.advance(reached));
+    guard_.settle();
+    progress_.set(reached);
+    return true;
+}
+
+template <EventStore Store, TransactionalCheckpoint Place, class Handlers, class EventCodec, class Lot>
+void Projection<Store, Place, Handlers, EventCodec, Lot>::show(const RecordedEvent& event, bool was_handled)
+{
+    if constexpr (!parks) {
+        apply(event, was_handled);
+    } else {
+        auto parked = some_are_parked_ ? lot_->find(event.stream) : std::nullopt;
+        const bool never_handled =
+            parked && parked->unhandled_from != StreamVersion{} && event.version >= parked->unhandled_from;
+        const bool is_replay = was_handled && !never_handled;
+        if (parked && parked->is_parked()) return park(event, is_replay, std::move(parked), nullptr);
+        if (is_beside_ && never_handled) { // parked by the one that runs
+            const std::string error = parked->error;
+            return park(event, is_replay, std::move(parked), error.c_str());
+        }
+        if (const auto error = error_of_attempt([&] { apply(event, is_replay); })) {
+            return park(event, is_replay, std::move(parked), error->c_str());
+        }
+        if (!parked) return;
+        // Left over from before a restart. Behind the events that were handled then, nothing needs to be remembered.
+        if (!was_handled) return lot_->remove(event.stream);
+        if (!never_handled) return;
+        parked->unhandled_from = event.version.next();
+        lot_->put(*parked);
+    }
+}
+
+template <EventStore Store, TransactionalCheckpoint Place, class Handlers, class EventCodec, class Lot>
+void Projection<Store, Place, Handlers, EventCodec, Lot>::park(const RecordedEvent& event, bool is_replay,
+                                                               std::optional<ParkedStream> parked, const char* error)
+{
+    if (!parked) parked.emplace(ParkedStream{.stream = event.stream});
+    if (error != nullptr) {
+        parked->version = event.version;
+        parked->position = event.position;
+        parked->error = error;
+    }
+    if (event.version > parked->last) { // else it comes again, from a page that could not be rolled back
+        parked->last = event.version;
+        ++parked->events;
+    }
+    if (!is_replay && parked->unhandled_from == StreamVersion{}) parked->unhandled_from = event.version;
+    lot_->put(*parked);
+    some_are_parked_ = true;
+}
+
+/// Runs `work`; what it wrote is undone if it fails.
+/// @return the text of its failure, if that was the event's
+template <EventStore Store, TransactionalCheckpoint Place, class Handlers, class EventCodec, class Lot>
+template <class Work>
+std::optional<std::string> Projection<Store, Place, Handlers, EventCodec, Lot>::error_of_attempt(Work work)
+{
+    try {
+        lot_->attempt(work);
+        return std::nullopt;
+    } catch (...) {
+        return detail::problem_of_event([&](const std::exception& error) { return lot_->is_passing(error); });
+    }
+}
+
+template <EventStore Store, TransactionalCheckpoint Place, class Handlers, class EventCodec, class Lot>
+void Projection<Store, Place, Handlers, EventCodec, Lot>::apply(const RecordedEvent& event, bool is_replay)
+{
+    bool is_handled_now = false;
+    try {
+        if (!EventCodec::knows(event.type)) {
+            if (detail::is_known_to<Handlers>(event.type)) return;
+            throw UnknownEventType{std::string{event.type}};
+        }
+        EventContext context = context_of(event);
+        context.is_replay = is_replay;
+        codec_.decode(encoded(event), scratch_, [&](const auto& decoded) {
+            using Event = std::remove_cvref_t<decltype(decoded)>;
+            if constexpr (Handled::template contains<Event>) {
+                constexpr bool is_handled = requires { handlers_->handle(decoded, context); };
+                static_assert(is_handled, "escqrs: these handlers list an event for which they have no "
+                                          "handle(const E&, const escqrs::EventContext&)");
+                if constexpr (is_handled) {
+                    is_handled_now = true;
+                    handlers_->handle(decoded, context);
+                    is_handled_now = false;
+                }
+            }
+            ++context.part;
+        });
+    } catch (const CodecError& cause) {
+        if (is_handled_now) throw; // the handler's own
+        const bool skips = options_.unknown_events == UnknownEvents::skip;
+        if (!skips || !detail::is_of_newer_code(cause)) {
+            std::throw_with_nested(HydrationError{event.stream, event.version, event.position, cause.what()});
+        }
+        if (options_.on_skipped) options_.on_skipped(event, cause);
+    }
+}
+
+template <EventStore Store, TransactionalCheckpoint Place, class Handlers, class EventCodec, class Lot>
+void Projection<Store, Place, Handlers, EventCodec, Lot>::restart()
+{
+    auto transaction = place_->begin();
+    handlers_->clear();
+    if constexpr (parks) {
+        for (ParkedStream& parked : lot_->all()) {
+            lot_->remove(parked.stream);
+            if (parked.unhandled_from == StreamVersion{}) continue;
+            parked.unpark();
+            lot_->put(parked);
+        }
+    }
+    const auto limit = guard_.handled_limit(guard_.load(transaction));
+    if constexpr (requires { transaction.commit_restart(limit); }) transaction.commit_restart(limit);
+    else transaction.commit_restart();
+    progress_.set(GlobalPosition{});
+}
+
+template <EventStore Store, TransactionalCheckpoint Place, class Handlers, class EventCodec, class Lot>
+std::vector<ParkedStream> Projection<Store, Place, Handlers, EventCodec, Lot>::parked()
+    requires ParkingLot<Lot>
+{
+    auto all = lot_->all();
+    std::erase_if(all, [](const ParkedStream& parked) { return !parked.is_parked(); });
+    return all;
+}
+
+template <EventStore Store, TransactionalCheckpoint Place, class Handlers, class EventCodec, class Lot>
+bool Projection<Store, Place, Handlers, EventCodec, Lot>::replay(const StreamId& stream)
+    requires ParkingLot<Lot>
+{
+    while (replay_page(stream)) {}
+    const auto left = lot_->find(stream);
+    return !left || !left->is_parked();
+}
+
+/// @return whether there is more to try
+template <EventStore Store, TransactionalCheckpoint Place, class Handlers, class EventCodec, class Lot>
+bool Projection<Store, Place, Handlers, EventCodec, Lot>::replay_page(const StreamId& stream)
+{
+    auto transaction = place_->begin();
+    auto parked = lot_->find(stream);
+    if (!parked || !parked->is_parked() || limit_of(transaction) != no_limit) return false;
+    guard_.check(guard_.begin(guard_.load(transaction)));
+    guard_.settle();
+    const GlobalPosition replay_until = transaction.replay_until();
+    const GlobalPosition reached = detail::reached_in(transaction, stream);
+    std::uint64_t handled = 0;
+    std::uint64_t left = 0; // from the one that failed on
+    bool is_page_full = false;
+    // All that was read since the stream was parked is parked, whatever the handlers took then.
+    store_->read_stream(stream, parked->version, [&](const RecordedEvent& event) {
+        if (event.position > reached) return false;
+        if (!is_asked_for(event)) return true;
+        if (left != 0) {
+            parked->last = event.version;
+            ++left;
+            return true;
+        }
+        parked->version = event.version;
+        parked->position = event.position;
+        is_page_full = handled == options_.page_size;
+        if (is_page_full) return false;
+        const bool never_handled = parked->unhandled_from != StreamVersion{} && event.version >= parked->unhandled_from;
+        const bool is_replay = event.position <= replay_until && !never_handled;
+        if (auto error = error_of_attempt([&] { apply(event, is_replay); })) {
+            parked->error = std::move(*error);
+            parked->last = event.version;
+            left = 1;
+            return true;
+        }
+        ++handled;
+        if (never_handled) parked->unhandled_from = event.version.next();
+        return true;
+    });
+    if (left != 0) parked->events = left;
+    else if (is_page_full) parked->events = parked->events > handled ? parked->events - handled : 1;
+    const bool is_free = left == 0 && !is_page_full;
+    if (is_free) parked->unpark();
+    // Events behind the parked ones may have to be shown as new by a rebuild that is under way.
+    const bool is_remembered = parked->unhandled_from != StreamVersion{} && transaction.position() < replay_until;
+    if (is_free && !is_remembered) lot_->remove(stream);
+    else lot_->put(*parked);
+    detail::commit(transaction, guard_.load(transaction));
+    return is_page_full;
+}
+
+template <EventStore Store, TransactionalCheckpoint Place, class Handlers, class EventCodec, class Lot>
+bool Projection<Store, Place, Handlers, EventCodec, Lot>::is_asked_for(const RecordedEvent& event) const
+{
+    return options_.filter.shows(event.stream.category(), event.type) && detail::is_wanted(options_, event);
+}
+
+} // namespace escqrs

@@ -1,0 +1,61 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/core/error.hpp>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace escqrs {
+
+/// What one version of a read model consists of. In SQL texts `{v}` stands for the version: `title{v}` is a table of each
+/// version's own.
+struct ReadModelSchema {
+    std::string name;                ///< of the read model, the same for all its versions
+    unsigned version = 1;            ///< a higher one replaces a lower one
+    std::vector<std::string> tables; ///< names without `{v}`, under which readers find the live version's tables
+    std::string sql;                 ///< creates each of them as `name{v}`, in an order that suits their foreign keys
+};
+
+namespace detail {
+
+/// `text` with the version put in for each `{v}`.
+inline std::string with_version(std::string_view text, unsigned version)
+{
+    constexpr std::string_view mark = "{v}";
+    std::string result;
+    while (true) {
+        const auto found = text.find(mark);
+        result += text.substr(0, found);
+        if (found == std::string_view::npos) return result;
+        result.append("_v").append(std::to_string(version));
+        text.remove_prefix(found + mark.size());
+    }
+}
+
+/// @throws StoreError if a name is not made of letters, digits and underscores
+inline void check_names(const ReadModelSchema& schema)
+{
+    const auto check = [&](const std::string& name) {
+        const bool is_good =
+            !name.empty() && name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                                    "0123456789_") == std::string::npos;
+        if (!is_good) {
+            throw StoreError{"read model '" + schema.name +
+                             "': expected a name of letters, digits and underscores, found '" + name + "'"};
+        }
+    };
+    check(schema.name);
+    for (const std::string& table : schema.tables) check(table);
+}
+
+[[noreturn]] inline void throw_superseded(const ReadModelSchema& schema)
+{
+    throw ReadModelSuperseded{"read model '" + schema.name + "', version " + std::to_string(schema.version) +
+                              ": a newer version has taken its place"};
+}
+
+} // namespace detail
+
+} // namespace escqrs

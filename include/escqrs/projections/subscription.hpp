@@ -1,0 +1,208 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/core/bookmark.hpp>
+#include <escqrs/core/check_option.hpp>
+#include <escqrs/core/clock.hpp>
+#include <escqrs/core/error.hpp>
+#include <escqrs/projections/checkpoint.hpp>
+#include <escqrs/projections/log_guard.hpp>
+#include <escqrs/store/event_filter.hpp>
+#include <escqrs/store/event_store.hpp>
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <stop_token>
+#include <utility>
+
+namespace escqrs {
+
+/// Waits until a reader of the log, in whatever process, has saved a position at or beyond `position`: then a question to
+/// its read model is answered with that event in it.
+/// @param place          the reader's checkpoint, to be looked at every `poll_interval` by this thread
+/// @param deadline       by the clock; if that is set meanwhile, the wait is as long as it was to be at first
+/// @return false if that did not come about by the deadline, or `stop` was requested first
+template <class Place>
+    requires requires(Place& place) {
+        { place.load() } -> std::same_as<GlobalPosition>;
+    }
+bool wait_for(Place& place, GlobalPosition position, Timestamp deadline, std::stop_token stop = {},
+              Duration poll_interval = std::chrono::milliseconds{5}, Clock& clock = system_clock())
+{
+    detail::check_at_least(detail::not_zero, poll_interval, "poll_interval");
+    const SteadyTime end = later_by(clock.steady(), time_until(deadline, clock.now()));
+    while (place.load() < position) {
+        const Duration left = time_until(end, clock.steady());
+        if (left == Duration::zero() || !sleep_for(clock, std::min(poll_interval, left), stop)) return false;
+    }
+    return true;
+}
+
+/// Checks that a reader could go on from its checkpoint: for a program that wants to know before the reader runs, or tells
+/// whether it is ready. Readers check it themselves.
+/// @throws LogMismatch if the checkpoint was made from another log, or is beyond what this one holds
+template <EventStore Store, Checkpoint Place>
+void require_same_log(Store& store, Place& place)
+{
+    (void)detail::LogGuard{store, detail::description_of(place)}.begin(detail::bookmark_of(place));
+}
+
+/// What a projection does with an event that newer code has written: of a type, or of a schema version, unknown here.
+enum class UnknownEvents : std::uint8_t {
+    fail, ///< stops in front of it, with an error that names it
+    skip, ///< passes over it, for good; of an event that becomes several, over those from the unknown one on
+};
+
+/// What a reader of the log is shown, and how it behaves when it runs until it is stopped.
+struct SubscriptionOptions {
+    EventFilter filter{};                                       ///< what the store is to show
+    std::function<bool(const RecordedEvent&)> predicate{};      ///< of what the store shows: whether it is handled
+    std::size_t page_size = 500;                                ///< events between two checkpoints
+    Duration max_wait = std::chrono::seconds{1};                ///< longest sleep at the end of the log
+    Duration first_retry_delay = std::chrono::milliseconds{20}; ///< after a failure; doubled each time
+    Duration max_retry_delay = std::chrono::seconds{10};
+    std::function<void(std::exception_ptr, Duration)> on_failure{}; ///< told of each failure and the delay that follows
+
+    /// Called when a reader that runs has reached the end of the log: at first, and each time it had fallen behind, also by a
+    /// rebuild of its read model.
+    std::function<void(GlobalPosition)> on_caught_up{};
+
+    UnknownEvents unknown_events = UnknownEvents::fail; ///< projections only
+    std::function<void(const RecordedEvent&, const std::exception&)>
+        on_skipped{}; ///< told of each unknown event skipped
+    Clock* clock = &system_clock();
+};
+
+namespace detail {
+
+/// @throws InvalidOption if no reader can work with them
+inline SubscriptionOptions checked(SubscriptionOptions options)
+{
+    check_at_least(1, options.page_size, "page_size");
+    check_at_least(not_zero, options.max_wait, "max_wait");
+    check_at_least(not_negative, options.first_retry_delay, "first_retry_delay");
+    check_at_least(not_negative, options.max_retry_delay, "max_retry_delay");
+    check_given(options.clock, "clock");
+    return options;
+}
+
+inline bool is_wanted(const SubscriptionOptions& options, const RecordedEvent& event)
+{
+    return !options.predicate || options.predicate(event);
+}
+
+/// Runs `catch_up` again and again until stopped: sleeps at the end of the log, backs off after a failure.
+template <EventStore Store, class CatchUp>
+void follow_log(Store& store, LogGuard<Store>& guard, const SubscriptionOptions& options, std::stop_token stop,
+                CatchUp catch_up)
+{
+    Duration delay = options.first_retry_delay;
+    bool was_behind = true;
+    while (!stop.stop_requested()) {
+        try {
+            const GlobalPosition reached = catch_up();
+            if (stop.stop_requested()) return;
+            was_behind |= guard.take_advanced();
+            if (options.on_caught_up && was_behind) options.on_caught_up(reached);
+            was_behind = false;
+            delay = options.first_retry_delay;
+            store.wait_for_events(reached, options.max_wait, stop);
+        } catch (const ReadModelSuperseded&) {
+            throw; // for good
+        } catch (const InvalidOption&) {
+            if (options.on_failure) options.on_failure(std::current_exception(), Duration::zero());
+            throw;
+        } catch (const LogMismatch&) {
+            if (options.on_failure) options.on_failure(std::current_exception(), Duration::zero());
+            throw;
+        } catch (...) {
+            if (options.on_failure) options.on_failure(std::current_exception(), delay);
+            sleep_for(*options.clock, delay, stop);
+            delay = doubled(delay, options.max_retry_delay);
+        }
+    }
+}
+
+} // namespace detail
+
+/// Reads the log from a checkpoint onwards and hands every event to a handler, at least once and in order.
+///
+/// The checkpoint is saved after each page: a crash in between shows that page's events again.
+/// @par Thread safety  none; `run` it in a thread of its own
+template <EventStore Store, Checkpoint Place>
+class Subscription {
+public:
+    /// @param store, place  must outlive the subscription
+    /// @throws InvalidOption
+    Subscription(Store& store, Place& place, SubscriptionOptions options = {})
+        : store_{&store}, place_{&place}, options_{detail::checked(std::move(options))},
+          guard_{store, detail::description_of(place)}
+    {
+    }
+
+    /// Handles the events after the checkpoint, until the end of the log or a stop request.
+    /// @param handle  called as `handle(const RecordedEvent&)`
+    /// @param flush   called before each checkpoint is saved, with its position if it takes one: what was handled must be
+    ///                safe then
+    /// @return the position reached
+    /// @throws LogMismatch if the checkpoint was made from another log, or is beyond what this one holds
+    /// @throws what `handle`, `flush`, store and checkpoint throw; the page is shown again next time
+    template <class Handle, class Flush>
+    GlobalPosition catch_up(Handle&& handle, Flush&& flush, std::stop_token stop = {})
+    {
+        const Bookmark saved = guard_.load(*place_);
+        Bookmark mark = guard_.begin(saved);
+        detail::adopt(*place_, saved, mark);
+        for (bool is_first = true; !stop.stop_requested(); is_first = false) {
+            const auto show = [&](const RecordedEvent& event) {
+                guard_.note(event);
+                if (detail::is_wanted(options_, event)) handle(event);
+                return !stop.stop_requested();
+            };
+            const auto reached = store_->read_log(mark.position, options_.page_size, options_.filter, show);
+            if (reached == mark.position) {
+                if (is_first) guard_.check(mark);
+                break;
+            }
+            mark = guard_.advance(reached);
+            if constexpr (std::invocable<Flush&, GlobalPosition>) flush(reached);
+            else flush();
+            detail::save(*place_, mark);
+        }
+        guard_.settle();
+        return mark.position;
+    }
+
+    template <class Handle>
+    GlobalPosition catch_up(Handle&& handle)
+    {
+        return catch_up(handle, [] {});
+    }
+
+    /// Catches up, then goes on with what is appended, until stopped. Calls `on_failure` after a failure, and tries the page
+    /// again after a delay.
+    /// @throws LogMismatch, after a call of `on_failure`: to try again is of no use
+    template <class Handle, class Flush>
+    void run(std::stop_token stop, Handle&& handle, Flush&& flush)
+    {
+        detail::follow_log(*store_, guard_, options_, stop, [&] { return catch_up(handle, flush, stop); });
+    }
+
+    template <class Handle>
+    void run(std::stop_token stop, Handle&& handle)
+    {
+        run(std::move(stop), handle, [] {});
+    }
+
+private:
+    Store* store_;
+    Place* place_;
+    SubscriptionOptions options_;
+    detail::LogGuard<Store> guard_;
+};
+
+} // namespace escqrs

@@ -1,0 +1,225 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/core/check_option.hpp>
+#include <escqrs/core/clock.hpp>
+#include <escqrs/core/error.hpp>
+#include <escqrs/core/function_ref.hpp>
+#include <escqrs/core/identifiers.hpp>
+#include <escqrs/store/event_filter.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string_view>
+#include <utility>
+
+namespace escqrs {
+
+using Bytes = std::span<const std::byte>;
+
+/// An encoded event on its way into a store. Views only: what they point at must live until `append` returns.
+struct NewEvent {
+    EventId id;
+    std::string_view type; ///< wire name
+    unsigned schema_version = 0;
+    std::string_view content_type;
+    Bytes payload;
+    Bytes metadata;
+};
+
+/// A stored event as a store shows it. Views and `stream` are valid only during the call that hands it over.
+struct RecordedEvent {
+    const StreamId& stream;
+    StreamVersion version;
+    GlobalPosition position;
+    Timestamp recorded_at;
+    EventId id;
+    std::string_view type;
+    unsigned schema_version;
+    std::string_view content_type;
+    Bytes payload;
+    Bytes metadata;
+};
+
+/// The state of what a stream is about, as it was after its event `version`: a replay may begin there. Views only.
+struct Snapshot {
+    StreamVersion version;
+    unsigned schema_version = 0;
+    std::string_view content_type;
+    Bytes payload;
+};
+
+/// Receives a snapshot, whose views are valid only during the call.
+using SnapshotSink = FunctionRef<void(const Snapshot&)>;
+
+/// Receives events one by one; returns whether it wants the next. It may throw, and may use the store.
+using EventSink = FunctionRef<bool(const RecordedEvent&)>;
+
+/// Where an append ended: version of the stream and position of the log after its last event.
+struct AppendResult {
+    StreamVersion version;
+    GlobalPosition position;
+    /// The event ids were stored already, so this call wrote nothing: by an earlier call, perhaps with other contents, or by
+    /// this one before the store lost its connection and sent the append again.
+    bool repeated = false;
+
+    /// Equal if both ended at the same place, whether or not one was a repeat.
+    friend bool operator==(const AppendResult& left, const AppendResult& right) noexcept
+    {
+        return left.version == right.version && left.position == right.position;
+    }
+};
+
+/// Where a stored event is.
+struct EventLocation {
+    StreamId stream;
+    StreamVersion version;
+    GlobalPosition position;
+};
+
+/// A log of events in streams.
+///
+/// The semantics are enforced by the suite in testing/event_store_conformance.hpp, which every store runs:
+///
+/// - `append(stream, expected, events)` stores all events or none; once it has returned they are durable. At least one
+///   event. Throws `ConcurrencyError` if the stream is not at `expected`, and writes nothing; of several appends at one
+///   version exactly one wins. `ExpectedVersion::any()` never conflicts. An append whose event ids are stored already, as
+///   one append to the same stream, returns the first result, marked as `repeated`, whatever `expected` says, and writes
+///   nothing; ids that are stored otherwise, or twice in one call, throw `DuplicateEventId`.
+/// - `read_stream(stream, from, sink)` shows the stream's events from version `from` on, in order, to `sink`; nothing if
+///   there is no such stream. The stream is read page by page and never held as a whole.
+/// - `read_log(after, at_most, sink)` shows at most `at_most` events behind position `after`, in order, and returns the
+///   position of the last one shown, or `after`. No event ever turns up at or below a position that was read.
+/// - `read_log(after, at_most, filter, sink)` shows at most `at_most` of the events behind `after` that `filter` asks for, in
+///   order, and returns how far the log was read: whoever goes on from there never looks again at what was passed over. It
+///   may return early, having passed over many; only at the end of the log does it return `after`.
+/// - `write_snapshot(stream, snapshot)` keeps a snapshot in place of the one before, for a stream that has events; for
+///   another it does nothing. Snapshots may be lost, and their loss costs nothing but time. `read_snapshot(stream, sink)`
+///   shows it and returns true; false if there is none.
+/// - `log_id()` identifies the log. It is drawn when the log is created and stays the same for as long as the log exists, in
+///   every copy and backup of it: a reader tells by it whether its checkpoint was made from this log. Never nil.
+/// - `head()` is the position of the last event; 0 for an empty log.
+/// - `locate(event_id)` tells where an event is.
+/// - `wait_for_events(after, at_most, stop)` returns true as soon as there is an event behind `after`, appended by whatever
+///   process; false after `at_most` or when `stop` is requested.
+///
+/// Every operation may be called from any thread, and throws `StoreError` if the store cannot do it.
+template <class Store>
+concept EventStore = requires(Store& store, const StreamId& stream, ExpectedVersion expected,
+                              std::span<const NewEvent> events, StreamVersion from, GlobalPosition after,
+                              std::size_t at_most, Duration wait, std::stop_token stop, EventSink sink, EventId id,
+                              const EventFilter& filter, const Snapshot& snapshot, SnapshotSink snapshot_sink) {
+    { store.append(stream, expected, events) } -> std::same_as<AppendResult>;
+    { store.read_stream(stream, from, sink) } -> std::same_as<void>;
+    { store.read_log(after, at_most, sink) } -> std::same_as<GlobalPosition>;
+    { store.read_log(after, at_most, filter, sink) } -> std::same_as<GlobalPosition>;
+    { store.read_snapshot(stream, snapshot_sink) } -> std::same_as<bool>;
+    { store.write_snapshot(stream, snapshot) } -> std::same_as<void>;
+    { store.log_id() } -> std::same_as<LogId>;
+    { store.head() } -> std::same_as<GlobalPosition>;
+    { store.locate(id) } -> std::same_as<std::optional<EventLocation>>;
+    { store.wait_for_events(after, wait, stop) } -> std::same_as<bool>;
+};
+
+/// Any event store, chosen at run time. Copies share the store.
+/// @par Thread safety  as the store inside
+class AnyEventStore {
+public:
+    template <EventStore Store>
+        requires(!std::same_as<Store, AnyEventStore>)
+    explicit AnyEventStore(std::shared_ptr<Store> store)
+        : store_{(detail::check_given(store, "store"), std::make_shared<Model<Store>>(std::move(store)))}
+    {
+    }
+
+    AppendResult append(const StreamId& stream, ExpectedVersion expected, std::span<const NewEvent> events)
+    {
+        return store_->append(stream, expected, events);
+    }
+    void read_stream(const StreamId& stream, StreamVersion from, EventSink sink)
+    {
+        store_->read_stream(stream, from, sink);
+    }
+    GlobalPosition read_log(GlobalPosition after, std::size_t at_most, EventSink sink)
+    {
+        return store_->read_log(after, at_most, sink);
+    }
+    GlobalPosition read_log(GlobalPosition after, std::size_t at_most, const EventFilter& filter, EventSink sink)
+    {
+        return store_->read_log(after, at_most, filter, sink);
+    }
+    bool read_snapshot(const StreamId& stream, SnapshotSink sink) { return store_->read_snapshot(stream, sink); }
+    void write_snapshot(const StreamId& stream, const Snapshot& snapshot) { store_->write_snapshot(stream, snapshot); }
+    LogId log_id() { return store_->log_id(); }
+    GlobalPosition head() { return store_->head(); }
+    std::optional<EventLocation> locate(EventId id) { return store_->locate(id); }
+    bool wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop)
+    {
+        return store_->wait_for_events(after, at_most, std::move(stop));
+    }
+
+private:
+    struct Interface {
+        virtual ~Interface() = default;
+        virtual AppendResult append(const StreamId&, ExpectedVersion, std::span<const NewEvent>) = 0;
+        virtual void read_stream(const StreamId&, StreamVersion, EventSink) = 0;
+        virtual GlobalPosition read_log(GlobalPosition, std::size_t, EventSink) = 0;
+        virtual GlobalPosition read_log(GlobalPosition, std::size_t, const EventFilter&, EventSink) = 0;
+        virtual bool read_snapshot(const StreamId&, SnapshotSink) = 0;
+        virtual void write_snapshot(const StreamId&, const Snapshot&) = 0;
+        virtual LogId log_id() = 0;
+        virtual GlobalPosition head() = 0;
+        virtual std::optional<EventLocation> locate(EventId) = 0;
+        virtual bool wait_for_events(GlobalPosition, Duration, std::stop_token) = 0;
+    };
+
+    template <EventStore Store>
+    struct Model final : Interface {
+        explicit Model(std::shared_ptr<Store> chosen) : store{std::move(chosen)} {}
+
+        AppendResult append(const StreamId& stream, ExpectedVersion expected, std::span<const NewEvent> events) override
+        {
+            return store->append(stream, expected, events);
+        }
+        void read_stream(const StreamId& stream, StreamVersion from, EventSink sink) override
+        {
+            store->read_stream(stream, from, sink);
+        }
+        GlobalPosition read_log(GlobalPosition after, std::size_t at_most, EventSink sink) override
+        {
+            return store->read_log(after, at_most, sink);
+        }
+        GlobalPosition read_log(GlobalPosition after, std::size_t at_most, const EventFilter& filter,
+                                EventSink sink) override
+        {
+            return store->read_log(after, at_most, filter, sink);
+        }
+        bool read_snapshot(const StreamId& stream, SnapshotSink sink) override
+        {
+            return store->read_snapshot(stream, sink);
+        }
+        void write_snapshot(const StreamId& stream, const Snapshot& snapshot) override
+        {
+            store->write_snapshot(stream, snapshot);
+        }
+        LogId log_id() override { return store->log_id(); }
+        GlobalPosition head() override { return store->head(); }
+        std::optional<EventLocation> locate(EventId id) override { return store->locate(id); }
+        bool wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop) override
+        {
+            return store->wait_for_events(after, at_most, std::move(stop));
+        }
+
+        std::shared_ptr<Store> store;
+    };
+
+    std::shared_ptr<Interface> store_;
+};
+
+static_assert(EventStore<AnyEventStore>);
+
+} // namespace escqrs
