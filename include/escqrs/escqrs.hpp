@@ -1,54 +1,14 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-// The whole core, but for <escqrs/events/event_bus.hpp> and <escqrs/codec/archive/boost.hpp>, which are costly to compile, and the stores
-// and queues in the folders in_memory/ and sqlite/. A domain needs only <escqrs/domain/aggregate_root.hpp>.
-#include <escqrs/codec/archive/binary.hpp>
-#include <escqrs/codec/archive/json.hpp>
-#include <escqrs/codec/codec.hpp>
-#include <escqrs/codec/upcasting.hpp>
-#include <escqrs/commands/command_bus.hpp>
-#include <escqrs/commands/command_info.hpp>
-#include <escqrs/commands/commit_result.hpp>
-#include <escqrs/commands/decider_handler.hpp>
-#include <escqrs/commands/dispatcher/command_dispatcher.hpp>
-#include <escqrs/commands/dispatcher/keyed_executor.hpp>
-#include <escqrs/commands/middleware/deduplication.hpp>
-#include <escqrs/commands/middleware/retry_on_conflict.hpp>
-#include <escqrs/commands/middleware/timing.hpp>
-#include <escqrs/commands/middleware/tracing.hpp>
-#include <escqrs/commands/middleware/validation.hpp>
-#include <escqrs/commands/repository.hpp>
-#include <escqrs/commands/repository_options.hpp>
-#include <escqrs/commands/snapshot.hpp>
-#include <escqrs/core/bookmark.hpp>
-#include <escqrs/core/clock.hpp>
-#include <escqrs/core/error.hpp>
-#include <escqrs/core/id_generator.hpp>
-#include <escqrs/core/identifiers.hpp>
-#include <escqrs/core/jitter.hpp>
-#include <escqrs/core/metadata.hpp>
-#include <escqrs/core/retry_policy.hpp>
-#include <escqrs/core/timestamp.hpp>
-#include <escqrs/core/trace_context.hpp>
-#include <escqrs/domain/aggregate_root.hpp>
-#include <escqrs/domain/decider.hpp>
-#include <escqrs/domain/event.hpp>
-#include <escqrs/events/basic_event_bus.hpp>
-#include <escqrs/events/snapshot_event_bus.hpp>
-#include <escqrs/messaging/cloud_events.hpp>
-#include <escqrs/messaging/message_properties.hpp>
-#include <escqrs/messaging/message_queue.hpp>
-#include <escqrs/messaging/message_queue_rules.hpp>
-#include <escqrs/messaging/relay.hpp>
-#include <escqrs/projections/advance.hpp>
-#include <escqrs/projections/checkpoint.hpp>
-#include <escqrs/projections/parallel_subscription.hpp>
-#include <escqrs/projections/parking_lot.hpp>
-#include <escqrs/projections/projection.hpp>
-#include <escqrs/projections/read_model_schema.hpp>
-#include <escqrs/projections/subscription.hpp>
-#include <escqrs/store/event_filter.hpp>
-#include <escqrs/store/event_log_digest.hpp>
-#include <escqrs/store/event_store.hpp>
+// The rooms of the library that need nothing but Boost's headers. The stores have umbrellas of their own: <escqrs/in_memory.hpp>,
+// <escqrs/sqlite.hpp>, <escqrs/postgres.hpp>; so has <escqrs/testing.hpp>. A domain needs only <escqrs/domain.hpp>.
+#include <escqrs/codec.hpp>
+#include <escqrs/commands.hpp>
+#include <escqrs/core.hpp>
+#include <escqrs/domain.hpp>
+#include <escqrs/events.hpp>
+#include <escqrs/messaging.hpp>
+#include <escqrs/projections.hpp>
+#include <escqrs/store.hpp>
 #include <escqrs/version.hpp>

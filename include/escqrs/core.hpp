@@ -1,0 +1,16 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+// Identifiers, time, errors and metadata: the ground under all other rooms.
+#include <escqrs/core/bookmark.hpp>
+#include <escqrs/core/clock.hpp>
+#include <escqrs/core/error.hpp>
+#include <escqrs/core/error_base.hpp>
+#include <escqrs/core/function_ref.hpp>
+#include <escqrs/core/id_generator.hpp>
+#include <escqrs/core/identifiers.hpp>
+#include <escqrs/core/jitter.hpp>
+#include <escqrs/core/metadata.hpp>
+#include <escqrs/core/retry_policy.hpp>
+#include <escqrs/core/timestamp.hpp>
+#include <escqrs/core/trace_context.hpp>

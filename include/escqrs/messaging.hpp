@@ -1,0 +1,10 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+// Messages, what a queue is, CloudEvents, and the relay from the log to a queue.
+#include <escqrs/messaging/cloud_events.hpp>
+#include <escqrs/messaging/message_properties.hpp>
+#include <escqrs/messaging/message_queue.hpp>
+#include <escqrs/messaging/message_queue_rules.hpp>
+#include <escqrs/messaging/message_queue_time.hpp>
+#include <escqrs/messaging/relay.hpp>

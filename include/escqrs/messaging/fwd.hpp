@@ -1,0 +1,15 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+namespace escqrs {
+
+class MessageProperties;
+struct Message;
+struct ReceivedMessage;
+struct DeadLetteredMessage;
+struct Settlement;
+struct MessageQueueOptions;
+template <class List, class StoredFormat, class WireFormat>
+class CloudEvents;
+
+} // namespace escqrs

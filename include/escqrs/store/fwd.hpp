@@ -1,0 +1,15 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+namespace escqrs {
+
+struct NewEvent;
+struct RecordedEvent;
+struct Snapshot;
+struct AppendResult;
+struct EventLocation;
+struct EventFilter;
+struct EventLogDigest;
+class AnyEventStore;
+
+} // namespace escqrs

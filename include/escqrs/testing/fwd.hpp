@@ -1,0 +1,15 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+namespace escqrs::testing {
+
+template <class... Commands>
+class CommandRecorder;
+class ExpectationFailed;
+class GoldenFolder;
+class ManualClock;
+struct RecordedCommand;
+class SequentialIds;
+struct Specification;
+
+} // namespace escqrs::testing
