@@ -125,7 +125,7 @@ void add_queue_gauges(http::Gauges& gauges, const Settings& settings, service_bu
         const auto counts = manager->counts(give_up);
         return static_cast<double>(counts.active + counts.scheduled);
     });
-    gauges.add("conference_dead_letters", "Messages put aside.",
+    gauges.add("conference_dead_letters", "Dead-lettered messages.",
                [manager, give_up] { return static_cast<double>(manager->counts(give_up).dead_lettered); });
 }
 

@@ -49,7 +49,7 @@ void add_queue_gauges(http::Gauges& gauges, const Settings& /*settings*/, Queue&
         const auto counts = queue.counts();
         return static_cast<double>(counts.active + counts.locked + counts.scheduled);
     });
-    gauges.add("conference_dead_letters", "Messages put aside.",
+    gauges.add("conference_dead_letters", "Dead-lettered messages.",
                [&queue] { return static_cast<double>(queue.counts().dead_lettered); });
 }
 void add_queue_gauges(http::Gauges& gauges, const Settings& settings, service_bus::MessageQueue& queue,

@@ -108,7 +108,7 @@ int main()
         deliveries.wait();
     }
 
-    std::cout << "put aside:\n";
+    std::cout << "dead-lettered:\n";
     for (const auto& letter : queue.dead_letters(0, 10)) {
         std::cout << "  " << letter.message.message_id << ", " << letter.reason << ": " << letter.description << '\n';
     }

@@ -5,7 +5,7 @@ doubled. Usage: crash_test.py CONFERENCE (--sqlite SEND_MESSAGE | --service-bus 
 
 Each visitor sends a command again, with the same Idempotency-Key, until it is answered. So the history of every attendee is
 known exactly, whatever was killed in between: at the end the store, the read model and the mails must agree with it. A
-message that is no event goes the same way, and must be the only one put aside.
+message that is no event goes the same way, and must be the only one dead-lettered.
 
 Over Service Bus the broker fails as well: it drops all connections, detaches all links, and keeps outcomes to itself.
 """

@@ -79,7 +79,7 @@ TEST_CASE("plain AMQP 1.0: a message arrives as it was sent, and is gone once co
     CHECK(again.receive(1, 500ms, {}).empty());
 }
 
-TEST_CASE("plain AMQP 1.0: abandoned and forsaken messages come again, rejected ones are put aside")
+TEST_CASE("plain AMQP 1.0: abandoned and forsaken messages come again, rejected ones are dead-lettered")
 {
     const std::string name = RabbitMq::shared().create_queue();
     {
@@ -102,9 +102,9 @@ TEST_CASE("plain AMQP 1.0: abandoned and forsaken messages come again, rejected 
     for (const auto& message : receive_all(next, 2)) ids.insert(message.message.message_id);
     CHECK(ids == std::set<std::string>{"1", "3"});
     MessageQueue dead{settings_for(name + "-dead")};
-    const auto put_aside = receive_all(dead, 1);
-    REQUIRE(put_aside.size() == 1);
-    CHECK(put_aside[0].message.message_id == "2");
+    const auto dead_lettered = receive_all(dead, 1);
+    REQUIRE(dead_lettered.size() == 1);
+    CHECK(dead_lettered[0].message.message_id == "2");
 }
 
 TEST_CASE("plain AMQP 1.0: what the dialect has no word for is refused before anything is sent")

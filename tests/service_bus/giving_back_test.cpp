@@ -164,7 +164,7 @@ TEST_CASE("a receiver may end while its connection goes on", "[faults]")
     CHECK(connection.health().authorised);
 }
 
-TEST_CASE("bytes that are no message are put aside, those behind them are handled", "[faults]")
+TEST_CASE("bytes that are no message are dead-lettered, those behind them are handled", "[faults]")
 {
     const bool sessions = GENERATE(false, true);
     const EmulatorQueue place{with_lock_of(1min, sessions)};

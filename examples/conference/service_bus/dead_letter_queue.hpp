@@ -17,7 +17,7 @@
 
 namespace service_bus {
 
-/// What a queue has put aside, to look at and to give back: `escqrs::DeadLetterQueue`.
+/// The dead letters of a queue, to look at and to give back: `escqrs::DeadLetterQueue`.
 ///
 /// A message that is given back goes out under a new id that follows from its sequence number, since the queue would drop it
 /// as a duplicate otherwise; receivers see it under its own. If we die between sending and removing it, doing it again

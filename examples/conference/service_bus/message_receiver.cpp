@@ -263,7 +263,7 @@ void MessageReceiver::on_aborted(ReceiveLink& link)
 void MessageReceiver::on_settled(ReceiveLink& /*link*/, pn_delivery_t* delivery)
 {
     auto* const held = static_cast<HeldMessage*>(pn_delivery_get_context(delivery));
-    if (held == nullptr) return pn_delivery_settle(delivery); // it was given back, or put aside
+    if (held == nullptr) return pn_delivery_settle(delivery); // it was given back, or dead-lettered
     const Answer answer = answer_to(held->asked, delivery);
     const Condition why = to_condition(pn_disposition_condition(pn_delivery_remote(delivery)));
     carry_out(settlements_.answered(*held, answer, why));

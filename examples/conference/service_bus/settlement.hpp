@@ -15,7 +15,7 @@ enum class Outcome : std::uint8_t {
     complete,
     abandon,
     dead_letter,
-    defer,   ///< put aside, to be asked for by its sequence number
+    defer,   ///< set apart, to be asked for by its sequence number
     release, ///< given back as if it had never been delivered
 };
 

@@ -11,7 +11,7 @@
 #include <escqrs/commands/snapshot.hpp>
 #include <escqrs/core/error.hpp>
 #include <escqrs/core/metadata.hpp>
-#include <escqrs/core/spares.hpp>
+#include <escqrs/core/object_pool.hpp>
 #include <escqrs/domain/aggregate_root.hpp>
 #include <escqrs/store/event_store.hpp>
 
@@ -168,8 +168,8 @@ private:
     // Memory that one call needs and the next can use again: a command takes a third of its allocations less. What has held
     // more than `max_kept` bytes is not kept.
     static constexpr std::size_t max_kept = 64 * 1024;
-    mutable detail::Spares<typename EventCodec::Scratch> scratches_;
-    mutable detail::Spares<detail::EncodedBatch> batches_;
+    mutable detail::ObjectPool<typename EventCodec::Scratch> scratches_;
+    mutable detail::ObjectPool<detail::EncodedBatch> batches_;
 };
 
 template <class Aggregate, EventStore Store, class EventCodec>
@@ -217,7 +217,7 @@ bool Repository<Aggregate, Store, EventCodec>::replay(const StreamId& stream, Ag
                                                       StreamVersion snapshot) const
 {
     if (!aggregate.uncommitted_events().empty()) detail::refuse_raise_in_constructor(Aggregate::category);
-    typename detail::Spares<typename EventCodec::Scratch>::Loan scratch{scratches_};
+    typename detail::ObjectPool<typename EventCodec::Scratch>::Loan scratch{scratches_};
     StreamVersion version;
     GlobalPosition position;
     detail::HistorySize size;
@@ -266,7 +266,7 @@ CommitResult Repository<Aggregate, Store, EventCodec>::store(StreamId stream, Ag
     if (aggregate.uncommitted_events().empty()) return {std::move(stream), aggregate.version(), aggregate.position()};
     const CommandId& command = metadata.command_id;
     const bool may_be_repeat = assign_ids(stream, aggregate, command);
-    typename detail::Spares<detail::EncodedBatch>::Loan batch{batches_};
+    typename detail::ObjectPool<detail::EncodedBatch>::Loan batch{batches_};
     const auto events = (*batch).encode(aggregate, metadata, codec_, options_.max_event_size);
     if ((*batch).memory() > max_kept) batch.discard_afterwards();
     AppendResult result;

@@ -173,7 +173,7 @@ public:
         if constexpr (Decides<D, Command>) {
             using Outcome = decltype(D::decide(command, std::as_const(state_)));
             if constexpr (std::is_void_v<Outcome>) D::decide(command, std::as_const(state_));
-            else happen(std::remove_cvref_t<Outcome>(D::decide(command, std::as_const(state_))));
+            else raise_all(std::remove_cvref_t<Outcome>(D::decide(command, std::as_const(state_))));
         }
     }
 
@@ -195,7 +195,7 @@ private:
     }
 
     template <class Outcome>
-    void happen(Outcome&& outcome);
+    void raise_all(Outcome&& outcome);
 
     State state_;
 };
@@ -206,19 +206,19 @@ using DeciderId = Id<Decided<D>>;
 
 template <class D>
 template <class Outcome>
-void Decided<D>::happen(Outcome&& outcome)
+void Decided<D>::raise_all(Outcome&& outcome)
 {
     using Plain = std::remove_cvref_t<Outcome>;
     if constexpr (EventTypes::template contains<Plain>) this->raise(std::forward<Outcome>(outcome));
     else if constexpr (std::is_same_v<Plain, std::monostate>) return;
     else if constexpr (detail::is_variant<Plain>) {
-        std::visit([&](auto& event) { happen(std::move(event)); }, outcome);
+        std::visit([&](auto& event) { raise_all(std::move(event)); }, outcome);
     } else if constexpr (detail::EventRange<Plain>) {
-        for (auto& event : outcome) happen(std::move(event));
+        for (auto& event : outcome) raise_all(std::move(event));
     } else if constexpr (detail::EventOptional<Plain>) {
-        if (outcome.has_value()) happen(*std::forward<Outcome>(outcome));
+        if (outcome.has_value()) raise_all(*std::forward<Outcome>(outcome));
     } else if constexpr (detail::EventTuple<Plain>) {
-        std::apply([&](auto&... events) { (happen(std::move(events)), ...); }, outcome);
+        std::apply([&](auto&... events) { (raise_all(std::move(events)), ...); }, outcome);
     } else {
         static_assert(
             EventTypes::template contains<Plain>,

@@ -44,7 +44,7 @@ struct ReceivedMessage {
     std::stop_token lock_lost{}; ///< stop is requested when the queue sees the lock lost; not every queue watches
 };
 
-/// A message that was put aside, with the reason.
+/// A dead-lettered message, with the reason.
 struct DeadLetteredMessage {
     Message message;
     std::uint64_t sequence_number = 0;
@@ -61,7 +61,7 @@ struct Complete {};
 struct Abandon {
     MessageProperties properties;
 };
-/// Never: it is put aside for people to look at.
+/// Never: it goes to the dead-letter queue, for people to look at.
 struct DeadLetter {
     std::string reason; ///< this and the description are cut after 4096 bytes
     std::string description;
@@ -110,7 +110,7 @@ concept MessageSender = requires(Sender& sender, std::span<const Message> messag
 ///   the lock is the session's. Throws `MessageLockLost`.
 ///
 /// A message whose lock runs out is delivered again. One delivered `max_delivery_count` times without being settled is
-/// put aside with reason "MaxDeliveryCountExceeded".
+/// dead-lettered with reason "MaxDeliveryCountExceeded".
 template <class Receiver>
 concept MessageReceiver =
     requires(Receiver& receiver, std::size_t at_most, Duration wait, std::stop_token stop, ReceivedMessage& message,
@@ -121,7 +121,7 @@ concept MessageReceiver =
         { receiver.renew_lock(message) } -> std::same_as<void>;
     };
 
-/// Looks into what was put aside, and gives it back to the queue.
+/// Looks at dead-lettered messages, and gives them back to the queue.
 ///
 /// - `dead_letters(after, at_most)` lists them by sequence number, those behind `after`.
 /// - `resubmit(message_id)` moves one back to its queue as a message never delivered before; false if there is none.

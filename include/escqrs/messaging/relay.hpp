@@ -43,22 +43,24 @@ namespace escqrs {
 /// first of them: a new relay tries them again, and sends again what was sent since.
 /// @par Thread safety  `position`, `parked` and `replay` may be called from any thread; `run` it in a thread of its own.
 /// Checkpoint, parking lot, sender and `translate` are used by one thread at a time
-template <EventStore Store, Checkpoint Place, MessageSender Sender, class Translate, class Lot = NoParkingLot>
+template <EventStore Store, Checkpoint CheckpointType, MessageSender Sender, class Translate,
+          class Parking = NoParkingLot>
 class Relay {
 public:
-    /// @param store, place, sender  must outlive the relay
+    /// @param store, checkpoint, sender  must outlive the relay
     /// @throws InvalidOption, also if the options filter by type
-    Relay(Store& store, Place& place, Sender& sender, Translate translate, SubscriptionOptions options = {})
-        requires std::same_as<Lot, NoParkingLot>
-        : Relay{store, place, nullptr, sender, std::move(translate), std::move(options)}
+    Relay(Store& store, CheckpointType& checkpoint, Sender& sender, Translate translate,
+          SubscriptionOptions options = {})
+        requires std::same_as<Parking, NoParkingLot>
+        : Relay{store, checkpoint, nullptr, sender, std::move(translate), std::move(options)}
     {
     }
 
-    /// @param store, place, parked, sender  must outlive the relay
-    Relay(Store& store, Place& place, Lot& parked, Sender& sender, Translate translate,
+    /// @param store, checkpoint, parked, sender  must outlive the relay
+    Relay(Store& store, CheckpointType& checkpoint, Parking& parked, Sender& sender, Translate translate,
           SubscriptionOptions options = {})
-        requires ParkedStreams<Lot>
-        : Relay{store, place, &parked, sender, std::move(translate), std::move(options)}
+        requires ParkedStreams<Parking>
+        : Relay{store, checkpoint, &parked, sender, std::move(translate), std::move(options)}
     {
     }
 
@@ -72,7 +74,7 @@ public:
         first_parked_.reset();
         const auto reached = subscription_.catch_up([this](const RecordedEvent& event) { collect(event); },
                                                     [this](GlobalPosition position) { send(position); });
-        if (!has_lot && first_parked_) throw StreamParked{*first_parked_};
+        if (!has_parking && first_parked_) throw StreamParked{*first_parked_};
         return reached;
     }
 
@@ -88,7 +90,7 @@ public:
     std::vector<ParkedStream> parked()
     {
         const std::scoped_lock lock{mutex_};
-        auto all = lot().all();
+        auto all = parking().all();
         std::erase_if(all, [](const ParkedStream& parked) { return !parked.is_parked(); });
         return all;
     }
@@ -104,12 +106,12 @@ public:
     GlobalPosition position() const noexcept { return GlobalPosition{position_.load(std::memory_order_relaxed)}; }
 
 private:
-    static constexpr bool has_lot = ParkedStreams<Lot>;
+    static constexpr bool has_parking = ParkedStreams<Parking>;
 
-    static constexpr bool knows_log = requires(Place& place) { place.bookmark(); };
+    static constexpr bool knows_log = requires(CheckpointType& checkpoint) { checkpoint.bookmark(); };
 
     /// The checkpoint as the subscription sees it.
-    struct GuardedPlace {
+    struct GuardedCheckpoint {
         Relay* relay;
 
         GlobalPosition load() { return relay->load().position; }
@@ -125,16 +127,18 @@ private:
             relay->lock_and_save(mark);
         }
         auto name() const
-            requires requires(Place& place) { std::string{place.name()}; }
+            requires requires(CheckpointType& checkpoint) { std::string{checkpoint.name()}; }
         {
-            return relay->place_->name();
+            return relay->checkpoint_->name();
         }
     };
 
-    Relay(Store& store, Place& place, Lot* lot, Sender& sender, Translate translate, SubscriptionOptions options)
-        : store_{&store}, place_{&place}, lot_{lot}, sender_{&sender}, translate_{std::move(translate)},
-          options_{checked(std::move(options))}, saved_{detail::bookmark_of(place)}, resume_{saved_},
-          read_{saved_.position}, position_{read_.value()}, subscription_{store, guarded_place_, options_}
+    Relay(Store& store, CheckpointType& checkpoint, Parking* parking, Sender& sender, Translate translate,
+          SubscriptionOptions options)
+        : store_{&store}, checkpoint_{&checkpoint}, parking_{parking}, sender_{&sender},
+          translate_{std::move(translate)}, options_{checked(std::move(options))},
+          saved_{detail::bookmark_of(checkpoint)}, resume_{saved_}, read_{saved_.position}, position_{read_.value()},
+          subscription_{store, guarded_checkpoint_, options_}
     {
     }
 
@@ -149,9 +153,9 @@ private:
         throw InvalidOption{option, "whole streams (consumers wait for the version that comes next)", found};
     }
 
-    auto& lot() noexcept
+    auto& parking() noexcept
     {
-        if constexpr (has_lot) return *lot_;
+        if constexpr (has_parking) return *parking_;
         else return remembered_;
     }
 
@@ -177,9 +181,9 @@ private:
     bool replay_page(const StreamId& stream);
 
     Store* store_;
-    Place* place_;
-    Lot* lot_;
-    std::conditional_t<has_lot, NoParkingLot, detail::RememberedStreams> remembered_;
+    CheckpointType* checkpoint_;
+    Parking* parking_;
+    std::conditional_t<has_parking, NoParkingLot, detail::RememberedStreams> remembered_;
     Sender* sender_;
     Translate translate_;
     SubscriptionOptions options_;
@@ -188,14 +192,14 @@ private:
     Bookmark resume_;     ///< where reading goes on as long as the checkpoint is as saved
     GlobalPosition read_; ///< up to there, events are sent or parked
     std::atomic<std::uint64_t> position_;
-    GuardedPlace guarded_place_{this};
-    Subscription<Store, GuardedPlace> subscription_;
+    GuardedCheckpoint guarded_checkpoint_{this};
+    Subscription<Store, GuardedCheckpoint> subscription_;
     detail::RelayPage page_;
     std::optional<ParkedStream> first_parked_; ///< in this call of `catch_up`
 };
 
-template <EventStore Store, Checkpoint Place, MessageSender Sender, class Translate, class Lot>
-void Relay<Store, Place, Sender, Translate, Lot>::check_predicate(const RecordedEvent& event)
+template <EventStore Store, Checkpoint CheckpointType, MessageSender Sender, class Translate, class Parking>
+void Relay<Store, CheckpointType, Sender, Translate, Parking>::check_predicate(const RecordedEvent& event)
 {
     if (!options_.predicate || event.version <= StreamVersion{1}) return;
     const StreamVersion before{event.version.value() - 1};
@@ -209,14 +213,14 @@ void Relay<Store, Place, Sender, Translate, Lot>::check_predicate(const Recorded
     });
 }
 
-template <EventStore Store, Checkpoint Place, MessageSender Sender, class Translate, class Lot>
-Bookmark Relay<Store, Place, Sender, Translate, Lot>::load()
+template <EventStore Store, Checkpoint CheckpointType, MessageSender Sender, class Translate, class Parking>
+Bookmark Relay<Store, CheckpointType, Sender, Translate, Parking>::load()
 {
     page_.clear(); // it may hold what is left over from one that failed
     const std::scoped_lock lock{mutex_};
-    const Bookmark loaded = detail::bookmark_of(*place_);
+    const Bookmark loaded = detail::bookmark_of(*checkpoint_);
     if (loaded.position != saved_.position || (knows_log && loaded != saved_)) { // another relay was here
-        if constexpr (!has_lot) remembered_.clear();
+        if constexpr (!has_parking) remembered_.clear();
         saved_ = resume_ = loaded;
     }
     read_ = resume_.position;
@@ -224,29 +228,29 @@ Bookmark Relay<Store, Place, Sender, Translate, Lot>::load()
 }
 
 /// Without a parking lot, saves no position at or beyond an event that is parked.
-template <EventStore Store, Checkpoint Place, MessageSender Sender, class Translate, class Lot>
-void Relay<Store, Place, Sender, Translate, Lot>::save(const Bookmark& mark)
+template <EventStore Store, Checkpoint CheckpointType, MessageSender Sender, class Translate, class Parking>
+void Relay<Store, CheckpointType, Sender, Translate, Parking>::save(const Bookmark& mark)
 {
     Bookmark safe = mark;
-    if constexpr (!has_lot) {
+    if constexpr (!has_parking) {
         safe.position = remembered_.sent_up_to(mark.position);
         if (safe.position != mark.position) safe.event = {};
     }
-    detail::save(*place_, safe);
+    detail::save(*checkpoint_, safe);
     saved_ = safe;
     resume_ = mark;
     position_.store(safe.position.value(), std::memory_order_relaxed);
 }
 
-template <EventStore Store, Checkpoint Place, MessageSender Sender, class Translate, class Lot>
-void Relay<Store, Place, Sender, Translate, Lot>::send(GlobalPosition reached)
+template <EventStore Store, Checkpoint CheckpointType, MessageSender Sender, class Translate, class Parking>
+void Relay<Store, CheckpointType, Sender, Translate, Parking>::send(GlobalPosition reached)
 {
     std::vector<ParkedStream> parked;
     {
         const std::scoped_lock lock{mutex_};
         leave_out_parked();
         parked = deliver(page_);
-        for (const ParkedStream& stream : parked) lot().put(stream);
+        for (const ParkedStream& stream : parked) parking().put(stream);
         read_ = reached;
         page_.clear();
     }
@@ -257,13 +261,13 @@ void Relay<Store, Place, Sender, Translate, Lot>::send(GlobalPosition reached)
 }
 
 /// Adds the events of streams that are parked to what is parked of them.
-template <EventStore Store, Checkpoint Place, MessageSender Sender, class Translate, class Lot>
-void Relay<Store, Place, Sender, Translate, Lot>::leave_out_parked()
+template <EventStore Store, Checkpoint CheckpointType, MessageSender Sender, class Translate, class Parking>
+void Relay<Store, CheckpointType, Sender, Translate, Parking>::leave_out_parked()
 {
-    if (lot().is_empty()) return;
+    if (parking().is_empty()) return;
     for (std::size_t index = 0; index < page_.size();) {
         const auto& event = page_.origins()[index];
-        auto parked = lot().find(event.stream);
+        auto parked = parking().find(event.stream);
         if (!parked || !parked->is_parked() || event.version < parked->version) {
             ++index;
             continue;
@@ -271,7 +275,7 @@ void Relay<Store, Place, Sender, Translate, Lot>::leave_out_parked()
         if (event.version > parked->last) { // else the page is shown again
             parked->last = event.version;
             ++parked->events;
-            lot().put(*parked);
+            parking().put(*parked);
         }
         page_.erase(index);
     }
@@ -279,8 +283,8 @@ void Relay<Store, Place, Sender, Translate, Lot>::leave_out_parked()
 
 /// Sends what can be sent of a page.
 /// @return the streams that must be parked because of the rest
-template <EventStore Store, Checkpoint Place, MessageSender Sender, class Translate, class Lot>
-std::vector<ParkedStream> Relay<Store, Place, Sender, Translate, Lot>::deliver(detail::RelayPage& page)
+template <EventStore Store, Checkpoint CheckpointType, MessageSender Sender, class Translate, class Parking>
+std::vector<ParkedStream> Relay<Store, CheckpointType, Sender, Translate, Parking>::deliver(detail::RelayPage& page)
 {
     std::vector<ParkedStream> parked;
     const auto take_out = [&](std::size_t index, std::string error) {
@@ -308,23 +312,23 @@ std::vector<ParkedStream> Relay<Store, Place, Sender, Translate, Lot>::deliver(d
     return parked;
 }
 
-template <EventStore Store, Checkpoint Place, MessageSender Sender, class Translate, class Lot>
-bool Relay<Store, Place, Sender, Translate, Lot>::replay(const StreamId& stream)
+template <EventStore Store, Checkpoint CheckpointType, MessageSender Sender, class Translate, class Parking>
+bool Relay<Store, CheckpointType, Sender, Translate, Parking>::replay(const StreamId& stream)
 {
     const std::scoped_lock lock{mutex_};
-    detail::LogGuard<Store> guard{*store_, detail::description_of(*place_)};
+    detail::LogGuard<Store> guard{*store_, detail::description_of(*checkpoint_)};
     (void)guard.begin(resume_);
     while (replay_page(stream)) {}
-    if constexpr (!has_lot) save(resume_);
-    const auto left = lot().find(stream);
+    if constexpr (!has_parking) save(resume_);
+    const auto left = parking().find(stream);
     return !left || !left->is_parked();
 }
 
 /// @return whether there is more to try
-template <EventStore Store, Checkpoint Place, MessageSender Sender, class Translate, class Lot>
-bool Relay<Store, Place, Sender, Translate, Lot>::replay_page(const StreamId& stream)
+template <EventStore Store, Checkpoint CheckpointType, MessageSender Sender, class Translate, class Parking>
+bool Relay<Store, CheckpointType, Sender, Translate, Parking>::replay_page(const StreamId& stream)
 {
-    auto parked = lot().find(stream);
+    auto parked = parking().find(stream);
     if (!parked || !parked->is_parked()) return false;
     detail::RelayPage page;
     bool is_page_full = false;
@@ -350,8 +354,8 @@ bool Relay<Store, Place, Sender, Translate, Lot>::replay_page(const StreamId& st
         parked->position = again.front().position;
         parked->error = again.front().error;
     }
-    if (again.empty() && !is_page_full) lot().remove(stream);
-    else lot().put(*parked);
+    if (again.empty() && !is_page_full) parking().remove(stream);
+    else parking().put(*parked);
     return again.empty() && is_page_full;
 }
 

@@ -3,7 +3,7 @@
 
 #include <escqrs/core/check_option.hpp>
 #include <escqrs/core/clock.hpp>
-#include <escqrs/core/spares.hpp>
+#include <escqrs/core/object_pool.hpp>
 #include <escqrs/postgres/connection_pool.hpp>
 #include <escqrs/postgres/detail/doorbell.hpp>
 #include <escqrs/postgres/detail/event_log_opening.hpp>
@@ -84,7 +84,7 @@ public:
     bool wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop);
 
 private:
-    using PageLoan = escqrs::detail::Spares<detail::EventPage>::Loan;
+    using PageLoan = escqrs::detail::ObjectPool<detail::EventPage>::Loan;
 
     static constexpr std::size_t page_size = detail::EventLogSession::page_size;
     static constexpr std::uint64_t max_looked_at = 65'536; ///< in one filtered read
@@ -105,7 +105,7 @@ private:
     detail::Persistence persistence_{*options_.clock, options_.reconnect_timeout, options_.connection};
     detail::EventLogWriter writer_;
     ConnectionPool<detail::EventLogSession> readers_;
-    escqrs::detail::Spares<detail::EventPage> pages_;
+    escqrs::detail::ObjectPool<detail::EventPage> pages_;
 
     std::mutex wait_mutex_;
     std::condition_variable_any appended_;

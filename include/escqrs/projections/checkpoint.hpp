@@ -11,10 +11,10 @@ namespace escqrs {
 ///
 /// One that also has `bookmark()` and `save_bookmark(const Bookmark&)` remembers in which log, for readers in later processes.
 /// `save(position)` sets it anew: the next reader takes its own log for the one that is meant.
-template <class Place>
-concept Checkpoint = requires(Place& place, GlobalPosition position) {
-    { place.load() } -> std::same_as<GlobalPosition>;
-    { place.save(position) } -> std::same_as<void>;
+template <class CheckpointType>
+concept Checkpoint = requires(CheckpointType& checkpoint, GlobalPosition position) {
+    { checkpoint.load() } -> std::same_as<GlobalPosition>;
+    { checkpoint.save(position) } -> std::same_as<void>;
 };
 
 /// A checkpoint that is saved in one transaction with the read model it belongs to.
@@ -35,9 +35,9 @@ concept Checkpoint = requires(Place& place, GlobalPosition position) {
 ///
 /// One that has its streams from others, which had come to different positions, also has
 /// - `is_taking_over()` whether it has not passed all of these yet, and `handled_until(stream)` the one that goes for a stream.
-template <class Place>
+template <class CheckpointType>
 concept TransactionalCheckpoint =
-    requires(Place& place, decltype(place.begin())& transaction, GlobalPosition position) {
+    requires(CheckpointType& checkpoint, decltype(checkpoint.begin())& transaction, GlobalPosition position) {
         { transaction.position() } -> std::same_as<GlobalPosition>;
         { transaction.replay_until() } -> std::same_as<GlobalPosition>;
         { transaction.commit(position) } -> std::same_as<void>;

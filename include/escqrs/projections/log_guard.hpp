@@ -10,28 +10,28 @@
 
 namespace escqrs::detail {
 
-/// Where `place` stands: a checkpoint, or a transaction on one. Checkpoints of the user's own may know the position only.
-template <class Place>
-Bookmark bookmark_of(Place& place)
+/// Where `checkpoint` stands: a checkpoint, or a transaction on one. Checkpoints of the user's own may know the position only.
+template <class CheckpointType>
+Bookmark bookmark_of(CheckpointType& checkpoint)
 {
-    if constexpr (requires { place.bookmark(); }) return place.bookmark();
-    else if constexpr (requires { place.load(); }) return {place.load()};
-    else return {place.position()};
+    if constexpr (requires { checkpoint.bookmark(); }) return checkpoint.bookmark();
+    else if constexpr (requires { checkpoint.load(); }) return {checkpoint.load()};
+    else return {checkpoint.position()};
 }
 
-template <class Place>
-void save(Place& place, const Bookmark& mark)
+template <class CheckpointType>
+void save(CheckpointType& checkpoint, const Bookmark& mark)
 {
-    if constexpr (requires { place.save_bookmark(mark); }) place.save_bookmark(mark);
-    else place.save(mark.position);
+    if constexpr (requires { checkpoint.save_bookmark(mark); }) checkpoint.save_bookmark(mark);
+    else checkpoint.save(mark.position);
 }
 
 /// Has a checkpoint from before checkpoints knew their log remember it.
-template <class Place>
-void adopt(Place& place, const Bookmark& saved, const Bookmark& mark)
+template <class CheckpointType>
+void adopt(CheckpointType& checkpoint, const Bookmark& saved, const Bookmark& mark)
 {
-    if constexpr (requires { place.save_bookmark(mark); }) {
-        if (saved.log.is_nil() && mark.position != GlobalPosition{}) place.save_bookmark(mark);
+    if constexpr (requires { checkpoint.save_bookmark(mark); }) {
+        if (saved.log.is_nil() && mark.position != GlobalPosition{}) checkpoint.save_bookmark(mark);
     }
 }
 
@@ -43,16 +43,17 @@ void commit(Transaction& transaction, const Bookmark& mark)
 }
 
 /// "checkpoint 'orders'", if it has a name.
-template <class Place>
-std::string description_of(Place& place)
+template <class CheckpointType>
+std::string description_of(CheckpointType& checkpoint)
 {
-    if constexpr (requires { std::string{place.name()}; }) return "checkpoint '" + std::string{place.name()} + '\'';
+    if constexpr (requires { std::string{checkpoint.name()}; })
+        return "checkpoint '" + std::string{checkpoint.name()} + '\'';
     else return "checkpoint";
 }
 
-[[noreturn]] inline void throw_mismatch(const std::string& place, const Bookmark& mark, LogId log, GlobalPosition head)
+[[noreturn]] inline void throw_mismatch(const std::string& reader, const Bookmark& mark, LogId log, GlobalPosition head)
 {
-    std::string text = place + " at position " + std::to_string(mark.position.value());
+    std::string text = reader + " at position " + std::to_string(mark.position.value());
     const std::string head_text = "position " + std::to_string(head.value());
     if (mark.log != log) {
         text +=
@@ -79,15 +80,15 @@ std::string description_of(Place& place)
 template <EventStore Store>
 class LogGuard {
 public:
-    /// @param place  for error messages
-    LogGuard(Store& store, std::string place) : store_{&store}, place_{std::move(place)} {}
+    /// @param reader  names the checkpoint in error messages
+    LogGuard(Store& store, std::string reader) : store_{&store}, reader_{std::move(reader)} {}
 
-    /// Where `place` stands, if it keeps positions only with what is remembered here.
-    template <class Place>
-    Bookmark load(Place& place) const
+    /// Where `checkpoint` stands, if it keeps positions only with what is remembered here.
+    template <class CheckpointType>
+    Bookmark load(CheckpointType& checkpoint) const
     {
-        const Bookmark mark = bookmark_of(place);
-        if constexpr (requires { place.bookmark(); }) return mark;
+        const Bookmark mark = bookmark_of(checkpoint);
+        if constexpr (requires { checkpoint.bookmark(); }) return mark;
         else return mark.position == last_.position ? last_ : mark;
     }
 
@@ -98,7 +99,7 @@ public:
         const bool was_settled = std::exchange(is_settled_, false);
         if (!was_settled) log_ = store_->log_id();
         if (mark.log.is_nil() || mark.position == GlobalPosition{}) mark.log = log_;
-        if (mark.log != log_) throw_mismatch(place_, mark, log_, store_->head());
+        if (mark.log != log_) throw_mismatch(reader_, mark, log_, store_->head());
         if (!was_settled && mark.position != GlobalPosition{}) {
             check(mark);
             if (mark.event.is_nil()) mark.event = event_at(mark.position);
@@ -118,7 +119,7 @@ public:
     /// @throws LogMismatch unless the log still holds what has been read up to `mark`
     void check(const Bookmark& mark) const
     {
-        if (!is_held(mark)) throw_mismatch(place_, mark, log_, store_->head());
+        if (!is_held(mark)) throw_mismatch(reader_, mark, log_, store_->head());
     }
 
     /// As `check`, of the live version of the read model that is built.
@@ -127,7 +128,7 @@ public:
         if (mark.position == GlobalPosition{}) return;
         if (mark.log.is_nil()) mark.log = log_;
         if (mark.log == log_ && is_held(mark)) return;
-        throw_mismatch("live version beside " + place_, mark, log_, store_->head());
+        throw_mismatch("live version beside " + reader_, mark, log_, store_->head());
     }
 
     /// Ends a page, and begins the next one.
@@ -189,7 +190,7 @@ private:
     }
 
     Store* store_;
-    std::string place_;
+    std::string reader_;
     LogId log_;
     Bookmark shown_; ///< the last event shown
     Bookmark last_;  ///< for checkpoints that keep the position only

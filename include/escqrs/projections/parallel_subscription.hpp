@@ -26,15 +26,16 @@ namespace escqrs {
 /// that happen to share its thread; the rest goes on, as far as a few pages, and is shown again after a crash.
 /// @par Thread safety  none; `run` it in a thread of its own, which reads and keeps the checkpoint. Handlers run in
 /// other threads, several at once; `on_failure` in any of them, one call at a time
-template <EventStore Store, Checkpoint Place>
+template <EventStore Store, Checkpoint CheckpointType>
 class ParallelSubscription {
 public:
-    /// @param store, place  must outlive the subscription
+    /// @param store, checkpoint  must outlive the subscription
     /// @param threads       that handle events, at least one
     /// @throws InvalidOption
-    ParallelSubscription(Store& store, Place& place, std::size_t threads, SubscriptionOptions options = {})
-        : store_{&store}, place_{&place}, threads_{threads}, options_{detail::checked(std::move(options))},
-          guard_{store, detail::description_of(place)}
+    ParallelSubscription(Store& store, CheckpointType& checkpoint, std::size_t threads,
+                         SubscriptionOptions options = {})
+        : store_{&store}, checkpoint_{&checkpoint}, threads_{threads}, options_{detail::checked(std::move(options))},
+          guard_{store, detail::description_of(checkpoint)}
     {
         detail::check_at_least(1, threads, "threads");
         if (!options_.on_failure) return;
@@ -98,30 +99,30 @@ private:
     {
         const Bookmark handled = shards.handled();
         if (handled.position == reading.saved.position) return;
-        detail::save(*place_, handled);
+        detail::save(*checkpoint_, handled);
         reading.saved = handled;
     }
 
     Store* store_;
-    Place* place_;
+    CheckpointType* checkpoint_;
     std::size_t threads_;
     SubscriptionOptions options_;
     detail::LogGuard<Store> guard_;
 };
 
 /// Where to begin.
-template <EventStore Store, Checkpoint Place>
-Bookmark ParallelSubscription<Store, Place>::begin()
+template <EventStore Store, Checkpoint CheckpointType>
+Bookmark ParallelSubscription<Store, CheckpointType>::begin()
 {
-    const Bookmark saved = guard_.load(*place_);
+    const Bookmark saved = guard_.load(*checkpoint_);
     const Bookmark mark = guard_.begin(saved);
-    detail::adopt(*place_, saved, mark);
+    detail::adopt(*checkpoint_, saved, mark);
     return mark;
 }
 
 /// The same, tried again until that is known.
-template <EventStore Store, Checkpoint Place>
-Bookmark ParallelSubscription<Store, Place>::begin(const std::stop_token& stop)
+template <EventStore Store, Checkpoint CheckpointType>
+Bookmark ParallelSubscription<Store, CheckpointType>::begin(const std::stop_token& stop)
 {
     for (Duration delay = options_.first_retry_delay; !stop.stop_requested();
          delay = doubled(delay, options_.max_retry_delay)) {
@@ -139,9 +140,9 @@ Bookmark ParallelSubscription<Store, Place>::begin(const std::stop_token& stop)
 }
 
 /// Hands over what comes after `reading`, until the end of the log is reached and everything up to it has been handled.
-template <EventStore Store, Checkpoint Place>
-GlobalPosition ParallelSubscription<Store, Place>::read(Reading& reading, detail::Shards& shards,
-                                                        const std::stop_token& stop)
+template <EventStore Store, Checkpoint CheckpointType>
+GlobalPosition ParallelSubscription<Store, CheckpointType>::read(Reading& reading, detail::Shards& shards,
+                                                                 const std::stop_token& stop)
 {
     (void)guard_.begin(reading.mark);
     for (bool is_first = true; !stop.stop_requested(); is_first = false) {

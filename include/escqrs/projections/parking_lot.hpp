@@ -65,25 +65,25 @@ private:
 ///
 /// - `is_empty()`, `find(stream)`, `all()` tell what is there; `all` in order of the streams' names;
 /// - `put(parked)` adds a stream or takes the place of what is there; `remove(stream)` forgets it.
-template <class Lot>
-concept ParkedStreams = requires(Lot& lot, const StreamId& stream, const ParkedStream& parked) {
-    { lot.is_empty() } -> std::same_as<bool>;
-    { lot.find(stream) } -> std::same_as<std::optional<ParkedStream>>;
-    { lot.all() } -> std::same_as<std::vector<ParkedStream>>;
-    { lot.put(parked) } -> std::same_as<void>;
-    { lot.remove(stream) } -> std::same_as<void>;
+template <class Parking>
+concept ParkedStreams = requires(Parking& parking, const StreamId& stream, const ParkedStream& parked) {
+    { parking.is_empty() } -> std::same_as<bool>;
+    { parking.find(stream) } -> std::same_as<std::optional<ParkedStream>>;
+    { parking.all() } -> std::same_as<std::vector<ParkedStream>>;
+    { parking.put(parked) } -> std::same_as<void>;
+    { parking.remove(stream) } -> std::same_as<void>;
 };
 
 /// Where a projection keeps the streams it has parked: in one transaction with its checkpoint, where there are transactions.
 ///
 /// - `attempt(work)` calls `work()`; if that throws, what it wrote to the read model is undone, and the exception passes;
 /// - `is_passing(error)` tells whether a failure says nothing about the event, so that it is to be tried again later.
-template <class Lot>
-concept ParkingLot = ParkedStreams<Lot> && requires(Lot& lot, const std::exception& error) {
+template <class Parking>
+concept ParkingLot = ParkedStreams<Parking> && requires(Parking& parking, const std::exception& error) {
     {
-        lot.attempt([] {})
+        parking.attempt([] {})
     } -> std::same_as<void>;
-    { lot.is_passing(error) } -> std::same_as<bool>;
+    { parking.is_passing(error) } -> std::same_as<bool>;
 };
 
 /// For a projection that parks nothing, so that an event that it cannot handle stops it; and for a relay that keeps the

@@ -44,22 +44,23 @@ namespace escqrs {
 /// An event that cannot be handled stops the projection in front of it, unless there is a parking lot: then it is parked,
 /// and so are all later events of its stream, while other streams go on; see `replay`.
 /// @par Thread safety  none, but for `position` and `wait_for`; `run` it in a thread of its own
-template <EventStore Store, TransactionalCheckpoint Place, class Handlers, class EventCodec = CodecOf<Handlers>,
-          class Lot = NoParkingLot>
+template <EventStore Store, TransactionalCheckpoint CheckpointType, class Handlers,
+          class EventCodec = CodecOf<Handlers>, class Parking = NoParkingLot>
 class Projection {
 public:
-    /// @param store, place, handlers  must outlive the projection
+    /// @param store, checkpoint, handlers  must outlive the projection
     /// @throws InvalidOption
-    Projection(Store& store, Place& place, Handlers& handlers, SubscriptionOptions options = {})
-        requires std::same_as<Lot, NoParkingLot>
-        : Projection{store, place, nullptr, handlers, std::move(options)}
+    Projection(Store& store, CheckpointType& checkpoint, Handlers& handlers, SubscriptionOptions options = {})
+        requires std::same_as<Parking, NoParkingLot>
+        : Projection{store, checkpoint, nullptr, handlers, std::move(options)}
     {
     }
 
-    /// @param store, place, parked, handlers  must outlive the projection
-    Projection(Store& store, Place& place, Lot& parked, Handlers& handlers, SubscriptionOptions options = {})
-        requires ParkingLot<Lot>
-        : Projection{store, place, &parked, handlers, std::move(options)}
+    /// @param store, checkpoint, parked, handlers  must outlive the projection
+    Projection(Store& store, CheckpointType& checkpoint, Parking& parked, Handlers& handlers,
+               SubscriptionOptions options = {})
+        requires ParkingLot<Parking>
+        : Projection{store, checkpoint, &parked, handlers, std::move(options)}
     {
     }
 
@@ -91,7 +92,7 @@ public:
 
     /// The streams that are parked, in order of their names.
     std::vector<ParkedStream> parked()
-        requires ParkingLot<Lot>;
+        requires ParkingLot<Parking>;
 
     /// Handles the parked events of a stream again, in order, in transactions of a page each. What could be handled is no
     /// longer parked; from the next failure on, the rest still is. A read model that is built beside another one waits with
@@ -99,7 +100,7 @@ public:
     /// @return whether nothing of the stream is parked now
     /// @throws LogMismatch as `catch_up`
     bool replay(const StreamId& stream)
-        requires ParkingLot<Lot>;
+        requires ParkingLot<Parking>;
 
     /// How far this object has seen the read model to be committed.
     GlobalPosition position() const { return progress_.position(); }
@@ -111,13 +112,14 @@ public:
     }
 
 private:
-    static constexpr bool parks = ParkingLot<Lot>;
+    static constexpr bool parks = ParkingLot<Parking>;
     static constexpr GlobalPosition no_limit{~std::uint64_t{0}};
     using Handled = typename detail::ListOf<typename detail::EventsOf<Handlers>::Type>::Type;
 
-    Projection(Store& store, Place& place, Lot* lot, Handlers& handlers, SubscriptionOptions options)
-        : store_{&store}, place_{&place}, lot_{lot}, handlers_{&handlers},
-          options_{detail::checked(std::move(options))}, guard_{store, detail::description_of(place)}
+    Projection(Store& store, CheckpointType& checkpoint, Parking* parking, Handlers& handlers,
+               SubscriptionOptions options)
+        : store_{&store}, checkpoint_{&checkpoint}, parking_{parking}, handlers_{&handlers},
+          options_{detail::checked(std::move(options))}, guard_{store, detail::description_of(checkpoint)}
     {
         if (options_.filter.types.empty()) options_.filter.types = detail::types_to_read<EventCodec, Handlers>();
     }
@@ -139,8 +141,8 @@ private:
     bool is_asked_for(const RecordedEvent& event) const;
 
     Store* store_;
-    Place* place_;
-    Lot* lot_;
+    CheckpointType* checkpoint_;
+    Parking* parking_;
     Handlers* handlers_;
     SubscriptionOptions options_;
     [[no_unique_address]] EventCodec codec_;
@@ -151,29 +153,30 @@ private:
     detail::LogGuard<Store> guard_;
 };
 
-template <class Store, class Place, class Handlers>
-Projection(Store&, Place&, Handlers&, SubscriptionOptions = {}) -> Projection<Store, Place, Handlers>;
-template <class Store, class Place, ParkingLot Lot, class Handlers>
-Projection(Store&, Place&, Lot&, Handlers&, SubscriptionOptions = {})
-    -> Projection<Store, Place, Handlers, CodecOf<Handlers>, Lot>;
+template <class Store, class CheckpointType, class Handlers>
+Projection(Store&, CheckpointType&, Handlers&, SubscriptionOptions = {}) -> Projection<Store, CheckpointType, Handlers>;
+template <class Store, class CheckpointType, ParkingLot Parking, class Handlers>
+Projection(Store&, CheckpointType&, Parking&, Handlers&, SubscriptionOptions = {})
+    -> Projection<Store, CheckpointType, Handlers, CodecOf<Handlers>, Parking>;
 
 /// Waits until a projection that runs in this process has committed a position at or beyond `position`: then a question to
 /// its read model is answered with that event in it, unless it was parked. In another process, wait on its checkpoint.
 /// @param deadline  by the projection's clock
 /// @return false if that did not come about by the deadline, or `stop` was requested first
 /// @par Thread safety  may be called from any thread
-template <class Store, class Place, class Handlers, class EventCodec, class Lot>
-bool wait_for(const Projection<Store, Place, Handlers, EventCodec, Lot>& projection, GlobalPosition position,
-              Timestamp deadline, std::stop_token stop = {})
+template <class Store, class CheckpointType, class Handlers, class EventCodec, class Parking>
+bool wait_for(const Projection<Store, CheckpointType, Handlers, EventCodec, Parking>& projection,
+              GlobalPosition position, Timestamp deadline, std::stop_token stop = {})
 {
     return projection.wait_for(position, deadline, std::move(stop));
 }
 
-template <EventStore Store, TransactionalCheckpoint Place, class Handlers, class EventCodec, class Lot>
-bool Projection<Store, Place, Handlers, EventCodec, Lot>::apply_page(GlobalPosition& reached, bool is_first,
-                                                                     const std::stop_token& stop)
+template <EventStore Store, TransactionalCheckpoint CheckpointType, class Handlers, class EventCodec, class Parking>
+bool Projection<Store, CheckpointType, Handlers, EventCodec, Parking>::apply_page(GlobalPosition& reached,
+                                                                                  bool is_first,
+                                                                                  const std::stop_token& stop)
 {
-    auto transaction = place_->begin();
+    auto transaction = checkpoint_->begin();
     const GlobalPosition from = transaction.position();
     const Bookmark saved = guard_.load(transaction);
     const Bookmark mark = guard_.begin(saved);
@@ -183,7 +186,7 @@ bool Projection<Store, Place, Handlers, EventCodec, Lot>::apply_page(GlobalPosit
     if constexpr (requires { transaction.live(); }) {
         if (is_beside_ && is_first) guard_.check_live(transaction.live());
     }
-    if constexpr (parks) some_are_parked_ = !lot_->is_empty();
+    if constexpr (parks) some_are_parked_ = !parking_->is_empty();
     progress_.set(from);
 
     reached = store_->read_log(from, options_.page_size, options_.filter, [&](const RecordedEvent& event) {
@@ -206,13 +209,14 @@ bool Projection<Store, Place, Handlers, EventCodec, Lot>::apply_page(GlobalPosit
     return true;
 }
 
-template <EventStore Store, TransactionalCheckpoint Place, class Handlers, class EventCodec, class Lot>
-void Projection<Store, Place, Handlers, EventCodec, Lot>::show(const RecordedEvent& event, bool was_handled)
+template <EventStore Store, TransactionalCheckpoint CheckpointType, class Handlers, class EventCodec, class Parking>
+void Projection<Store, CheckpointType, Handlers, EventCodec, Parking>::show(const RecordedEvent& event,
+                                                                            bool was_handled)
 {
     if constexpr (!parks) {
         apply(event, was_handled);
     } else {
-        auto parked = some_are_parked_ ? lot_->find(event.stream) : std::nullopt;
+        auto parked = some_are_parked_ ? parking_->find(event.stream) : std::nullopt;
         const bool never_handled =
             parked && parked->unhandled_from != StreamVersion{} && event.version >= parked->unhandled_from;
         const bool is_replay = was_handled && !never_handled;
@@ -226,16 +230,17 @@ void Projection<Store, Place, Handlers, EventCodec, Lot>::show(const RecordedEve
         }
         if (!parked) return;
         // Left over from before a restart. Behind the events that were handled then, nothing needs to be remembered.
-        if (!was_handled) return lot_->remove(event.stream);
+        if (!was_handled) return parking_->remove(event.stream);
         if (!never_handled) return;
         parked->unhandled_from = event.version.next();
-        lot_->put(*parked);
+        parking_->put(*parked);
     }
 }
 
-template <EventStore Store, TransactionalCheckpoint Place, class Handlers, class EventCodec, class Lot>
-void Projection<Store, Place, Handlers, EventCodec, Lot>::park(const RecordedEvent& event, bool is_replay,
-                                                               std::optional<ParkedStream> parked, const char* error)
+template <EventStore Store, TransactionalCheckpoint CheckpointType, class Handlers, class EventCodec, class Parking>
+void Projection<Store, CheckpointType, Handlers, EventCodec, Parking>::park(const RecordedEvent& event, bool is_replay,
+                                                                            std::optional<ParkedStream> parked,
+                                                                            const char* error)
 {
     if (!parked) parked.emplace(ParkedStream{.stream = event.stream});
     if (error != nullptr) {
@@ -248,26 +253,26 @@ void Projection<Store, Place, Handlers, EventCodec, Lot>::park(const RecordedEve
         ++parked->events;
     }
     if (!is_replay && parked->unhandled_from == StreamVersion{}) parked->unhandled_from = event.version;
-    lot_->put(*parked);
+    parking_->put(*parked);
     some_are_parked_ = true;
 }
 
 /// Runs `work`; what it wrote is undone if it fails.
 /// @return the text of its failure, if that was the event's
-template <EventStore Store, TransactionalCheckpoint Place, class Handlers, class EventCodec, class Lot>
+template <EventStore Store, TransactionalCheckpoint CheckpointType, class Handlers, class EventCodec, class Parking>
 template <class Work>
-std::optional<std::string> Projection<Store, Place, Handlers, EventCodec, Lot>::error_of_attempt(Work work)
+std::optional<std::string> Projection<Store, CheckpointType, Handlers, EventCodec, Parking>::error_of_attempt(Work work)
 {
     try {
-        lot_->attempt(work);
+        parking_->attempt(work);
         return std::nullopt;
     } catch (...) {
-        return detail::problem_of_event([&](const std::exception& error) { return lot_->is_passing(error); });
+        return detail::problem_of_event([&](const std::exception& error) { return parking_->is_passing(error); });
     }
 }
 
-template <EventStore Store, TransactionalCheckpoint Place, class Handlers, class EventCodec, class Lot>
-void Projection<Store, Place, Handlers, EventCodec, Lot>::apply(const RecordedEvent& event, bool is_replay)
+template <EventStore Store, TransactionalCheckpoint CheckpointType, class Handlers, class EventCodec, class Parking>
+void Projection<Store, CheckpointType, Handlers, EventCodec, Parking>::apply(const RecordedEvent& event, bool is_replay)
 {
     bool is_handled_now = false;
     try {
@@ -301,17 +306,17 @@ void Projection<Store, Place, Handlers, EventCodec, Lot>::apply(const RecordedEv
     }
 }
 
-template <EventStore Store, TransactionalCheckpoint Place, class Handlers, class EventCodec, class Lot>
-void Projection<Store, Place, Handlers, EventCodec, Lot>::restart()
+template <EventStore Store, TransactionalCheckpoint CheckpointType, class Handlers, class EventCodec, class Parking>
+void Projection<Store, CheckpointType, Handlers, EventCodec, Parking>::restart()
 {
-    auto transaction = place_->begin();
+    auto transaction = checkpoint_->begin();
     handlers_->clear();
     if constexpr (parks) {
-        for (ParkedStream& parked : lot_->all()) {
-            lot_->remove(parked.stream);
+        for (ParkedStream& parked : parking_->all()) {
+            parking_->remove(parked.stream);
             if (parked.unhandled_from == StreamVersion{}) continue;
             parked.unpark();
-            lot_->put(parked);
+            parking_->put(parked);
         }
     }
     const auto limit = guard_.handled_limit(guard_.load(transaction));
@@ -320,30 +325,30 @@ void Projection<Store, Place, Handlers, EventCodec, Lot>::restart()
     progress_.set(GlobalPosition{});
 }
 
-template <EventStore Store, TransactionalCheckpoint Place, class Handlers, class EventCodec, class Lot>
-std::vector<ParkedStream> Projection<Store, Place, Handlers, EventCodec, Lot>::parked()
-    requires ParkingLot<Lot>
+template <EventStore Store, TransactionalCheckpoint CheckpointType, class Handlers, class EventCodec, class Parking>
+std::vector<ParkedStream> Projection<Store, CheckpointType, Handlers, EventCodec, Parking>::parked()
+    requires ParkingLot<Parking>
 {
-    auto all = lot_->all();
+    auto all = parking_->all();
     std::erase_if(all, [](const ParkedStream& parked) { return !parked.is_parked(); });
     return all;
 }
 
-template <EventStore Store, TransactionalCheckpoint Place, class Handlers, class EventCodec, class Lot>
-bool Projection<Store, Place, Handlers, EventCodec, Lot>::replay(const StreamId& stream)
-    requires ParkingLot<Lot>
+template <EventStore Store, TransactionalCheckpoint CheckpointType, class Handlers, class EventCodec, class Parking>
+bool Projection<Store, CheckpointType, Handlers, EventCodec, Parking>::replay(const StreamId& stream)
+    requires ParkingLot<Parking>
 {
     while (replay_page(stream)) {}
-    const auto left = lot_->find(stream);
+    const auto left = parking_->find(stream);
     return !left || !left->is_parked();
 }
 
 /// @return whether there is more to try
-template <EventStore Store, TransactionalCheckpoint Place, class Handlers, class EventCodec, class Lot>
-bool Projection<Store, Place, Handlers, EventCodec, Lot>::replay_page(const StreamId& stream)
+template <EventStore Store, TransactionalCheckpoint CheckpointType, class Handlers, class EventCodec, class Parking>
+bool Projection<Store, CheckpointType, Handlers, EventCodec, Parking>::replay_page(const StreamId& stream)
 {
-    auto transaction = place_->begin();
-    auto parked = lot_->find(stream);
+    auto transaction = checkpoint_->begin();
+    auto parked = parking_->find(stream);
     if (!parked || !parked->is_parked() || limit_of(transaction) != no_limit) return false;
     guard_.check(guard_.begin(guard_.load(transaction)));
     guard_.settle();
@@ -383,14 +388,14 @@ bool Projection<Store, Place, Handlers, EventCodec, Lot>::replay_page(const Stre
     if (is_free) parked->unpark();
     // Events behind the parked ones may have to be shown as new by a rebuild that is under way.
     const bool is_remembered = parked->unhandled_from != StreamVersion{} && transaction.position() < replay_until;
-    if (is_free && !is_remembered) lot_->remove(stream);
-    else lot_->put(*parked);
+    if (is_free && !is_remembered) parking_->remove(stream);
+    else parking_->put(*parked);
     detail::commit(transaction, guard_.load(transaction));
     return is_page_full;
 }
 
-template <EventStore Store, TransactionalCheckpoint Place, class Handlers, class EventCodec, class Lot>
-bool Projection<Store, Place, Handlers, EventCodec, Lot>::is_asked_for(const RecordedEvent& event) const
+template <EventStore Store, TransactionalCheckpoint CheckpointType, class Handlers, class EventCodec, class Parking>
+bool Projection<Store, CheckpointType, Handlers, EventCodec, Parking>::is_asked_for(const RecordedEvent& event) const
 {
     return options_.filter.shows(event.stream.category(), event.type) && detail::is_wanted(options_, event);
 }

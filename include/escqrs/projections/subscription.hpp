@@ -23,19 +23,19 @@ namespace escqrs {
 
 /// Waits until a reader of the log, in whatever process, has saved a position at or beyond `position`: then a question to
 /// its read model is answered with that event in it.
-/// @param place          the reader's checkpoint, to be looked at every `poll_interval` by this thread
+/// @param checkpoint          the reader's checkpoint, to be looked at every `poll_interval` by this thread
 /// @param deadline       by the clock; if that is set meanwhile, the wait is as long as it was to be at first
 /// @return false if that did not come about by the deadline, or `stop` was requested first
-template <class Place>
-    requires requires(Place& place) {
-        { place.load() } -> std::same_as<GlobalPosition>;
+template <class CheckpointType>
+    requires requires(CheckpointType& checkpoint) {
+        { checkpoint.load() } -> std::same_as<GlobalPosition>;
     }
-bool wait_for(Place& place, GlobalPosition position, Timestamp deadline, std::stop_token stop = {},
+bool wait_for(CheckpointType& checkpoint, GlobalPosition position, Timestamp deadline, std::stop_token stop = {},
               Duration poll_interval = std::chrono::milliseconds{5}, Clock& clock = system_clock())
 {
     detail::check_at_least(detail::not_zero, poll_interval, "poll_interval");
     const SteadyTime end = later_by(clock.steady(), time_until(deadline, clock.now()));
-    while (place.load() < position) {
+    while (checkpoint.load() < position) {
         const Duration left = time_until(end, clock.steady());
         if (left == Duration::zero() || !sleep_for(clock, std::min(poll_interval, left), stop)) return false;
     }
@@ -45,10 +45,10 @@ bool wait_for(Place& place, GlobalPosition position, Timestamp deadline, std::st
 /// Checks that a reader could go on from its checkpoint: for a program that wants to know before the reader runs, or tells
 /// whether it is ready. Readers check it themselves.
 /// @throws LogMismatch if the checkpoint was made from another log, or is beyond what this one holds
-template <EventStore Store, Checkpoint Place>
-void require_same_log(Store& store, Place& place)
+template <EventStore Store, Checkpoint CheckpointType>
+void require_same_log(Store& store, CheckpointType& checkpoint)
 {
-    (void)detail::LogGuard{store, detail::description_of(place)}.begin(detail::bookmark_of(place));
+    (void)detail::LogGuard{store, detail::description_of(checkpoint)}.begin(detail::bookmark_of(checkpoint));
 }
 
 /// What a projection does with an event that newer code has written: of a type, or of a schema version, unknown here.
@@ -133,14 +133,14 @@ void follow_log(Store& store, LogGuard<Store>& guard, const SubscriptionOptions&
 ///
 /// The checkpoint is saved after each page: a crash in between shows that page's events again.
 /// @par Thread safety  none; `run` it in a thread of its own
-template <EventStore Store, Checkpoint Place>
+template <EventStore Store, Checkpoint CheckpointType>
 class Subscription {
 public:
-    /// @param store, place  must outlive the subscription
+    /// @param store, checkpoint  must outlive the subscription
     /// @throws InvalidOption
-    Subscription(Store& store, Place& place, SubscriptionOptions options = {})
-        : store_{&store}, place_{&place}, options_{detail::checked(std::move(options))},
-          guard_{store, detail::description_of(place)}
+    Subscription(Store& store, CheckpointType& checkpoint, SubscriptionOptions options = {})
+        : store_{&store}, checkpoint_{&checkpoint}, options_{detail::checked(std::move(options))},
+          guard_{store, detail::description_of(checkpoint)}
     {
     }
 
@@ -154,9 +154,9 @@ public:
     template <class Handle, class Flush>
     GlobalPosition catch_up(Handle&& handle, Flush&& flush, std::stop_token stop = {})
     {
-        const Bookmark saved = guard_.load(*place_);
+        const Bookmark saved = guard_.load(*checkpoint_);
         Bookmark mark = guard_.begin(saved);
-        detail::adopt(*place_, saved, mark);
+        detail::adopt(*checkpoint_, saved, mark);
         for (bool is_first = true; !stop.stop_requested(); is_first = false) {
             const auto show = [&](const RecordedEvent& event) {
                 guard_.note(event);
@@ -171,7 +171,7 @@ public:
             mark = guard_.advance(reached);
             if constexpr (std::invocable<Flush&, GlobalPosition>) flush(reached);
             else flush();
-            detail::save(*place_, mark);
+            detail::save(*checkpoint_, mark);
         }
         guard_.settle();
         return mark.position;
@@ -200,7 +200,7 @@ public:
 
 private:
     Store* store_;
-    Place* place_;
+    CheckpointType* checkpoint_;
     SubscriptionOptions options_;
     detail::LogGuard<Store> guard_;
 };

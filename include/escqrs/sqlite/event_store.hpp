@@ -2,7 +2,7 @@
 #pragma once
 
 #include <escqrs/core/clock.hpp>
-#include <escqrs/core/spares.hpp>
+#include <escqrs/core/object_pool.hpp>
 #include <escqrs/sqlite/database.hpp>
 #include <escqrs/sqlite/detail/event_log_reader.hpp>
 #include <escqrs/sqlite/detail/event_log_schema.hpp>
@@ -65,7 +65,7 @@ public:
     bool wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop);
 
 private:
-    using PageLoan = escqrs::detail::Spares<detail::EventPage>::Loan;
+    using PageLoan = escqrs::detail::ObjectPool<detail::EventPage>::Loan;
 
     static EventStoreOptions checked(const EventStoreOptions& options);
 
@@ -84,7 +84,7 @@ private:
     detail::EventLogWriter writer_{database_, *options_.clock};
     GroupCommit commits_{database_};
     detail::EventLogReaders readers_;
-    escqrs::detail::Spares<detail::EventPage> pages_; ///< 150 KB grown anew for each page took a third of its time
+    escqrs::detail::ObjectPool<detail::EventPage> pages_; ///< 150 KB grown anew for each page took a third of its time
 
     std::mutex wait_mutex_;
     std::condition_variable_any appended_;

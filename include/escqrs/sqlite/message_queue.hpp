@@ -138,8 +138,8 @@ private:
     detail::MessageQueueTables tables_;
     GroupCommit commits_;
 
-    Reader receivers_; ///< for receivers to see whether there is anything to take
-    Reader people_;    ///< for counts and dead letters, which may take long
+    Reader receivers_;  ///< for receivers to see whether there is anything to take
+    Reader inspection_; ///< for counts and dead letters, which may take long
 
     std::mutex wake_mutex_;
     std::condition_variable_any wake_;
@@ -151,7 +151,7 @@ inline MessageQueue::MessageQueue(const std::string& path, const MessageQueueOpt
                                   MessageQueueSettings settings)
 try : options_{(check(options, settings), options)}, settings_{std::move(settings)},
     writer_{path, detail::queue_sql::schema, settings_.database}, tables_{writer_, options_}, commits_{writer_},
-    receivers_{writer_}, people_{writer_} {
+    receivers_{writer_}, inspection_{writer_} {
     detail::adopt_clock(writer_, *options_.clock);
 } catch (const StoreError& error) {
     std::throw_with_nested(TransportError{error.what()});
@@ -266,7 +266,7 @@ inline void MessageQueue::do_what_is_due()
 inline std::vector<DeadLetteredMessage> MessageQueue::dead_letters(std::uint64_t after, std::size_t at_most)
 {
     do_what_is_due();
-    return look(people_, [&](auto& view) { return view.dead_letters(after, at_most); });
+    return look(inspection_, [&](auto& view) { return view.dead_letters(after, at_most); });
 }
 
 inline bool MessageQueue::resubmit(const std::string& message_id)
@@ -280,7 +280,7 @@ inline bool MessageQueue::resubmit(const std::string& message_id)
 inline MessageQueueCounts MessageQueue::counts()
 {
     do_what_is_due();
-    return look(people_, [](auto& view) { return view.counts(); });
+    return look(inspection_, [](auto& view) { return view.counts(); });
 }
 
 static_assert(MessageSender<MessageQueue> && MessageReceiver<MessageQueue> && DeadLetterQueue<MessageQueue>);

@@ -58,7 +58,7 @@ TEST_CASE("worker: a duplicate is completed and changes nothing")
     CHECK(place.model.mails() == place.history.owed_mails());
 }
 
-TEST_CASE("worker: poison in the middle of a batch is put aside with the reason, and the rest is handled")
+TEST_CASE("worker: poison in the middle of a batch is dead-lettered with the reason, and the rest is handled")
 {
     Workplace place;
     const auto ada = place.history.register_attendee();
@@ -91,7 +91,7 @@ TEST_CASE("worker: poison in the middle of a batch is put aside with the reason,
                                                         {"stranger", "CodecError"},
                                                         {"unknown", "UnknownEventType"}});
 
-    SECTION("what has to wait too long for its forerunner is put aside as well")
+    SECTION("what has to wait too long for its forerunner is dead-lettered as well")
     {
         place.work();
         REQUIRE(place.dead_letters().size() == 4);
@@ -148,7 +148,7 @@ TEST_CASE("worker: a dead letter of an earlier release is upcast when it is give
     CHECK(place.model.attendees().at(ada).reason == "ill");
 }
 
-TEST_CASE("worker: a message of a newer release is put aside, with the versions in the description")
+TEST_CASE("worker: a message of a newer release is dead-lettered, with the versions in the description")
 {
     Workplace place;
     const auto ada = place.history.register_attendee();
@@ -196,7 +196,7 @@ TEST_CASE("worker: what a failing subscriber leaves is undone, for its message o
         CHECK(place.model.attendees() == place.history.fold());
         CHECK(place.model.mails() == place.history.owed_mails());
     }
-    SECTION("at the last attempt it is put aside")
+    SECTION("at the last attempt it is dead-lettered")
     {
         CHECK(place.work_once() == BatchResult{2, 0, 2, 0});
         CHECK(place.work_once() == BatchResult{2, 0, 1, 1});

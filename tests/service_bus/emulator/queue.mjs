@@ -377,7 +377,7 @@ export class Queue {
 
     #putAside(entry, reason, description) {
         this.#remove(entry);
-        if (!this.deadLetters) { // a dead letter is never put aside again
+        if (!this.deadLetters) { // a dead letter is never dead-lettered again
             entry.state = "removed";
             return;
         }

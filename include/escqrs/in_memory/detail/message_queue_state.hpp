@@ -79,7 +79,7 @@ private:
     bool fail_delivery(Entry& entry, const QueueTime& now);
     void release_if_settled(SessionEntry& session);
     void lock_session(SessionEntry& session, SteadyTime until);
-    void put_aside(Entry entry, std::string_view reason, std::string_view description, const QueueTime& now);
+    void dead_letter(Entry entry, std::string_view reason, std::string_view description, const QueueTime& now);
     ReceivedMessage hand_out(const Entry& entry, const std::string& token, const QueueTime& now) const;
 
     const MessageQueueOptions options_;
@@ -242,7 +242,7 @@ inline bool MessageQueueState::settle(const ReceivedMessage& message, const Disp
         if (fail_delivery(entry, now)) single_.insert(std::move(node));
     } else if (const auto* dead = std::get_if<DeadLetter>(&disposition)) {
         ++entry.failed_deliveries;
-        put_aside(std::move(entry), dead->reason, dead->description, now);
+        dead_letter(std::move(entry), dead->reason, dead->description, now);
     }
     return true;
 }
@@ -261,7 +261,7 @@ inline void MessageQueueState::settle_in_session(const ReceivedMessage& message,
     } else {
         if (const auto* dead = std::get_if<DeadLetter>(&disposition)) {
             ++entry->second.failed_deliveries;
-            put_aside(std::move(entry->second), dead->reason, dead->description, now);
+            dead_letter(std::move(entry->second), dead->reason, dead->description, now);
         }
         entries.erase(entry);
     }
@@ -269,12 +269,12 @@ inline void MessageQueueState::settle_in_session(const ReceivedMessage& message,
 }
 
 /// Counts a delivery that came to nothing.
-/// @return false if it was one too many: then the message has been put aside, and `entry` is to be erased
+/// @return false if it was one too many: then the message has been dead-lettered, and `entry` is to be erased
 inline bool MessageQueueState::fail_delivery(Entry& entry, const QueueTime& now)
 {
     if (++entry.failed_deliveries < options_.max_delivery_count) return true;
     const std::string description = message_queue_rules::max_delivery_count_description(entry.failed_deliveries);
-    put_aside(std::move(entry), message_queue_rules::max_delivery_count_exceeded, description, now);
+    dead_letter(std::move(entry), message_queue_rules::max_delivery_count_exceeded, description, now);
     return false;
 }
 
@@ -301,8 +301,8 @@ inline void MessageQueueState::lock_session(SessionEntry& session, SteadyTime un
     session_locks_.emplace(until, &session);
 }
 
-inline void MessageQueueState::put_aside(Entry entry, std::string_view reason, std::string_view description,
-                                         const QueueTime& now)
+inline void MessageQueueState::dead_letter(Entry entry, std::string_view reason, std::string_view description,
+                                           const QueueTime& now)
 {
     const std::uint64_t number = entry.sequence_number;
     dead_.emplace(number,

@@ -96,7 +96,7 @@ inline void MessageQueueTables::fail(std::int64_t number, HeldMessage held, cons
 {
     if (const auto* dead = std::get_if<DeadLetter>(&disposition)) {
         fail_message_.run(number);
-        put_aside(number, rules::dead_letter_text(dead->reason), rules::dead_letter_text(dead->description), now);
+        dead_letter(number, rules::dead_letter_text(dead->reason), rules::dead_letter_text(dead->description), now);
         return;
     }
     const MessageProperties& added = std::get<Abandon>(disposition).properties;
@@ -106,21 +106,21 @@ inline void MessageQueueTables::fail(std::int64_t number, HeldMessage held, cons
         set_properties_.run(number, std::as_bytes(std::span{properties}));
     }
     fail_message_.run(number);
-    put_aside_if_exceeded(number, held.failed_deliveries + 1, now);
+    dead_letter_if_exceeded(number, held.failed_deliveries + 1, now);
 }
 
 /// Puts a message aside that has been delivered too often.
-inline void MessageQueueTables::put_aside_if_exceeded(std::int64_t number, std::uint32_t deliveries,
-                                                      const QueueTime& now)
+inline void MessageQueueTables::dead_letter_if_exceeded(std::int64_t number, std::uint32_t deliveries,
+                                                        const QueueTime& now)
 {
     if (deliveries < options_.max_delivery_count) return;
-    put_aside(number, rules::max_delivery_count_exceeded, rules::max_delivery_count_description(deliveries), now);
+    dead_letter(number, rules::max_delivery_count_exceeded, rules::max_delivery_count_description(deliveries), now);
 }
 
-inline void MessageQueueTables::put_aside(std::int64_t number, std::string_view reason, std::string_view description,
-                                          const QueueTime& now)
+inline void MessageQueueTables::dead_letter(std::int64_t number, std::string_view reason, std::string_view description,
+                                            const QueueTime& now)
 {
-    put_aside_.run(number, now.now, reason, description);
+    dead_letter_.run(number, now.now, reason, description);
     remove_message_.run(number);
 }
 

@@ -151,7 +151,7 @@ inline constexpr const char* release_session =
 inline constexpr const char* remove_session = "DELETE FROM session WHERE id = ?1 AND lock_token = ?2";
 inline constexpr const char* renew_session = "UPDATE session SET locked_until = ?2 WHERE id = ?1";
 inline constexpr const char* renew_message = "UPDATE message SET locked_until = ?2 WHERE number = ?1";
-inline constexpr const char* put_aside =
+inline constexpr const char* dead_letter =
     "INSERT INTO dead_letter (number, delivery_count, enqueued_at, dead_lettered_at, reason, "
     "description, " ESCQRS_CONTENT ") SELECT number, failed_deliveries, enqueued_at, ?2, ?3, ?4, " ESCQRS_CONTENT
     " FROM message WHERE number = ?1";
@@ -191,7 +191,7 @@ inline constexpr const char* flat[] = {
     ready_messages,     lock_session,     lock_message,      held_session,   held_message,
     message_of_session, remove_held,      remove_of_session, remove_message, set_properties,
     hold_up_to,         first_of_session, release_session,   remove_session, renew_session,
-    renew_message,      put_aside,        find_dead_letter,  resubmit,       remove_dead_letter,
+    renew_message,      dead_letter,      find_dead_letter,  resubmit,       remove_dead_letter,
     can_take,           next_change,      dead_letters};
 
 } // namespace escqrs::sqlite::detail::queue_sql

@@ -71,8 +71,8 @@ private:
     bool settle_in_session(HeldSession& session, const ReceivedMessage& message, const Disposition& disposition,
                            const QueueTime& now);
     void fail(std::int64_t number, HeldMessage held, const Disposition& disposition, const QueueTime& now);
-    void put_aside_if_exceeded(std::int64_t number, std::uint32_t deliveries, const QueueTime& now);
-    void put_aside(std::int64_t number, std::string_view reason, std::string_view description, const QueueTime& now);
+    void dead_letter_if_exceeded(std::int64_t number, std::uint32_t deliveries, const QueueTime& now);
+    void dead_letter(std::int64_t number, std::string_view reason, std::string_view description, const QueueTime& now);
     void release(std::int64_t session, std::int64_t held_up_to, std::string_view token);
 
     [[noreturn]] void throw_damaged(const char* what) const
@@ -120,7 +120,7 @@ private:
     Statement remove_session_{*database_, queue_sql::remove_session};
     Statement renew_session_{*database_, queue_sql::renew_session};
     Statement renew_message_{*database_, queue_sql::renew_message};
-    Statement put_aside_{*database_, queue_sql::put_aside};
+    Statement dead_letter_{*database_, queue_sql::dead_letter};
     Statement find_dead_letter_{*database_, queue_sql::find_dead_letter};
     Statement resubmit_{*database_, queue_sql::resubmit};
     Statement remove_dead_letter_{*database_, queue_sql::remove_dead_letter};
@@ -207,7 +207,7 @@ inline void MessageQueueTables::pass_some_time(const QueueTime& now)
         for (auto rows = failed_too_often_.query(id, held_up_to, options_.max_delivery_count); rows.next();) {
             exceeded.emplace_back(rows.integer(0), static_cast<std::uint32_t>(rows.integer(1)));
         }
-        for (const auto& [number, deliveries] : exceeded) put_aside_if_exceeded(number, deliveries, now);
+        for (const auto& [number, deliveries] : exceeded) dead_letter_if_exceeded(number, deliveries, now);
         release(id, 0, token);
     }
 
@@ -217,7 +217,7 @@ inline void MessageQueueTables::pass_some_time(const QueueTime& now)
     }
     for (const auto& [number, failed_deliveries] : single) {
         fail_message_.run(number);
-        put_aside_if_exceeded(number, failed_deliveries + 1, now);
+        dead_letter_if_exceeded(number, failed_deliveries + 1, now);
     }
 }
 

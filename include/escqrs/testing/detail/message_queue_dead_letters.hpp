@@ -5,7 +5,7 @@
 
 namespace escqrs::testing {
 
-/// Checks what is put aside, why, and how it comes back.
+/// Checks which messages are dead-lettered, why, and how they come back.
 /// @param make  makes a fixture for wished options
 template <class MakeFixture>
 void check_dead_letters(MakeFixture make)
@@ -18,7 +18,7 @@ void check_dead_letters(MakeFixture make)
     auto& queue = fixture.queue();
     const std::uint32_t limit = fixture.options().max_delivery_count;
 
-    SECTION("a dead-lettered message is put aside with reason and description")
+    SECTION("a dead-lettered message is kept, with reason and description")
     {
         Message sent = detail::make_message("1", "a", "body");
         sent.properties = {{"name", "value"}};
@@ -53,7 +53,7 @@ void check_dead_letters(MakeFixture make)
         REQUIRE(detail::ids_of(third) == Ids{"5"});
         CHECK(queue.dead_letters(third.back().sequence_number, 2).empty());
     }
-    SECTION("a message abandoned too often is put aside, and does not hold up its session")
+    SECTION("a message abandoned too often is dead-lettered, and does not hold up its session")
     {
         detail::send_all(queue, {"1", "2"}, GENERATE(std::string{}, std::string{"a"}));
         for (std::uint32_t delivery = 1; delivery <= limit; ++delivery) {
@@ -71,7 +71,7 @@ void check_dead_letters(MakeFixture make)
         CHECK(dead[0].message.properties == MessageProperties{{"attempt", std::to_string(limit)}});
         CHECK(detail::receive_one(fixture).message.message_id == "2");
     }
-    SECTION("a message whose lock ran out too often is put aside, without anybody receiving again")
+    SECTION("a message whose lock ran out too often is dead-lettered, without anybody receiving again")
     {
         detail::send_all(queue, {"1"}, GENERATE(std::string{}, std::string{"a"}));
         for (std::uint32_t delivery = 1; delivery <= limit; ++delivery) {
@@ -101,7 +101,7 @@ void check_dead_letters(MakeFixture make)
         CHECK(received[1].message == first.message);
         CHECK(received[1].sequence_number > received[0].sequence_number);
     }
-    SECTION("there is nothing to resubmit if none with the id was put aside")
+    SECTION("there is nothing to resubmit if none with the id was dead-lettered")
     {
         detail::send_all(queue, {"1"});
         CHECK_FALSE(queue.resubmit("1"));

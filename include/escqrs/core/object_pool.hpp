@@ -14,11 +14,11 @@ namespace escqrs::detail {
 /// They are no part of the value of what has them: a copy begins without any.
 /// @par Thread safety  may be called from any thread; a loan belongs to one
 template <class T>
-class Spares {
+class ObjectPool {
 public:
     class Loan {
     public:
-        explicit Loan(Spares& from) : from_{&from}, object_{from.take()} {}
+        explicit Loan(ObjectPool& from) : from_{&from}, object_{from.take()} {}
         Loan(const Loan&) = delete;
         Loan& operator=(const Loan&) = delete;
         ~Loan()
@@ -32,15 +32,18 @@ public:
         void discard_afterwards() noexcept { is_kept_ = false; }
 
     private:
-        Spares* from_;
+        ObjectPool* from_;
         std::unique_ptr<T> object_;
         bool is_kept_ = true;
     };
 
-    Spares() = default;
-    Spares(const Spares& /*other*/) noexcept : Spares{} {}
-    Spares& operator=(const Spares& /*other*/) noexcept { return *this; } // NOLINT(bugprone-unhandled-self-assignment)
-    ~Spares()
+    ObjectPool() = default;
+    ObjectPool(const ObjectPool& /*other*/) noexcept : ObjectPool{} {}
+    ObjectPool& operator=(const ObjectPool& /*other*/) noexcept
+    {
+        return *this;
+    } // NOLINT(bugprone-unhandled-self-assignment)
+    ~ObjectPool()
     {
         for (auto& place : idle_) const std::unique_ptr<T> last{place.load(std::memory_order_acquire)};
     }
