@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include "../archive/sample.hpp"
+#include "../codec/archive/sample.hpp"
 
 #include <escqrs/core/error.hpp>
 
