@@ -4,6 +4,7 @@
   other. Blocks of "text" (drawings) are free; in blocks of "console" the scripts must exist.
 - Links within the tree lead to a file, and to a heading where they name one.
 - `path/to/file.hpp` exists, `Identifier` occurs in the code, and `--option` in the code or the scripts.
+- Each room, a folder in include/escqrs, has a page of its name.
 - In promises.md each third-level section has a list item that links to a test file; the "quoted" texts in such an item are
   names of test cases, sections or functions in that file.
 """
@@ -32,6 +33,9 @@ class Check:
         pages = sorted({page for pattern in PAGES for page in self.root.glob(pattern)})
         if not pages:
             self.complain(self.root, 0, "there are no pages here")
+        for room in sorted(path for path in self.root.glob("include/escqrs/*") if path.is_dir()):
+            if not (self.root / "docs" / f"{room.name}.md").exists():
+                self.complain(room, 0, f"there is no docs/{room.name}.md for this room")
         for page in pages:
             lines = page.read_text().splitlines()
             prose = self.check_blocks(page, lines)

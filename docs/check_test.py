@@ -2,11 +2,14 @@
 import pathlib
 import tempfile
 import unittest
+from unittest import mock
 
 import check
 
 TREE = {
     "include/part.hpp": "#pragma once\n\nclass Part {\n    int size = 0;\n};\n",
+    "include/escqrs/wheels/wheel.hpp": "#pragma once\n",
+    "docs/wheels.md": "# Wheels\n",
     "scripts/run": "#!/bin/sh\necho --fast\n",
     "tests/part_test.cpp": 'TEST_CASE("a part has a size")\n{\n}\n',
     "docs/promises.md": '# Promises\n### Size\nA `Part` has one.\n- [part](../tests/part_test.cpp): "a part has a size"\n',
@@ -26,6 +29,11 @@ class CheckTest(unittest.TestCase):
 
     def test_a_tree_in_order(self):
         self.assertEqual(self.complaints(), [])
+
+    def test_a_room_without_a_page(self):
+        with mock.patch.dict(TREE):
+            del TREE["docs/wheels.md"]
+            self.assertEqual(self.complaints(), ["include/escqrs/wheels:0: there is no docs/wheels.md for this room"])
 
     def test_one_thing_wrong(self):
         for file, old, new, complaint in [
