@@ -41,7 +41,7 @@ public:
         aggregate.serialize(archive, version);
     }
 
-    /// How much has happened since the aggregate's snapshot, or since its beginning.
+    /// The events since the aggregate's snapshot, or since its beginning.
     template <class Aggregate>
     static auto& since_snapshot(Aggregate& aggregate) noexcept
     {

@@ -22,7 +22,7 @@ namespace detail {
 struct HistorySize {
     std::uint64_t events = 0;
     std::uint64_t bytes = 0;
-    bool is_anothers_to_keep = false; ///< the stream's snapshot is a newer program's
+    bool is_anothers_to_keep = false; ///< the snapshot is a newer program's
 };
 
 /// True for as long as it lives.
@@ -55,8 +55,8 @@ private:
 /// Base of an event-sourced aggregate: identity, version, and the events raised but not yet stored.
 ///
 /// `Derived` names its category (`static constexpr std::string_view category = "attendee";`), has a constructor from
-/// its id, an `apply(const E&)` for every listed event, and public behaviour that decides and calls `raise`.
-/// State changes only in `apply`, so that replaying the events rebuilds the state; the constructor from an id and `apply`
+/// its id, an `apply(const E&)` for every listed event, and public behaviour that decides and calls `raise`. State
+/// changes only in `apply`, so that replaying the events rebuilds the state; the constructor from an id and `apply`
 /// raise nothing. Dispatch is resolved at compile time.
 /// @par Thread safety  none: one thread at a time
 template <class Derived, class... Events>
@@ -142,7 +142,8 @@ private:
     Id id_;
     StreamVersion version_;
     GlobalPosition position_;
-    StreamVersion loaded_; ///< what came after it, up to `version_`, was stored by this object
+    /// This object stored the later events, up to `version_`.
+    StreamVersion loaded_;
     std::vector<Event> uncommitted_;
     std::vector<EventId> uncommitted_ids_;
     detail::HistorySize since_snapshot_;

@@ -54,7 +54,7 @@ class Decided;
 
 namespace detail {
 
-/// Says what a decider lacks, one sentence for each thing.
+/// Says what a decider lacks, one sentence for each member.
 template <class D>
 struct CheckedDecider {
     static_assert(
@@ -113,7 +113,7 @@ struct DecidedCodec<D> {
     using Codec = typename D::Codec;
 };
 
-/// Several things one after the other: a vector, a list, an array.
+/// A sequence: a vector, a list, an array.
 template <class Outcome>
 concept EventRange = requires(Outcome& outcome) {
     outcome.begin() != outcome.end();
@@ -125,7 +125,7 @@ template <class Outcome>
 concept EventOptional = requires(Outcome& outcome) {
     { outcome.has_value() } -> std::same_as<bool>;
     *outcome;
-} && !requires(Outcome& outcome) { outcome.error(); }; // an error is a refusal, and must not pass for nothing
+} && !requires(Outcome& outcome) { outcome.error(); }; // an error is a refusal, not "no event"
 
 template <class Outcome>
 inline constexpr bool is_variant = false;
@@ -137,13 +137,13 @@ concept EventTuple = requires { std::tuple_size<Outcome>::value; };
 
 } // namespace detail
 
-/// The aggregate that a decider makes: a `Repository<Decided<Lending>>` loads and saves it like any other.
+/// The aggregate made from a decider: a `Repository<Decided<Lending>>` loads and saves it like any other.
 ///
-/// A stream that does not exist is a decider in its initial state, so `Decided` begins there;
-/// `decided_by` (decider_handler.hpp) makes command handlers that do so.
+/// A stream that does not exist is a decider in its initial state, so `Decided` begins there, and so do the command
+/// handlers that `decided_by` (decider_handler.hpp) makes.
 ///
-/// It has snapshots (see `HasSnapshots`) if the decider names a `snapshot_version`; its `State` is then stored, and is
-/// something that can be.
+/// It has snapshots (see `HasSnapshots`) if the decider names a `snapshot_version`; its `State` is then stored, and
+/// must be storable.
 /// @par Thread safety  none: one thread at a time
 template <class D>
 class Decided final : public detail::DecidedRoot<D>,
@@ -163,7 +163,7 @@ public:
 
     const State& state() const noexcept { return state_; }
 
-    /// Raises the events that the decider decides on.
+    /// Raises the events that the decider returns for a command.
     /// @throws what the decider's `decide` throws; nothing is raised then
     template <class Command>
     void decide(const Command& command)
@@ -256,7 +256,7 @@ struct RulesOf<Evolution<List, Rules...>> {
     using Type = RuleList<Rules...>;
 };
 
-/// A list, or the `Evolution` that it becomes by rules.
+/// A list, or the `Evolution` that rules make of it.
 template <class List, class... RuleLists>
 struct WithRules;
 template <class List>
@@ -282,9 +282,9 @@ constexpr std::size_t index_of_true(Booleans... booleans) noexcept
 
 } // namespace detail
 
-/// Several deciders as one: a command goes to the part that decides it, an event to the part that lists it, and each part
-/// sees its own state only. The events of all parts stand in one stream, of the category that the composition names; its id
-/// is that of its parts, too, so `decided_by` takes their commands as they are.
+/// Several deciders as one: a command goes to the part that decides it, an event to the part that lists it, and each
+/// part sees its own state only. The events of all parts are in one stream, of the category that the composition names;
+/// its id is also that of its parts, so `decided_by` takes their commands unchanged.
 /// `struct Desk : escqrs::Compose<Lending, Waiting> { static constexpr std::string_view category = "desk"; };`
 template <class... Parts>
 struct Compose {

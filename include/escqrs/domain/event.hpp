@@ -44,7 +44,7 @@ constexpr const Field<T> field(const char* name, T& value) noexcept // NOLINT: c
     return Field<T>{name, value};
 }
 
-/// True if `E` says the stable name under which it is stored:
+/// True if `E` has an event name, the stable name under which it is stored:
 /// `static constexpr std::string_view event_name = "AttendeeRegistered";`
 template <class E>
 concept HasEventName = requires {
@@ -62,8 +62,8 @@ constexpr std::string_view event_name() noexcept
     else return {};
 }
 
-/// Schema version of `E`: its member `schema_version`, else its BOOST_CLASS_VERSION, else 0 (as in Boost.Serialization).
-/// `serialize` receives the version the bytes were written with.
+/// Schema version of `E`: its member `schema_version`, else its BOOST_CLASS_VERSION, else 0 (as in
+/// Boost.Serialization). `serialize` receives the version the bytes were written with.
 template <class E>
 constexpr unsigned schema_version() noexcept
 {
@@ -81,8 +81,8 @@ constexpr unsigned oldest_schema_version() noexcept
     else return 0;
 }
 
-/// An event an aggregate raises without changing its own state: list it as `NoStateChange<MailSent>`, and no `apply`
-/// is asked for.
+/// An event that an aggregate raises without changing its own state: listed as `NoStateChange<MailSent>`, it needs no
+/// `apply`.
 template <class E>
 struct NoStateChange {
     using Event = E;
@@ -148,8 +148,8 @@ struct ListOf<Evolution<List, Rules...>> {
     using Type = List;
 };
 
-/// The events that an aggregate, a decider or handlers name, with what becomes of older shapes: their member `Events`; of an
-/// aggregate that has none, those of its `AggregateRoot`.
+/// The events that an aggregate, a decider or handlers name, with what becomes of older shapes: their member `Events`;
+/// of an aggregate that has none, those of its `AggregateRoot`.
 template <class Owner>
 struct EventsOf {
     static_assert(sizeof(Owner) == 0, "escqrs: this type does not say which events it has; add to it: "

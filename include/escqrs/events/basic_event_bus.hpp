@@ -21,7 +21,7 @@ namespace escqrs {
 
 namespace detail {
 
-/// What subscribers threw; null if they threw nothing, which is then cheap to find out.
+/// What subscribers threw; null if they threw nothing, which is cheap to check.
 using Failures = std::unique_ptr<std::vector<std::exception_ptr>>;
 
 /// To be called while an exception is being handled.
@@ -33,14 +33,14 @@ using Failures = std::unique_ptr<std::vector<std::exception_ptr>>;
 
 } // namespace detail
 
-/// An event on the bus, its type erased; `subscribe<E>` gives it back its type.
+/// An event on the bus with its type erased; `subscribe<E>` restores the type.
 struct PublishedEvent {
     std::string_view name;
     const void* event;
     const EventContext& context;
 };
 
-/// Place of a subscriber among the others: lower groups come first. Whoever names none is in group 0.
+/// Place of a subscriber among the others: lower groups come first. The default is group 0.
 struct SubscriberGroup {
     explicit constexpr SubscriberGroup(int number) noexcept : value{number} {}
 
@@ -49,27 +49,27 @@ struct SubscriberGroup {
 
 /// Brings each event to any number of subscribers, in the publisher's thread, one after the other.
 ///
-/// They come by group, and within a group in order of subscription; subscribers of every type stand in one row with those of
-/// the event's own. A subscriber that throws does not keep the others from the event; all failures reach the publisher as one
-/// `EventDispatchError`.
+/// Subscribers are called by group, and within a group in order of subscription, those to every type among those to the
+/// event's own type. A subscriber that throws does not keep the others from the event; all failures reach the publisher
+/// as one `EventDispatchError`.
 ///
-/// A subscriber may publish (also the same type of event), subscribe and disconnect from inside a call. A nested publish is
-/// over before the outer one goes on. Whoever subscribes while an event is under way does not get that event; whoever is
-/// disconnected before its turn has come does not either.
+/// A subscriber may publish (also the same type of event), subscribe and disconnect from inside a call. A nested
+/// publish ends before the outer one continues. A handler that is subscribed while an event is under way does not get
+/// that event, nor does one that is disconnected before its turn.
 ///
-/// `EventBus` and `SnapshotEventBus` are such buses; they differ in `Signal`, which holds the subscribers of one type of event:
-/// `Signal::slot(handler)` and `Signal::slot(handler, owner)` make a `Signal::Slot`, `connect(group, slot)` gives a
-/// `Signal::Connection` (`connect_tracked(group, slot)` none, for one with an owner), and `signal(event)` calls them all, and
-/// returns the `detail::Failures`.
-/// @par Thread safety  every operation may be called from any thread; subscribers are called in the publisher's, several at
-///                     once if several threads publish
+/// `EventBus` and `SnapshotEventBus` are such buses; they differ in `Signal`, which holds the subscribers of one type
+/// of event: `Signal::slot(handler)` and `Signal::slot(handler, owner)` make a `Signal::Slot`, `connect(group, slot)`
+/// gives a `Signal::Connection` (`connect_tracked(group, slot)` none, for one with an owner), and `signal(event)` calls
+/// them all, and returns the `detail::Failures`.
+/// @par Thread safety  every operation may be called from any thread; subscribers are called in the publisher's,
+///                     several at once if several threads publish
 template <class Signal>
 class BasicEventBus {
 public:
-    /// Ends its subscription when it is destroyed, or by `disconnect()`, from any thread, also while an event is under way.
+    /// Ends its subscription in its destructor or in `disconnect()`, from any thread, also while an event is under way.
     ///
-    /// No call begins after that. One that another thread has begun may still be running: what it uses must outlive it, or
-    /// be tied to an owner.
+    /// No call begins after that. One that another thread has begun may still be running: what it uses must outlive it,
+    /// or be tied to an owner.
     class Connection {
     public:
         Connection() = default;
@@ -107,8 +107,8 @@ public:
         return subscribe<E>(SubscriberGroup{0}, std::move(handler));
     }
 
-    /// Subscribes for as long as `owner` lives. While the handler runs, it is kept alive: its last owner may turn out to be
-    /// the publisher's thread.
+    /// Subscribes for as long as `owner` lives. While the handler runs, `owner` is kept alive, so its destructor may
+    /// run in the publisher's thread.
     template <class E, class Owner, class Handler>
     void subscribe(const std::shared_ptr<Owner>& owner, SubscriberGroup group, Handler handler)
     {
@@ -146,7 +146,7 @@ public:
         subscribe_to_all(owner, SubscriberGroup{0}, std::move(handler));
     }
 
-    /// Hands the event to every subscriber. It is neither copied nor moved.
+    /// Calls every subscriber with the event, which is neither copied nor moved.
     /// @throws EventDispatchError if subscribers failed; the others have received the event
     template <class E>
     void publish(const E& event, const EventContext& context);
@@ -182,15 +182,15 @@ private:
     Signal& create_signal(const detail::TypeIdentity& type);
     void add_to_all(SubscriberToAll subscriber);
 
-    /// By type of event. A new type replaces the whole table, so that publishing takes no lock of ours; the old tables are
-    /// kept, because a publisher may still be reading one, and there are few.
+    /// By type of event. A new type replaces the whole table, so that publishing takes none of our locks; the old
+    /// tables are kept, because a publisher may still be reading one, and there are few.
     std::atomic<const Signals*> signals_{nullptr};
-    std::atomic<bool> is_heard_by_all_{
-        false};        ///< somebody has subscribed to every type: unheard ones need a signal, too
-    std::mutex mutex_; ///< of what follows
+    /// Handlers have subscribed to every type, so a type without subscribers needs a signal, too.
+    std::atomic<bool> is_heard_by_all_{false};
+    std::mutex mutex_; ///< guards the following members
     std::vector<std::unique_ptr<const Signals>> tables_;
     std::vector<std::unique_ptr<Signal>> owned_;
-    std::vector<SubscriberToAll> to_all_; ///< to be connected to signals yet to come
+    std::vector<SubscriberToAll> to_all_; ///< connected to each new signal
 };
 
 namespace detail {
@@ -231,7 +231,7 @@ template <class Owner, class Handler>
 void BasicEventBus<Signal>::subscribe_to_all(const std::shared_ptr<Owner>& owner, SubscriberGroup group,
                                              Handler handler)
 {
-    // Shared, for each signal keeps a copy of the slot.
+    // Shared, because each signal keeps a copy of the slot.
     const auto shared = std::make_shared<Handler>(std::move(handler));
     add_to_all({owner, group, Signal::slot([shared](const PublishedEvent& event) { (*shared)(event); }, owner)});
 }

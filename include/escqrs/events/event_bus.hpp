@@ -70,7 +70,7 @@ private:
 
 } // namespace detail
 
-/// The event bus that stands on Boost.Signals2.
+/// The event bus built on Boost.Signals2.
 class EventBus : public BasicEventBus<detail::BoostSignal> {};
 
 } // namespace escqrs

@@ -18,12 +18,13 @@ namespace escqrs {
 
 namespace detail {
 
-/// The subscribers of one type of event, in a table that is replaced as a whole when they change: calling them takes no lock.
+/// The subscribers of one type of event, in a table that is replaced as a whole when they change: calling them takes no
+/// lock.
 ///
-/// A table that was replaced is kept while a publisher may still be going through it. A publisher is counted, on one of two
-/// sides, before it reads which table is the current one. So no publisher has a replaced table any more once each side has been
-/// empty at some moment since. New publishers are counted on the side that need not become empty: a table goes away even if
-/// there is never a moment without any publisher.
+/// A replaced table is kept while a publisher may still be reading it. A publisher is counted, on one of two sides,
+/// before it reads which table is current. So no publisher has a replaced table any more once each side has been empty
+/// at some moment since the replacement. New publishers are counted on the side that need not become empty: a table is
+/// destroyed even if there is never a moment without any publisher.
 class SnapshotSignal {
 public:
     class Slot;
@@ -41,7 +42,7 @@ public:
 private:
     struct Subscriber;
     class Subscribers;
-    using Table = std::vector<std::shared_ptr<Subscriber>>; ///< by group, and within it in order of connection
+    using Table = std::vector<std::shared_ptr<Subscriber>>; ///< by group, then in order of connection
 
     std::shared_ptr<Subscribers> subscribers_ = std::make_shared<Subscribers>();
 };
@@ -82,7 +83,7 @@ struct SnapshotSignal::Subscriber {
 
 class SnapshotSignal::Subscribers {
 public:
-    /// A publisher that goes through the table.
+    /// A publisher that reads the table.
     class Reader {
     public:
         explicit Reader(Subscribers& subscribers) noexcept
@@ -126,7 +127,7 @@ public:
         remove_dead();
     }
 
-    /// Takes out of the table what is disconnected or has lost its owner.
+    /// Removes from the table what is disconnected or has lost its owner.
     void remove_dead() noexcept
     {
         try {
@@ -159,8 +160,8 @@ private:
         has_replaced_ = true;
     }
 
-    /// Destroys the tables that no publisher goes through any more; without the lock, because what handlers have captured may
-    /// do anything. The last publisher to leave a side calls this again for the others.
+    /// Destroys the tables that no publisher reads any more; without the lock, because the destructors of what handlers
+    /// have captured may do anything. The last publisher to leave a side calls this again for the others.
     void discard_replaced() noexcept
     {
         std::list<Replaced> unused;
@@ -183,10 +184,11 @@ private:
 
     std::atomic<std::size_t> side_{0}; ///< where new publishers are counted
     std::array<std::atomic<std::size_t>, 2> readers_{};
-    std::mutex mutex_; ///< of what follows
+    std::mutex mutex_; ///< guards the following members
     std::unique_ptr<const Table> table_ = std::make_unique<const Table>();
     std::atomic<const Table*> current_{table_.get()};
-    std::list<Replaced> replaced_; ///< the oldest first, which no younger one overtakes
+    /// Oldest first, and destroyed in this order.
+    std::list<Replaced> replaced_;
     std::atomic<bool> has_replaced_{false};
 };
 
@@ -268,7 +270,7 @@ inline Failures SnapshotSignal::operator()(const PublishedEvent& event) const
 
 } // namespace detail
 
-/// An event bus without Boost.Signals2: publishing takes no lock, and costs a fifth. It promises the same.
+/// An event bus without Boost.Signals2, with the same promises: publishing takes no lock, and costs a fifth.
 class SnapshotEventBus : public BasicEventBus<detail::SnapshotSignal> {};
 
 } // namespace escqrs

@@ -12,10 +12,10 @@ namespace escqrs::in_memory {
 
 /// A checkpoint that lives as long as the program, for read models that do the same.
 ///
-/// There is nothing to roll back in memory: if a projection's handler throws halfway through a page, what it wrote stays,
-/// and the page comes again. Handlers of an in-memory read model should allow for that.
-/// @par Thread safety  every operation may be called from any thread; transactions exclude each other, `load` and `bookmark`
-/// wait for none
+/// Memory has nothing to roll back: if a projection's handler throws halfway through a page, what it wrote stays, and
+/// the page comes again. Handlers of a read model in memory must allow for that.
+/// @par Thread safety  every operation may be called from any thread; transactions exclude each other, `load` and
+/// `bookmark` wait for none
 class Checkpoint {
 public:
     class Transaction {
@@ -50,7 +50,7 @@ public:
     Transaction begin() { return Transaction{*this}; }
 
 private:
-    /// To be called in a transaction.
+    /// Call it in a transaction.
     void write(const Bookmark& mark, GlobalPosition replay_until) noexcept
     {
         const std::scoped_lock lock{mutex_};
@@ -58,8 +58,9 @@ private:
         replay_until_ = replay_until;
     }
 
-    std::mutex transaction_mutex_; ///< held as long as there is a transaction
-    mutable std::mutex mutex_;     ///< held to write, and to read outside of a transaction
+    std::mutex transaction_mutex_; ///< held during a transaction
+    /// Held to write, and to read outside a transaction.
+    mutable std::mutex mutex_;
     Bookmark mark_;
     GlobalPosition replay_until_;
 };

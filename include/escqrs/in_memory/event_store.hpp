@@ -27,13 +27,14 @@ namespace escqrs::in_memory {
 
 struct EventStoreOptions {
     Clock* clock = &system_clock();
-    LogId log_id{}; ///< nil: a new one; that of another store: a copy of its log, to test what follows a restore
+    /// Nil draws a new one. With the id of another log the store plays a copy of it, to test what follows a restore.
+    LogId log_id{};
 };
 
 /// An event store that lives as long as the program: for tests, and for state that may be lost.
 ///
-/// Keeps every promise of the `EventStore` concept except durability. Readers of the log take no lock, and no lock is held
-/// while a sink runs.
+/// Keeps every promise of the `EventStore` concept except durability. Readers of the log take no lock, and no lock is
+/// held while a sink runs.
 /// @par Thread safety  every operation may be called from any thread
 class EventStore {
 public:
@@ -91,15 +92,15 @@ private:
     Clock* clock_;
     LogId log_id_;
     detail::StableVector<Stored> log_; ///< by position - 1
-    /// Of what is never given back, the events' bytes and their ids' index (which leaves its outgrown buckets there, as many
-    /// again as it has); that takes an eighth off a command.
+    /// For what is never freed, the events' bytes and the index of their ids (which leaves its outgrown buckets there,
+    /// as many again as it has); that saves an eighth of a command.
     std::pmr::monotonic_buffer_resource memory_;
 
     /// Held shared to look a stream or id up, exclusively to append.
     mutable std::shared_mutex index_mutex_;
     Streams streams_;
     std::pmr::unordered_map<EventId, std::uint64_t> position_of_id_{&memory_};
-    std::set<std::string, std::less<>> texts_; ///< wire names and content types: few, and long-lived
+    std::set<std::string, std::less<>> texts_; ///< event names and content types: few
 
     std::mutex snapshot_mutex_;
     std::unordered_map<StreamId, std::shared_ptr<const StoredSnapshot>> snapshots_;
@@ -122,7 +123,7 @@ inline AppendResult EventStore::append(const StreamId& stream_id, ExpectedVersio
         const StreamVersion actual{known == streams_.end() ? 0 : known->second.size()};
         if (!expected.is_met_by(actual)) throw ConcurrencyError{stream_id, expected, actual};
 
-        // Whatever can fail comes first. A stream left without events is as good as none.
+        // What can fail comes first. A stream without events counts as none.
         auto& [stream, positions] = known != streams_.end() ? *known : *streams_.try_emplace(stream_id).first;
         const std::size_t first = log_.size();
         const Timestamp now = clock_->now();
@@ -299,7 +300,7 @@ inline void EventStore::write_snapshot(const StreamId& stream, const Snapshot& s
     {
         const std::shared_lock lock{index_mutex_};
         const auto known = streams_.find(stream);
-        if (known == streams_.end() || known->second.empty()) return; // it may be of a log that was lost
+        if (known == streams_.end() || known->second.empty()) return; // it may belong to a log that was lost
     }
     const std::scoped_lock lock{snapshot_mutex_};
     snapshots_.insert_or_assign(stream, std::move(stored));

@@ -23,15 +23,15 @@ namespace escqrs::in_memory {
 
 /// A queue that lives as long as the object: `MessageSender`, `MessageReceiver` and `DeadLetterQueue`.
 ///
-/// Sessions that have something to hand out stand in line; one that has been served goes to the end. Messages without a
+/// Sessions with messages to hand out stand in line; one that has been served goes to the end. Messages without a
 /// session are handed out in the order they came; they and the sessions take turns at being served first.
 /// @par Thread safety  all members may be called from any thread
 /// @par Complexity     logarithmic in what the queue holds, times the messages moved
 class MessageQueue {
 public:
-    /// @param options      the clock must live longer than the queue
-    /// @param lock_tokens  draws what nobody can guess: a lock is held by whoever knows its token
-    /// @throws TransportError if `options` make no sense
+    /// @param options      the clock must outlive the queue
+    /// @param lock_tokens  draws tokens that cannot be guessed: who knows a lock's token holds the lock
+    /// @throws TransportError if nothing can work with `options`
     explicit MessageQueue(const MessageQueueOptions& options = {}, IdGenerator lock_tokens = random_uuid)
         : options_{(message_queue_rules::check_options(options, lock_tokens), options)},
           lock_tokens_{std::move(lock_tokens)}, state_{options}
@@ -130,7 +130,7 @@ private:
     const IdGenerator lock_tokens_;
     std::mutex mutex_;
     std::condition_variable_any wake_;
-    std::uint64_t changes_ = 0; ///< counts what may end or shorten a receiver's wait
+    std::uint64_t changes_ = 0; ///< what may shorten a receiver's wait
     detail::MessageQueueState state_;
 };
 

@@ -11,9 +11,9 @@
 
 namespace escqrs::in_memory {
 
-/// Parked streams that are remembered as long as the program runs, for read models that live as long.
+/// Remembers parked streams as long as the program runs, for read models that live as long.
 ///
-/// There is nothing to roll back in memory: a handler that throws should have changed nothing.
+/// Memory has nothing to roll back: a handler that throws should have changed nothing.
 /// @par Thread safety  every operation may be called from any thread
 class ParkingLot {
 public:

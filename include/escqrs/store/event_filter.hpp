@@ -8,13 +8,14 @@
 
 namespace escqrs {
 
-/// Which events a reader of the log is to be shown. A plain value, so that a store can look for them where they are kept.
+/// Selects the events that a read of the log shows. A plain value, so that a store can apply it where the events are
+/// kept.
 ///
-/// An event is shown if its stream's category is one of `categories` and its type one of `types`; an empty list asks for
-/// nothing in particular.
+/// An event is shown if its stream's category is one of `categories` and its type one of `types`; an empty list matches
+/// everything.
 struct EventFilter {
     std::vector<std::string> categories{}; ///< of streams: `attendee`
-    std::vector<std::string> types{};      ///< wire names: `AttendeeRegistered`
+    std::vector<std::string> types{};      ///< event names: `AttendeeRegistered`
 
     bool shows_everything() const noexcept { return categories.empty() && types.empty(); }
 

@@ -14,16 +14,18 @@
 
 namespace escqrs {
 
-/// What a log holds, in a few bytes: two logs with the same digest hold the same events, at the same positions and versions.
+/// Summarises a log in a few bytes: two logs with the same digest hold the same events, at the same positions and
+/// versions.
 struct EventLogDigest {
     std::uint64_t events = 0;
     GlobalPosition head{};
-    Uuid digest{}; ///< a chain of SHA-1, one link for each event; to notice damage, not forgery
+    /// A chain of SHA-1, one link for each event; shows damage, not forgery.
+    Uuid digest{};
 
     friend bool operator==(const EventLogDigest&, const EventLogDigest&) = default;
 };
 
-/// Reads the whole log. When an event was recorded counts to the microsecond.
+/// Reads the whole log. The digest includes the time at which each event was recorded, to the microsecond.
 /// @par Complexity  linear in the bytes stored; holds one event at a time
 template <EventStore Store>
 EventLogDigest digest_of(Store& store)

@@ -24,7 +24,7 @@ using Bytes = std::span<const std::byte>;
 /// An encoded event on its way into a store. Views only: what they point at must live until `append` returns.
 struct NewEvent {
     EventId id;
-    std::string_view type; ///< wire name
+    std::string_view type; ///< event name
     unsigned schema_version = 0;
     std::string_view content_type;
     Bytes payload;
@@ -45,7 +45,7 @@ struct RecordedEvent {
     Bytes metadata;
 };
 
-/// The state of what a stream is about, as it was after its event `version`: a replay may begin there. Views only.
+/// The state of an aggregate as it was after event `version` of its stream: a replay may begin there. Views only.
 struct Snapshot {
     StreamVersion version;
     unsigned schema_version = 0;
@@ -56,15 +56,15 @@ struct Snapshot {
 /// Receives a snapshot, whose views are valid only during the call.
 using SnapshotSink = FunctionRef<void(const Snapshot&)>;
 
-/// Receives events one by one; returns whether it wants the next. It may throw, and may use the store.
+/// Receives events one by one; returns whether it wants the next one. It may throw, and may use the store.
 using EventSink = FunctionRef<bool(const RecordedEvent&)>;
 
-/// Where an append ended: version of the stream and position of the log after its last event.
+/// Where an append ended: version and position of its last event.
 struct AppendResult {
     StreamVersion version;
     GlobalPosition position;
-    /// The event ids were stored already, so this call wrote nothing: by an earlier call, perhaps with other contents, or by
-    /// this one before the store lost its connection and sent the append again.
+    /// The event ids were stored already, so this call wrote nothing: an earlier call had stored them, perhaps with
+    /// other contents, or this one had, before the store lost its connection and sent the append again.
     bool repeated = false;
 
     /// Equal if both ended at the same place, whether or not one was a repeat.
@@ -87,25 +87,26 @@ struct EventLocation {
 ///
 /// - `append(stream, expected, events)` stores all events or none; once it has returned they are durable. At least one
 ///   event. Throws `ConcurrencyError` if the stream is not at `expected`, and writes nothing; of several appends at one
-///   version exactly one wins. `ExpectedVersion::any()` never conflicts. An append whose event ids are stored already, as
-///   one append to the same stream, returns the first result, marked as `repeated`, whatever `expected` says, and writes
-///   nothing; ids that are stored otherwise, or twice in one call, throw `DuplicateEventId`.
-/// - `read_stream(stream, from, sink)` shows the stream's events from version `from` on, in order, to `sink`; nothing if
-///   there is no such stream. The stream is read page by page and never held as a whole.
-/// - `read_log(after, at_most, sink)` shows at most `at_most` events behind position `after`, in order, and returns the
+///   version exactly one wins. `ExpectedVersion::any()` never conflicts. An append whose event ids are stored already,
+///   as one append to the same stream, returns the first result, marked as `repeated`, whatever `expected` says, and
+///   writes nothing; ids that are stored otherwise, or twice in one call, throw `DuplicateEventId`.
+/// - `read_stream(stream, from, sink)` shows the stream's events from version `from` on, in order, to `sink`; nothing
+///   if there is no such stream. The stream is read page by page and never held as a whole.
+/// - `read_log(after, at_most, sink)` shows at most `at_most` events after position `after`, in order, and returns the
 ///   position of the last one shown, or `after`. No event ever turns up at or below a position that was read.
-/// - `read_log(after, at_most, filter, sink)` shows at most `at_most` of the events behind `after` that `filter` asks for, in
-///   order, and returns how far the log was read: whoever goes on from there never looks again at what was passed over. It
-///   may return early, having passed over many; only at the end of the log does it return `after`.
-/// - `write_snapshot(stream, snapshot)` keeps a snapshot in place of the one before, for a stream that has events; for
-///   another it does nothing. Snapshots may be lost, and their loss costs nothing but time. `read_snapshot(stream, sink)`
-///   shows it and returns true; false if there is none.
-/// - `log_id()` identifies the log. It is drawn when the log is created and stays the same for as long as the log exists, in
-///   every copy and backup of it: a reader tells by it whether its checkpoint was made from this log. Never nil.
+/// - `read_log(after, at_most, filter, sink)` shows at most `at_most` of the events after `after` that match `filter`,
+///   in order, and returns how far it has read the log: a reader that continues from there never looks again at what
+///   was skipped. It may return early, having skipped many events; only at the end of the log does it return `after`.
+/// - `write_snapshot(stream, snapshot)` keeps a snapshot in place of the previous one, for a stream that has events;
+///   for another it does nothing. Snapshots may be lost, which costs nothing but time. `read_snapshot(stream, sink)`
+///   shows the snapshot and returns true; false if there is none.
+/// - `log_id()` identifies the log. It is drawn when the log is created and stays the same for as long as the log
+///   exists, in every copy and backup of it: a reader compares it to find out whether its checkpoint was made from this
+///   log. Never nil.
 /// - `head()` is the position of the last event; 0 for an empty log.
-/// - `locate(event_id)` tells where an event is.
-/// - `wait_for_events(after, at_most, stop)` returns true as soon as there is an event behind `after`, appended by whatever
-///   process; false after `at_most` or when `stop` is requested.
+/// - `locate(event_id)` returns where an event is.
+/// - `wait_for_events(after, at_most, stop)` returns true as soon as there is an event after `after`, whichever process
+///   has appended it; false after `at_most` or when `stop` is requested.
 ///
 /// Every operation may be called from any thread, and throws `StoreError` if the store cannot do it.
 template <class Store>

@@ -21,9 +21,9 @@
 
 namespace escqrs::detail {
 
-/// What a queue in memory holds, and what becomes of it: no clock, no lock, no waiting. Each call is given the time.
+/// The messages of a queue in memory and the rules for them: no clock, no lock, no waiting. The caller passes the time.
 ///
-/// Sessions that have something to hand out stand in line; one that has been served goes to the end. Messages without a
+/// Sessions with messages to hand out stand in line; one that has been served goes to the end. Messages without a
 /// session are handed out in the order they came; they and the sessions take turns at being served first.
 /// @par Complexity  logarithmic in what the queue holds, times the messages moved
 class MessageQueueState {
@@ -31,9 +31,9 @@ public:
     explicit MessageQueueState(const MessageQueueOptions& options) : options_{options} {}
 
     /// Does what has become due by `now`: enqueues scheduled messages, takes back locks that ran out, forgets old ids.
-    /// To be called before anything else is done at that time.
+    /// Call it before anything else at that time.
     void pass_time(const QueueTime& now);
-    /// How long it takes until time alone makes something available.
+    /// Time until something becomes available by time alone.
     Duration next_change(const QueueTime& now) const;
     bool can_take() const noexcept { return !line_.empty() || !single_.empty(); }
 
@@ -247,7 +247,7 @@ inline bool MessageQueueState::settle(const ReceivedMessage& message, const Disp
     return true;
 }
 
-/// Settles a message that is held. Abandoning it takes the later ones of its session from the holder as well.
+/// Settles a held message. Abandoning it also takes the later ones of its session from the holder.
 inline void MessageQueueState::settle_in_session(const ReceivedMessage& message, const Disposition& disposition,
                                                  const QueueTime& now)
 {
@@ -268,8 +268,8 @@ inline void MessageQueueState::settle_in_session(const ReceivedMessage& message,
     release_if_settled(session);
 }
 
-/// Counts a delivery that came to nothing.
-/// @return false if it was one too many: then the message has been dead-lettered, and `entry` is to be erased
+/// Counts a delivery without a result.
+/// @return false if it was one too many: then the message has been dead-lettered, and the caller must erase `entry`
 inline bool MessageQueueState::fail_delivery(Entry& entry, const QueueTime& now)
 {
     if (++entry.failed_deliveries < options_.max_delivery_count) return true;

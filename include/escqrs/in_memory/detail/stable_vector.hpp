@@ -25,8 +25,8 @@ public:
         return segments_[segment].load(std::memory_order_acquire)[offset];
     }
 
-    /// Stages an element right behind the end, or behind those staged; `publish` makes them visible, all at once. What was
-    /// staged and not published may be staged again.
+    /// Stages an element after the end, or after those staged; `publish` makes all of them visible at once. Elements
+    /// that were staged and not published may be staged again.
     void stage(std::size_t index, const T& value)
     {
         const auto [segment, offset] = place_of(index);
