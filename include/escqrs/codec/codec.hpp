@@ -39,14 +39,15 @@ inline EncodedEvent encoded(const RecordedEvent& event) noexcept
 
 namespace detail {
 
-/// The versions of one wire name that one type's `serialize` reads.
+/// The versions of one event name that one type's `serialize` reads.
 struct SchemaRange {
     std::string_view name;
     unsigned oldest = 0;
     unsigned newest = 0;
 };
 
-/// What a list of events, or what names one, says about bytes: which type reads them, and what becomes of what was read.
+/// What a list of events, or a type that names one, says about bytes: which type reads them, and what the result
+/// becomes.
 template <class List>
 struct Schema : Schema<typename EventsOf<List>::Type> {};
 
@@ -89,7 +90,7 @@ constexpr bool require_default_constructors(const std::tuple<Events...>* /*objec
     return (require_default_constructor<Events>() && ...);
 }
 
-/// `text == expected`, whose size the compiler knows: word by word, which takes a third off the time of decoding.
+/// `text == expected`, whose size the compiler knows: word by word, which saves a third of the time of decoding.
 template <std::size_t Size>
 [[gnu::always_inline]] inline bool is_text(std::string_view text, std::string_view expected) noexcept
 {
@@ -142,9 +143,8 @@ template <std::size_t Size>
     throw CodecError{"event '" + std::string{type} + "': " + error.what()};
 }
 
-/// `object = T{}`, but with all of it inlined: then the compiler sees that nothing is left to move or to free, and a text
-/// costs two stores instead of 30 instructions. What texts have allocated they keep, in the standard
-/// libraries that move so.
+/// `object = T{}`, but with all of it inlined: then the compiler sees that nothing is left to move or to free, and a
+/// text costs two stores instead of 30 instructions. Texts keep their memory, in the standard libraries that move so.
 template <class T>
 [[gnu::flatten]] void reset(T& object)
 {
@@ -156,8 +156,8 @@ template <class T>
 /// Turns the events of a list into bytes and back.
 ///
 /// Writes `Format`; reads `Format` and `OtherFormats`, told apart by content type. `List` is an `EventList`, or an
-/// `Evolution`, which also tells what becomes of events as they were written once; or the aggregate, decider or handlers that
-/// name one of these as their `Events`. It is closed, so the way from a wire name to a type is resolved at compile time.
+/// `Evolution`, which also converts events of older shapes; or the aggregate, decider or handlers that name one of
+/// these as their `Events`. It is closed, so the way from an event name to a type is resolved at compile time.
 /// @par Thread safety  has no state; any thread
 template <class List, class Format = archive::Binary, class... OtherFormats>
 class Codec {
@@ -170,7 +170,7 @@ public:
 
     static constexpr std::string_view content_type = Format::content_type;
 
-    /// True if events of this type are written and read, as current ones or in an older shape.
+    /// True if events of this type are written and read, current or in an older shape.
     template <class E>
     static constexpr bool reads = Schema::template reads<E>;
 
@@ -178,8 +178,8 @@ public:
     using Scratch = typename Schema::Objects;
 
     /// Appends the bytes of `event` to `out`.
-    /// @throws CodecError if the format cannot express a value, or if messages could not (see `archive::Binary`); the text
-    ///         names event and field. `out` then ends in bytes to be thrown away
+    /// @throws CodecError if the format cannot express a value, or if messages could not (see `archive::Binary`); the
+    ///         text names event and field. `out` then ends in bytes that the caller must drop
     template <class E>
     void encode(const E& event, std::vector<std::byte>& out) const
     {
@@ -194,17 +194,17 @@ public:
         }
     }
 
-    /// Decodes into `scratch`, upcasts, and calls `visit(const E&)` for each event that comes of it, in order: for an
-    /// event of an `EventList` exactly one, under an `Evolution` any number.
-    /// @throws UnknownEventType, NewerSchemaVersion; CodecError for bytes that are damaged or in an unknown format; what
-    ///         upcasters throw
+    /// Decodes into `scratch`, upcasts, and calls `visit(const E&)` for each resulting event, in order: for an
+    /// `EventList` exactly one, for an `Evolution` any number.
+    /// @throws UnknownEventType, NewerSchemaVersion; CodecError for bytes that are damaged or in an unknown format;
+    ///         what upcasters throw
     template <class Visitor>
     void decode(const EncodedEvent& event, Scratch& scratch, Visitor&& visit) const
     {
         decode_as_stored(event, scratch, [&](auto& stored) { Schema::upcast(stored, visit); });
     }
 
-    /// Like `decode`, but without upcasting: `visit` is given the old shape that the bytes hold; it is not called for a
+    /// Like `decode`, but without upcasting: `visit` receives the old shape that the bytes hold; it is not called for a
     /// dropped event.
     template <class Visitor>
     void decode_as_stored(const EncodedEvent& event, Scratch& scratch, Visitor&& visit) const
@@ -215,7 +215,7 @@ public:
         if (!is_read && !Schema::drops(event.type)) detail::refuse_event(event, Schema::ranges);
     }
 
-    /// The events that come of `event`, for where speed does not matter.
+    /// The events that result from `event`, for use where speed does not matter.
     std::vector<Event> decode(const EncodedEvent& event) const
     {
         Scratch scratch;
@@ -298,12 +298,12 @@ struct CodecOf<Owner> {
 
 } // namespace detail
 
-/// The codec that an aggregate, a decider or handlers have everywhere, unless another one is given: their member `Codec`, else
-/// a `Codec` of their `Events`.
+/// The codec that an aggregate, a decider or handlers use everywhere, unless another one is given: their member
+/// `Codec`, else a `Codec` of their `Events`.
 ///
 /// ```
 /// class Item : public escqrs::AggregateRoot<Item, ItemReceived> {
-///     using Events = escqrs::Evolution<EventTypes, escqrs::Upcast<in_pieces>>; // what becomes of events of older shapes
+///     using Events = escqrs::Evolution<EventTypes, escqrs::Upcast<in_pieces>>; // converts older shapes
 /// };
 /// struct Stock {
 ///     using Events = escqrs::EventList<ItemReceived>; // those it handles
@@ -314,8 +314,8 @@ template <class Owner>
 using CodecOf = typename detail::CodecOf<Owner>::Type;
 
 /// Appends `metadata` to `out`; nothing is appended for empty metadata.
-/// @throws CodecError naming what no message could carry: text that is not UTF-8, a header twice, without a name, or named
-///         like a CloudEvents attribute
+/// @throws CodecError naming what no message could carry: text that is not UTF-8, a header twice, without a name, or
+///         named like a CloudEvents attribute
 void encode_metadata(const Metadata& metadata, std::vector<std::byte>& out);
 
 /// @throws CodecError if the bytes are not what `encode_metadata` writes
@@ -329,7 +329,7 @@ inline EventContext context_of(const RecordedEvent& event)
 
 namespace detail {
 
-/// Metadata in the binary format: a mask of what is there, then just that.
+/// Metadata in the binary format: a mask of the fields that are set, then these fields.
 struct StoredMetadata {
     Metadata& metadata;
 

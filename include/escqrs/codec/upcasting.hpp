@@ -102,7 +102,7 @@ struct UpcasterSignature<Result (*)(Old)> {
 template <class Result, class Old>
 struct UpcasterSignature<Result (*)(Old) noexcept> : UpcasterSignature<Result (*)(Old)> {};
 
-/// What every rule of an `Evolution` tells, and most have none of.
+/// What the library asks every rule of an `Evolution`, with the answer of most.
 struct NoRule {
     using Sources = TypeList<>;
     using Targets = TypeList<>;
@@ -117,9 +117,9 @@ struct NoRule {
 /// Rule of an `Evolution`: events of the type that `Function` takes become what it returns.
 ///
 /// `Function` is a plain function of one old event. It returns an event, a `std::tuple` of events, or a `std::vector`,
-/// `std::optional` or `std::variant` of them, nested as one likes. The old event keeps the name and version under which it
-/// was stored, so the new one may have another name. What it returns may be old as well: upcasters are chained.
-/// It has no effect outside, depends on nothing but the old event, and throws `CodecError` if it cannot do it.
+/// `std::optional` or `std::variant` of them, nested at will. The old event keeps the name and version under which it
+/// was stored, so the new one may have another name. What it returns may be old as well: upcasters are chained. It has
+/// no side effect, depends on nothing but the old event, and throws `CodecError` if it cannot convert it.
 template <auto Function>
 struct Upcast : detail::NoRule {
     using Source = typename detail::UpcasterSignature<decltype(Function)>::Source;
@@ -138,7 +138,7 @@ struct Rename : detail::NoRule {
     static constexpr bool renames = true;
 };
 
-/// Rule of an `Evolution`: nothing becomes of events with this name, whatever their version. Their bytes are not looked at.
+/// Rule of an `Evolution`: events with this name are dropped, whatever their version. Their bytes are not looked at.
 template <FixedText Name>
 struct Drop : detail::NoRule {
     static constexpr std::string_view old_name = Name.view();
@@ -176,7 +176,7 @@ constexpr bool has_gap(const std::array<SchemaRange, Count>& ranges) noexcept
     return false;
 }
 
-/// Leaves to each range what no older one reads.
+/// Leaves each range the versions that no older one reads.
 template <std::size_t Count>
 constexpr std::array<SchemaRange, Count> without_overlap(std::array<SchemaRange, Count> ranges) noexcept
 {
@@ -242,11 +242,11 @@ constexpr bool has_cycle() noexcept
 template <class List, class... Rules>
 struct Evolution;
 
-/// The events of a list and what becomes of those that were stored in other shapes, by earlier releases: given to a `Codec`
+/// The events of a list, and what those become that earlier releases have stored in other shapes. Pass it to a `Codec`
 /// or to `CloudEvents` in place of the list.
 ///
-/// Rules are `Upcast`, `Rename` and `Drop`. Bytes of version w are read by the type of their name with the smallest schema
-/// version that is at least w: its `serialize` reads what lies between the next older type and itself, or from
+/// Rules are `Upcast`, `Rename` and `Drop`. Bytes of version w are read by the type of their name with the smallest
+/// schema version that is at least w: its `serialize` reads what lies between the next older type and itself, or from
 /// `oldest_schema_version` on. Then upcasters follow one another until all events are of the list.
 /// @par Complexity  an event that needs no upcaster costs what it costs without an Evolution
 template <class... Events, class... Rules>

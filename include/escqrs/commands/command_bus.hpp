@@ -54,8 +54,8 @@ struct TargetedHandler {
 
 } // namespace detail
 
-/// A handler that also names the stream that a command changes: `stream_of(command)`. Deduplication then refuses a command id
-/// that has changed another stream, where it would take the command for a repeat.
+/// A handler that also names the stream that a command changes: `stream_of(command)`. Deduplication then refuses a
+/// command id that has changed another stream, instead of taking the command for a repeat.
 template <class Command, class Handler, class StreamOf>
 auto on(Handler&& handler, StreamOf&& stream_of)
 {
@@ -65,8 +65,8 @@ auto on(Handler&& handler, StreamOf&& stream_of)
 
 /// Brings each command to its one handler.
 ///
-/// A handler is called as `handler(const Command&, const Metadata&)`, `handler(const Command&, const CommandContext&)` or
-/// `handler(const Command&)`.
+/// A handler is called as `handler(const Command&, const Metadata&)`, `handler(const Command&, const CommandContext&)`
+/// or `handler(const Command&)`.
 /// @par Thread safety  register first; `send` may then be called from any thread, as the handlers allow
 class CommandBus {
 public:
@@ -76,7 +76,7 @@ public:
     explicit CommandBus(Clock& clock) noexcept : clock_{&clock} {}
 
     /// Registers handlers. Two for one command in one call do not compile.
-    /// @throws DuplicateHandler if a command has its handler already; those before it stay registered
+    /// @throws DuplicateHandler if a command already has a handler; those before it stay registered
     template <class... Commands, class... Handlers>
     void handle(CommandHandler<Commands, Handlers>... handlers);
 
@@ -106,7 +106,7 @@ public:
     template <class Command>
     CommandResult<Command> send(const Command& command, const Metadata& metadata = no_metadata) const;
 
-    /// The same, if the handler can still be begun when its turn has come.
+    /// The same, if the handler may still begin when its turn has come.
     /// @throws CommandCancelled, CommandDeadlineExceeded if not
     template <class Command>
     CommandResult<Command> send(const Command& command, const Metadata& metadata, const SendOptions& options) const;

@@ -26,22 +26,23 @@ struct SendOptions {
 /// For default arguments, so that a call without options does not construct any.
 inline const SendOptions no_send_options{};
 
-/// What a handler may ask for beside the command. Valid during the call that hands it over.
+/// What a handler may need next to the command. Valid during the call that passes it.
 struct CommandContext {
     const Metadata& metadata;
-    const std::stop_token& stop; ///< a handler that works for long looks at it, and so it does at the deadline
+    /// A handler that works for long should check it, and the deadline.
+    const std::stop_token& stop;
     Timestamp deadline;
 };
 
 namespace detail {
 
-/// The context of what is done for no command, or for one that nothing ends.
+/// The context of work for no command, or for one without an end.
 inline CommandContext without_end(const Metadata& metadata) noexcept
 {
     return {metadata, no_send_options.stop, no_send_options.deadline};
 }
 
-/// Whether a wait ends before the command's deadline.
+/// True if a wait ends before the command's deadline.
 inline bool has_time(const CommandContext& context, Duration wait, const Clock& clock)
 {
     return wait < time_until(context.deadline, clock.now());
@@ -78,7 +79,7 @@ using ResultValue = std::conditional_t<std::is_void_v<Result>, std::monostate, R
 
 } // namespace detail
 
-/// What a middleware sees of the command passing through it. Valid during the call that hands it over.
+/// What a middleware sees of the command passing through it. Valid during the call that passes it.
 class CommandInfo {
 public:
     /// A bus makes these; a test of a middleware may do so too.
@@ -93,7 +94,8 @@ public:
     {
     }
 
-    std::string_view name; ///< the C++ name of its type, with namespaces
+    /// The C++ name of its type, with namespaces.
+    std::string_view name;
     const Metadata& metadata;
     const std::stop_token& stop;
     Timestamp deadline;
@@ -106,8 +108,8 @@ public:
         return is_it ? static_cast<const Command*>(command_) : nullptr;
     }
 
-    /// Where the result of the handler is put, if that is a `Result`, else null: empty before `next()`, and free to be
-    /// read or replaced afterwards. A middleware that puts a result there need not call `next()` at all.
+    /// The place for the handler's result, if that is a `Result`, else null: empty before `next()`; afterwards a
+    /// middleware may read or replace it. A middleware that puts a result there need not call `next()` at all.
     template <class Result>
     std::optional<Result>* result() const noexcept
     {
@@ -135,12 +137,12 @@ private:
 
     const void* command_;
     const detail::TypeIdentity* command_type_;
-    void* result_; ///< a std::optional of what result_type_ says
+    void* result_; ///< a std::optional of result_type_
     const detail::TypeIdentity* result_type_;
     const detail::TargetStream* target_;
 };
 
-/// The rest of a command's way: the middlewares further in, and the handler.
+/// The rest of a command's way: the middleware further in, and the handler.
 class NextHandler {
 public:
     NextHandler(const CommandInfo& command, FunctionRef<void(const CommandInfo&)> rest) noexcept
@@ -148,10 +150,10 @@ public:
     {
     }
 
-    /// Goes on with the same metadata.
+    /// Continues with the same metadata.
     void operator()() const { rest_(command_); }
 
-    /// Goes on with other metadata.
+    /// Continues with other metadata.
     void operator()(const Metadata& metadata) const { rest_(command_.with(metadata)); }
 
 private:
@@ -159,8 +161,8 @@ private:
     FunctionRef<void(const CommandInfo&)> rest_;
 };
 
-/// Runs around every handler: `[](const CommandInfo& command, NextHandler next) { ...; next(); ... }`. Not calling `next`
-/// must end in an exception or leave a result; calling it again runs the rest again.
+/// Runs around every handler: `[](const CommandInfo& command, NextHandler next) { ...; next(); ... }`. Not calling
+/// `next` must end in an exception or leave a result; calling it again runs the rest again.
 using CommandMiddleware = std::function<void(const CommandInfo&, NextHandler)>;
 
 } // namespace escqrs

@@ -5,12 +5,13 @@
 
 namespace escqrs {
 
-/// What a saved change tells its caller: version of the stream and log position after its last event.
+/// The result of a saved change: version of the stream and log position after its last event.
 struct CommitResult {
     StreamId stream;
     StreamVersion version;
     GlobalPosition position;
-    bool repeated = false; ///< the command was carried out before, and this is what it stored then
+    /// The command was carried out before, and this is its first result.
+    bool repeated = false;
 
     /// Equal if both name the same commit, whether or not one was a repeat.
     friend bool operator==(const CommitResult& left, const CommitResult& right) noexcept

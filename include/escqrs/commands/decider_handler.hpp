@@ -19,7 +19,7 @@ template <class D, class Part>
     requires(D::template has_part<Part>)
 inline constexpr bool is_id_of_part<DeciderId<D>, DeciderId<Part>> = true;
 
-/// The decider's id out of what a command holds: the same, or that of a part of a composition.
+/// The decider's id from a command's: the same, or that of a part of a composition.
 template <class Id, class Given>
 Id decider_id(const Given& given)
 {
@@ -51,20 +51,20 @@ struct DecidingHandler {
 
 } // namespace detail
 
-/// The handler of a command that a decider decides, for `CommandBus::handle`: loads, decides and saves, again after a
+/// The handler of a decider's command, for `CommandBus::handle`: loads, decides and saves, and repeats that after a
 /// conflict (`Repository::execute_or_begin`).
 ///
 /// A stream that does not exist yet is a decider in its initial state.
 /// @param deciders  a `Repository<Decided<D>, ...>`; must outlive the bus
-/// @param id        tells the decider's id from the command: a member of it, or a function; of a composition, the id of one
-///                  of its parts serves, too
+/// @param id        where the command has the decider's id: a member, or a function; the id of a part serves for a
+///            composition
 template <class Command, class Deciders, class IdOf>
 auto decided_by(const Deciders& deciders, IdOf id)
 {
     return on<Command>(detail::DecidingHandler<Command, Deciders, IdOf>{&deciders, std::move(id)});
 }
 
-/// Likewise, where the member tells the command, too: `bus.handle(decided_by(lendings, &LendBook::book_id));`
+/// The same, with the command deduced from the member: `bus.handle(decided_by(lendings, &LendBook::book_id));`
 template <class Deciders, class Command, class Id>
 auto decided_by(const Deciders& deciders, Id Command::*id)
 {

@@ -28,13 +28,13 @@ namespace escqrs {
 
 /// Loads aggregates from their events and saves what they raised.
 ///
-/// A command id in the metadata makes a change recognisable: event ids are derived from it, so a repeat writes nothing and
-/// returns the first result, and `find_commit` tells what became of the command. One command id is one append to one stream:
-/// anything else that is saved under it throws `CommandIdRefused`.
+/// A command id in the metadata makes a change recognisable: event ids are derived from it, so a repeat writes nothing
+/// and returns the first result, and `find_commit` returns what became of the command. One command id is one append to
+/// one stream: anything else that is saved under it throws `CommandIdRefused`.
 ///
-/// With a snapshot policy, loading begins at the aggregate's last snapshot (see `HasSnapshots`). A snapshot that cannot be
-/// used, because it is damaged or of another version, costs a full replay and is written anew; it is never an error. One that
-/// a newer program wrote is left to that.
+/// With a snapshot policy, loading begins at the aggregate's last snapshot (see `HasSnapshots`). A snapshot that cannot
+/// be used, because it is damaged or of another version, costs a full replay and is written anew; it is never an error.
+/// One that a newer program wrote stays.
 /// @par Thread safety  any thread, if the store and the id generator are; an aggregate belongs to one thread
 template <class Aggregate, EventStore Store = AnyEventStore, class EventCodec = CodecOf<Aggregate>>
 class Repository {
@@ -62,9 +62,9 @@ public:
 
     static StreamId stream_of(const Id& id) { return StreamId{Aggregate::category, id.value()}; }
 
-    /// The aggregate as its events tell it, or nothing if it has none.
+    /// The aggregate that its events make, or nothing if it has none.
     /// @throws HydrationError if an event cannot be decoded or applied
-    /// @par Complexity  linear in the length of the stream behind its snapshot
+    /// @par Complexity  linear in the length of the stream after its snapshot
     std::optional<Aggregate> find(const Id& id) const { return load(stream_of(id), id); }
 
     /// Like `find`.
@@ -78,24 +78,25 @@ public:
 
     /// Stores the aggregate's uncommitted events, all or none. Without any, nothing is written.
     ///
-    /// If it throws, the aggregate still holds them with the ids they were given: saving it again is safe, even if the
-    /// first attempt did reach the store.
+    /// If it throws, the aggregate still holds them with their ids: saving it again is safe, even if the first attempt
+    /// did reach the store.
     ///
-    /// If the command was carried out before, nothing is written: the result is the first one, `repeated`, and the aggregate
-    /// becomes what the log holds of it (an aggregate without move assignment keeps its events instead). It is a repeat if
-    /// the aggregate has not seen the command's events, or was loaded with them and holds the same ones once more.
+    /// If the command was carried out before, nothing is written: the result is the first one, `repeated`, and the
+    /// aggregate becomes what the log holds of it (an aggregate without move assignment keeps its events instead). It
+    /// is a repeat if the aggregate has not seen the command's events, or was loaded with them and holds the same ones
+    /// once more.
     /// @throws ConcurrencyError if another save came between; CodecError if an event is too large or could not be sent
-    /// @throws CommandIdRefused if the command id has stored events, and this is no repeat: in another stream, or of a change
-    ///         that the aggregate has seen
+    /// @throws CommandIdRefused if the command id has stored events, and this is no repeat: in another stream, or of a
+    ///         change that the aggregate has seen
     CommitResult save(Aggregate& aggregate, const Metadata& metadata = no_metadata) const
     {
         return store(stream_of(aggregate.id()), aggregate, metadata, Caller::save);
     }
 
-    /// Loads the aggregate, lets `decide(aggregate)` change it, and saves it; does all three again after a conflict.
+    /// Loads the aggregate, lets `decide(aggregate)` change it, and saves it; repeats all three after a conflict.
     ///
-    /// If the command has stored its events in this stream before, `decide` is not called. A repeat that meets the first try
-    /// gets the first result too, whatever `decide` makes of it.
+    /// If the command has stored its events in this stream before, `decide` is not called. A repeat that meets the
+    /// first try gets the first result too, whatever `decide` decides.
     /// @throws AggregateNotFound; ConcurrencyError when the retry policy is exhausted; what `decide` throws
     /// @throws CommandIdRefused if the command id has stored events in another stream
     template <class Decide>
@@ -112,7 +113,7 @@ public:
         return execute_at(stream_of(id), id, decide, false, context);
     }
 
-    /// Like `execute`; an aggregate that has no events yet begins as its constructor makes it.
+    /// Like `execute`; an aggregate that has no events yet begins as constructed.
     template <class Decide>
     CommitResult execute_or_begin(const Id& id, Decide&& decide, const Metadata& metadata = no_metadata) const
     {
@@ -125,7 +126,7 @@ public:
         return execute_at(stream_of(id), id, decide, true, context);
     }
 
-    /// What the command with this id has stored before, if anything, in whatever stream.
+    /// What the command with this id has stored before, if anything, in any stream.
     std::optional<CommitResult> find_commit(const CommandId& command) const
     {
         return detail::find_commit(*store_, command);
@@ -145,7 +146,7 @@ private:
     std::optional<Aggregate> load_with_snapshot(const StreamId& stream, const Id& id) const;
     bool replay(const StreamId& stream, Aggregate& aggregate, StreamVersion snapshot) const;
     void keep_snapshot(const StreamId& stream, Aggregate& aggregate) const;
-    /// To be called while an exception is being handled.
+    /// Call it while an exception is being handled.
     void report(const StreamId& stream) const
     {
         if (options_.on_snapshot_failure) options_.on_snapshot_failure(stream, std::current_exception());
@@ -165,8 +166,8 @@ private:
     RepositoryOptions options_;
     [[no_unique_address]] EventCodec codec_;
 
-    // Memory that one call needs and the next can use again: a command takes a third of its allocations less. What has held
-    // more than `max_kept` bytes is not kept.
+    // Memory that one call needs and the next can use again, which saves a third of a command's allocations. A buffer
+    // that has held more than `max_kept` bytes is not kept.
     static constexpr std::size_t max_kept = 64 * 1024;
     mutable detail::ObjectPool<typename EventCodec::Scratch> scratches_;
     mutable detail::ObjectPool<detail::EncodedBatch> batches_;
@@ -201,7 +202,7 @@ std::optional<Aggregate> Repository<Aggregate, Store, EventCodec>::load_with_sna
     }
     if (use == detail::SnapshotUse::readable) {
         if (replay(stream, *aggregate, version)) return aggregate;
-        use = detail::SnapshotUse::unreadable; // it is of a history that this stream does not have
+        use = detail::SnapshotUse::unreadable; // it belongs to a history that this stream does not have
     }
     aggregate.emplace(id);
     if (!replay(stream, *aggregate, StreamVersion{})) return std::nullopt;
@@ -210,7 +211,7 @@ std::optional<Aggregate> Repository<Aggregate, Store, EventCodec>::load_with_sna
     return aggregate;
 }
 
-/// Applies what is stored behind version `snapshot`, at which the aggregate already is.
+/// Applies what is stored after version `snapshot`, at which the aggregate already is.
 /// @return false if the stream does not reach to that version, or is empty
 template <class Aggregate, EventStore Store, class EventCodec>
 bool Repository<Aggregate, Store, EventCodec>::replay(const StreamId& stream, Aggregate& aggregate,
@@ -221,7 +222,7 @@ bool Repository<Aggregate, Store, EventCodec>::replay(const StreamId& stream, Ag
     StreamVersion version;
     GlobalPosition position;
     detail::HistorySize size;
-    // The snapshot's last event is looked at too: it tells the position, and that there is such an event at all.
+    // Reads the snapshot's last event, too: it has the position, and shows that there is such an event at all.
     const StreamVersion from{std::max<std::uint64_t>(snapshot.value(), 1)};
     store_->read_stream(stream, from, [&](const RecordedEvent& recorded) {
         version = recorded.version;
@@ -254,7 +255,7 @@ void Repository<Aggregate, Store, EventCodec>::keep_snapshot(const StreamId& str
                 stream, {aggregate.version(), Aggregate::snapshot_version, archive::Binary::content_type, bytes});
             Access::since_snapshot(aggregate) = {};
         } catch (...) {
-            report(stream); // what it stands for is stored
+            report(stream); // the events are stored
         }
     }
 }
@@ -282,7 +283,7 @@ CommitResult Repository<Aggregate, Store, EventCodec>::store(StreamId stream, Ag
                     may_be_repeat, caller);
 }
 
-/// Marks the events as committed, and keeps a snapshot if one is due. The log must hold what the aggregate is.
+/// Marks the events as committed, and keeps a snapshot if one is due. The log must hold the aggregate's state.
 template <class Aggregate, EventStore Store, class EventCodec>
 CommitResult Repository<Aggregate, Store, EventCodec>::stored(StreamId stream, Aggregate& aggregate,
                                                               const AppendResult& result,
@@ -299,7 +300,7 @@ CommitResult Repository<Aggregate, Store, EventCodec>::stored(StreamId stream, A
     return {std::move(stream), result.version, result.position, result.repeated};
 }
 
-/// Answers a save whose command id, or whose event ids, the log held already.
+/// Answers a save whose command id, or whose event ids, the log already held.
 /// @param events  the aggregate's, if the log holds one append with exactly their ids; else none
 /// @param may_be_repeat  what `assign_ids` returned
 template <class Aggregate, EventStore Store, class EventCodec>
@@ -319,14 +320,14 @@ CommitResult Repository<Aggregate, Store, EventCodec>::repeated(CommitResult fir
         Access::uncommitted_ids(aggregate).clear(); // so that they can be saved under another command id
         throw CommandIdRefused{command, std::move(stream), std::move(first.stream), first.version};
     }
-    if (caller == Caller::execute) return first; // and lets go of the aggregate
+    if (caller == Caller::execute) return first; // and drops the aggregate
 
     if (is_same && aggregate.version().value() + events.size() == first.version.value()) {
         return stored(std::move(first.stream), aggregate, {first.version, first.position, true}, events);
     }
     if constexpr (std::is_move_assignable_v<Aggregate>) {
         aggregate = load(first.stream, aggregate.id()).value();
-        Access::loaded(aggregate) = {}; // what it has been answered for counts as stored by it
+        Access::loaded(aggregate) = {}; // what it has an answer for counts as stored by it
     }
     return first;
 }
@@ -340,7 +341,7 @@ CommitResult Repository<Aggregate, Store, EventCodec>::execute_at(StreamId strea
     const Metadata& metadata = context.metadata;
     const CommandId& command = metadata.command_id;
     if (metadata.new_command != command) {
-        // A repeated command must not be decided again: its own first effect may forbid it.
+        // A repeated command must not be decided again: its first effect may forbid it.
         if (auto first = find_commit_in(stream, command)) return *std::move(first);
     }
     Duration delay{};
@@ -350,8 +351,8 @@ CommitResult Repository<Aggregate, Store, EventCodec>::execute_at(StreamId strea
             if (!may_begin) throw AggregateNotFound{std::move(stream)};
             aggregate.emplace(id);
         }
-        // The same command may have been carried out elsewhere since it was looked for. A decision that stores something
-        // learns that from the store; one that does not may be due to the command's own effect.
+        // The same command may have been carried out elsewhere since the look-up. A decision that stores something
+        // learns that from the store; one that does not may result from the command's own effect.
         try {
             decide(*aggregate);
         } catch (...) {

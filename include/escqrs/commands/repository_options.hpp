@@ -18,10 +18,10 @@ struct RepositoryOptions {
     IdGenerator ids = time_ordered_uuid;
     Clock* clock = &system_clock();
     SnapshotPolicy snapshots = SnapshotPolicy::never();
-    /// Bytes of one event as stored, with its metadata. A larger one is refused, for a queue could not take it: keep this
-    /// well below the queue's limit, since an event takes more bytes as JSON.
+    /// Bytes of one event as stored, with its metadata. A larger one is refused, because a queue could not take it:
+    /// keep this well below the queue's limit, since an event takes more bytes as JSON.
     std::size_t max_event_size = ~std::size_t{0};
-    /// Told when a snapshot could not be read or written by the store; what was asked for is done all the same.
+    /// Called when the store could not read or write a snapshot; the operation completes all the same.
     std::function<void(const StreamId&, std::exception_ptr)> on_snapshot_failure = {};
 };
 

@@ -54,8 +54,8 @@ private:
 
 /// True if `Aggregate` names the version of its snapshots: `static constexpr unsigned snapshot_version = 1;`
 ///
-/// It then has a `serialize(Archive&, unsigned)` of its state, which may be private (`friend escqrs::Access;`). Raise the
-/// version whenever the state, or what `apply` makes of the events, changes: older snapshots are then passed over, and
+/// It then has a `serialize(Archive&, unsigned)` of its state, which may be private (`friend escqrs::Access;`). Raise
+/// the version whenever the state, or what `apply` makes of the events, changes: older snapshots are then ignored, and
 /// written anew.
 template <class Aggregate>
 concept HasSnapshots = requires {
@@ -86,7 +86,8 @@ struct SnapshotState {
     }
 };
 
-/// FNV-1a, 64 bits: tells damaged bytes, which may well decode to something. http://www.isthe.com/chongo/tech/comp/fnv/
+/// FNV-1a, 64 bits: detects damaged bytes, which may well decode to something.
+/// http://www.isthe.com/chongo/tech/comp/fnv/
 inline std::uint64_t checksum(Bytes bytes) noexcept
 {
     std::uint64_t hash = 0xCBF29CE484222325U;
@@ -104,7 +105,7 @@ inline std::array<std::byte, checksum_size> checksum_bytes(Bytes bytes) noexcept
     return result;
 }
 
-/// The state's bytes, behind their checksum.
+/// The state's bytes, after their checksum.
 template <class Aggregate>
 std::vector<std::byte> encode_snapshot(Aggregate& aggregate)
 {
@@ -119,8 +120,9 @@ std::vector<std::byte> encode_snapshot(Aggregate& aggregate)
 /// How a stored snapshot can be used.
 enum class SnapshotUse : std::uint8_t {
     readable,
-    unreadable, ///< to be written anew
-    foreign     ///< a newer program's: to be passed over, and left to it
+    unreadable, ///< must be written anew
+    /// A newer program's: ignored, and left to it.
+    foreign
 };
 
 /// Reads the state out of a snapshot. If it cannot be read, `aggregate` may be half filled.
@@ -140,7 +142,7 @@ SnapshotUse decode_snapshot(const Snapshot& snapshot, Aggregate& aggregate)
         archive::BinaryInput input{content};
         input.root(state, snapshot.schema_version);
         input.finish();
-    } catch (const std::exception&) { // a rule of the state's own may refuse what an earlier program kept
+    } catch (const std::exception&) { // one of the state's rules may refuse what an earlier program kept
         return SnapshotUse::unreadable;
     }
     return SnapshotUse::readable;

@@ -17,11 +17,11 @@ namespace escqrs::archive {
 /// elements; arrays, pairs, tuples and classes just their parts. An optional is a boolean and, if that is 1, the value.
 /// A UUID is its 16 bytes; durations and points in time are 64-bit counts of their own unit.
 ///
-/// A class nested in an event is given the schema version of the event: raise that when the nested class changes.
+/// A class nested in an event receives the schema version of the event: raise that when the nested class changes.
 ///
-/// A `Codec` refuses to write what JSON, the format of messages, cannot express: text that is not UTF-8, numbers that are
-/// not finite, times outside the years 0 to 9999, more than 64 levels of nesting. For events that are never sent as JSON, give the codec a format of your
-/// own, derived from this one, in which `json_values_only` is false.
+/// A `Codec` refuses to write what JSON, the format of messages, cannot express: text that is not UTF-8, numbers that
+/// are not finite, times outside the years 0 to 9999, more than 64 levels of nesting. For events that are never sent as
+/// JSON, give the codec your own format, derived from this one, in which `json_values_only` is false.
 struct Binary {
     static constexpr std::string_view content_type = "application/vnd.escqrs.binary";
     static constexpr bool json_values_only = true;

@@ -18,9 +18,9 @@ namespace escqrs::archive {
 
 /// Reads what `BinaryOutput` wrote. Models the Loading Archive concept of Boost.Serialization.
 ///
-/// The bytes may come from anybody: whatever they are, reading yields a value or a `CodecError`, touches no byte
-/// outside them, and takes memory in proportion to their number. After an error the object read into is half filled.
-/// Texts and containers that are read into lose what they held; a text keeps its memory.
+/// The bytes may come from anyone: whatever they are, reading yields a value or a `CodecError`, touches no byte outside
+/// them, and takes memory in proportion to their number. After an error the object is half filled. Texts and containers
+/// in it lose what they held; a text keeps its memory.
 /// @par Thread safety  one thread at a time
 class BinaryInput : public detail::InputOperators<BinaryInput> {
 public:
@@ -30,7 +30,7 @@ public:
     {
     }
 
-    /// Reads an event or another whole value. Its `serialize`, and those of classes nested in it, are given
+    /// Reads an event or another whole value. Its `serialize`, and those of classes nested in it, receive
     /// `schema_version`, the version that the bytes were written with.
     /// @throws CodecError if the bytes are not such a value; the text says what was expected and where
     template <class T>
@@ -102,7 +102,8 @@ private:
         return value;
     }
 
-    /// Of an archive in the given state, whose own address nobody needs so (see binary_errors.hpp).
+    /// An archive in the given state; making it here keeps the address of the archive itself unused (see
+    /// binary_errors.hpp).
     [[gnu::noinline]] static std::pair<std::uint64_t, const std::byte*>
     read_long_varint(const std::byte* begin, const std::byte* cursor, const std::byte* end)
     {
@@ -120,7 +121,7 @@ private:
         }
     }
 
-    /// Reads the number of elements that each take at least `min_size` bytes, and refuses what cannot be there.
+    /// Reads the number of elements that each take at least `min_size` bytes, and refuses more than the bytes can hold.
     std::size_t read_count(std::size_t min_size, const char* what)
     {
         const std::uint64_t count = read_varint();
@@ -213,7 +214,7 @@ void BinaryInput::read(T& value)
     else if constexpr (kind == Kind::time_point) value = T{typename T::duration{read_ticks<typename T::rep>()}};
 }
 
-/// Always inline, for two calls in one `serialize` are enough for g++ to make a function of it that takes the address.
+/// Always inline, because two calls in one `serialize` are enough for g++ to make it a function that takes the address.
 template <class T>
 [[gnu::always_inline]] inline void BinaryInput::read_text(T& text)
 {
@@ -235,7 +236,7 @@ void BinaryInput::read_sequence(T& sequence)
     } else {
         sequence.clear();
         if constexpr (requires { sequence.reserve(count); }) {
-            // The count is a claim; what is set aside on its word stays in proportion to the bytes there are.
+            // The count is only a claim; the memory reserved for it stays in proportion to the bytes that are there.
             const std::size_t trusted = 4 * left() / sizeof(Element) + 1;
             sequence.reserve(count < trusted ? count : trusted);
         }

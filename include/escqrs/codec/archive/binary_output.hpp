@@ -23,7 +23,7 @@ namespace escqrs::archive {
 /// Writes values in the binary format (see `Binary`). Models the Saving Archive concept of Boost.Serialization.
 ///
 /// The bytes are in the vector when `root` returns, or when the archive is destroyed. If an error is thrown, the vector
-/// ends in bytes to be thrown away.
+/// ends in bytes that the caller must drop.
 /// @par Thread safety  one thread at a time
 class BinaryOutput : public detail::OutputOperators<BinaryOutput> {
 public:
@@ -34,7 +34,7 @@ public:
     /// numbers that are not finite, times outside the years 0 to 9999, classes and containers nested more than 64 deep.
     void require_json_values() noexcept { json_values_only_ = true; }
 
-    /// Writes an event or another whole value. Its `serialize`, and those of classes nested in it, are given
+    /// Writes an event or another whole value. Its `serialize`, and those of classes nested in it, receive
     /// `schema_version`.
     /// @throws CodecError if the format cannot express a value; the text says why
     template <class T>
@@ -45,7 +45,7 @@ public:
         sink_.commit();
     }
 
-    /// Writes `length` bytes as they are; whoever reads them must know the length.
+    /// Writes `length` bytes as they are; the reader must know the length.
     void save_binary(const void* bytes, std::size_t length) { sink_.append_again(bytes, length); }
 
 private:
@@ -179,7 +179,8 @@ private:
     unsigned depth_ = 0;
     unsigned json_depth_ = 0;
     bool json_values_only_ = false;
-    const char* field_ = nullptr; ///< the inmost that is being written and has a name
+    /// The innermost named field that is being written.
+    const char* field_ = nullptr;
     std::size_t empty_elements_ = 0;
 };
 

@@ -26,7 +26,7 @@ struct is_wrapper<const escqrs::Field<T>> {
     using type = mpl::true_;
 };
 
-/// Nothing is stored beside the value: no class information, no version.
+/// Only the value is stored: no class information, no version.
 template <class T>
 struct implementation_level<escqrs::Field<T>> {
     using tag = mpl::integral_c_tag;

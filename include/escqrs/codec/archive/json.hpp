@@ -8,18 +8,18 @@
 
 namespace escqrs::archive {
 
-/// JSON (RFC 8259), for a `Codec`, for queues and people.
+/// JSON (RFC 8259) for a `Codec`: for queues and people.
 ///
-/// A class is an object of the fields that `serialize` names, in that order. Read, they may stand in any order, a
-/// `std::optional` may be missing, unknown fields are ignored. A class that only passes on one unnamed value, such as
-/// `Id`, is written as that value. Naming a field twice, or naming some values and not others, is an error.
+/// A class is an object of the fields that `serialize` names, in that order. When reading, they may come in any order,
+/// a `std::optional` may be missing, and unknown fields are ignored. A class that only passes on one unnamed value,
+/// such as `Id`, is written as that value. Naming a field twice, or naming some values and not others, is an error.
 ///
 /// Integers are exact over all 64 bits, numbers read back to the same bits, enums are their underlying number. Text
 /// must be UTF-8. `std::vector<std::byte>` is base64, a UUID its text, a duration its count, a point of the system
 /// clock an RFC 3339 time in UTC, an empty optional `null`, a map with text keys an object and any other an array of
 /// `[key, value]`, a variant `{"index":1,"value":...}`.
 ///
-/// A class nested in an event is given the schema version of the event: raise that when the nested class changes.
+/// A class nested in an event receives the schema version of the event: raise that when the nested class changes.
 struct Json {
     static constexpr std::string_view content_type = "application/json";
     using Output = JsonOutput;

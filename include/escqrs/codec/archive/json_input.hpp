@@ -23,9 +23,9 @@ namespace escqrs::archive {
 
 /// Reads JSON (see `Json`). Models the Loading Archive concept of Boost.Serialization.
 ///
-/// The bytes may come from anybody: whatever they are, reading yields a value or a `CodecError`, touches no byte
-/// outside them, and takes memory in proportion to their number. After an error the object read into is half filled.
-/// Fields may stand in any order; fields that `serialize` does not name are ignored.
+/// The bytes may come from anyone: whatever they are, reading yields a value or a `CodecError`, touches no byte outside
+/// them, and takes memory in proportion to their number. After an error the object is half filled. Fields may come in
+/// any order; fields that `serialize` does not name are ignored.
 /// @par Thread safety  one thread at a time
 /// @par Complexity     linear in the bytes, times the depth of nesting where fields are not in the order of `serialize`
 class JsonInput : public detail::InputOperators<JsonInput> {
@@ -33,7 +33,7 @@ public:
     /// @param bytes  must outlive the archive
     explicit JsonInput(std::span<const std::byte> bytes) noexcept : reader_{bytes, scope_} {}
 
-    /// Reads an event or another whole value. Its `serialize`, and those of classes nested in it, are given
+    /// Reads an event or another whole value. Its `serialize`, and those of classes nested in it, receive
     /// `schema_version`, the version that the bytes were written with.
     /// @throws CodecError if the bytes are not such a value; the text says what was expected, the place and the field
     template <class T>

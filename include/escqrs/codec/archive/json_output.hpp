@@ -25,14 +25,14 @@ namespace escqrs::archive {
 /// Writes values as JSON (see `Json`). Models the Saving Archive concept of Boost.Serialization.
 ///
 /// The bytes are in the vector when `root` returns, or when the archive is destroyed. If an error is thrown, the vector
-/// ends in bytes to be thrown away.
+/// ends in bytes that the caller must drop.
 /// @par Thread safety  one thread at a time
 class JsonOutput : public detail::OutputOperators<JsonOutput> {
 public:
     /// Appends to `out`, which must outlive the archive and not be touched while a value is being written.
     explicit JsonOutput(std::vector<std::byte>& out) noexcept : sink_{out} {}
 
-    /// Writes an event or another whole value. Its `serialize`, and those of classes nested in it, are given
+    /// Writes an event or another whole value. Its `serialize`, and those of classes nested in it, receive
     /// `schema_version`.
     /// @throws CodecError if JSON cannot express a value (text that is not UTF-8, a number that is not finite), or if a
     ///         `serialize` names a field twice or mixes named and unnamed values; the text says which field
@@ -128,8 +128,9 @@ private:
     unsigned depth_ = 0;
     Scope top_;
     Scope* scope_ = &top_;
-    std::vector<std::size_t> names_; ///< where the fields written so far of all objects that are open begin
-    std::size_t first_name_ = 0;     ///< where those of the inmost object begin
+    /// Where the fields written so far begin, of all open objects.
+    std::vector<std::size_t> names_;
+    std::size_t first_name_ = 0; ///< first of those of the innermost object
 };
 
 template <class T>
@@ -262,7 +263,7 @@ inline void JsonOutput::write_text(std::string_view text)
 {
     constexpr char digits[] = "0123456789abcdef";
     sink_.append('"');
-    std::size_t plain = 0; // where what has not been written yet begins
+    std::size_t plain = 0; // begin of what has not been written yet
     for (std::size_t at = 0; at < text.size();) {
         const char character = text[at];
         const std::size_t length = detail::utf8_sequence_length(text.substr(at));

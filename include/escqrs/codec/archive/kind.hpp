@@ -16,8 +16,8 @@ struct version;
 
 namespace escqrs::archive::detail {
 
-/// How an archive treats a type. Types of the standard library are told by their shape, so that no archive header has
-/// to include <map>, <optional>, <variant> or <chrono>.
+/// How an archive treats a type. Types of the standard library are recognised by their shape, so that no archive header
+/// has to include <map>, <optional>, <variant> or <chrono>.
 enum class Kind {
     boolean,
     integer,
@@ -128,7 +128,7 @@ concept TimePointLike = DurationLike<typename T::duration> && requires(const T& 
     T::clock::to_time_t(typename T::clock::time_point{});
 };
 
-/// The version as handed to a free `serialize`. Its template argument makes argument-dependent lookup search
+/// The version as passed to a free `serialize`. Its template argument makes argument-dependent lookup search
 /// boost::serialization too, where Boost's manual has one put a free `serialize` for foreign types.
 template <class>
 struct FreeVersion {
@@ -149,14 +149,14 @@ struct HasSerializeName {
 template <class T>
 struct SerializeNameProbe : T, HasSerializeName {};
 
-/// A private `serialize`: its name is there (so it is ambiguous in the probe), and a friend may call it.
+/// A private `serialize`: the name exists (so it is ambiguous in the probe), and a friend may call it.
 template <class T>
 concept HiddenSerialize = std::is_class_v<T> && !std::is_final_v<T> && !requires { &SerializeNameProbe<T>::serialize; };
 
 template <auto Member>
 using SignatureOf = decltype(Member);
 
-/// A `serialize` that one may name, but not call as an archive does.
+/// A `serialize` that is accessible, but cannot be called as an archive does.
 template <class T, class Archive>
 concept OtherSerialize = HiddenSerialize<T> && (
                                                    requires { typename SignatureOf<&T::serialize>; } ||

@@ -10,7 +10,7 @@ namespace escqrs::archive::detail {
 /// Version of Boost.Serialization whose Archive concept the archives model.
 inline constexpr unsigned library_version = 19;
 
-/// Nesting of classes (binary) or of arrays and objects (JSON) that is still written and read.
+/// The deepest nesting of classes (binary) or of arrays and objects (JSON) that is written and read.
 inline constexpr unsigned max_depth = 64;
 
 /// What Boost.Serialization's Saving Archive concept asks for, over `Derived::accept(const T&)`.

@@ -15,13 +15,13 @@
 
 namespace escqrs::detail {
 
-/// Id of event number `index` of those that a command stores, the same whenever the command is carried out.
+/// Id of event number `index` of a command, the same whenever the command is carried out.
 inline EventId event_id_of(const CommandId& command, std::size_t index)
 {
     return EventId{name_based_uuid(command.value(), std::to_string(index))};
 }
 
-/// Finds the append that stored a command's events, in whatever stream, by one `locate` and one read of that stream.
+/// Finds the append that stored a command's events, in any stream, by one `locate` and one read of that stream.
 template <class Store>
 std::optional<CommitResult> find_commit(Store& store, const CommandId& command)
 {
@@ -39,8 +39,8 @@ std::optional<CommitResult> find_commit(Store& store, const CommandId& command)
     return commit;
 }
 
-/// Whether the last of `events` is stored as the one at which `commit` ends, and those before it before that, each with the
-/// contents given here.
+/// Whether the last of `events` is stored as the event at which `commit` ends, and the others directly before it, each
+/// with the contents given here.
 template <class Store>
 bool is_stored_as(Store& store, const CommitResult& commit, std::span<const NewEvent> events)
 {

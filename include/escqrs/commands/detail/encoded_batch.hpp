@@ -41,7 +41,7 @@ public:
         for (const auto& event : aggregate.uncommitted_events()) {
             std::visit([&](const auto& typed) { add(typed, ids[events_.size()], codec); }, event);
         }
-        // The buffer stands still from here on, so the views can be taken.
+        // The buffer does not move from here on, so views of it stay valid.
         const Bytes all{bytes_};
         std::size_t begin = metadata_size;
         for (std::size_t index = 0; index < events_.size(); ++index) {

@@ -27,8 +27,8 @@ inline constexpr bool is_id = false;
 template <class Tag>
 inline constexpr bool is_id<Id<Tag>> = true;
 
-/// The value of a key as bytes that differ for different values. Texts of all types are one kind, and so are whole numbers;
-/// ids of different things differ. Kinds whose hashes collide only wait for each other without need.
+/// The value of a key as bytes that differ for different values. Texts of all types are one kind, and so are whole
+/// numbers; ids of different things differ. Kinds whose hashes collide only wait for each other without need.
 template <class Key>
 std::string ordering_key(const Key& key)
 {
@@ -48,15 +48,15 @@ std::string ordering_key(const Key& key)
 
 } // namespace detail
 
-/// Sends commands on an executor of the user's: `send` returns at once, and the result arrives in a future.
+/// Sends commands on the user's executor: `send` returns at once, and the result arrives in a future.
 ///
-/// `Executor` is called as `executor(std::function<void()>)`, from any thread, and runs what it is given, at once or later.
-/// Commands run side by side as the executor has it, except those for which `in_order_by` names a key: of those with the
-/// same key one at a time runs, in the order in which they were sent. So commands for one busy aggregate do not meet in
+/// `Executor` is called as `executor(std::function<void()>)`, from any thread, and runs the task, at once or later.
+/// Commands run in parallel as the executor allows, except those for which `in_order_by` names a key: those with the
+/// same key run one at a time, in the order in which they were sent. So commands for one busy aggregate cause no
 /// conflicts, and no thread waits for a turn.
 ///
-/// A handler may send further commands, also with its own command's key. It must not wait for the future of one with that
-/// key, whose turn comes only when the handler has returned.
+/// A handler may send further commands, also with its own command's key. It must not wait for the future of one with
+/// that key, which runs only after the handler has returned.
 /// @par Thread safety  `in_order_by` first; `send` may then be called from any thread
 template <class Executor>
 class CommandDispatcher {
@@ -64,7 +64,7 @@ public:
     /// @param bus  must outlive every command sent
     CommandDispatcher(const CommandBus& bus, Executor executor) : bus_{&bus}, executor_{std::move(executor)} {}
 
-    /// Commands with the same value in these members run one at a time, of whatever type they are:
+    /// Commands with the same value in these members run one at a time, whatever their type:
     /// `in_order_by(&ChangeEmail::attendee_id, &ConfirmEmail::attendee_id)`.
     template <class... Commands, class... Keys>
     void in_order_by(Keys Commands::*... members)
@@ -76,10 +76,10 @@ public:
     template <class Command, class KeyOf>
     void in_order_by(KeyOf key_of);
 
-    /// Sends the command on the executor. It is not begun if it has been stopped, or its deadline has passed, by the time
-    /// its turn comes.
-    /// @return what the handler returns or throws; `std::future_error` (broken promise) if the executor destroys the task
-    ///         without running it, or one before it with the same key; and what the executor throws. The future's
+    /// Sends the command on the executor. It is not begun if it has been stopped, or its deadline has passed, by the
+    /// time its turn comes.
+    /// @return what the handler returns or throws; `std::future_error` (broken promise) if the executor destroys the
+    ///         task without running it, or one before it with the same key; and what the executor throws. The future's
     ///         destructor does not wait.
     template <class Command>
     std::future<CommandResult<Command>> send(Command command, Metadata metadata = {}, SendOptions options = {}) const;

@@ -18,17 +18,17 @@
 
 namespace escqrs {
 
-/// Runs tasks that have the same key one after the other, in the order in which they were given, and those with different
-/// keys side by side.
+/// Runs tasks that have the same key one after the other, in the order in which they were given, and those with
+/// different keys in parallel.
 ///
-/// It has no threads of its own: `Executor` is called as `executor(std::function<void()>)`, from any thread, and runs what
-/// it is given, at once or later, on whatever thread it likes. No thread waits for a turn: a task that follows another is
-/// kept here and given to the executor when that one has ended. Each key's queue goes away with its last task.
+/// It has no threads: `Executor` is called as `executor(std::function<void()>)`, from any thread, and runs the task, at
+/// once or later, on any thread. No thread waits for a turn: a task that follows another is kept here and given to the
+/// executor when that one has ended. Each key's queue is destroyed with its last task.
 ///
-/// `Executor` should be a handle on its threads, not their owner: the last task may outlive this object, and then the thread
-/// that ran it destroys the handle.
+/// `Executor` should be a handle on its threads, not their owner: the last task may outlive this object, and then the
+/// thread that ran it destroys the handle.
 ///
-/// If the executor throws or destroys a task without running it, that task and those queued behind it are destroyed too.
+/// If the executor throws or destroys a task without running it, that task and those queued after it are destroyed.
 /// @par Thread safety  any thread; the queues outlive this object until the executor is done with them
 template <class Executor>
 class KeyedExecutor {
@@ -45,7 +45,8 @@ public:
             detail::check_given(state_->executor, "executor");
     }
 
-    /// Runs `task` in its turn. What it throws reaches the executor, once the next task of its key has been given to it.
+    /// Runs `task` in its turn. What it throws reaches the executor, once the next task of its key has been given to
+    /// it.
     /// @throws what the executor throws
     void run(std::string key, Task task);
 
@@ -75,7 +76,8 @@ private:
     std::shared_ptr<State> state_;
 };
 
-/// The right of a key's first task to run. Destroyed without having been taken, it takes all that wait behind it along.
+/// The right of a key's first task to run. If it is destroyed without having been taken, so are all tasks that wait
+/// after it.
 template <class Executor>
 class KeyedExecutor<Executor>::Turn {
 public:
@@ -86,7 +88,7 @@ public:
     ~Turn()
     {
         if (!state_) return;
-        std::deque<Task> dropped; // destroyed without the lock: their owners may do anything
+        std::deque<Task> dropped; // destroyed without the lock: their destructors may do anything
         const std::scoped_lock lock{state_->mutex};
         const auto queue = state_->queues.find(key_);
         if (queue == state_->queues.end()) return;
@@ -113,8 +115,10 @@ private:
 
     std::shared_ptr<State> state_; ///< null once it has been taken
     std::string key_;
-    std::atomic<std::thread::id> giver_{}; ///< the thread that is just giving it to the executor, after another task
-    bool is_due_ = false;                  ///< the executor ran it on that thread at once; known to that thread alone
+    /// The thread that is giving it to the executor, after another task.
+    std::atomic<std::thread::id> giver_{};
+    /// The executor ran it on that thread at once; known to that thread alone.
+    bool is_due_ = false;
 };
 
 /// @param failure  receives what the task throws
@@ -142,9 +146,9 @@ bool KeyedExecutor<Executor>::Turn::run_first(State& state, std::exception_ptr& 
     return false;
 }
 
-/// Gives the next turn to the executor.
-/// @return whether that runs it on this thread at once: then it is the caller's, so that the stack does not grow with the
-///         number of tasks
+/// Passes the next turn to the executor.
+/// @return whether the executor runs it on this thread at once: then the caller runs it, so that the stack does not
+///         grow with the number of tasks
 template <class Executor>
 bool KeyedExecutor<Executor>::Turn::is_next_due_here(const std::shared_ptr<State>& state)
 {
@@ -153,7 +157,7 @@ bool KeyedExecutor<Executor>::Turn::is_next_due_here(const std::shared_ptr<State
         next = std::make_shared<Turn>(state, key_);
         next->giver_ = std::this_thread::get_id();
         state->executor(Task{[next] { next->take(); }});
-    } catch (...) { // the tasks are destroyed, and so their owners are told
+    } catch (...) { // destroys the tasks, which reports to their owners
         if (!next) state_ = state;
     }
     if (!next) return false;
@@ -165,7 +169,7 @@ bool KeyedExecutor<Executor>::Turn::is_next_due_here(const std::shared_ptr<State
 template <class Executor>
 void KeyedExecutor<Executor>::run(std::string key, Task task)
 {
-    std::shared_ptr<Turn> turn; // if this fails half-way, it is destroyed after the lock, and takes the queue along
+    std::shared_ptr<Turn> turn; // if this fails half-way, it is destroyed after the lock, with the queue
     {
         const std::scoped_lock lock{state_->mutex};
         if (!state_->queues.contains(key)) turn = std::make_shared<Turn>(state_, key);

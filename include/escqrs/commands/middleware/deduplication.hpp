@@ -21,7 +21,7 @@
 
 namespace escqrs {
 
-/// Knows what a command has stored, if anything. A `Repository` does, for all aggregates in its store.
+/// Finds what a command has stored, if anything. A `Repository` models it, for all aggregates in its store.
 template <class Commits>
 concept CommitFinder = requires(const Commits& commits, const CommandId& command) {
     { commits.find_commit(command) } -> std::convertible_to<std::optional<CommitResult>>;
@@ -29,10 +29,11 @@ concept CommitFinder = requires(const Commits& commits, const CommandId& command
 
 namespace detail {
 
-/// The commands that are being handled, each by the thread that does it.
+/// The commands that are being handled, each with the thread that handles it.
 class CommandsUnderWay {
 public:
-    /// A command's place among them. Ends with its destructor, and lets the next one with the same id go on.
+    /// A command's place among them. Its destructor gives the place up and lets the next command with the same id
+    /// continue.
     class Place {
     public:
         explicit Place(CommandsUnderWay& commands) noexcept : commands_{commands} {}
@@ -49,7 +50,7 @@ public:
         }
 
         /// Waits until no other thread handles a command of this name and id.
-        /// @return false if this thread handles one of this id itself, further out
+        /// @return false if this thread itself handles one with this id, further out
         /// @throws CommandCancelled, CommandDeadlineExceeded
         bool take(const CommandInfo& command, Clock& clock);
 
@@ -89,18 +90,18 @@ inline bool CommandsUnderWay::Place::take(const CommandInfo& command, Clock& clo
 
 /// A middleware that gives a command with an id its effect once.
 ///
-/// What tells a repeat is stored in the same append as the events: a repository derives their ids from the command's. So a
-/// repeat is recognised after a restart and by other processes, and nothing has to be kept or cleaned up beside the log. A
-/// repeat gets the first result, without its handler being asked again; one that comes while the first is being handled
-/// in this process waits for it. A first try that stored nothing, because it was refused, failed or changed nothing,
-/// is not a repeat's answer: the handler is called again.
+/// What identifies a repeat is stored in the same append as the events: a repository derives their ids from the
+/// command's. So a repeat is recognised after a restart and by other processes, and nothing needs to be kept or cleaned
+/// up outside the log. A repeat gets the first result, and its handler is not called again; one that comes while the
+/// first is being handled in this process waits for it. If the first try stored nothing, because it was refused, failed
+/// or changed nothing, the handler is called again.
 ///
-/// Concerns commands with a command id whose result is `CommitResult`; others pass. What a handler sends on with the same
-/// command id, from the same thread, passes too. The log is asked once for each command: in the metadata that reaches the
-/// handler, `new_command` tells the repository that it need not ask again.
+/// Applies to commands with a command id whose result is `CommitResult`; others pass. What a handler sends with the
+/// same command id, from the same thread, passes too. The log is asked once for each command: in the metadata that
+/// reaches the handler, `new_command` tells the repository that it need not ask again.
 ///
-/// A repeat is known by its command id. If its handler names the stream that the command changes, as `decided_by` does, and
-/// the id has changed another one, the command is refused.
+/// A repeat is recognised by its command id. If its handler names the stream that the command changes, as `decided_by`
+/// does, and the id has changed another one, the command is refused.
 /// @param commits  the handlers' repository, or another on the same store; must outlive the bus
 /// @param clock    waits for a command under way; must outlive the bus
 /// @throws CommandCancelled, CommandDeadlineExceeded  from `send`, if that ends the wait for a command under way

@@ -13,9 +13,9 @@
 
 namespace escqrs {
 
-/// A middleware that runs the rest again when it ends in a `ConcurrencyError`, and only then.
+/// A middleware that runs the handler and the middleware further in again after a `ConcurrencyError`, and only then.
 ///
-/// Before each further try it waits a random part of the policy's delay, so that those who met do not meet again ("full
+/// Before each retry it waits a random part of the policy's delay, so that commands that met do not meet again ("full
 /// jitter"); the thread that handles the command waits. It does not wait beyond the command's deadline.
 /// @param clock  measures and waits; must outlive the bus
 /// @throws InvalidOption

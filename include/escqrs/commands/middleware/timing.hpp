@@ -11,14 +11,16 @@
 
 namespace escqrs {
 
-/// How long a command took, and what became of it.
+/// The duration and outcome of a command.
 struct CommandTiming {
     const CommandInfo& command;
     Duration duration;
-    std::exception_ptr error; ///< what it ended with; null if it was handled
+    /// What it ended with; null if it was handled.
+    std::exception_ptr error;
 };
 
-/// A middleware that tells `record` of every command that has ended: the time spent in it and in all that is further in.
+/// A middleware that calls `record` with every command that has ended and the time spent in the handler and the
+/// middleware further in.
 /// @param record  must not throw; called from any thread
 /// @param clock   must outlive the bus
 inline CommandMiddleware timing(std::function<void(const CommandTiming&)> record, Clock& clock = system_clock())

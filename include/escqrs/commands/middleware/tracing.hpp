@@ -23,25 +23,28 @@ struct CommandSpan {
     std::string parent_span_id; ///< empty if the trace begins here
     Timestamp start;
     std::optional<Timestamp> end; ///< nothing yet when it begins
-    std::exception_ptr error;     ///< what it ended with; null if it was handled
+    /// What it ended with; null if it was handled.
+    std::exception_ptr error;
 };
 
 struct TracingOptions {
     Clock* clock = &system_clock();
     IdGenerator ids = random_uuid;
-    bool sample_new_traces = true; ///< the flag of the traces begun here; those that come in keep theirs
+    /// The flag of the traces begun here; incoming ones keep theirs.
+    bool sample_new_traces = true;
 };
 
 /// A middleware that makes each command a span of its trace, as W3C Trace Context has it.
 ///
-/// It goes on with the trace in the metadata's `traceparent`, or begins one if that is empty or not valid. The rest gets
-/// the span's own `traceparent`, so what the command causes is its child: the stored events and the messages about them.
+/// It continues the trace in the metadata's `traceparent`, or begins one if that is empty or not valid. The handler and
+/// the middleware further in get the span's own `traceparent`, so what the command causes is its child: the stored
+/// events and the messages about them.
 /// @param sink  called when the span begins and when it ends, sampled or not; must not throw; called from any thread
 CommandMiddleware tracing(std::function<void(const CommandSpan&)> sink, TracingOptions options = {});
 
 namespace detail {
 
-/// The last bytes of a UUID in hexadecimal: with 8 or more they hold its variant, so they are never all 0.
+/// The last bytes of a UUID in hexadecimal: 8 or more include its variant, so they are never all 0.
 inline std::string last_hex_digits(const Uuid& uuid, std::size_t bytes)
 {
     constexpr char digits[] = "0123456789abcdef";

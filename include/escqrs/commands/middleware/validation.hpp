@@ -12,10 +12,10 @@
 
 namespace escqrs {
 
-/// A middleware that looks at each `Command` before it goes on; other commands pass.
+/// A middleware that checks each `Command` before it continues; other commands pass.
 ///
-/// `validate` is called as `validate(const Command&)`, from any thread. It throws what it likes, or returns the problems it
-/// finds, in words: none means that the command is valid.
+/// `validate` is called as `validate(const Command&)`, from any thread. It throws, or returns the problems it finds, in
+/// words: none means that the command is valid.
 /// @throws InvalidCommand  from `send`, with the problems; the handler is not called
 template <class Command, class Validate>
 CommandMiddleware validation(Validate validate)

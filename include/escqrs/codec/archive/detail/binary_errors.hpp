@@ -9,8 +9,8 @@
 #include <cstdint>
 #include <string>
 
-// What BinaryInput says of bytes that it refuses. These functions are given values, not the archive: as long as nobody takes
-// its address it lives in registers, and a stored event is replayed in three quarters of the time.
+// The errors of BinaryInput. These functions take values, not the archive: as long as nothing takes the archive's
+// address it lives in registers, and a stored event is replayed in three quarters of the time.
 namespace escqrs::archive::detail {
 
 /// How many bytes were read, and how many are left.
@@ -37,7 +37,7 @@ struct ReadingPlace {
                        std::to_string(place.left) + " bytes");
 }
 
-/// Of a value that has just been read.
+/// For a value that has just been read.
 [[noreturn, gnu::cold, gnu::noinline]] inline void fail_value(ReadingPlace place, const char* expected,
                                                               std::uint64_t found)
 {

@@ -15,7 +15,7 @@ namespace escqrs::archive::detail {
 /// How many elements of a payload may take no bytes at all, such as those of a vector of empty structs.
 inline constexpr std::size_t max_empty_elements = 65536;
 
-/// A LEB128 number of 64 bits takes at most so many bytes.
+/// A LEB128 number of 64 bits takes at most this many bytes.
 inline constexpr std::size_t max_varint_length = 10;
 
 /// Writes `value` as little-endian bytes.
@@ -46,7 +46,7 @@ T load_little_endian(const std::byte* from) noexcept
     return value;
 }
 
-/// Writes `value` as LEB128 to where there is room for `max_varint_length` bytes, and returns the place behind it.
+/// Writes `value` as LEB128, which needs room for `max_varint_length` bytes, and returns the place after it.
 inline std::byte* store_varint(std::byte* to, std::uint64_t value) noexcept
 {
     while (value >= 0x80U) {
@@ -57,7 +57,7 @@ inline std::byte* store_varint(std::byte* to, std::uint64_t value) noexcept
     return to;
 }
 
-/// A container whose elements lie in memory as they are encoded.
+/// A container whose elements are laid out in memory as they are encoded.
 template <class T>
 concept CopiedWhole = (std::is_array_v<T> || ContiguousLike<T>)&&requires(T& container) {
     requires std::is_arithmetic_v<std::remove_cvref_t<decltype(*std::begin(container))>>;

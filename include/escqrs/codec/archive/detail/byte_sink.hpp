@@ -9,8 +9,8 @@
 
 namespace escqrs::archive::detail {
 
-/// Appends to a vector through a pointer. The vector is made longer in steps and cut to what was written by `commit`
-/// and by the destructor, so that one field costs a comparison and a copy.
+/// Appends to a vector through a pointer. The vector grows in steps, and `commit` and the destructor cut it to what was
+/// written, so that one field costs a comparison and a copy.
 class ByteSink {
 public:
     explicit ByteSink(std::vector<std::byte>& out) noexcept
@@ -22,7 +22,7 @@ public:
     ByteSink(const ByteSink&) = delete;
     ByteSink& operator=(const ByteSink&) = delete;
 
-    /// Makes room for `length` bytes and returns where they go; `wrote` says how many were used.
+    /// Makes room for `length` bytes and returns their place; `wrote` says how many were used.
     std::byte* room_for(std::size_t length)
     {
         if (static_cast<std::size_t>(end_ - cursor_) < length) [[unlikely]]

@@ -12,8 +12,8 @@
 
 namespace escqrs::archive::detail {
 
-/// An enumeration with a fixed underlying type holds every value of that type; another one only those that fit into as many
-/// bits as its enumerators need ([dcl.enum]), and to give it any other is undefined behaviour.
+/// An enumeration with a fixed underlying type holds every value of that type; another one only those that fit into as
+/// many bits as its enumerators need ([dcl.enum]), and any other value is undefined behaviour.
 template <class E>
 concept FixedEnum = requires { E{std::underlying_type_t<E>{}}; };
 
@@ -29,8 +29,8 @@ struct NumberRange {
     }
 };
 
-/// The values as the compiler names them: "... {ns::red, (ns::Light)1, ...}" (GCC) or "... <ns::red, ...>" (Clang), where an
-/// enumerator stands without a number.
+/// The values as the compiler names them: "... {ns::red, (ns::Light)1, ...}" (GCC) or "... <ns::red, ...>" (Clang),
+/// where an enumerator has no number.
 template <auto... Values>
 constexpr const char* names_of_values() noexcept
 {
@@ -138,7 +138,7 @@ bool can_hold(std::underlying_type_t<E> number) noexcept
     }
 }
 
-/// What a value was found that `E` cannot hold, and what to do about it.
+/// Says which value `E` cannot hold, and what to do about it.
 template <class E>
 std::string not_held_text(std::underlying_type_t<E> number)
 {

@@ -10,11 +10,11 @@
 
 namespace escqrs::archive::detail {
 
-/// Finds the fields of one JSON object by name. As long as they are asked for in the order in which they stand, the
-/// object is read once and nothing is allocated; the first question out of order makes an index of it.
+/// Finds the fields of one JSON object by name. As long as the caller asks for them in their order in the text, the
+/// object is read once and nothing is allocated; the first call out of order builds an index.
 class JsonFields {
 public:
-    /// The object begins where `reader` stands now; nothing is read before the first call.
+    /// The object begins at the current place of `reader`; nothing is read before the first call.
     explicit JsonFields(JsonReader& reader) noexcept : reader_{&reader}, begin_{reader.offset()} {}
 
     /// Puts the reader before the value of field `name`; false, and to the object's start, if there is no such field.
@@ -42,13 +42,13 @@ public:
         return true;
     }
 
-    /// To be called when the value that `find` found has been read.
+    /// Call it when the value that `find` found has been read.
     void value_was_read() noexcept
     {
         if (in_order_) next_ = reader_->offset();
     }
 
-    /// Puts the reader behind the object, checking what has not been read of it.
+    /// Puts the reader after the object, checking what has not been read of it.
     void finish()
     {
         open();
@@ -99,8 +99,10 @@ private:
 
     JsonReader* reader_;
     std::size_t begin_;
-    std::size_t next_ = 0; ///< behind the last field that was read in order; 0 before the object is opened
-    std::size_t end_ = 0;  ///< of the closing brace, once there is an index
+    /// After the last field that was read in order; 0 before the object is opened.
+    std::size_t next_ = 0;
+    /// Of the closing brace, once there is an index.
+    std::size_t end_ = 0;
     bool first_ = true;
     bool in_order_ = true;
     std::map<std::string, Field, std::less<>> index_;

@@ -17,7 +17,7 @@ namespace escqrs::archive::detail {
 /// Takes the tokens of a JSON text (RFC 8259) one by one, strictly. Throws `CodecError` at whatever is not expected.
 class JsonReader {
 public:
-    /// @param scope  where the owner keeps its inmost scope, for error texts
+    /// @param scope  where the owner keeps its innermost scope, for error texts
     JsonReader(std::span<const std::byte> bytes, JsonScope* const& scope) noexcept
         : text_{reinterpret_cast<const char*>(bytes.data()), bytes.size()}, scope_{&scope} // NOLINT: char may alias
     {
@@ -67,7 +67,7 @@ public:
         return true;
     }
 
-    /// Takes an object's next key and its colon, if it is `key`, which must stand without escapes.
+    /// Takes an object's next key and its colon, if it is `key`, written without escapes.
     bool take_key(std::string_view key, bool first) noexcept
     {
         const std::size_t from = at_;
@@ -182,7 +182,7 @@ inline void JsonReader::read_text(std::string* text, const char* what)
 {
     expect('"', what);
     if (text != nullptr) text->clear();
-    std::size_t plain = at_; // where what has not been copied yet begins
+    std::size_t plain = at_; // begin of what has not been copied yet
     const auto copy_plain = [&] {
         if (text != nullptr) text->append(text_, plain, at_ - plain);
     };

@@ -9,24 +9,25 @@ namespace escqrs::archive::detail {
 
 class JsonFields;
 
-/// One class, array or map being written or read; they lie on the call stack, chained from the inmost to the root.
+/// One class, array or map being written or read; scopes are on the call stack, chained from the innermost to the root.
 struct JsonScope {
     enum class Shape {
-        undecided,   ///< a class of which nothing has been named yet
-        object,      ///< a class with named fields: `{...}`
-        transparent, ///< a class of one unnamed value: written as that value
+        undecided, ///< a class without a field so far
+        object,    ///< a class with named fields: `{...}`
+        /// A class of one unnamed value: written as that value.
+        transparent,
         array
     };
 
     JsonScope* parent = nullptr;
     Shape shape = Shape::undecided;
     bool first = true;
-    std::string_view field = {};  ///< the field at work
-    std::size_t index = 0;        ///< the array element at work
+    std::string_view field = {};  ///< the current field
+    std::size_t index = 0;        ///< the current array element
     JsonFields* fields = nullptr; ///< of a class being read
 };
 
-/// Makes a scope the inmost one as long as it lives.
+/// Makes a scope the innermost one as long as it lives.
 class JsonScopeGuard {
 public:
     JsonScopeGuard(JsonScope*& current, JsonScope& scope) noexcept : current_{&current}
