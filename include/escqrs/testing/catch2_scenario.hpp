@@ -8,8 +8,8 @@
 
 namespace escqrs::testing {
 
-/// Runs a scenario as one assertion of Catch2, which then counts it; if it fails, its text is reported and the test case goes
-/// on. Without this, a failure ends the test case and is reported as well.
+/// Runs a scenario as one assertion of Catch2, which then counts it; if it fails, its text is reported and the test
+/// case continues. Without this, a failure is reported as well, and ends the test case.
 template <class Scenario>
 void check_scenario(Scenario&& scenario)
 {

@@ -20,7 +20,8 @@ namespace escqrs::testing {
 
 /// A command that went over a bus.
 struct RecordedCommand {
-    std::string name; ///< its C++ name: `conference::RegisterAttendee`
+    /// Its C++ name: `conference::RegisterAttendee`.
+    std::string name;
     Metadata metadata;
     std::optional<std::string> refusal{}; ///< the text of the exception that ended it
 
@@ -32,15 +33,15 @@ struct RecordedCommand {
     }
 };
 
-/// Keeps which commands are sent on a real bus, as a middleware of it. Added last, it sees each attempt of a middleware that
-/// tries again; added first, each command once.
+/// Records which commands are sent on a real bus, as its middleware. Added last, it sees each attempt of a middleware
+/// that tries again; added first, each command once.
 ///
-/// Of the types that it is given it keeps the commands themselves: `CommandRecorder<Lend, Return> recorder{bus};`
+/// It keeps the commands of the types in its list themselves: `CommandRecorder<Lend, Return> recorder{bus};`
 /// @par Thread safety  commands may be sent from any thread
 template <class... Commands>
 class CommandRecorder {
 public:
-    /// @param bus  may outlive the recorder, and goes on to record then
+    /// @param bus  may outlive the recorder, and then still records
     explicit CommandRecorder(CommandBus& bus)
     {
         bus.use([state = state_](const CommandInfo& command, FunctionRef<void()> next) {

@@ -18,11 +18,11 @@ namespace escqrs::testing {
 template <class List>
 class EventRecorder;
 
-/// Keeps what is published on a real bus, as long as it lives:
+/// Records what is published on a real bus, as long as it lives:
 /// `EventRecorder<Attendee::EventTypes> recorder{bus};`
 ///
-/// Of events that are not in the list it keeps the names.
-/// @par Thread safety  events may be published from any thread, also while the recorder is asked or destroyed
+/// It records only the names of events that are not in the list.
+/// @par Thread safety  events may be published from any thread, also while the recorder is read or destroyed
 template <class... Events>
 class EventRecorder<EventList<Events...>> {
 public:
@@ -88,8 +88,8 @@ public:
         state_->names.clear();
     }
 
-    /// Expects that these events of the list, and no others, were published: events, or what `ignoring`, `where` and `any`
-    /// make.
+    /// Expects that these events of the list, and no others, were published. Takes events, and what `ignoring`, `where`
+    /// and `any` return.
     /// @throws ExpectationFailed with the difference
     template <class... Expected>
     void then(const Expected&... expected) const
@@ -101,7 +101,7 @@ public:
     }
 
 private:
-    /// Shared with the subscribers, of which one may still be at work when the recorder ends.
+    /// Shared with the subscribers, one of which may still run when the recorder is destroyed.
     struct State {
         mutable std::mutex mutex;
         std::vector<Event> events;

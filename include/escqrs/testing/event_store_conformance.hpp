@@ -19,7 +19,8 @@
 
 namespace escqrs::testing {
 
-/// Makes stores for the suite: `open(clock)` gives a pointer to a store that takes its time from `clock`, empty at first.
+/// Makes stores for the suite: `open(clock)` returns a pointer to a store that takes its time from `clock`, empty at
+/// first.
 ///
 /// If `is_durable`, opening again shows what was appended before, also while another store is open on the same place.
 template <class Fixture>
@@ -30,7 +31,7 @@ concept EventStoreFixture = requires(Fixture& fixture, Clock& clock) {
 
 namespace detail {
 
-/// What is still there after the store was closed, and what several stores on one place see of each other.
+/// Checks what is still there after the store was closed, and what several stores on one place see of each other.
 template <class Fixture>
 void check_durability(Fixture& fixture)
 {
@@ -100,7 +101,7 @@ void check_durability(Fixture& fixture)
 
 } // namespace detail
 
-/// Checks every promise of the `EventStore` concept. Use it in a test case of its own, which makes the fixture:
+/// Checks every promise of the `EventStore` concept. Call it in its own test case, which makes the fixture:
 /// ```
 /// TEST_CASE("my store is an event store")
 /// {

@@ -8,10 +8,10 @@
 
 namespace escqrs::testing {
 
-/// What happened is not what a test expected; `what()` tells the difference over several lines, and where.
+/// What happened is not what a test expected; `what()` has the difference over several lines, and the place.
 ///
-/// No `escqrs::Error`, and thrown outside of the code under test, so that nothing there takes it for its own. Every test
-/// framework reports an exception that leaves a test case; so does a plain `main`.
+/// No `escqrs::Error`, and thrown outside the code under test, so that nothing there catches it. Every test framework
+/// reports an exception that leaves a test case; so does a plain `main`.
 class ExpectationFailed : public std::logic_error {
 public:
     using std::logic_error::logic_error;

@@ -18,15 +18,15 @@
 
 namespace escqrs::testing {
 
-/// What a test expects at one place of the events: `Event`, a text that describes it, and what it says against an event
-/// of that type; nothing if that is as expected.
+/// What a test expects at one place among the events: `Event`, a text that describes it, and how an event of that type
+/// differs from it; nothing if it is as expected.
 template <class T>
 concept EventExpectation = requires(const T& expectation, const typename T::Event& found) {
     { expectation.text() } -> std::convertible_to<std::string>;
     { expectation.complaints(found) } -> std::same_as<std::vector<std::string>>;
 };
 
-/// This very event, but for the fields that do not matter. Made by `ignoring`, and by the event itself.
+/// An event with these values, except for the fields that do not matter. Made by `ignoring`, and from an event itself.
 template <class E>
 class Exactly {
 public:
@@ -86,7 +86,8 @@ private:
     std::string condition_;
 };
 
-/// This event, whatever some of its fields hold: `ignoring(EmailChangeRequested{"ada@example.org", {}}, "confirmationId")`.
+/// This event, whatever the values of some of its fields: `ignoring(EmailChangeRequested{"ada@example.org", {}},
+/// "confirmationId")`.
 template <class E, class... Paths>
 Exactly<E> ignoring(E event, const Paths&... paths)
 {
@@ -187,7 +188,7 @@ std::string compare_events(std::span<const Variant> found, const Expected&... ex
                     align_events(verdicts, missing, superfluous));
 }
 
-/// Stops the compilation with a sentence if an expectation speaks of a type that is no event of the list.
+/// Stops the compilation with a sentence if an expectation names a type that is no event of the list.
 template <class Types, class... Expected>
 constexpr void require_events() noexcept
 {

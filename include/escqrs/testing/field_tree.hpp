@@ -11,7 +11,7 @@
 
 namespace escqrs::testing {
 
-/// A value as people read it: a text, or fields that are such values themselves. `fields_of` makes it.
+/// A value for people to read: a text, or fields that are such values themselves. `fields_of` makes it.
 struct FieldTree {
     enum class Shape : std::uint8_t {
         value,  ///< `text`
@@ -20,7 +20,8 @@ struct FieldTree {
         map     ///< `{name: field, ...}`
     };
 
-    std::string name; ///< under which it stands in what holds it; empty for an element of a list and at the root
+    /// Name of the field; empty for an element of a list and at the root.
+    std::string name;
     std::string text;
     Shape shape = Shape::value;
     std::vector<FieldTree> fields{};
@@ -41,9 +42,10 @@ inline std::string to_string(const FieldTree& tree)
     return text += tree.shape == Shape::list ? ']' : '}';
 }
 
-/// A place where two values are not the same.
+/// A place where two values differ.
 struct FieldDifference {
-    std::string path;     ///< `contact.phones[2]`; empty for the value as a whole
+    /// `contact.phones[2]`; empty for the value as a whole.
+    std::string path;
     std::string expected; ///< empty: the field should not be there
     std::string found;    ///< empty: the field is not there
 
@@ -69,7 +71,7 @@ inline std::string around(const std::string& text, std::size_t place)
 
 } // namespace detail
 
-/// `email: expected 'a@b', found 'c@d'`; of long texts only what stands around the place where they begin to differ.
+/// `email: expected 'a@b', found 'c@d'`; of long texts only the surroundings of the first difference.
 inline std::string to_string(const FieldDifference& difference)
 {
     std::string text = difference.path.empty() ? "" : difference.path + ": ";
@@ -96,8 +98,9 @@ inline std::string path_to(const std::string& path, const FieldTree& parent, std
     return path + "[" + (parent.shape == FieldTree::Shape::list ? std::to_string(index) : name) + "]";
 }
 
-/// The field of `tree` that answers to number `index` of `other`: at that place in a list, else of that name. Of several with
-/// the same name (a multimap, a serialize that names two fields alike) the first answers to the first, and so on.
+/// The field of `tree` that corresponds to number `index` of `other`: at that place in a list, else of that name. Of
+/// several with the same name (a multimap, a serialize that names two fields alike) the first corresponds to the first,
+/// and so on.
 inline const FieldTree* counterpart(const FieldTree& tree, const FieldTree& other, std::size_t index) noexcept
 {
     if (other.shape == FieldTree::Shape::list) return index < tree.fields.size() ? &tree.fields[index] : nullptr;
@@ -134,7 +137,7 @@ inline void compare_fields(const FieldTree& expected, const FieldTree& found, co
 
 } // namespace detail
 
-/// Where two values are not the same, field by field; empty if they are.
+/// The differences between two values, field by field; empty if they are the same.
 inline std::vector<FieldDifference> differences(const FieldTree& expected, const FieldTree& found)
 {
     std::vector<FieldDifference> differences;

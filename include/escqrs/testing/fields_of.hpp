@@ -19,11 +19,11 @@
 namespace escqrs::testing {
 
 /// Writes values as field trees. Models the Saving Archive concept of Boost.Serialization; takes what the library's own
-/// archives take, so whatever can be stored can be shown.
+/// archives take, so every value that can be stored can be shown.
 /// @par Thread safety  one thread at a time
 class FieldArchive : public archive::detail::OutputOperators<FieldArchive> {
 public:
-    /// The value as a tree. Its `serialize`, and those of classes nested in it, are given `schema_version`.
+    /// The value as a tree. Its `serialize`, and those of classes nested in it, receive `schema_version`.
     template <class T>
     FieldTree root(const T& value, unsigned schema_version)
     {

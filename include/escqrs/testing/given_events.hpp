@@ -41,7 +41,7 @@ concept HistoryItem = HasEventName<T> || std::is_same_v<T, InStream>;
 
 } // namespace detail
 
-/// A read model that has been told its events, for `then`.
+/// A read model that has handled its events, for `then`.
 template <class ReadModel>
 class Projected {
 public:
@@ -50,8 +50,8 @@ public:
     {
     }
 
-    /// Expects `query(read_model)`, or `query()`, to tell what is expected. The two are compared field by field if they
-    /// can be stored, else by their `==`.
+    /// Expects `query(read_model)`, or `query()`, to return what is expected. The two are compared field by field if
+    /// they can be stored, else by their `==`.
     /// @throws ExpectationFailed with the difference
     template <class Query, class Expected>
     const Projected& then(const Query& query, const Expected& expected,
@@ -80,15 +80,16 @@ private:
 /// Events of one or more streams, on their way to a read model.
 ///
 /// Each has the context it would have in a store where nothing else was stored: versions count in its stream, positions
-/// over all, from 1; ids are those of `SequentialIds`; event number n was recorded n seconds after 2026-01-01T00:00:00Z.
+/// over all, from 1; ids are those of `SequentialIds`; event number n was recorded n seconds after
+/// 2026-01-01T00:00:00Z.
 /// @par Thread safety  none: one thread at a time
 template <class... Items>
 class GivenEvents {
 public:
     explicit GivenEvents(const Items&... items) : items_{items...} {}
 
-    /// Brings them to `handlers.handle(event, context)`, in order. Those of types that `Handlers::Events` does not list are
-    /// passed over, as a `Projection` does.
+    /// Calls `handlers.handle(event, context)` for them, in order. Events of types that `Handlers::Events` does not
+    /// list are skipped, as a `Projection` does.
     /// @param handlers  must outlive what is returned
     template <class Handlers>
     Projected<Handlers> projected_by(Handlers& handlers) const
@@ -103,7 +104,7 @@ public:
         return deliver(handlers, HandlersSink<Handlers>{handlers}, true);
     }
 
-    /// Publishes them on a bus, to whoever has subscribed. `then` is given the bus, or a query without arguments.
+    /// Publishes them on a bus, to its subscribers. The query of `then` receives the bus, or has no parameter.
     template <class Bus>
     Projected<Bus> published_on(Bus& bus) const
     {
@@ -144,7 +145,7 @@ private:
         }
     };
 
-    /// Where the next event stands.
+    /// Place of the next event.
     struct Place {
         StreamId stream = in_stream("stream").stream;
         std::map<StreamId, StreamVersion> versions{};

@@ -50,20 +50,20 @@ concept UnderTest = Decider<T> || requires { typename T::EventTypes; };
 
 } // namespace detail
 
-/// An aggregate or decider with a history, to try things on. Each `when` works on a copy of its own, so one `Given` may
+/// An aggregate or decider with a history, to test actions on. Each `when` works on its own copy, so one `Given` may
 /// serve many.
 /// @par Thread safety  none: one thread at a time
 template <class Aggregate>
 class Given {
 public:
-    /// No aggregate: its creation was refused.
+    /// Without an aggregate: its creation was refused.
     explicit Given(std::optional<Aggregate> aggregate, std::vector<std::string> history = {})
         : aggregate_{std::move(aggregate)}, history_{std::move(history)}
     {
     }
 
-    /// Adds to the history. An event takes its stored form on the way, so a field that its `serialize` forgets is missing
-    /// here as it would be in production; one of an older shape is upcast.
+    /// Adds to the history. An event takes its stored form on the way, so a field that its `serialize` forgets is
+    /// missing here as it would be in production; one of an older shape is upcast.
     template <class E>
     void happened(const E& event)
     {
@@ -79,7 +79,7 @@ public:
         history_.push_back(describe(event));
     }
 
-    /// Tries `action`: a function of the aggregate, or a command of the decider.
+    /// Runs `action`: a function of the aggregate, or a command of the decider.
     template <class Action>
     [[nodiscard]] Outcome<Aggregate> when(const Action& action,
                                           std::source_location where = std::source_location::current()) const
@@ -129,7 +129,7 @@ auto given(const Events&... events)
     return given<T>(Id{SequentialIds::nth(1)}, events...);
 }
 
-/// Tries `create`, which returns a new aggregate: `when([&] { return Attendee::register_with(id, email); })`.
+/// Runs `create`, which returns a new aggregate: `when([&] { return Attendee::register_with(id, email); })`.
 template <class Create>
 [[nodiscard]] auto when(const Create& create, std::source_location where = std::source_location::current())
 {

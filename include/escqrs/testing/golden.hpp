@@ -31,8 +31,8 @@ namespace escqrs::testing {
 /// A folder of golden files: the bytes of every event in every version that was ever released, in both archives.
 ///
 /// `AttendeeRegistered.0.binary.hex` and `AttendeeRegistered.0.json` hold version 0 of that event. `released.txt` has a
-/// line for each of them, with a hash of what is in it: so a file that was changed, deleted or added by hand is noticed.
-/// A file that was written is never written again.
+/// line for each of them, with a hash of its content, which detects a file that was changed, deleted or added by hand.
+/// A file is never overwritten.
 /// @par Thread safety  none
 class GoldenFolder {
 public:
@@ -48,7 +48,7 @@ public:
     /// @param folder  must exist
     explicit GoldenFolder(std::filesystem::path folder, Mode mode = mode_from_environment());
 
-    /// What there is to complain of.
+    /// The complaints.
     const std::vector<std::string>& complaints() const noexcept { return complaints_; }
     void complain(std::string text) { complaints_.push_back(std::move(text)); }
 
@@ -60,7 +60,7 @@ public:
     /// Names of all golden files in the folder or in `released.txt`, in order.
     std::set<std::string> names() const;
 
-    /// Complains of files that `released.txt` does not have as they are, and of those that are gone.
+    /// Complains of files that are not as in `released.txt`, and of those that are gone.
     void compare_with_list();
 
 private:
@@ -73,15 +73,15 @@ private:
     std::vector<std::string> complaints_;
 };
 
-/// Checks `samples`, one event or more of every type that a codec for `List` reads, against the golden files in `folder`,
-/// in the binary and the JSON archive.
+/// Checks `samples`, one event or more of every type that a codec for `List` reads, against the golden files in
+/// `folder`, in the binary and the JSON archive.
 ///
 /// With more than one sample of a type, the first is the golden one. Complains
 /// - of a sample whose bytes are not those of its file: an encoder has changed;
-/// - of a type, current or old, that has no file yet: run the test with ESCQRS_WRITE_GOLDEN=1 in the environment, once
-///   the version is to be released, and commit what it writes;
+/// - of a type, current or old, that has no file yet: run the test with ESCQRS_WRITE_GOLDEN=1 in the environment when
+///   the version is about to be released, and commit what it writes;
 /// - of a version between `oldest_schema_version` and the current one that has no file;
-/// - of a file that cannot be decoded, and upcast, any more, or whose event comes out different for the two archives;
+/// - of a file that can no longer be decoded and upcast, or that gives a different event for each archive;
 /// - of files that were changed, deleted or added by hand since they were written.
 /// @return the complaints, each a sentence; empty if all is well
 template <class List, class... Samples>
@@ -119,7 +119,7 @@ inline std::vector<std::byte> from_hex(const std::string& text)
     return bytes;
 }
 
-/// How the bytes of each archive stand in a golden file.
+/// The form of each archive's bytes in a golden file.
 template <class Format>
 struct GoldenText;
 template <>
@@ -148,7 +148,7 @@ std::string golden_name(std::string_view event, unsigned version)
     return std::string{event} + "." + std::to_string(version) + std::string{GoldenText<Format>::ending};
 }
 
-/// Event name and schema version that a golden file's name tells; nothing if it is no golden file of `Format`.
+/// Event name and schema version from a golden file's name; nothing if it is no golden file of `Format`.
 template <class Format>
 std::optional<std::pair<std::string, unsigned>> golden_event(std::string_view file)
 {
@@ -163,7 +163,7 @@ std::optional<std::pair<std::string, unsigned>> golden_event(std::string_view fi
     return std::pair{std::string{file.substr(0, dot)}, version};
 }
 
-/// What becomes of a golden file, as the current events' JSON.
+/// The current events that a golden file gives, as JSON.
 template <class List, class Format>
 std::string decoded_golden(const std::string& text, const std::pair<std::string, unsigned>& event)
 {
@@ -189,7 +189,7 @@ void check_golden_files(GoldenFolder& folder, std::map<std::pair<std::string, un
         const auto event = golden_event<Format>(name);
         if (!event) continue;
         const auto text = folder.read(name);
-        if (!text) continue; // said by compare_with_list
+        if (!text) continue; // compare_with_list complains
         try {
             const std::string meaning = decoded_golden<List, Format>(*text, *event);
             const auto [other, is_first] = meanings.emplace(*event, meaning);
@@ -210,7 +210,7 @@ void check_golden_sample(GoldenFolder& folder, const E& sample)
     folder.compare(golden_name<Format>(event_name<E>(), schema_version<E>()), GoldenText<Format>::text_of(bytes));
 }
 
-/// Complains of versions that a type reads and of which there is no file.
+/// Complains of versions that a type reads and that have no file.
 template <class Format>
 void check_golden_versions(GoldenFolder& folder, const escqrs::detail::SchemaRange& range)
 {
@@ -285,7 +285,7 @@ inline void GoldenFolder::write(const std::string& name, const std::string& text
 {
     if (released_.contains(name)) return complain(name + " was released before and is gone: restore it");
     const std::string path = (folder_ / name).string();
-    std::FILE* const file = std::fopen(path.c_str(), "wx"); // "x": never over what is there
+    std::FILE* const file = std::fopen(path.c_str(), "wx"); // "x": never overwrites
     const bool is_written = file != nullptr && std::fputs((text + '\n').c_str(), file) >= 0;
     const bool is_closed = file != nullptr && std::fclose(file) == 0;
     std::ofstream list{folder_ / "released.txt", std::ios::app};
@@ -320,7 +320,7 @@ inline void GoldenFolder::compare_with_list()
     }
 }
 
-/// FNV-1a, 64 bits: tells a change, not an attack.
+/// FNV-1a, 64 bits: shows a change, not an attack.
 inline std::string GoldenFolder::hash_of(std::string_view text)
 {
     std::uint64_t hash = 0xcbf29ce484222325U;

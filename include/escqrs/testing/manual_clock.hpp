@@ -16,8 +16,8 @@ namespace escqrs::testing {
 
 /// A clock that stands still until a test moves it.
 ///
-/// Whoever waits on it wakes when its condition is met, when it is stopped, or when the time has been moved far enough;
-/// how fast the machine is plays no part.
+/// A wait on it ends when its condition is met, when it is stopped, or when the time has been moved far enough; the
+/// speed of the machine plays no part.
 /// @par Thread safety  all members may be called from any thread
 class ManualClock final : public Clock {
 public:
@@ -31,7 +31,7 @@ public:
         return now_;
     }
 
-    /// Begins as `now` does, and is moved by `advance` alone.
+    /// Begins like `now`; only `advance` moves it.
     SteadyTime steady() const override
     {
         const std::scoped_lock lock{mutex_};
@@ -41,15 +41,15 @@ public:
     bool wait_for(std::unique_lock<std::mutex>& lock, std::condition_variable_any& wake, Duration at_most,
                   std::stop_token stop, FunctionRef<bool()> ready) override;
 
-    /// Sets the time of day, forward or back, as an administrator does. No time passes by that, and nobody wakes.
+    /// Sets the time of day, forward or back, as an administrator does. No time passes, and no wait ends.
     void set(Timestamp now)
     {
         const std::scoped_lock lock{mutex_};
         now_ = now;
     }
 
-    /// Moves the time on and wakes those whose time has come; returns when all of them have been woken. What is below zero
-    /// sets the time of day back, as `set` does.
+    /// Moves the time forward and ends the waits whose time has come; returns when all of them have been woken. A
+    /// duration below zero sets the time of day back, as `set` does.
     void advance(Duration by);
 
     /// How many calls of `wait_for` are under way.
@@ -104,9 +104,9 @@ inline void ManualClock::advance(Duration by)
     std::unique_lock lock{mutex_};
     now_ = later_by(now_, by);
     steady_ = later_by(steady_, std::max(by, Duration::zero()));
-    // A waiter between its look at the time and its sleep holds its mutex, so a wake-up that has got hold of the mutex is
-    // not lost. Waiters take that mutex first and the clock's second, hence only a try; while the clock's is held here, no
-    // waiter goes away.
+    // A waiter between its look at the time and its sleep holds its mutex, so a wake-up that has locked the mutex is
+    // not lost. Waiters take that mutex first and the clock's second, hence only a try; while the clock's is held here,
+    // no waiter disappears.
     for (bool again = true; std::exchange(again, false);) {
         for (Waiter& waiter : waiters_) {
             if (waiter.deadline > steady_) continue;

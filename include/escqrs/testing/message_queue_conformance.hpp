@@ -11,8 +11,9 @@
 
 /// Defines the Catch2 test cases that every queue passes, whatever it is made of.
 ///
-/// `name` is a text in front of the test cases' names; `make_fixture` is called with wished `MessageQueueOptions` and
-/// returns a `escqrs::testing::MessageQueueFixture` with an empty queue. For example, in a test's source file:
+/// `name` is the prefix of the test cases' names; `make_fixture` is called with the `MessageQueueOptions` that a test
+/// wants and returns an `escqrs::testing::MessageQueueFixture` with an empty queue. For example, in a test's source
+/// file:
 /// @code
 /// ESCQRS_MESSAGE_QUEUE_CONFORMANCE("in memory", [](const escqrs::MessageQueueOptions& o) { return Fixture{o}; })
 /// @endcode

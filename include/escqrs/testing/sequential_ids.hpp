@@ -12,8 +12,8 @@ namespace escqrs::testing {
 
 /// An id generator that counts: 00000000-0000-4000-8000-000000000001, ...2, and so on. For `RepositoryOptions::ids`.
 ///
-/// Copies go on with the same count.
-/// @par Thread safety  any thread; each id is given once
+/// Copies continue the same count.
+/// @par Thread safety  any thread; each id is returned once
 class SequentialIds {
 public:
     Uuid operator()() const { return nth(next_->fetch_add(1, std::memory_order_relaxed)); }

@@ -14,15 +14,16 @@
 
 namespace escqrs::testing {
 
-/// One thing that a program does, and the scenario that shows it.
+/// A sentence about the program, and the scenario that shows it.
 struct Specification {
     std::string sentence;
     std::function<void()> scenario;
 };
 
-/// Runs specifications where there is no test framework: `int main() { return check({{"...", [] { ... }}}, std::cout); }`.
+/// Runs specifications where there is no test framework: `int main() { return check({{"...", [] { ... }}}, std::cout);
+/// }`.
 ///
-/// Writes each sentence with `ok` or `FAILED`, and why. An exception of one keeps none of the others from being run.
+/// Writes each sentence with `ok` or `FAILED`, and why. All are run, whatever one of them throws.
 /// @return 0 if all hold, else 1
 inline int check(std::initializer_list<Specification> specifications, std::ostream& out)
 {

@@ -8,23 +8,24 @@
 
 namespace escqrs::testing::detail {
 
-/// How an expected event and one that was found agree. A lone event costs 1.
+/// How well an expected event and a found one agree. An event without a partner costs 1.
 struct EventVerdict {
     std::string text;
-    std::size_t cost = 0; ///< 0: as expected; 1: other fields; 2: another type
+    /// 0: as expected; 1: other fields; 2: another type.
+    std::size_t cost = 0;
 };
 
-/// The lines of a difference: each expected event beside the found one that it fits best, in order, so that one missing or
-/// superfluous event leaves the others as they are.
+/// The lines of a difference: pairs each expected event with the found one that it fits best, in order, so that one
+/// missing or superfluous event leaves the others as they are.
 /// @param verdicts  of each expected event with each one found
-/// @param missing, superfluous  the line of an expected event that has none beside it, and of a found one
+/// @param missing, superfluous  the line of an expected event without a partner, and of a found one
 inline std::vector<std::string> align_events(const std::vector<std::vector<EventVerdict>>& verdicts,
                                              const std::vector<std::string>& missing,
                                              const std::vector<std::string>& superfluous)
 {
     const std::size_t rows = missing.size();
     const std::size_t columns = superfluous.size();
-    // The least cost of all that stands at or behind a pair, from the back.
+    // The least cost of all that is at or after a pair, from the back.
     std::vector<std::vector<std::size_t>> least(rows + 1, std::vector<std::size_t>(columns + 1));
     for (std::size_t row = rows + 1; row-- > 0;) {
         for (std::size_t column = columns + 1; column-- > 0;) {

@@ -14,7 +14,8 @@ namespace escqrs::testing::detail {
 template <class T>
 using Comparable = std::conditional_t<std::is_convertible_v<const T&, std::string_view>, std::string, T>;
 
-/// True if `Expected` says a `Value` as it stands: no number is made of something else, nor a container of a number.
+/// True if `Expected` converts to a `Value` without surprise: no number is made from something else, nor a container
+/// from a number.
 template <class Value, class Expected>
 concept ComparableWith =
     (std::is_same_v<Value, std::string> && std::is_constructible_v<Value, const Expected&>) ||

@@ -11,7 +11,7 @@
 
 namespace escqrs::testing::detail {
 
-/// Appends and says what kept it from being stored.
+/// Appends, and returns what prevented the append.
 template <class Failure, EventStore Store>
 std::optional<Failure> failure_of_append(Store& store, const StreamId& stream, ExpectedVersion expected,
                                          const std::vector<SampleEvent>& events)
@@ -124,7 +124,7 @@ void check_appending(Fixture& fixture)
     }
 }
 
-/// What an append requires of its stream.
+/// Checks what an append requires of its stream.
 template <class Fixture>
 void check_expected_versions(Fixture& fixture)
 {
@@ -165,7 +165,7 @@ void check_expected_versions(Fixture& fixture)
         }
         for (const auto expected : far) {
             CHECK(conflict(expected));
-            CHECK(failure_of_append<ConcurrencyError>(*store, stream, expected, {{}})); // one event goes other ways
+            CHECK(failure_of_append<ConcurrencyError>(*store, stream, expected, {{}})); // one event takes another path
         }
         CHECK(count_events(*store) == 3);
         CHECK_FALSE(conflict(exactly(3)));
@@ -186,7 +186,7 @@ void check_expected_versions(Fixture& fixture)
     }
 }
 
-/// Appends whose answer was lost, and ids that are taken.
+/// Checks appends whose answer was lost, and ids that are taken.
 template <class Fixture>
 void check_event_ids(Fixture& fixture)
 {
@@ -201,12 +201,12 @@ void check_event_ids(Fixture& fixture)
         const auto before = read_log(*store).size();
         const auto version = version_of(*store, target);
         bool refused = true;
-        // The last of these is not met: that the ids are taken is said all the same.
+        // The last expectation does not hold, but the error is that the ids are taken.
         for (const auto expected : {ExpectedVersion::any(), ExpectedVersion::exactly(version),
                                     ExpectedVersion::exactly(StreamVersion{version.value() + 7})}) {
             refused = failure_of_append<DuplicateEventId>(*store, target, expected, repeated).has_value() && refused;
         }
-        // Nothing is left behind that the next append would stumble over.
+        // Nothing is left that would disturb the next append.
         const auto next = append(*store, target, ExpectedVersion::exactly(version), std::vector<SampleEvent>(1));
         return refused && read_log(*store).size() == before + 1 && next.version == version.next() &&
                next.position == store->head();
@@ -221,7 +221,7 @@ void check_event_ids(Fixture& fixture)
                 CHECK(append(*store, stream, expected, events) == first);
             }
             CHECK(count_events(*store) == static_cast<std::size_t>(4 + round));
-            append_some(*store, stream, 1); // and so it does when the stream has gone on
+            append_some(*store, stream, 1); // also when the stream has grown since
         }
     }
 

@@ -18,7 +18,7 @@
 namespace escqrs::testing::detail {
 
 /// Runs `work(index)` in several threads at once and waits for them.
-/// @return what came out of them as exceptions
+/// @return the exceptions that they threw
 template <class Work>
 std::vector<std::string> in_threads(std::size_t count, Work work)
 {
@@ -40,7 +40,7 @@ std::vector<std::string> in_threads(std::size_t count, Work work)
     return failures;
 }
 
-/// What holds while many threads use the store. `stores` are one store, or several on one file.
+/// Checks what holds while many threads use the store. `stores` are one store, or several on one file.
 template <class Stores>
 void check_races(Stores& stores)
 {

@@ -39,7 +39,7 @@ std::vector<StoredEvent> read_filtered(Store& store, const EventFilter& filter, 
     return found;
 }
 
-/// The same by hand: everything is read, and what the filter does not ask for thrown away.
+/// The same without a filter in the store: reads everything, and drops what the filter does not match.
 template <EventStore Store>
 std::vector<StoredEvent> filter_by_hand(Store& store, const EventFilter& filter, GlobalPosition after = {})
 {
@@ -93,7 +93,7 @@ void append_mixture(Store& store, std::size_t round, std::size_t count = 1)
     append(store, streams[(round * 7) % streams.size()], ExpectedVersion::any(), events);
 }
 
-/// A filtered read shows what a filter by hand does.
+/// A filtered read shows what filtering everything shows.
 template <class Fixture>
 void check_filtering(Fixture& fixture)
 {

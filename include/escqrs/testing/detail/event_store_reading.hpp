@@ -11,7 +11,7 @@
 
 namespace escqrs::testing::detail {
 
-/// What readers of a stream and of the log are shown.
+/// Checks what readers of a stream and of the log are shown.
 template <class Fixture>
 void check_reading(Fixture& fixture)
 {

@@ -45,7 +45,7 @@ std::optional<SampleSnapshot> read_snapshot(Store& store, const StreamId& stream
     return found;
 }
 
-/// Snapshots beside the streams.
+/// Checks snapshots of streams.
 template <class Fixture>
 void check_snapshots(Fixture& fixture)
 {

@@ -12,7 +12,7 @@
 
 namespace escqrs::testing::detail {
 
-/// How a reader waits at the end of the log. Where nothing should happen by time, time stands still.
+/// Checks how a reader waits at the end of the log. Time stands still where nothing should happen by time.
 template <class Fixture>
 void check_waiting(Fixture& fixture)
 {

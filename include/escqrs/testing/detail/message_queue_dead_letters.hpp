@@ -6,7 +6,7 @@
 namespace escqrs::testing {
 
 /// Checks which messages are dead-lettered, why, and how they come back.
-/// @param make  makes a fixture for wished options
+/// @param make  makes a fixture for the options that a test wants
 template <class MakeFixture>
 void check_dead_letters(MakeFixture make)
 {

@@ -6,7 +6,7 @@
 namespace escqrs::testing {
 
 /// Checks sending, receiving under a lock, settling, and waiting.
-/// @param make  makes a fixture for wished options
+/// @param make  makes a fixture for the options that a test wants
 template <class MakeFixture>
 void check_message_delivery(MakeFixture make)
 {

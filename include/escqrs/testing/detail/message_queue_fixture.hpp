@@ -20,11 +20,11 @@ namespace escqrs::testing {
 /// A queue under test, and how time passes for it. Each new fixture begins with an empty queue.
 ///
 /// - `queue()` models `MessageSender`, `MessageReceiver` and `DeadLetterQueue`, and has `counts()`.
-/// - `options()` tells how the queue really behaves, as far as it cannot do what was wished.
+/// - `options()` are the options in effect, where the queue cannot do what the test wants.
 /// - `now()` is the queue's time, `advance(duration)` returns when that much of it has passed.
-/// - `patience()` is how long a receive may have to wait for a message that is there: 0 for a queue on this machine.
+/// - `patience()` is how long a receive may need for a message that is there: 0 for a queue on this machine.
 /// - `reopen()` closes the queue and opens it again; false if it is not durable.
-/// - `set_time_of_day(moment)`, if there is one, sets the queue's time of day; no time passes by that.
+/// - `set_time_of_day(moment)`, if it exists, sets the queue's time of day, which lets no time pass.
 template <class Fixture>
 concept MessageQueueFixture = requires(Fixture& fixture, Duration duration) {
     requires MessageSender<std::remove_cvref_t<decltype(fixture.queue())>>;
@@ -102,7 +102,7 @@ void let_lock_run_out(Fixture& fixture)
     fixture.advance(fixture.options().lock_duration);
 }
 
-/// Every way to settle, and renewing, fail: somebody else decides about the message now.
+/// Checks that every way to settle, and renewing, fail: another receiver decides about the message now.
 template <class Fixture>
 void require_lock_lost(Fixture& fixture, const ReceivedMessage& message)
 {
@@ -115,7 +115,7 @@ void require_lock_lost(Fixture& fixture, const ReceivedMessage& message)
     CHECK(copy.locked_until == message.locked_until);
 }
 
-/// A receive in another thread, stopped at the latest when this goes away.
+/// A receive in another thread, which the destructor stops.
 class WaitingReceiver {
 public:
     template <class Queue>

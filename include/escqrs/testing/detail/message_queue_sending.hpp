@@ -6,7 +6,7 @@
 namespace escqrs::testing {
 
 /// Checks scheduled messages, duplicate detection, what `send` refuses, and what outlives the process.
-/// @param make  makes a fixture for wished options
+/// @param make  makes a fixture for the options that a test wants
 template <class MakeFixture>
 void check_message_sending(MakeFixture make)
 {

@@ -9,7 +9,7 @@
 namespace escqrs::testing {
 
 /// Checks order, exclusive holders, and fairness of sessions.
-/// @param make  makes a fixture for wished options
+/// @param make  makes a fixture for the options that a test wants
 template <class MakeFixture>
 void check_message_sessions(MakeFixture make)
 {

@@ -16,7 +16,7 @@ namespace escqrs::testing {
 namespace detail {
 
 /// Watches many senders and receivers: what was delivered and completed, in which order, and by whom it is held.
-/// Receivers tell it at which tick a receive began, so that it can tell a stale delivery from a wrong one.
+/// Receivers report at which tick a receive began, which distinguishes a stale delivery from a wrong one.
 class DeliveryJournal {
 public:
     DeliveryJournal(std::size_t sessions, std::size_t per_session) : total_{sessions * per_session}, sessions_(sessions)
@@ -37,7 +37,7 @@ public:
         return ++tick_;
     }
 
-    /// @param exclusively  no lock may have run out, so nobody else may hold the session
+    /// @param exclusively  no lock may have run out, so no one else may hold the session
     void delivered(const std::vector<ReceivedMessage>& batch, std::uint64_t receive_began, bool exclusively)
     {
         const std::scoped_lock lock{mutex_};
@@ -110,7 +110,8 @@ private:
 
 /// Sends every message of sessions `first`, `first + stride`, ... in batches, sessions mixed, each in order, and now
 /// and then a batch twice, as after a lost answer.
-/// @param time  held meanwhile by those who send twice: the queue knows a message again for so long only
+/// @param time  held meanwhile by senders that send twice, because the queue recognises a message only within its
+///              window
 template <class Queue>
 void send_sessions(Queue& queue, std::size_t first, std::size_t stride, std::size_t sessions, std::size_t per_session,
                    std::shared_mutex& time)
@@ -139,7 +140,7 @@ void send_sessions(Queue& queue, std::size_t first, std::size_t stride, std::siz
 } // namespace detail
 
 /// Checks many senders and receivers at once: nothing lost, nothing doubled, order kept, one holder of a session.
-/// @param make  makes a fixture for wished options
+/// @param make  makes a fixture for the options that a test wants
 template <class MakeFixture>
 void check_message_queue_under_load(MakeFixture make)
 {
@@ -163,7 +164,7 @@ void check_message_queue_under_load(MakeFixture make)
                 [&, first] { detail::send_sessions(queue, first, senders, sessions, per_session, time); });
         }
     };
-    // Until all is completed, or 60 seconds have gone by without it.
+    // Until all is completed, or 60 seconds have passed.
     const auto finish = [&](auto every_millisecond) {
         const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{60};
         while (!journal.is_finished() && std::chrono::steady_clock::now() < deadline) {
@@ -200,7 +201,7 @@ void check_message_queue_under_load(MakeFixture make)
     }
     SECTION("with abandoned messages, dead holders and locks that run out nothing is lost, and order is kept")
     {
-        std::atomic<unsigned> at_work{0}; // receivers who hold something that they will settle
+        std::atomic<unsigned> at_work{0}; // receivers that hold something that they will settle
         for (unsigned seed = 0; seed < receivers; ++seed) {
             threads.emplace_back([&, seed] {
                 std::minstd_rand random{seed + 200};

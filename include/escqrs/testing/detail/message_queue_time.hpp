@@ -7,7 +7,8 @@ namespace escqrs::testing {
 
 namespace detail {
 
-/// What a queue owes when the machine's time of day is set: a fixture that can do so has `set_time_of_day(Timestamp)`.
+/// Checks what must hold when the machine's time of day is set: a fixture that can set it has
+/// `set_time_of_day(Timestamp)`.
 template <class MakeFixture>
 void check_set_clock(MakeFixture make, const std::string& session, Duration by)
 {
@@ -19,7 +20,7 @@ void check_set_clock(MakeFixture make, const std::string& session, Duration by)
     send_one(queue, make_message("held", session));
     ReceivedMessage held = receive_one(fixture);
 
-    // A lock lasts as long as it was to last, also one that is renewed, and one of a queue that is opened again.
+    // A lock lasts as long as intended, also one that is renewed, and one of a queue that is opened again.
     fixture.set_time_of_day(fixture.now() + by);
     fixture.advance(lock_duration - std::chrono::seconds{1});
     CHECK(receive(fixture).empty());
@@ -49,9 +50,9 @@ void check_set_clock(MakeFixture make, const std::string& session, Duration by)
 
 } // namespace detail
 
-/// Checks in what order messages come that time has made available, and that neither a clock that is set nor a duration
+/// Checks the order of messages that time has made available, and that neither a clock that is set nor a duration
 /// without an end does harm.
-/// @param make  makes a fixture for wished options
+/// @param make  makes a fixture for the options that a test wants
 template <class MakeFixture>
 void check_message_queue_time(MakeFixture make)
 {

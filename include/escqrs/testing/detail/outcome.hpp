@@ -25,8 +25,8 @@ namespace escqrs::testing {
 template <class Aggregate>
 class Given;
 
-/// What came of trying something: the events raised, or the exception thrown. Each expectation that is not met throws
-/// `ExpectationFailed`; each that is met goes on, as a `Given` to which those events have happened.
+/// The outcome of an action: the events raised, or the exception thrown. An expectation that is not met throws
+/// `ExpectationFailed`; one that is met returns a `Given` to which those events have happened.
 template <class Aggregate>
 class Outcome {
 public:
@@ -55,7 +55,7 @@ public:
         }
     }
 
-    /// Expects these events, in this order, and no others: events, or what `ignoring`, `where` and `any` make.
+    /// Expects these events, in this order, and no others. Takes events, and what `ignoring`, `where` and `any` return.
     template <class... Expected>
     Given<Aggregate> then(const Expected&... expected) const
     {
@@ -71,8 +71,8 @@ public:
     /// Expects that nothing happens, neither an event nor an exception.
     Given<Aggregate> then_nothing() const { return then(); }
 
-    /// Expects an exception of type `E` whose text contains `part`, and no event before it. What is thrown need not be a
-    /// `std::exception`; it has no text, then.
+    /// Expects an exception of type `E` whose text contains `part`, and no event before it. An exception that is not a
+    /// `std::exception` has no text.
     template <class E>
     Given<Aggregate> then_throws(std::string_view part = {}) const
     {
@@ -88,7 +88,7 @@ public:
         return going_on();
     }
 
-    /// Expects an exception of type `E` of which `query` tells what is expected:
+    /// Expects an exception of type `E` for which `query` returns the expected value:
     /// `then_throws<RuleViolation>(&RuleViolation::rule, "same-email")`.
     template <class E, class Query, class Expected>
     Given<Aggregate> then_throws(const Query& query, const Expected& expected) const

@@ -65,7 +65,7 @@ AppendResult append(Store& store, const StreamId& stream, ExpectedVersion expect
     return store.append(stream, expected, views);
 }
 
-/// Appends new events at whatever version the stream is.
+/// Appends new events at any version of the stream.
 template <EventStore Store>
 std::vector<SampleEvent> append_some(Store& store, const StreamId& stream, std::size_t count)
 {

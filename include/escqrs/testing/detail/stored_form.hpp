@@ -23,7 +23,7 @@ E stored_form(const E& event)
     return stored;
 }
 
-/// Calls `visit(const E&)` for what becomes of the event, of today or of an older shape, when it is read by the codec.
+/// Calls `visit(const E&)` for each event that the codec reads from the stored form of `event`, whose shape may be old.
 template <class EventCodec, class E, class Visitor>
 void read_as_stored(const E& event, Visitor&& visit)
 {

@@ -24,7 +24,7 @@ inline void append_hexadecimal(std::string& text, unsigned char byte)
     text += digits[byte & 0x0FU];
 }
 
-/// In quotes; whatever could not be seen, or not be told from a quote, is escaped.
+/// In quotes; characters that are invisible, or could be taken for a quote, are escaped.
 inline std::string quoted(std::string_view text)
 {
     std::string result{'\''};
@@ -64,7 +64,7 @@ std::string number_text(T value)
     }
 }
 
-/// ` ms`, with its blank.
+/// ` ms`, with its space.
 template <class Period>
 std::string unit_of()
 {
@@ -77,7 +77,7 @@ std::string unit_of()
     else return " x " + std::to_string(Period::num) + "/" + std::to_string(Period::den) + " s";
 }
 
-/// An event's wire name; of another type the last part of its C++ name.
+/// An event's name; of another type the last part of its C++ name.
 template <class T>
 std::string short_name()
 {
