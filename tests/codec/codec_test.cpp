@@ -31,7 +31,7 @@ EncodedEvent encode(const AnyCodec& codec, const E& event, std::vector<std::byte
 
 } // namespace
 
-TEST_CASE("a name is told from every other, however little they differ")
+TEST_CASE("a name is distinguished from every other, however little they differ")
 {
     const auto check = []<std::size_t Size>() {
         const std::string name(Size, 'n');

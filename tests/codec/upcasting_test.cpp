@@ -234,7 +234,7 @@ TEMPLATE_TEST_CASE("a renamed event is read under its old name and its new one",
     CHECK_THROWS_AS(upcast<TestType>(RoomLeft{"1"}, "RoomEmptied", 1U), NewerSchemaVersion);
 }
 
-TEST_CASE("a dropped event is known, and nothing comes of it, whatever it holds")
+TEST_CASE("a dropped event is known and gives nothing, whatever it holds")
 {
     using HotelCodec = Codec<HotelEvents>;
     CHECK(HotelCodec::knows("NewsletterSent"));
@@ -245,7 +245,7 @@ TEST_CASE("a dropped event is known, and nothing comes of it, whatever it holds"
     CHECK_THROWS_AS(HotelCodec{}.decode({"RoomPainted", 0, "text/plain", {}}), UnknownEventType);
 }
 
-TEST_CASE("a version newer than all known ones is told apart from one that is read no more")
+TEST_CASE("a version newer than all known ones is distinguished from one that is no longer read")
 {
     using HotelCodec = Codec<HotelEvents>;
     try {
@@ -262,7 +262,7 @@ TEST_CASE("a version newer than all known ones is told apart from one that is re
     CHECK_THROWS_WITH(Plain{}.decode({"GuestArrived", 1, Plain::content_type, {}}), Catch::Contains("older than"));
 }
 
-TEST_CASE("a repository rebuilds an aggregate from old events and goes on from their version")
+TEST_CASE("a repository rebuilds an aggregate from old events and continues from their version")
 {
     OldStream old;
     const Repository<Hotel, in_memory::EventStore, Codec<HotelEvents>> hotels{old.store};

@@ -140,7 +140,7 @@ TEST_CASE("a middleware may run the handler again, and must not end in silence")
     }
 }
 
-TEST_CASE("a middleware may go on with other metadata")
+TEST_CASE("a middleware may continue with other metadata")
 {
     CommandBus bus;
     std::string actor;
@@ -186,7 +186,7 @@ TEST_CASE("a middleware may read the result, replace it, and give one without th
     CHECK(calls == 1);
 }
 
-TEST_CASE("a handler that asks for it is told until when it may work")
+TEST_CASE("a handler that asks for it gets its deadline")
 {
     CommandBus bus;
     std::stop_source stop;

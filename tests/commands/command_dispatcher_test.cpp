@@ -105,7 +105,7 @@ TEST_CASE("a command may hold what cannot be copied")
     CHECK(carried.get() == 7);
 }
 
-TEST_CASE("an executor that throws, or drops the task, is told of by the future")
+TEST_CASE("an executor that throws, or drops the task, is reported by the future")
 {
     CommandBus bus;
     bus.handle(on<Add>([](const Add&) { return 1; }), on<Strike>([](const Strike&) {}));

@@ -61,7 +61,7 @@ struct Counter {
 
 } // namespace
 
-TEST_CASE("decider handler: a command begins a stream, and goes on with it")
+TEST_CASE("decider handler: a command begins a stream, and later ones continue it")
 {
     Store store;
     const Books books{store};

@@ -149,7 +149,7 @@ TEST_CASE("an executor may run on one thread now what it is given there, and lat
     CHECK(executor.busy_keys() == 0);
 }
 
-TEST_CASE("tasks that the executor destroys take those behind them along, and the key works on")
+TEST_CASE("a task that the executor destroys takes those after it along, and the key can be used again")
 {
     TaskQueue queue;
     KeyedExecutor executor{queue.executor()};
@@ -179,7 +179,7 @@ TEST_CASE("tasks that the executor destroys take those behind them along, and th
     CHECK(ran == before + 2);
 }
 
-TEST_CASE("an executor that throws is heard, and leaves nothing behind")
+TEST_CASE("what an executor throws reaches the caller, and no task is left")
 {
     bool is_full = true;
     TaskQueue queue;
@@ -200,7 +200,7 @@ TEST_CASE("an executor that throws is heard, and leaves nothing behind")
     CHECK(executor.busy_keys() == 0);
 }
 
-TEST_CASE("what waits is run even if nobody holds the executor any more")
+TEST_CASE("waiting tasks run even if no one holds the executor any more")
 {
     TaskQueue queue;
     int ran = 0;

@@ -117,7 +117,7 @@ TEST_CASE("saving without changes writes nothing and answers with what is there"
     CHECK(store.head() == GlobalPosition{1});
 }
 
-TEST_CASE("of two who saw the same version, the second is told")
+TEST_CASE("of two saves at the same version, the second is a conflict")
 {
     Store store;
     const Accounts accounts{store};
@@ -165,7 +165,7 @@ TEST_CASE("execute decides again after a conflict, until its attempts are used u
     }
 }
 
-TEST_CASE("execute_or_begin begins an aggregate that has no events, and goes on with one that has")
+TEST_CASE("execute_or_begin begins an aggregate that has no events, and continues one that has")
 {
     Store store;
     const Accounts accounts{store};

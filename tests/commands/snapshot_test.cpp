@@ -225,7 +225,7 @@ TEST_CASE("loading with a snapshot does not cost more as the stream grows")
     CHECK(most == 20);
 }
 
-TEST_CASE("the count goes on over loads: whoever executes command after command keeps snapshots, too")
+TEST_CASE("the count continues over loads: executing command after command keeps snapshots, too")
 {
     WatchedStore store;
     const Stocks stocks{store, with(SnapshotPolicy::every(4))};
@@ -262,7 +262,7 @@ TEST_CASE("a snapshot that cannot be used costs a full replay, and is written an
     SECTION("in another format") { bad.content_type = "application/json"; }
     SECTION("cut short") { bad.payload.pop_back(); }
     SECTION("cut to nothing") { bad.payload.clear(); }
-    SECTION("with something behind it") { bad.payload.push_back(std::byte{0}); }
+    SECTION("with something after it") { bad.payload.push_back(std::byte{0}); }
     SECTION("of a longer history than the stream has") { bad.version = StreamVersion{11}; }
     SECTION("of a history that is yet to come") { bad.version = StreamVersion{~std::uint64_t{0}}; }
     put_snapshot(store, id, bad);

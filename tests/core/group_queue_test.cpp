@@ -51,7 +51,7 @@ bool does_all_once(std::size_t max_group_size, std::size_t max_groups, int threa
 
 } // namespace
 
-TEST_CASE("whatever the size and number of groups, everybody's work is done exactly once")
+TEST_CASE("whatever the size and number of groups, each caller's work is done exactly once")
 {
     for (const std::size_t max_group_size : {1U, 2U, 3U, 256U}) {
         for (const std::size_t max_groups : {1U, 2U, 4U}) {
@@ -85,7 +85,7 @@ TEST_CASE("as many groups are worked on at once as may be, however small they ar
     CHECK(done == static_cast<int>(3 * at_once));
 }
 
-TEST_CASE("those who come while a group is worked on are the next group")
+TEST_CASE("callers that come while a group is at work form the next group")
 {
     escqrs::detail::GroupQueue<Caller> queue{256};
     std::latch first_works{1};

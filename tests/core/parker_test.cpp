@@ -9,7 +9,7 @@
 
 using escqrs::detail::Parker;
 
-TEST_CASE("each thread has a parker of its own, always the same")
+TEST_CASE("each thread has its own parker, always the same")
 {
     const std::shared_ptr<Parker> mine = Parker::of_this_thread();
     std::shared_ptr<Parker> other;
@@ -20,7 +20,7 @@ TEST_CASE("each thread has a parker of its own, always the same")
     other->unpark(); // its thread is gone
 }
 
-TEST_CASE("a thread parks until it is let go on, or not at all if it was before")
+TEST_CASE("a thread parks until it is released, or not at all if it was released before")
 {
     constexpr int rounds = 1000;
     Parker ping;
@@ -45,7 +45,7 @@ TEST_CASE("a thread parks until it is let go on, or not at all if it was before"
     CHECK(turns == rounds);
 }
 
-TEST_CASE("being let go on twice is being let go on once")
+TEST_CASE("releasing a thread twice is releasing it once")
 {
     Parker parker;
     parker.unpark();

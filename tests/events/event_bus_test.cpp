@@ -39,7 +39,7 @@ struct Counted {
 
 } // namespace
 
-TEMPLATE_TEST_CASE("an event reaches every subscriber of its type, in order of subscription, and nobody else", "",
+TEMPLATE_TEST_CASE("an event reaches every subscriber to its type, in order of subscription, and no other", "",
                    EventBus, SnapshotEventBus)
 {
     TestType bus;
@@ -85,7 +85,7 @@ TEMPLATE_TEST_CASE("a connection ends with its owner", "", EventBus, SnapshotEve
     CHECK(calls == 2);
 }
 
-TEMPLATE_TEST_CASE("a failing subscriber keeps nobody from the event, and every failure is told", "", EventBus,
+TEMPLATE_TEST_CASE("a failing subscriber keeps no other from the event, and every failure is reported", "", EventBus,
                    SnapshotEventBus)
 {
     TestType bus;
@@ -132,7 +132,7 @@ TEMPLATE_TEST_CASE("a subscriber may publish, subscribe and disconnect from insi
 }
 
 TEMPLATE_TEST_CASE(
-    "subscribers come by group, and within it in order of subscription, those of every type among the others", "",
+    "subscribers are called by group, and within it in order of subscription, those to every type among the others", "",
     EventBus, SnapshotEventBus)
 {
     TestType bus;
@@ -175,7 +175,7 @@ TEMPLATE_TEST_CASE("a subscription to every type ends with its connection or its
     CHECK(calls == 31);
 }
 
-TEMPLATE_TEST_CASE("a connection that is replaced or moved from ends, or goes on, as one would think", "", EventBus,
+TEMPLATE_TEST_CASE("a connection ends when it is replaced, and continues when it is moved", "", EventBus,
                    SnapshotEventBus)
 {
     TestType bus;
@@ -198,8 +198,8 @@ TEMPLATE_TEST_CASE("a connection that is replaced or moved from ends, or goes on
     CHECK(second == 1);
 }
 
-TEMPLATE_TEST_CASE("whoever is disconnected, or loses its owner, before its turn does not get the event", "", EventBus,
-                   SnapshotEventBus)
+TEMPLATE_TEST_CASE("a subscriber that is disconnected, or loses its owner, before its turn does not get the event", "",
+                   EventBus, SnapshotEventBus)
 {
     TestType bus;
     std::vector<std::string> seen;
@@ -258,8 +258,8 @@ TEMPLATE_TEST_CASE("what a handler has captured goes with its connection, or whe
     CHECK(captured.use_count() == 2);
 }
 
-TEMPLATE_TEST_CASE("an owner lives until its handler returns, and goes away right after if nobody else holds it", "",
-                   EventBus, SnapshotEventBus)
+TEMPLATE_TEST_CASE("an owner lives until its handler returns, and is destroyed right after if nothing else holds it",
+                   "", EventBus, SnapshotEventBus)
 {
     TestType bus;
     struct Owner {
@@ -281,7 +281,7 @@ TEMPLATE_TEST_CASE("an owner lives until its handler returns, and goes away righ
     CHECK(gone);
 }
 
-TEMPLATE_TEST_CASE("a nested publish is over before the outer one goes on, also of the same type", "", EventBus,
+TEMPLATE_TEST_CASE("a nested publish ends before the outer one continues, also of the same type", "", EventBus,
                    SnapshotEventBus)
 {
     TestType bus;
@@ -319,8 +319,9 @@ TEMPLATE_TEST_CASE("failures inside a nested publish are one failure of the subs
     CHECK(reached == 1);
 }
 
-TEMPLATE_TEST_CASE("whoever subscribes to every type from inside a call gets the next event, of whatever type", "",
-                   EventBus, SnapshotEventBus)
+TEMPLATE_TEST_CASE(
+    "a handler that is subscribed to every type from inside a call gets the next event, whatever its type", "",
+    EventBus, SnapshotEventBus)
 {
     TestType bus;
     std::vector<std::string> seen;

@@ -73,7 +73,7 @@ TEMPLATE_TEST_CASE("publishing, subscribing and disconnecting race without harm"
     CHECK(steady == 2 * rounds);
 }
 
-TEMPLATE_TEST_CASE("no handler is called on a dead owner, whoever publishes while owners come and go", "", EventBus,
+TEMPLATE_TEST_CASE("no handler is called on a dead owner while owners come and go and threads publish", "", EventBus,
                    SnapshotEventBus)
 {
     TestType bus;
@@ -108,7 +108,7 @@ TEMPLATE_TEST_CASE("no handler is called on a dead owner, whoever publishes whil
     CHECK(calls_on_the_dead == 0);
 }
 
-TEMPLATE_TEST_CASE("after a connection has ended no call begins, while one that another thread has begun goes on", "",
+TEMPLATE_TEST_CASE("after a connection has ended no call begins, while one that another thread has begun continues", "",
                    EventBus, SnapshotEventBus)
 {
     TestType bus;
@@ -154,8 +154,8 @@ TEMPLATE_TEST_CASE("an owner that others let go while its handler runs is kept a
     CHECK(calls_on_the_dead == 0);
 }
 
-TEMPLATE_TEST_CASE("whoever has subscribed to every type misses no event, whatever types come up at the same time", "",
-                   EventBus, SnapshotEventBus)
+TEMPLATE_TEST_CASE("a subscriber to every type misses no event, whatever types appear at the same time", "", EventBus,
+                   SnapshotEventBus)
 {
     for (int round = 0; round < 200; ++round) {
         TestType bus;

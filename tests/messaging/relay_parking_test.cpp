@@ -131,7 +131,7 @@ struct PickySender {
 
 } // namespace
 
-TEST_CASE("an event that the queue refuses parks its stream; other streams go on, and the failure is reported")
+TEST_CASE("an event that the queue refuses parks its stream; other streams continue, and the failure is reported")
 {
     Bank bank;
     Place place;
@@ -175,7 +175,7 @@ TEST_CASE("an event that the queue refuses parks its stream; other streams go on
         CHECK(relay.parked() == before);
         CHECK(drain(queue).empty());
     }
-    SECTION("a queue that takes more gets the rest, in order, and the stream goes on")
+    SECTION("a queue that takes more gets the rest, in order, and the stream continues")
     {
         in_memory::MessageQueue larger;
         Relay successor{bank.store, place.checkpoint, place.lot, larger, AccountEvents{"/bank"}, reports.options(2)};

@@ -91,7 +91,7 @@ TEST_CASE("a page may bring the kinds of its events")
     CHECK(page.stream_name(1) == "kind-1");
 }
 
-TEST_CASE("a page that was cut behind a row holds what came before")
+TEST_CASE("a page that was cut after a row holds what came before")
 {
     const std::string bytes = copied(2);
     EventPage page;

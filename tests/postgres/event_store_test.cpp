@@ -46,7 +46,7 @@ TEST_CASE("a PostgreSQL schema with one reader and no prepared statement or noti
     escqrs::testing::event_store_conformance(fixture);
 }
 
-TEST_CASE("a PostgreSQL schema with a partitioned log is an event store, for a role with settings of its own")
+TEST_CASE("a PostgreSQL schema with a partitioned log is an event store, for a role with its own settings")
 {
     Fixture fixture;
     fixture.options.partition_size = 10'000;

@@ -75,7 +75,7 @@ std::string error_of(Work work)
 
 } // namespace
 
-TEST_CASE("an append whose connection is lost on the way is stored once, and told once")
+TEST_CASE("an append whose connection is lost on the way is stored once, and returns once")
 {
     Place place;
     auto other = place.open();
@@ -113,7 +113,7 @@ TEST_CASE("an append whose connection is lost on the way is stored once, and tol
     CHECK(store.head() == GlobalPosition{read_log(store).back().position});
 }
 
-TEST_CASE("a server that is killed and comes back loses nothing that was acknowledged, and nobody has to be told")
+TEST_CASE("a server that is killed and comes back loses nothing that was acknowledged, without help")
 {
     Server own;
     Place place{own};
@@ -333,7 +333,7 @@ TEST_CASE("streams and pages of the log are found by their indexes, be it partit
     }
 }
 
-TEST_CASE("partitions are made as the log grows, by whoever comes to the end of one")
+TEST_CASE("partitions are made as the log grows, by the append that comes to the end of one")
 {
     Place place;
     auto one = place.open({.partition_size = 10'000});

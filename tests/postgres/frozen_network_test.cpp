@@ -107,7 +107,7 @@ TEST_CASE("a pool's connections are waited for until the end of the call, or its
     });
 }
 
-TEST_CASE("calls of many threads on a frozen network all fail together, and go on when it has thawed")
+TEST_CASE("calls of many threads on a frozen network all fail together, and work when it has thawed")
 {
     constexpr std::size_t threads = 24; // more than there are connections: one after another would take half a minute
     Place place;
@@ -191,7 +191,7 @@ TEST_CASE("a commit whose answer has frozen on the way fails, and was made")
     CHECK(checkpoint.load() == GlobalPosition{2});
 }
 
-TEST_CASE("a long read that freezes midway fails, or goes on when the network has thawed, and shows each event once")
+TEST_CASE("a long read that freezes midway fails, or continues when the network has thawed, and shows each event once")
 {
     Place place;
     auto store = place.open();
@@ -227,7 +227,7 @@ TEST_CASE("a long read that freezes midway fails, or goes on when the network ha
     CHECK(in_order);
 }
 
-TEST_CASE("whoever waits for events on a frozen network can be stopped, and hears of them when it has thawed")
+TEST_CASE("a wait for events on a frozen network can be stopped, and ends with them when it has thawed")
 {
     Place place;
     std::optional<EventStore> store{std::in_place, place.address(),

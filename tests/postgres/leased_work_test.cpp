@@ -146,7 +146,7 @@ TEST_CASE("a lease may last as long as can be, but not for no time")
     }
 }
 
-TEST_CASE("a lease may have any name that the server can keep, and is told from all others")
+TEST_CASE("a lease may have any name that the server can keep, and is distinct from all others")
 {
     const Place place;
     Connection connection{place.address};
@@ -328,7 +328,7 @@ TEST_CASE("work waits out what is passing, and does not wait for what will never
     CHECK(begun == 3);
 }
 
-TEST_CASE("work that fails is told, and work that returns is not done again")
+TEST_CASE("work that fails is reported, and work that returns is not done again")
 {
     const Place place;
     Connection connection{place.address};

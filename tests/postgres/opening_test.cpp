@@ -116,7 +116,7 @@ TEST_CASE("a schema that a development version made is refused, since it only sa
     CHECK(place.number("SELECT count(*) FROM {s}.events") == 3);
 }
 
-TEST_CASE("a sequence that was left behind the log, as by logical replication, is set right when the store is opened")
+TEST_CASE("a sequence that lags the log, as after logical replication, is corrected when the store is opened")
 {
     const std::uint64_t partition_size = GENERATE(0U, 10'000U);
     const std::string change =

@@ -127,7 +127,7 @@ TEST_CASE("readers that share a store, with slow sinks and connections that are 
     for (const auto& positions : seen) CHECK(positions == stored);
 }
 
-TEST_CASE("a log or stream that loses its end while it is read is not read on behind that")
+TEST_CASE("a log or stream that loses its end while it is read is not read beyond that")
 {
     Place place;
     auto store = place.open();

@@ -55,7 +55,7 @@ std::int64_t count(Connection& connection, const Place& place, const std::string
 
 } // namespace
 
-TEST_CASE("shards are spread over those who live, each worked on by one at a time")
+TEST_CASE("shards are spread over the living workers, each worked on by one at a time")
 {
     constexpr std::size_t shards = 8;
     const Place place;
@@ -100,7 +100,7 @@ TEST_CASE("shards are spread over those who live, each worked on by one at a tim
     CHECK_FALSE(doubled);
 }
 
-TEST_CASE("another number of shards than the name has is refused by an error that names both, and the others go on")
+TEST_CASE("another number of shards than the name has is refused by an error that names both, and the others continue")
 {
     const Place place;
     Connection connection{place.address};
@@ -158,7 +158,7 @@ TEST_CASE("two numbers of shards that come at once: one is taken, and no worker 
     }
 }
 
-TEST_CASE("workers that died leave no rows behind, however many there were")
+TEST_CASE("workers that died leave no rows, however many there were")
 {
     const Place place;
     Connection connection{place.address};

@@ -97,7 +97,7 @@ TEST_CASE("an append to a server process that is stopped goes over another conne
     CHECK(store.head() == read_log(store).back().position);
 }
 
-TEST_CASE("a read from a server process that is stopped goes on over another connection")
+TEST_CASE("a read from a server process that is stopped continues over another connection")
 {
     Place place;
     auto store = place.open();

@@ -49,7 +49,7 @@ TEST_CASE("a standby is refused: it does not know who is writing")
     CHECK_THROWS_WITH(connection.execute("SELECT escqrs.readable_until()"), Catch::Contains("primary"));
 }
 
-TEST_CASE("after a failover that lost events the store goes on from those there are")
+TEST_CASE("after a failover that lost events the store continues from those that are left")
 {
     Server primary;
     {

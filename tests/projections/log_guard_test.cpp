@@ -269,16 +269,16 @@ void check_reader()
 
 } // namespace
 
-TEST_CASE("a subscription does not go on from a checkpoint that is not of its log") { check_reader<BySubscription>(); }
+TEST_CASE("a subscription does not continue from a checkpoint of another log") { check_reader<BySubscription>(); }
 
-TEST_CASE("a parallel subscription does not go on from a checkpoint that is not of its log")
+TEST_CASE("a parallel subscription does not continue from a checkpoint of another log")
 {
     check_reader<ByParallelSubscription>();
 }
 
-TEST_CASE("a relay does not go on from a checkpoint that is not of its log") { check_reader<ByRelay>(); }
+TEST_CASE("a relay does not continue from a checkpoint of another log") { check_reader<ByRelay>(); }
 
-TEST_CASE("a projection does not go on from a checkpoint that is not of its log") { check_reader<ByProjection>(); }
+TEST_CASE("a projection does not continue from a checkpoint of another log") { check_reader<ByProjection>(); }
 
 TEST_CASE("a reader that filters recognises its log by an event that it was not shown")
 {
@@ -310,7 +310,7 @@ TEST_CASE("a checkpoint that keeps the position only is not beyond the end of th
     CHECK_THROWS_AS((Subscription{store, place}.catch_up(ignore)), LogMismatch);
 }
 
-TEST_CASE("a reader that runs tells of a log that has lost its end, and stops")
+TEST_CASE("a running reader reports a log that has lost its end, and stops")
 {
     Store store;
     append_events(store, 10);

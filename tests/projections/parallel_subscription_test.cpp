@@ -250,7 +250,7 @@ TEST_CASE("whatever a handler throws ends a parallel catch-up")
     CHECK_THROWS_AS(subscription.catch_up([](const RecordedEvent&) { throw 42; }), int);
 }
 
-TEST_CASE("a failure ends a parallel catch-up, behind what was handled")
+TEST_CASE("a failure ends a parallel catch-up, after what was handled")
 {
     Store store;
     in_memory::Checkpoint place;

@@ -71,7 +71,7 @@ SubscriptionOptions pages_of(std::size_t size)
 
 } // namespace
 
-TEST_CASE("an event that cannot be handled is parked, and its stream's followers; other streams go on")
+TEST_CASE("an event that cannot be handled is parked, with the later ones of its stream; other streams continue")
 {
     Bank bank;
     in_memory::Checkpoint place;
@@ -100,7 +100,7 @@ TEST_CASE("an event that cannot be handled is parked, and its stream's followers
     CHECK(parked[0].events == 4);
     CHECK(parked[0].error == "cannot count 13");
 
-    SECTION("nothing mended: it stays")
+    SECTION("nothing repaired: it stays")
     {
         CHECK_FALSE(projection.replay(bad));
         CHECK(projection.parked() == parked);
@@ -297,13 +297,13 @@ TEST_CASE("what was parked before a rebuild is not a replay when it is handled a
     projection.catch_up();
     CHECK(deposits.outside == Cents{1, 2});
 
-    SECTION("mended by the rebuild") { deposits.refused.clear(); }
+    SECTION("repaired by the rebuild") { deposits.refused.clear(); }
     SECTION("rebuilt twice")
     {
         projection.restart();
         deposits.refused.clear();
     }
-    SECTION("still broken in the rebuild, mended then")
+    SECTION("still broken in the rebuild, repaired then")
     {
         projection.restart();
         projection.catch_up();

@@ -270,7 +270,7 @@ TEST_CASE("events of newer code stop a projection, or are skipped by choice")
     CHECK(skipped == std::vector<std::uint64_t>{5});
 }
 
-TEST_CASE("whoever waits for a projection learns when it has committed the position")
+TEST_CASE("a wait for a projection ends when it has committed the position")
 {
     Store store;
     in_memory::Checkpoint place;

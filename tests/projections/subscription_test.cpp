@@ -58,7 +58,7 @@ TEST_CASE("a subscription shows every event once and remembers where it was")
     for (std::size_t index = 0; index < seen.size(); ++index) CHECK(seen[index] == index + 1);
 }
 
-TEST_CASE("the checkpoint is saved behind what was flushed, page by page")
+TEST_CASE("the checkpoint is saved after what was flushed, page by page")
 {
     Store store;
     in_memory::Checkpoint place;
@@ -165,7 +165,7 @@ TEST_CASE("a subscription shows what its filter and its predicate let through, a
     CHECK(shown(options).empty());
 }
 
-TEST_CASE("a subscription that is stopped stops behind the event it is at")
+TEST_CASE("a subscription that is stopped finishes its current event")
 {
     Store store;
     in_memory::Checkpoint place;

@@ -148,7 +148,7 @@ TEST_CASE("an event store of the first schema is upgraded, and keeps what it hol
     CHECK_FALSE(store.log_id().is_nil());
 }
 
-TEST_CASE("a file's log has an id of its own, which a copy of the file keeps")
+TEST_CASE("a file's log has its own id, which a copy of the file keeps")
 {
     const TemporaryFolder folder;
     const escqrs::LogId id = sqlite::EventStore{folder.file("one.db")}.log_id();
@@ -177,7 +177,7 @@ TEST_CASE("an acknowledged append has been forced to disk, unless that was not a
     CHECK(syncs_of(20) == 0);
 }
 
-TEST_CASE("stored events are neither changed nor deleted, whoever tries")
+TEST_CASE("stored events are neither changed nor deleted through SQL")
 {
     Fixture fixture;
     escqrs::SystemClock clock;
@@ -204,7 +204,7 @@ TEST_CASE("many stores open one new file at once")
     }
 }
 
-TEST_CASE("a store that another process keeps from writing says so, and goes on afterwards")
+TEST_CASE("a store that another process keeps from writing says so, and works afterwards")
 {
     Fixture fixture;
     fixture.options.busy_timeout = std::chrono::milliseconds{20};
@@ -221,7 +221,7 @@ TEST_CASE("a store that another process keeps from writing says so, and goes on 
     CHECK(version_of(*store, sample_stream()) == StreamVersion{2});
 }
 
-TEST_CASE("an append for which the disk has no room stores nothing, and the store goes on when there is room again")
+TEST_CASE("an append for which the disk has no room stores nothing, and the store works when there is room again")
 {
     Fixture fixture;
     escqrs::SystemClock clock;

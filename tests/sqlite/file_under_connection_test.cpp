@@ -135,7 +135,7 @@ TEST_CASE("nothing is acknowledged once a file of the database has been deleted,
     CHECK(keepers.model.query_integer("SELECT count(*) FROM model") == 2); // nothing of what was refused
 }
 
-TEST_CASE("a database that was moved away is refused, and goes on when it is back")
+TEST_CASE("a database that was moved away is refused, and works when it is back")
 {
     const TemporaryFolder folder;
     Keepers keepers{folder};
@@ -314,7 +314,7 @@ TEST_CASE("a fork may open a file that was closed before")
     CHECK(count_events(store) == 2);
 }
 
-TEST_CASE("a process that opens and closes the files itself loses nothing to one that believes to be the last")
+TEST_CASE("a process that opens and closes the files itself loses nothing to one that takes itself for the last")
 {
     OtherProcess other;
     const TemporaryFolder folder;
@@ -409,7 +409,7 @@ TEST_CASE("closing a database leaves the locks of others in this process alone")
     sqlite3_close(own);
 }
 
-TEST_CASE("nobody commits while the log is moved into the file")
+TEST_CASE("no process commits while the log is moved into the file")
 {
     OtherProcess other;
     const TemporaryFolder folder;

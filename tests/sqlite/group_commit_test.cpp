@@ -136,7 +136,7 @@ TEST_CASE("in a group, each piece of work fails alone")
     CHECK(fixture.database.query_integer("SELECT count(*) FROM t WHERE a >= 10") == 0);
 }
 
-TEST_CASE("if the transaction fails, everybody in the group hears of it")
+TEST_CASE("if the transaction fails, every caller in the group gets the error")
 {
     Fixture fixture;
     std::atomic<int> failures{0};
@@ -172,7 +172,7 @@ TEST_CASE("a constraint that only the commit finds broken fails the group and le
     CHECK(fixture.count() == 1);
 }
 
-TEST_CASE("many threads, small groups: everybody's work is done exactly once")
+TEST_CASE("many threads, small groups: each caller's work is done exactly once")
 {
     Fixture fixture;
     sqlite::GroupCommit commits{fixture.database, 3};

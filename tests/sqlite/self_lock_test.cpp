@@ -70,7 +70,7 @@ TEST_CASE("a projection whose handlers append to the file of its read model fail
     CHECK_THAT(parking.parked().front().error, Contains(sentence));
 }
 
-TEST_CASE("a projection whose handlers append to another file goes on", "[sqlite]")
+TEST_CASE("a projection whose handlers append to another file works", "[sqlite]")
 {
     const TemporaryFolder folder;
     sqlite::EventStore store{folder.file("events.db")};

@@ -54,7 +54,7 @@ TEST_CASE("command recorder: keeps which commands were sent, and how they ended"
     CHECK(recorder.commands<Ask>().empty());
 }
 
-TEST_CASE("command recorder: the bus may go on without it")
+TEST_CASE("command recorder: the bus may outlive it")
 {
     escqrs::CommandBus bus;
     bus.handle<Ask>([](const Ask&) { return 42; });

@@ -50,7 +50,7 @@ struct Opaque {
 
 } // namespace
 
-TEST_CASE("given events: a read model is told them, and asked")
+TEST_CASE("given events: a read model handles them, and is queried")
 {
     Readers readers;
     given(in_stream("book", 1), BookLent{"Ada"}, in_stream("book", 2), BookLent{"Bob"}, ReaderQueued{"Cleo"},
@@ -130,7 +130,7 @@ TEST_CASE("given events: a number is compared as it was written, not as the read
     STATIC_REQUIRE_FALSE(escqrs::testing::detail::ComparableWith<std::vector<int>, int>);
 }
 
-TEST_CASE("given events: published on a bus, for whoever has subscribed")
+TEST_CASE("given events: published on a bus, to its subscribers")
 {
     escqrs::EventBus bus;
     std::vector<std::string> lent;

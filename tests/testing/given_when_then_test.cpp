@@ -120,7 +120,7 @@ TEST_CASE("given, when, then: the history has happened to the aggregate")
     }
 }
 
-TEST_CASE("given, when, then: the next when goes on from what happened")
+TEST_CASE("given, when, then: the next when continues from what happened")
 {
     const auto after = given<Lending>().when(Lend{{}, "Ada"}).then(BookLent{"Ada"});
     CHECK(after.aggregate().version() == escqrs::StreamVersion{1});
@@ -145,7 +145,7 @@ TEST_CASE("given, when, then: the next when goes on from what happened")
     }
 }
 
-TEST_CASE("given, when, then: a difference is told field by field")
+TEST_CASE("given, when, then: a difference is shown field by field")
 {
     CHECK(failure_text([] {
               given<Account>(AccountOpened{"Ada"}, MoneyDeposited{5, ""})
@@ -259,7 +259,7 @@ TEST_CASE("given, when, then: what is thrown may be anything")
           "expected int with 'six' in its text, found ''\ngiven nothing");
 }
 
-TEST_CASE("given, when, then: a command that has a serialize is told with its fields")
+TEST_CASE("given, when, then: a command that has a serialize is shown with its fields")
 {
     CHECK(failure_text([] { given<Till>().when(Sell{5}).then_nothing(); }) ==
           "expected no events, found 1 event\n"

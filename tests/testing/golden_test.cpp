@@ -179,7 +179,7 @@ TEST_CASE("the two archives' files of one version have to mean the same")
     released.is_noticed("DoorPainted.1.json means something else than the other archive's file");
 }
 
-TEST_CASE("a golden file of a type that nobody reads any more is noticed")
+TEST_CASE("a golden file of a type that is no longer read is noticed")
 {
     const Released released;
     released.write("WindowBroken.0.json", "{}");

@@ -46,7 +46,7 @@ TEST_CASE("manual clock: stands still until it is moved")
     CHECK(ManualClock{start + 5s}.now() == start + 5s);
 }
 
-TEST_CASE("manual clock: wakes whoever waits when the time has come, and not before")
+TEST_CASE("manual clock: wakes a waiting thread when the time has come, and not before")
 {
     ManualClock clock;
     Waiting early{clock};
@@ -68,7 +68,7 @@ TEST_CASE("manual clock: wakes whoever waits when the time has come, and not bef
     CHECK(clock.waiting() == 0);
 }
 
-TEST_CASE("manual clock: wakes whoever waits when the condition is met, or when it is stopped")
+TEST_CASE("manual clock: wakes a waiting thread when the condition is met, or when it is stopped")
 {
     ManualClock clock;
     Waiting waiting{clock};

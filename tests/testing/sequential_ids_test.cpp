@@ -12,7 +12,7 @@
 
 using escqrs::testing::SequentialIds;
 
-TEST_CASE("sequential ids: count from 1, and copies go on with the same count")
+TEST_CASE("sequential ids: count from 1, and copies continue the same count")
 {
     const SequentialIds ids;
     const SequentialIds copy = ids;
@@ -35,7 +35,7 @@ TEST_CASE("sequential ids: a repository gives them to its events")
     CHECK(store.locate(escqrs::EventId{SequentialIds::nth(2)})->version == escqrs::StreamVersion{2});
 }
 
-TEST_CASE("sequential ids: give each id once, whoever asks")
+TEST_CASE("sequential ids: give each id once, to any thread")
 {
     const SequentialIds ids;
     std::vector<std::vector<escqrs::Uuid>> given(4);

@@ -10,7 +10,7 @@
 using namespace escqrs::testing;
 using namespace lending;
 
-TEST_CASE("specification: a program of its own needs no test framework")
+TEST_CASE("specification: a program by itself needs no test framework")
 {
     std::ostringstream out;
 

@@ -39,7 +39,7 @@ void check_durability(Fixture& fixture)
     auto store = fixture.open(clock);
     const StreamId stream = sample_stream();
 
-    SECTION("a store opened again goes on where it was")
+    SECTION("a store opened again continues where it was")
     {
         const std::vector<SampleEvent> events(3);
         const auto first = append(*store, stream, ExpectedVersion::no_stream(), events);
@@ -88,7 +88,7 @@ void check_durability(Fixture& fixture)
         }
     }
 
-    SECTION("an append through one store wakes who waits on another")
+    SECTION("an append through one store wakes a reader that waits on another")
     {
         SystemClock system;
         auto other = fixture.open(system);

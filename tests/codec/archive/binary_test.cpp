@@ -110,7 +110,7 @@ TEST_CASE("binary: other sequences and duration types are served by their shape"
     CHECK_THROWS_AS((decode<Unsigned, Binary>(encode<Binary>(std::chrono::seconds{-1}))), CodecError);
 }
 
-TEST_CASE("binary: an output appends and leaves nothing behind the value", "[archive][binary]")
+TEST_CASE("binary: an output appends, and writes nothing after the value", "[archive][binary]")
 {
     std::vector<std::byte> bytes = raw({7, 8});
     for (const std::size_t length : {0U, 5U, 127U, 128U, 5000U, 200000U}) {

@@ -248,7 +248,7 @@ TEST_CASE("json: base64 is canonical", "[archive][json]")
           "JSON archive: expected 2 bytes in base64, found 1 at byte 0");
 }
 
-TEST_CASE("json: a serialize that would give bad JSON is told so", "[archive][json]")
+TEST_CASE("json: a serialize that would give bad JSON gets an error", "[archive][json]")
 {
     int value = 0;
     CHECK(write_refusal(Scripted{[&](auto& archive) { archive & field("a", value) & field("a", value); }}) ==
@@ -280,7 +280,7 @@ TEST_CASE("json: a serialize that would give bad JSON is told so", "[archive][js
     CHECK_THROWS_AS((output & field("a", value)), CodecError);
 }
 
-TEST_CASE("json: a serialize may go on after an error of one field", "[archive][json]")
+TEST_CASE("json: a serialize may continue after an error of one field", "[archive][json]")
 {
     std::string problem;
     Point where{};

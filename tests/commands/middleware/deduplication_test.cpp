@@ -113,7 +113,7 @@ TEST_CASE("a repeat is recognised by another bus, as after a restart")
     CHECK(restarted.send(OpenAccount{"Ada"}, metadata) == first);
 }
 
-TEST_CASE("commands without an id, or with one each, are commands of their own")
+TEST_CASE("commands without an id, or with different ids, are different commands")
 {
     Bank bank;
     bank.before_save = [&] { // the second one comes while the first is being handled

@@ -82,7 +82,7 @@ TEST_CASE("only conflicts are tried again")
     CHECK(calls == 1);
 }
 
-TEST_CASE("nobody waits for a further try beyond the deadline")
+TEST_CASE("no retry is waited for beyond the deadline")
 {
     Fixture fixture; // would wait for 5 us
     CHECK_THROWS_AS(fixture.bus.send(Change{1}, {}, {{}, fixture.start + 5us}), ConcurrencyError);

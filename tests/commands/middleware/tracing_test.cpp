@@ -70,7 +70,7 @@ const std::string parent_id = "b7ad6b7169203331";
 
 } // namespace
 
-TEST_CASE("a trace that comes in goes on, and the handler is given the child")
+TEST_CASE("an incoming trace is continued, and the handler gets the child")
 {
     Fixture fixture;
     const auto start = fixture.clock.now();

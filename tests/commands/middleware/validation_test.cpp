@@ -31,7 +31,7 @@ std::vector<std::string> problems_of(const Register& command)
 
 } // namespace
 
-TEST_CASE("a command with problems does not reach its handler, and the sender is told all of them")
+TEST_CASE("a command with problems does not reach its handler, and the sender gets all of them")
 {
     CommandBus bus;
     int handled = 0;

@@ -32,7 +32,7 @@ void check_appending(Fixture& fixture)
     const auto store = fixture.open(clock);
     const StreamId stream = sample_stream();
 
-    SECTION("the first event of a stream is version 1, and each append goes on from there")
+    SECTION("the first event of a stream is version 1, and each append continues from there")
     {
         const auto first = append(*store, stream, ExpectedVersion::no_stream(), std::vector<SampleEvent>(1));
         const auto second =

@@ -49,7 +49,7 @@ void check_races(Stores& stores)
     const auto store_of = [&](std::size_t thread) -> auto& { return *stores[thread % stores.size()]; };
     const StreamId stream = sample_stream();
 
-    SECTION("of all who append at one version, exactly one wins")
+    SECTION("of all appends at one version, exactly one succeeds")
     {
         constexpr std::size_t rounds = 40;
         std::barrier round_begins{threads};
@@ -223,7 +223,7 @@ void check_races(Stores& stores)
         for (const auto& ids : seen) CHECK((ids == written));
     }
 
-    SECTION("whoever is told of an append finds it")
+    SECTION("after an append has returned, every reader finds it")
     {
         const auto failures = in_threads(threads, [&](std::size_t thread) {
             const StreamId own = sample_stream(std::to_string(thread));

@@ -149,7 +149,7 @@ void check_filtering(Fixture& fixture)
         CHECK(store->read_log(log[100].position, 1, {}, ignore) == log[101].position);
     }
 
-    SECTION("a kind of event that is new while somebody reads")
+    SECTION("a kind of event that is new while a reader reads")
     {
         const EventFilter late{.types = {"Late"}};
         append_some(*store, sample_stream("a"), 3);

@@ -54,7 +54,7 @@ void check_reading(Fixture& fixture)
         CHECK(read_stream(*store, stream, StreamVersion{std::numeric_limits<std::uint64_t>::max()}).empty());
     }
 
-    SECTION("the log behind any position, and no more than was asked for")
+    SECTION("the log after any position, and no more than was asked for")
     {
         for (int round = 0; round < 4; ++round) append_some(*store, sample_stream(round % 2 == 0 ? "a" : "b"), 2);
         const auto log = read_log(*store);

@@ -105,7 +105,7 @@ void check_snapshots(Fixture& fixture)
         CHECK(read_snapshot(*store, stream) == snapshot);
     }
 
-    SECTION("whoever reads while others write sees one of them, whole")
+    SECTION("a reader among writers sees one of their snapshots, whole")
     {
         append_some(*store, stream, 1);
         const auto make = [](std::size_t size) {

@@ -81,7 +81,7 @@ void check_waiting(Fixture& fixture)
         CHECK(woken.get());
     }
 
-    SECTION("until an append, which wakes all who wait")
+    SECTION("until an append, which wakes all waiting readers")
     {
         auto first = in_thread([&] { return store->wait_for_events({}, hours{1}, {}); });
         auto second = in_thread([&] { return store->wait_for_events({}, hours{1}, {}); });

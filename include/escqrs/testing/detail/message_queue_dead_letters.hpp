@@ -71,7 +71,7 @@ void check_dead_letters(MakeFixture make)
         CHECK(dead[0].message.properties == MessageProperties{{"attempt", std::to_string(limit)}});
         CHECK(detail::receive_one(fixture).message.message_id == "2");
     }
-    SECTION("a message whose lock ran out too often is dead-lettered, without anybody receiving again")
+    SECTION("a message whose lock ran out too often is dead-lettered, without another receive")
     {
         detail::send_all(queue, {"1"}, GENERATE(std::string{}, std::string{"a"}));
         for (std::uint32_t delivery = 1; delivery <= limit; ++delivery) {

@@ -29,7 +29,7 @@ void check_message_sessions(MakeFixture make)
         detail::complete_all(fixture, first);
         CHECK(detail::ids_of(detail::receive(fixture)) == Ids{"3", "4", "5"});
     }
-    SECTION("while a message of a session is unsettled no other receive gets the session; other sessions go on")
+    SECTION("while a message of a session is unsettled no other receive gets the session; other sessions continue")
     {
         detail::send_all(queue, {"a1", "a2", "a3", "a4"}, "a");
         const auto held = detail::receive(fixture, 2);
