@@ -157,7 +157,7 @@ TEST_CASE("conference over PostgreSQL: pages in order of registration")
     CHECK(found == ids);
 }
 
-TEST_CASE("conference over PostgreSQL: a watcher is told of changes")
+TEST_CASE("conference over PostgreSQL: a watcher is notified of changes")
 {
     const std::string address = emptied_database();
     AttendeeQueries queries{address};
@@ -478,7 +478,7 @@ TEST_CASE("conference over PostgreSQL: a log that is only read costs no connecti
     CHECK(listening_in_the_end(0) == 0);
 }
 
-TEST_CASE("conference over PostgreSQL: a read model is built anew beside another worker")
+TEST_CASE("conference over PostgreSQL: a read model is built anew while another worker runs")
 {
     Registrations registrations{"a@example.org", "b@example.org"};
     test::History history;

@@ -53,7 +53,7 @@ TEST_CASE("the least rights are enough: Send for the sender, Listen for the rece
     CHECK_THAT(*may_not_send.health().problem(), Contains("not attached") && Contains("'Send'"));
 }
 
-TEST_CASE("a wrong key is told without showing it, and does not keep a right one from working later")
+TEST_CASE("a wrong key is reported without showing it, and does not keep a right one from working later")
 {
     const EmulatorQueue place;
     const std::string name = Emulator::shared().new_name();

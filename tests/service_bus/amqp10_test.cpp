@@ -117,7 +117,7 @@ TEST_CASE("plain AMQP 1.0: what the dialect has no word for is refused before an
     CHECK(queue.receive(1, 500ms, {}).empty());
 }
 
-TEST_CASE("plain AMQP 1.0: a wrong password and an address that is none are told")
+TEST_CASE("plain AMQP 1.0: a wrong password and a malformed address are reported")
 {
     QueueSettings settings = settings_for(RabbitMq::shared().create_queue());
     settings.connection.broker.credentials = service_bus::UserPassword{"guest", "not-the-password"};

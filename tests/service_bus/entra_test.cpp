@@ -187,7 +187,7 @@ TEST_CASE("while a token cannot be renewed the old one serves, the log says why,
     send_and_complete(queue, "third");
 }
 
-TEST_CASE("an identity without a role is told what it lacks, and is let in when it has got it")
+TEST_CASE("what right an identity lacks is reported, and it is let in when it has got it")
 {
     EntraQueue entra{"[]"};
     MessageQueue queue{entra.settings()};

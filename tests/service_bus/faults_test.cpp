@@ -33,7 +33,7 @@ void check_that_it_works(MessageQueue& queue, const std::string& id)
 
 } // namespace
 
-TEST_CASE("dropped connections, detached links, closed connections: it goes on by itself", "[faults]")
+TEST_CASE("dropped connections, detached links, closed connections: it recovers by itself", "[faults]")
 {
     const EmulatorQueue place;
     MessageQueue queue{place.settings()};
@@ -161,7 +161,7 @@ TEST_CASE("an outcome that got lost: sent again under the same id, the queue kee
     CHECK(place.counts().active == messages.size());
 }
 
-TEST_CASE("what nobody waits for any more, and the broker never confirms, ends the connection", "[faults]")
+TEST_CASE("what no caller waits for any more, and the broker never confirms, ends the connection", "[faults]")
 {
     const EmulatorQueue place;
     QueueSettings settings = place.settings();
@@ -264,7 +264,7 @@ TEST_CASE("a slow broker is waited for", "[faults]")
     Emulator::shared().fault("slow", {{"ms", 0}});
 }
 
-TEST_CASE("a broker that takes a settlement and never answers: the outcome is told to be unknown", "[faults]")
+TEST_CASE("a broker that takes a settlement and never answers: the outcome is reported as unknown", "[faults]")
 {
     const EmulatorQueue place;
     MessageQueue queue{place.settings()};

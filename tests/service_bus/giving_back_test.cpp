@@ -25,7 +25,7 @@ std::uint64_t count(const char* what) { return Emulator::shared().stats().at(wha
 
 } // namespace
 
-TEST_CASE("a receive that is stopped at any moment leaves nothing locked behind it", "[faults]")
+TEST_CASE("a receive that is stopped at any moment leaves nothing locked", "[faults]")
 {
     const bool sessions = GENERATE(false, true);
     const EmulatorQueue place{{{"requiresSession", sessions}, {"lockDurationMs", 300'000}, {"maxDeliveryCount", 2}}};
@@ -146,7 +146,7 @@ TEST_CASE("a process that ends gives back what it holds", "[faults]")
     for (const auto& message : again) CHECK(message.delivery_count == 1);
 }
 
-TEST_CASE("a receiver may end while its connection goes on", "[faults]")
+TEST_CASE("a receiver may end while its connection continues", "[faults]")
 {
     using namespace service_bus;
     const EmulatorQueue place;
@@ -164,7 +164,7 @@ TEST_CASE("a receiver may end while its connection goes on", "[faults]")
     CHECK(connection.health().authorised);
 }
 
-TEST_CASE("bytes that are no message are dead-lettered, those behind them are handled", "[faults]")
+TEST_CASE("bytes that are no message are dead-lettered, and those after them are handled", "[faults]")
 {
     const bool sessions = GENERATE(false, true);
     const EmulatorQueue place{with_lock_of(1min, sessions)};

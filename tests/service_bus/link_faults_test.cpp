@@ -174,7 +174,7 @@ TEST_CASE("links that are let go at once have pauses between them, and the queue
     CHECK_THAT(*queue.health().problem(), Contains(how == "detached" ? "Let go" : "forced"));
 }
 
-TEST_CASE("it goes on by itself when the broker keeps its links again", "[faults]")
+TEST_CASE("it recovers by itself when the broker keeps its links again", "[faults]")
 {
     const std::string how = GENERATE("detached", "closed");
     const EmulatorQueue place;

@@ -71,7 +71,7 @@ TEST_CASE("a lock is renewed in time when the machine's clock is set while it is
     CHECK_NOTHROW(queue.settle(held[0], escqrs::Complete{}));
 }
 
-TEST_CASE("a lost lock: the handler is told, settling does not pretend, and the message comes again", "[faults]")
+TEST_CASE("a lost lock: the handler is notified, settling does not pretend, and the message comes again", "[faults]")
 {
     const bool sessions = GENERATE(false, true);
     const EmulatorQueue place{with_lock_of(30s, sessions)};
@@ -92,7 +92,7 @@ TEST_CASE("a lost lock: the handler is told, settling does not pretend, and the 
     CHECK(place.counts().to_be_handled() == 0);
 }
 
-TEST_CASE("a lock goes with the session's connection: the handler is told at once", "[faults]")
+TEST_CASE("a lock goes with the session's connection: the handler is notified at once", "[faults]")
 {
     const EmulatorQueue place{with_lock_of(5min, true)};
     MessageQueue queue{place.settings()};

@@ -133,7 +133,7 @@ TEST_CASE("a session's state outlives its messages and its holders")
     queue.settle(held[0], escqrs::Complete{});
 }
 
-TEST_CASE("dead letters that cannot be decoded are listed with what is known of them, and are in nobody's way")
+TEST_CASE("dead letters that cannot be decoded are listed with what is known of them, and block no other")
 {
     const EmulatorQueue place;
     MessageQueue queue{place.settings()};

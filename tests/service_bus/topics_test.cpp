@@ -188,7 +188,7 @@ TEST_CASE("a subscription that was begun gets the rules that it lacks, and keeps
     CHECK(ids_in(topic, administration, "some") == Ids{"1", "2"});
 }
 
-TEST_CASE("who may not manage is told so; an expression that is none, or a name, is an error that shows it")
+TEST_CASE("a missing right to manage is reported; a malformed expression, or name, is an error that shows it")
 {
     const EmulatorTopic topic;
     auto may_send = topic.administration(topic.emulator.connection_string_with(topic.name, R"(["Send"])"));

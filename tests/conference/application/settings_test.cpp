@@ -129,7 +129,7 @@ TEST_CASE("settings: store and read model may be in PostgreSQL, and are printed 
     }
 }
 
-TEST_CASE("settings: an address of PostgreSQL that is none is refused, and no part of it is told")
+TEST_CASE("settings: a malformed PostgreSQL address is refused, and no part of it is shown")
 {
     const auto* const address =
         GENERATE("postgres://me:hid@den@db/conf", "postgres://me:hid/den@db/conf", "postgres://me:hid%zzden@db/conf",
@@ -170,7 +170,7 @@ TEST_CASE("settings: an Azure identity comes with a queue that is named by its a
                     SettingsError);
 }
 
-TEST_CASE("settings: session settings go behind those that an address names")
+TEST_CASE("settings: session settings come after those that an address names")
 {
     CHECK(postgres::with_session_settings("postgres://me:it's%5C@db:1/conf?options=-c%20a%3Db", "-c c=d") ==
           R"(dbname='conf' host='db' options='-c a=b -c c=d' password='it\'s\\' port='1' user='me')");

@@ -246,7 +246,7 @@ TEST_CASE("attendee: a refusal names the input it speaks of, in a sentence for p
            "This registration was given back; it can no longer be changed.");
 }
 
-TEST_CASE("attendee: wire names and category are what stored streams and queues hold")
+TEST_CASE("attendee: event names and category are what stored streams and queues hold")
 {
     // They are in every stored event; changing one makes old events unreadable.
     CHECK(Attendee::category == "attendee");

@@ -97,7 +97,7 @@ TEST_CASE("guesses: an IPv6 client is its network, an IPv4 one is the same in ei
     CHECK(guess(limit, "::ffff:192.0.2.1") == 1s);
 }
 
-TEST_CASE("guesses: who has very many addresses of one network shuts out nobody but its neighbours")
+TEST_CASE("guesses: a client with very many addresses of one network shuts out only its neighbours")
 {
     GuessLimit limit{{.burst = 2, .max_clients = 2}};
     for (const char* const mine : {"2001:db8:0:1::1", "2001:db8:0:2::1", "2001:db8:0:3::1", "2001:db8:0:4::1"})

@@ -94,7 +94,7 @@ TEST_CASE("a trailer field is no header field")
     CHECK(client.read().status == 200);
 }
 
-TEST_CASE("what stands beside the data of a chunked body is limited")
+TEST_CASE("what a chunked body has besides its data is limited")
 {
     const auto server = serve(echo);
     const std::string last = "0\r\n";

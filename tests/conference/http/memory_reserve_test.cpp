@@ -8,7 +8,7 @@
 
 using conference::http::MemoryReserve;
 
-TEST_CASE("a reserve that was given up is set aside again when there is memory for it")
+TEST_CASE("a reserve that was given up is taken again when there is memory for it")
 {
     MemoryReserve reserve;
     CHECK(reserve.is_whole());

@@ -84,7 +84,7 @@ TEST_CASE("a target may name scheme and host")
     }
 }
 
-TEST_CASE("the length of a body is told in one way, and unmistakably")
+TEST_CASE("the length of a body is given in one way, and unambiguously")
 {
     const auto server = serve();
     const std::string chunked = "Transfer-Encoding: chunked\r\n";
@@ -145,7 +145,7 @@ TEST_CASE("what another server may read in another way is refused, and nothing a
     refuses("GET / HTTP/1.1\nHost: x\n\n");
 }
 
-TEST_CASE("no field goes on in the next line")
+TEST_CASE("no field continues on the next line")
 {
     const auto server = serve();
     for (const char* fields : {"Host: x\r\nX: a\r\n b\r\n", "Host: x\r\nX: a\r\n\tb\r\n", "Host: x\r\nX: a\r\n \r\n",

@@ -42,7 +42,7 @@ std::vector<AttendeeId> ids_of(const std::vector<AttendeeView>& views)
 
 } // namespace
 
-TEST_CASE("queries: the file is made by whoever comes first, and kept by the next")
+TEST_CASE("queries: the first process makes the file, and the next keeps it")
 {
     const TemporaryFolder folder;
     const std::string path = folder.file("read-model.db");
@@ -113,7 +113,7 @@ TEST_CASE("queries: the list is in order of registration, page by page")
     }
 }
 
-TEST_CASE("queries: who registers while pages are turned comes at the end, and nobody is shown twice")
+TEST_CASE("queries: an attendee who registers while pages are turned comes at the end, and none is shown twice")
 {
     Model model;
     auto ids = model.register_attendees(4);

@@ -176,7 +176,7 @@ TEST_CASE("watcher: an attendee may be watched before it is known")
     REQUIRE(seen.wait_for_version(1));
 }
 
-TEST_CASE("watcher: each watch hears of its own attendee, several of the same one")
+TEST_CASE("watcher: each watch is notified of its own attendee, several of the same one")
 {
     Model model;
     const auto other = new_attendee_id();
@@ -196,7 +196,7 @@ TEST_CASE("watcher: each watch hears of its own attendee, several of the same on
     CHECK(others.versions().size() == 1);
 }
 
-TEST_CASE("watcher: goes on after nobody was watching for a while, and skips what happened then")
+TEST_CASE("watcher: continues after a while without watches, and skips what happened then")
 {
     Model model;
     for (std::uint64_t version = 2; version < 8; version += 2) {
@@ -431,7 +431,7 @@ TEST_CASE("watcher: looks at a backup that was restored into the file")
     CHECK(others.wait_for_versions({1, 1}));
 }
 
-TEST_CASE("watcher: goes on with a file that has taken the place of a deleted one")
+TEST_CASE("watcher: continues with a file that has taken the place of a deleted one")
 {
     Model model;
     for (std::uint64_t version = 2; version < 9; ++version) model.change(version);

@@ -63,7 +63,7 @@ TEST_CASE("a ready-made signature instead of a key")
     CHECK(to_display_text(broker) == "sb://[::1]:1/");
 }
 
-TEST_CASE("a queue at Service Bus by its address alone, for those who bring tokens")
+TEST_CASE("a queue at Service Bus by its address alone, for a token source")
 {
     const Broker broker = parse_broker("sb://conference.servicebus.windows.net/a%20topic/Subscriptions/mail");
     CHECK(broker.dialect == Dialect::service_bus);

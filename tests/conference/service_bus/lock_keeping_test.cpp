@@ -170,7 +170,7 @@ TEST_CASE("locks are not renewed where that is not wanted")
     CHECK(machine.pass(1s) == "o");
 }
 
-TEST_CASE("a clock that is behind by less than a lock may last is noticed, and locks are renewed in time")
+TEST_CASE("a clock that is slow by less than a lock may last is noticed, and locks are renewed in time")
 {
     Machine machine{2min};
     SECTION("by a message of a session")
@@ -181,7 +181,7 @@ TEST_CASE("a clock that is behind by less than a lock may last is noticed, and l
         machine.take_message_of_session();
         CHECK(machine.pass(20s) == "r");
     }
-    SECTION("by a message with a lock of its own")
+    SECTION("by a message with its own lock")
     {
         machine.take_message();
         machine.take_message(1h); // which says nothing by itself

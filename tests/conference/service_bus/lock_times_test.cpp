@@ -50,7 +50,7 @@ TEST_CASE("a message's own lock lasts no longer than since the message was enque
     CHECK(left(now + 40s, now + 1h) == TimeLeft{40s, 40s}); // nonsense
 }
 
-TEST_CASE("a message shows what time it is at the broker, and this machine's clock may be behind by that")
+TEST_CASE("a message shows what time it is at the broker, and how slow this machine's clock may be")
 {
     LockTimes times;
     times.saw_enqueued(now + 1min, now + 30s, moment.steady); // nonsense

@@ -277,7 +277,7 @@ TEST_CASE("a message has one Diagnostic-Id, its own if it has one of any type")
     }
 }
 
-TEST_CASE("a trace is told to Azure's SDKs, and taken from them")
+TEST_CASE("a trace is passed to Azure's SDKs, and taken from them")
 {
     using Texts = std::map<std::string, std::string>;
     const std::string trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";

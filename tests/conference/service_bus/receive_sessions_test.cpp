@@ -95,7 +95,7 @@ TEST_CASE("when a message of a session has gone back, its later messages go back
     CHECK(machine.gone(1, "a") == "detach 1; ");
 }
 
-TEST_CASE("a call that listens at the default session goes on accepting others")
+TEST_CASE("a call that listens at the default session continues to accept others")
 {
     Machine machine = with_sessions();
     CHECK(hand_out_one(machine, "-") == "accept 1; grant 1: 8; accept 2; drain 1; hand out 1: a; ");

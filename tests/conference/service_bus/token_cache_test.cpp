@@ -47,7 +47,7 @@ struct CachedServer {
 
 } // namespace
 
-TEST_CASE("a token is kept for all who ask, and another one is asked for well ahead of its end")
+TEST_CASE("a token is shared by all callers, and the next one is requested well before its end")
 {
     CachedServer server;
     CHECK(server.get() == "token 1");
@@ -157,7 +157,7 @@ TEST_CASE("a token that has ended already is an error that names its end")
     CHECK_THAT(server.error(), Contains("the token that came ended at "));
 }
 
-TEST_CASE("callers wait for the one who asks, and a stopped one does not")
+TEST_CASE("callers wait for the one that asks, and a stopped one does not")
 {
     std::promise<void> asked;
     std::promise<void> go_on;
@@ -180,7 +180,7 @@ TEST_CASE("callers wait for the one who asks, and a stopped one does not")
     CHECK(count == 1);
 }
 
-TEST_CASE("the fetcher stops a source that waits, and calls nobody afterwards")
+TEST_CASE("the fetcher stops a source that waits, and calls nothing afterwards")
 {
     std::promise<void> asked;
     bool is_called = false;
@@ -200,7 +200,7 @@ TEST_CASE("the fetcher stops a source that waits, and calls nobody afterwards")
     CHECK_FALSE(is_called);
 }
 
-TEST_CASE("the fetcher tells the source what was refused, and forgets those who are gone")
+TEST_CASE("the fetcher passes refused tokens to the source, and forgets callers that are gone")
 {
     std::promise<std::string> seen;
     TokenFetcher fetcher{[&](const TokenRequest& request) -> AccessToken {

@@ -184,7 +184,7 @@ TEST_CASE("paths, methods, bodies and media types that do not fit have their sta
     check_problem(client.request("GET", "/api/attendees?after=x", {}, organiser), 400, "/problems/malformed-parameter");
 }
 
-TEST_CASE("nobody can compute the id of an attendee from the key it was registered with")
+TEST_CASE("the id of an attendee cannot be computed from the key it was registered with")
 {
     const auto id = [] {
         const Installation conference;
@@ -376,7 +376,7 @@ TEST_CASE("asking for the head of an event stream does not begin one")
     CHECK(client.is_closed_by_server());
 }
 
-TEST_CASE("nobody but the organiser may wait for the list")
+TEST_CASE("only the organiser may wait for the list")
 {
     Installation conference;
     auto client = conference.client();

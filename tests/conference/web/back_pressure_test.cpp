@@ -146,7 +146,7 @@ TEST_CASE(
     CHECK((world.stored - world.handled) / 5000 < 1);
 }
 
-TEST_CASE("back pressure: events that are dead-lettered slow nobody, before and after they are resubmitted")
+TEST_CASE("back pressure: events that are dead-lettered slow no command, before and after they are resubmitted")
 {
     Simulation world;
     world.is_newest_first = GENERATE(false, true);
@@ -181,7 +181,7 @@ TEST_CASE("back pressure: events that are dead-lettered slow nobody, before and 
     }
 }
 
-TEST_CASE("back pressure: events that are lost slow nobody for long")
+TEST_CASE("back pressure: events that are lost slow no command for long")
 {
     Simulation world;
     world.is_newest_first = GENERATE(false, true);
@@ -222,7 +222,7 @@ TEST_CASE("back pressure: a backlog is worked off, though the newest events come
     CHECK((world.stored - world.handled) / 4000 < 1);
 }
 
-TEST_CASE("back pressure: a read model that cannot be asked slows nobody")
+TEST_CASE("back pressure: a read model that cannot be queried slows no command")
 {
     escqrs::testing::ManualClock clock;
     BackPressure pressure{[]() -> BackPressure::Progress { throw std::runtime_error{"away"}; }, {.clock = &clock}};

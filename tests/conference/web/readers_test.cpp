@@ -75,7 +75,7 @@ std::vector<std::int64_t> versions_of(const json::array& events)
 
 } // namespace
 
-TEST_CASE("clients that do not read cost a page each, and keep nobody from registering")
+TEST_CASE("clients that do not read cost a page each, and keep no one from registering")
 {
     Installation conference;
     const auto path = "/api/attendee/" + conference.attendee_with(4000);
@@ -147,7 +147,7 @@ TEST_CASE("an event stream sends what its client lacks page by page, each from w
     follow("Last-Event-ID: 250\r\n", {"250"}, 251);
 }
 
-TEST_CASE("an event stream whose store cannot be read goes on when it can be")
+TEST_CASE("an event stream whose store cannot be read continues when it can be")
 {
     Installation conference;
     const auto path = "/api/attendee/" + conference.attendee_with(2) + "/stream";

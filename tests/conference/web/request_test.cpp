@@ -59,7 +59,7 @@ TEST_CASE("what is no such body is refused")
     CHECK(problem_from([] { const CommandBody body{post("{}", "Application/JSON ; charset=utf-8")}; }).status == 0);
 }
 
-TEST_CASE("a request without a key is a command of its own")
+TEST_CASE("a request without a key is a separate command")
 {
     const RequestMetadata about{post("{}")};
     CHECK(about.metadata.command_id.is_nil());

@@ -288,7 +288,7 @@ TEST_CASE("worker: a lost read model stops it, and no message is dead-lettered f
     }
 }
 
-TEST_CASE("worker: one that runs waits until the read model has been built anew, and goes on")
+TEST_CASE("worker: a running one waits until the read model has been built anew, and continues")
 {
     Workplace place;
     lose_read_model(place);

@@ -116,7 +116,7 @@ TEST_CASE("smtp: a server that is away, breaks off or refuses everything is unav
     SECTION("at once") { broken_at = "EHLO"; }
     SECTION("before the mail") { broken_at = "DATA"; }
     SECTION("after the mail, without an answer") { broken_at = "."; }
-    SECTION("it greets nobody")
+    SECTION("it sends no greeting")
     {
         broken_at = "EHLO";
         answer = "554 we do not know you";

@@ -131,7 +131,7 @@ TEST_CASE("worker health: ready while it runs, alive whether or not")
     CHECK(place.get("/healthz").status == 200);
 }
 
-TEST_CASE("worker health: a queue that is away is told, by its name, until it is back")
+TEST_CASE("worker health: a queue that is away is reported by name until it is back")
 {
     Installation place;
     place.receiver.is_away = true;
@@ -145,7 +145,7 @@ TEST_CASE("worker health: a queue that is away is told, by its name, until it is
     CHECK(place.becomes_ready());
 }
 
-TEST_CASE("worker health: a read model that can't be written is told, before any message comes")
+TEST_CASE("worker health: a read model that can't be written is reported before any message comes")
 {
     const Installation place;
     escqrs::sqlite::Database other{place.path, read_model_schema};
@@ -232,7 +232,7 @@ TEST_CASE("worker health: every message is counted once, by what became of it")
         place.receiver.queue.send(std::span{sent}.first(1));
         CHECK(place.will_show(messages("handled", 2)));
     }
-    SECTION("dead-lettered, for nobody can read it")
+    SECTION("dead-lettered, because it cannot be read")
     {
         auto poison = sent[0];
         poison.body = "{";
@@ -274,7 +274,7 @@ TEST_CASE("worker health: an address that is taken is said to be")
     CHECK_THROWS_AS((http::HealthServer{{.address = "nowhere"}, metrics, {}, log}), std::system_error);
 }
 
-TEST_CASE("worker health: a loop that does not come round is told to hang")
+TEST_CASE("worker health: a loop that does not come round is reported as hanging")
 {
     WorkStatus status;
     const escqrs::SteadyTime start{};

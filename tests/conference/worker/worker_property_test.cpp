@@ -111,7 +111,7 @@ TEST_CASE("worker: the read model is the fold of the store, whatever happens to 
     CHECK(queue.dead_letters(0, 1).empty());
 }
 
-TEST_CASE("worker: hostile messages are dead-lettered, and harm nobody")
+TEST_CASE("worker: hostile messages are dead-lettered, and do no harm")
 {
     const unsigned seed = GENERATE(range(1U, 6U));
     CAPTURE(seed);
