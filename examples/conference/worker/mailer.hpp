@@ -1,9 +1,9 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include "../mail/transport.hpp"
 #include "backoff.hpp"
 #include "mail_outbox.hpp"
-#include "mail_transport.hpp"
 #include "mail_writer.hpp"
 #include "worker_log.hpp"
 

@@ -3,8 +3,8 @@
 
 #include "../http/health.hpp"
 #include "../http/metrics.hpp"
+#include "../mail/transport.hpp"
 #include "../read_model/attendee_projection.hpp"
-#include "mail_transport.hpp"
 #include "mailer.hpp"
 #include "message_receiver_ref.hpp"
 #include "message_worker.hpp"

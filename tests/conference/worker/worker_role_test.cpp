@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "worker/worker_role.hpp"
 
-#include "smtp_server.hpp"
+#include "../mail/smtp_server.hpp"
 #include "worker_fixture.hpp"
 
 #include <escqrs/testing/catch2.hpp>

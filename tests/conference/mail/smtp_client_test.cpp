@@ -1,5 +1,5 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
-#include "worker/smtp_client.hpp"
+#include "mail/smtp_client.hpp"
 
 #include "../read_model/read_model_fixture.hpp"
 #include "smtp_server.hpp"

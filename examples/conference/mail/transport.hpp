@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include "mail.hpp"
+#include "message.hpp"
 
 #include <memory>
 #include <stop_token>

@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
-#include "mail_transport.hpp"
+#include "transport.hpp"
 
-#include "mail_folder.hpp"
+#include "folder.hpp"
 #include "smtp_client.hpp"
 
 #include <string_view>

@@ -1,8 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
-#include "worker/mail_folder.hpp"
-#include "worker/smtp_client.hpp"
+#include "mail/folder.hpp"
+#include "mail/smtp_client.hpp"
 
-#include "mail_fixture.hpp"
+#include "../worker/mail_fixture.hpp"
 
 #include <escqrs/testing/catch2.hpp>
 

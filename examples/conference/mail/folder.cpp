@@ -1,5 +1,5 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
-#include "mail_folder.hpp"
+#include "folder.hpp"
 
 #include <cerrno>
 #include <cstddef>

@@ -1,5 +1,5 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
-#include "mail.hpp"
+#include "message.hpp"
 
 #include "../application/readable_text.hpp"
 

@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include "mail_transport.hpp"
+#include "transport.hpp"
 
 #include <chrono>
 #include <memory>
