@@ -10,6 +10,9 @@ namespace {
 
 constexpr std::uint64_t enough_handled = 5; ///< to see that others than those passed over are handled
 
+/// Of its pace: a read model that handles less of what comes had time for what it has passed over.
+constexpr double busy_share = 2.0 / 3;
+
 double seconds(escqrs::Duration duration) { return std::chrono::duration<double>{duration}.count(); }
 
 } // namespace
@@ -84,18 +87,34 @@ escqrs::Duration BackPressure::wait_after_look(escqrs::SteadyTime now)
     return std::min(options_.longest_wait, std::chrono::duration_cast<escqrs::Duration>(wait));
 }
 
-/// Events that are passed over are in hand, wait for their turn, or are stuck: those that were dead-lettered, and those that stay
-/// the same in number for a while though others are handled.
+/// Events that are passed over are in hand, wait for their turn, or are stuck: those that were dead-lettered, and those that the
+/// read model has left for a while, though it had time for them.
 std::uint64_t BackPressure::lag_of(const Progress& found, escqrs::SteadyTime now)
 {
     const std::uint64_t passed_over = found.reached > found.handled ? found.reached - found.handled : 0;
-    stuck_ += found.dead_lettered - std::min(found.dead_lettered, std::exchange(dead_lettered_, found.dead_lettered));
-    if (!steady_ || steady_->passed_over != passed_over || steady_->handled > found.handled)
-        steady_ = Steady{now, passed_over, found.handled};
-    const bool is_steady =
-        now - steady_->since >= 2 * options_.window && found.handled - steady_->handled >= enough_handled;
-    stuck_ = is_steady ? passed_over : std::min(stuck_, passed_over);
+    if (dead_lettered_) stuck_ += found.dead_lettered - std::min(found.dead_lettered, *dead_lettered_);
+    dead_lettered_ = found.dead_lettered; // those of before this process may have been resubmitted: who knows
+    if (const auto left = left_for_a_while({now, passed_over, passed_over, found.handled})) stuck_ = *left;
+    stuck_ = std::min(stuck_, passed_over);
     return found.stored > found.handled + stuck_ ? found.stored - found.handled - stuck_ : 0;
+}
+
+/// How many events are passed over and not come to: if others were handled for two windows while their number stayed the same; or
+/// much the same, for it changes with those in hand, if the read model could have handled more. While it is busy they may be late.
+std::optional<std::uint64_t> BackPressure::left_for_a_while(const Steady& now)
+{
+    if (!steady_) steady_ = now;
+    steady_->least = std::min(steady_->least, now.least);
+    steady_->most = std::max(steady_->most, now.most);
+    const auto in_hand = std::max(options_.free_events, static_cast<std::uint64_t>(pace_ / 10));
+    if (steady_->most - steady_->least > in_hand || steady_->handled > now.handled) steady_ = now;
+    const std::uint64_t handled = now.handled - steady_->handled;
+    const auto elapsed = now.since - steady_->since;
+    if (elapsed < 2 * options_.window || handled < enough_handled) return std::nullopt;
+    const Steady before = *std::exchange(steady_, now);
+    const bool had_time = static_cast<double>(handled) < busy_share * pace_ * seconds(elapsed);
+    if (before.least != before.most && !had_time) return std::nullopt;
+    return before.least;
 }
 
 /// What is worked off within a window has gone at least so fast. Commits come in groups, so that the figure is rough.

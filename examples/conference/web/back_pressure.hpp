@@ -67,15 +67,17 @@ private:
         std::uint64_t lag;
     };
 
-    /// Since when the number of events passed over has been the same.
+    /// Since when the number of events passed over has been much the same.
     struct Steady {
         escqrs::SteadyTime since;
-        std::uint64_t passed_over;
-        std::uint64_t handled; ///< then
+        std::uint64_t least; ///< passed over
+        std::uint64_t most;
+        std::uint64_t handled; ///< at the beginning
     };
 
     escqrs::Duration wait_after_look(escqrs::SteadyTime now);
     std::uint64_t lag_of(const Progress& found, escqrs::SteadyTime now);
+    std::optional<std::uint64_t> left_for_a_while(const Steady& now);
     void note_catching_up(escqrs::SteadyTime now, std::uint64_t handled);
     void measure_pace(const Sample& now);
 
@@ -91,7 +93,7 @@ private:
     std::optional<Sample> window_begin_; ///< none while there is no lag
     double pace_ = 0;                    ///< events a second, as last measured; 0: not known, or nothing is handled
     bool was_idle_ = false;              ///< nothing was handled in the last window
-    std::uint64_t dead_lettered_ = 0;    ///< as the last look found
+    std::optional<std::uint64_t> dead_lettered_; ///< as the last look found
     std::optional<Steady> steady_;
     std::uint64_t stuck_ = 0; ///< events passed over that are not worked off, for all that is known
 };

@@ -28,22 +28,27 @@ struct Simulation {
     double dead_lettered = 0;
     double resubmitted = 0;       ///< of these, and handled
     bool is_newest_first = false; ///< the queue delivers the newest events first
+    std::uint64_t in_hand = 0;    ///< at most so many are handled and not committed, though newer ones are
     BackPressure pressure{[this] { return progress(); }, {.clock = &clock}};
     std::array<escqrs::Duration, 64> busy_for{};
     std::mt19937 random{1};
+    std::uint64_t committed = 0;
     escqrs::SteadyTime looked_at{};
 
-    BackPressure::Progress progress() const
+    BackPressure::Progress progress()
     {
         const auto all = static_cast<std::uint64_t>(stored + lost + dead_lettered);
-        const auto reached = is_newest_first ? all : static_cast<std::uint64_t>(handled + lost + dead_lettered);
+        const bool is_last_reached = is_newest_first || in_hand > 0;
+        const auto reached = is_last_reached ? all : static_cast<std::uint64_t>(handled + lost + dead_lettered);
+        const auto done = static_cast<std::uint64_t>(handled + resubmitted);
+        committed = std::max(committed, done - std::min<std::uint64_t>(done, random() % (in_hand + 1)));
         return {.stored = all,
                 .reached = reached,
-                .handled = static_cast<std::uint64_t>(handled + resubmitted),
+                .handled = committed,
                 .dead_lettered = static_cast<std::uint64_t>(dead_lettered)};
     }
 
-    static escqrs::Duration duration(std::mt19937& random) { return std::chrono::milliseconds{6 + random() % 5}; }
+    escqrs::Duration time_of_command() { return std::chrono::milliseconds{6 + random() % 5}; }
 
     void run(escqrs::Duration time, double pace)
     {
@@ -53,7 +58,7 @@ struct Simulation {
                 busy -= 1ms;
                 if (busy > 0s) continue;
                 ++stored;
-                busy = duration(random) + wait();
+                busy = time_of_command() + wait();
             }
         }
     }
@@ -201,12 +206,40 @@ TEST_CASE("back pressure: events that are lost slow no command for long")
     CHECK((world.stored - world.handled) / 4000 < 1);
 }
 
+TEST_CASE(
+    "back pressure: events that are lost slow nobody for long while commands are many and events come out of order")
+{
+    const double pace = GENERATE(700.0, 2360.0, 4300.0);
+    const double lost = GENERATE(0.5, 0.8, 3.0) * pace;
+    CAPTURE(pace, lost);
+    Simulation world;
+    world.in_hand = 40;
+    world.run(3s, pace);
+    world.lost = lost;
+    world.run(10s, pace);
+    const double before = world.stored;
+    double longest = 0;
+    for (int step = 0; step < 50; ++step) {
+        world.run(100ms, pace);
+        longest = std::max(longest, (world.stored - world.handled) / pace);
+    }
+    CHECK(world.stored - before > 4.5 * pace);
+    CHECK(longest < 1);
+}
+
 TEST_CASE("back pressure: a backlog is worked off, though the newest events come first")
 {
     Simulation world;
     world.is_newest_first = true;
     SECTION("that was there before this process")
     {
+        world.stored = 20'000;
+        world.handled = 6'000;
+        world.run(10s, 4000);
+    }
+    SECTION("that was there before this process, beside dead letters that were resubmitted and handled long ago")
+    {
+        world.dead_lettered = world.resubmitted = 20'000;
         world.stored = 20'000;
         world.handled = 6'000;
         world.run(10s, 4000);
