@@ -2,6 +2,7 @@
 #pragma once
 
 // Identifiers, time, errors and metadata: the ground under all other rooms.
+#include <escqrs/core/backoff.hpp>
 #include <escqrs/core/bookmark.hpp>
 #include <escqrs/core/clock.hpp>
 #include <escqrs/core/error.hpp>
@@ -9,8 +10,6 @@
 #include <escqrs/core/function_ref.hpp>
 #include <escqrs/core/id_generator.hpp>
 #include <escqrs/core/identifiers.hpp>
-#include <escqrs/core/jitter.hpp>
 #include <escqrs/core/metadata.hpp>
-#include <escqrs/core/retry_policy.hpp>
 #include <escqrs/core/timestamp.hpp>
 #include <escqrs/core/trace_context.hpp>

@@ -60,13 +60,6 @@ TEST_CASE("the time until a moment is never below zero, and never too long")
     CHECK(time_until(SteadyTime::max(), SteadyTime::min()) == Duration::max());
 }
 
-TEST_CASE("a delay is doubled up to the longest")
-{
-    CHECK(doubled(20ms, 1s) == 40ms);
-    CHECK(doubled(600ms, 1s) == 1s);
-    CHECK(doubled(Duration::max() / 2 + 1us, Duration::max()) == Duration::max());
-}
-
 TEST_CASE("a clock that knows the time of day alone counts by how much it goes forward")
 {
     SimpleClock clock;

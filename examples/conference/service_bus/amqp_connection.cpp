@@ -46,7 +46,7 @@ AmqpConnectionOptions checked(AmqpConnectionOptions options)
 
 LinkKeeper make_link_keeper(const AmqpConnectionOptions& options)
 {
-    return {ReconnectDelay{options.reconnect_delay, options.longest_reconnect_delay, options.jitter},
+    return {reconnect_backoff(options.reconnect_delay, options.longest_reconnect_delay, options.jitter),
             options.operation_timeout};
 }
 
@@ -54,7 +54,7 @@ void AmqpConnection::ProactorDeleter::operator()(pn_proactor_t* proactor) const 
 
 AmqpConnection::AmqpConnection(AmqpConnectionOptions options)
     : options_{checked(std::move(options))}, proactor_{pn_proactor()},
-      delay_{options_.reconnect_delay, options_.longest_reconnect_delay, options_.jitter},
+      backoff_{reconnect_backoff(options_.reconnect_delay, options_.longest_reconnect_delay, options_.jitter)},
       tokens_{token_source_of(options_)}
 {
     timers_.emplace(now(), Timer{nullptr, [this] { connect(); }});
@@ -218,7 +218,7 @@ void AmqpConnection::connect()
         const std::string error = escqrs::text_of(std::current_exception());
         note_error(error);
         options_.log("service bus: " + error);
-        at(now() + delay_.next(), [this] { connect(); });
+        at(now() + backoff_.next(), [this] { connect(); });
     }
 }
 
@@ -317,8 +317,8 @@ void AmqpConnection::lost()
     options_.log("service bus: " + to_display_text(options_.broker) + ": " + to_text(why));
     // A connection that was of use is made again at once; a broker that closes each one soon has pauses.
     const bool has_worked = life_.has_worked(now());
-    if (has_worked) delay_.reset();
-    const escqrs::Duration wait = has_worked ? escqrs::Duration::zero() : delay_.next();
+    if (has_worked) backoff_.reset();
+    const escqrs::Duration wait = has_worked ? escqrs::Duration::zero() : backoff_.next();
     at(now() + wait, [this] { connect(); });
 }
 

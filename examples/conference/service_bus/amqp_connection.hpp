@@ -3,12 +3,11 @@
 
 #include "connection_string.hpp"
 #include "link_keeper.hpp"
-#include "reconnect_delay.hpp"
 #include "recovery.hpp"
 #include "token_fetcher.hpp"
 
+#include <escqrs/core/backoff.hpp>
 #include <escqrs/core/clock.hpp>
-#include <escqrs/core/jitter.hpp>
 
 #include <proton/event.h>
 #include <proton/proactor.h>
@@ -158,7 +157,7 @@ private:
 
     AmqpConnectionOptions options_;
     std::unique_ptr<pn_proactor_t, ProactorDeleter> proactor_;
-    ReconnectDelay delay_;
+    escqrs::Backoff backoff_;
     TokenFetcher tokens_;
 
     // of the connection's thread

@@ -23,7 +23,8 @@ bool LinkLife::has_worked(escqrs::SteadyTime now) const noexcept
     return has_moved || (attached_at && now - *attached_at >= proving_time);
 }
 
-LinkKeeper::LinkKeeper(ReconnectDelay delay, escqrs::Duration patience) : delay_{std::move(delay)}, patience_{patience}
+LinkKeeper::LinkKeeper(escqrs::Backoff backoff, escqrs::Duration patience)
+    : backoff_{std::move(backoff)}, patience_{patience}
 {
 }
 
@@ -46,7 +47,7 @@ void LinkKeeper::reset()
 {
     state_ = LinkState::working;
     problem_.clear();
-    delay_.reset();
+    backoff_.reset();
     unanswered_ = 0;
     has_renewed_tokens_ = false;
     lost_lock_at_.reset();
@@ -67,7 +68,7 @@ LinkKeeper::Step LinkKeeper::ended(const LinkLife& life, const Condition& why, e
     } else {
         state_ = LinkState::failing;
         problem_ = to_text(why);
-        if (is_another) pause = delay_.next();
+        if (is_another) pause = backoff_.next();
         failed_at_ = now;
     }
     pause = std::max(pause, least_delay_for(why.name));

@@ -1,9 +1,9 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include "reconnect_delay.hpp"
 #include "recovery.hpp"
 
+#include <escqrs/core/backoff.hpp>
 #include <escqrs/core/clock.hpp>
 
 #include <cstdint>
@@ -42,7 +42,7 @@ public:
     };
 
     /// @param patience  how long the broker may take to answer an attach, or to give credit
-    LinkKeeper(ReconnectDelay delay, escqrs::Duration patience);
+    LinkKeeper(escqrs::Backoff backoff, escqrs::Duration patience);
 
     escqrs::SteadyTime not_before() const noexcept { return not_before_; }
     bool may_attach(escqrs::SteadyTime now) const noexcept { return now >= not_before_; }
@@ -84,7 +84,7 @@ public:
 private:
     void reset();
 
-    ReconnectDelay delay_;
+    escqrs::Backoff backoff_;
     escqrs::Duration patience_;
     LinkState state_ = LinkState::unknown;
     std::string problem_;

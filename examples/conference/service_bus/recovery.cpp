@@ -97,4 +97,9 @@ escqrs::Duration least_delay_for(std::string_view condition) noexcept
     return escqrs::Duration::zero();
 }
 
+escqrs::Backoff reconnect_backoff(escqrs::Duration first, escqrs::Duration longest, escqrs::Jitter jitter)
+{
+    return {first, longest, std::move(jitter), {0.8, 1.2}};
+}
+
 } // namespace service_bus

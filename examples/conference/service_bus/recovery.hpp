@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/core/backoff.hpp>
 #include <escqrs/core/timestamp.hpp>
 
 #include <cstdint>
@@ -46,5 +47,8 @@ bool concerns_the_message(std::string_view condition) noexcept;
 
 /// How long to wait at least before that.
 escqrs::Duration least_delay_for(std::string_view condition) noexcept;
+
+/// The pauses between attempts that fail: each up to a fifth longer or shorter.
+escqrs::Backoff reconnect_backoff(escqrs::Duration first, escqrs::Duration longest, escqrs::Jitter jitter);
 
 } // namespace service_bus

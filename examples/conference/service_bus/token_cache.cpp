@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "token_cache.hpp"
 
-#include "reconnect_delay.hpp"
+#include "recovery.hpp"
 
 #include <escqrs/core/error.hpp>
 
@@ -26,7 +26,7 @@ class TokenCache {
 public:
     TokenCache(TokenSource source, escqrs::Clock& clock, escqrs::Jitter jitter)
         : source_{std::move(source)}, clock_{&clock},
-          delay_{std::chrono::milliseconds{800}, longest_pause, std::move(jitter)}
+          backoff_{reconnect_backoff(std::chrono::milliseconds{800}, longest_pause, std::move(jitter))}
     {
     }
 
@@ -78,7 +78,7 @@ private:
         renew_at_ = renewal_time(now, expires_at_);
         not_before_ = now + least_interval;
         problem_.clear();
-        delay_.reset();
+        backoff_.reset();
         token_ = std::move(token);
         return *token_;
     }
@@ -86,7 +86,7 @@ private:
     void note(const std::exception_ptr& failure)
     {
         problem_ = escqrs::text_of(failure);
-        escqrs::Duration pause = delay_.next();
+        escqrs::Duration pause = backoff_.next();
         try {
             std::rethrow_exception(failure);
         } catch (const TokenError& error) {
@@ -118,7 +118,7 @@ private:
     escqrs::Clock* const clock_;
     std::mutex mutex_;
     std::condition_variable_any answered_;
-    ReconnectDelay delay_;
+    escqrs::Backoff backoff_;
     std::optional<AccessToken> token_;
     escqrs::SteadyTime expires_at_ = escqrs::SteadyTime::min();
     escqrs::SteadyTime renew_at_ = escqrs::SteadyTime::min();

@@ -3,8 +3,8 @@
 
 #include "token_source.hpp"
 
+#include <escqrs/core/backoff.hpp>
 #include <escqrs/core/clock.hpp>
-#include <escqrs/core/jitter.hpp>
 
 namespace service_bus {
 

@@ -1,10 +1,10 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include "reconnect_delay.hpp"
+#include "recovery.hpp"
 #include "token_source.hpp"
 
-#include <escqrs/core/jitter.hpp>
+#include <escqrs/core/backoff.hpp>
 #include <escqrs/core/timestamp.hpp>
 
 #include <chrono>
@@ -18,7 +18,7 @@ namespace service_bus {
 class TokenSchedule {
 public:
     explicit TokenSchedule(escqrs::Jitter jitter)
-        : delay_{std::chrono::milliseconds{800}, std::chrono::minutes{1}, std::move(jitter)}
+        : backoff_{reconnect_backoff(std::chrono::milliseconds{800}, std::chrono::minutes{1}, std::move(jitter))}
     {
     }
 
@@ -32,19 +32,19 @@ public:
         is_asking_ = false;
         expires_at_ = expires_at;
         next_ = renewal_time(now, expires_at);
-        delay_.reset();
+        backoff_.reset();
     }
 
     void refused(escqrs::SteadyTime now)
     {
         is_asking_ = false;
-        next_ = now + delay_.next();
+        next_ = now + backoff_.next();
     }
 
     bool is_authorised(escqrs::SteadyTime now) const noexcept { return now < expires_at_; }
 
 private:
-    ReconnectDelay delay_;
+    escqrs::Backoff backoff_;
     bool is_asking_ = false;
     escqrs::SteadyTime next_ = escqrs::SteadyTime::min();
     escqrs::SteadyTime expires_at_ = escqrs::SteadyTime::min();

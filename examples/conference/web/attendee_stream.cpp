@@ -4,13 +4,15 @@
 #include "../http/problem.hpp"
 #include "attendee_json.hpp"
 
+#include <escqrs/core/backoff.hpp>
+
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
-#include <algorithm>
 #include <chrono>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -76,7 +78,7 @@ private:
     {
         {
             const std::scoped_lock lock{mutex_};
-            delay_ = retry_delay;
+            backoff_.reset();
             is_first_ = false;
             is_busy_ = is_behind_;
             if (!is_busy_) return;
@@ -113,7 +115,7 @@ private:
         } catch (...) {
             seen_ = seen;
             api_->log("web: stream: " + escqrs::text_of(std::current_exception()));
-            api_->parts.query_pool.run_after(std::exchange(delay_, std::min(2 * delay_, longest_retry_delay)),
+            api_->parts.query_pool.run_after(std::chrono::ceil<std::chrono::milliseconds>(backoff_.next()),
                                              [self = shared_from_this()] { self->update(); });
             return;
         }
@@ -155,8 +157,8 @@ private:
     const AttendeeId id_;
 
     // For `update`, and for `sent`, which follows it.
-    escqrs::StreamVersion seen_;                    ///< by the client, when what was sent has arrived
-    std::chrono::milliseconds delay_ = retry_delay; ///< before the next retry
+    escqrs::StreamVersion seen_; ///< by the client, when what was sent has arrived
+    escqrs::Backoff backoff_{retry_delay, longest_retry_delay};
 
     std::mutex mutex_; ///< held for moments only; of what follows
     std::shared_ptr<http::EventStream> stream_;

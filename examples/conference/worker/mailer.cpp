@@ -25,7 +25,7 @@ Mailer::Mailer(read_model::DatabaseRef read_model, MailTransport& transport, Mai
 
 void Mailer::run(std::stop_token stop)
 {
-    Backoff outage{options_.first_delay, options_.longest_outage_delay, options_.jitter};
+    escqrs::Backoff outage{options_.first_delay, options_.longest_outage_delay, options_.jitter};
     while (!stop.stop_requested()) {
         escqrs::Duration wait = options_.poll_interval;
         try {
@@ -102,7 +102,7 @@ void Mailer::report(const OwedMail& owed, std::string_view what)
 /// Not giving up easily here is what keeps a mail from being sent twice.
 void Mailer::mark_sent(const OwedMail& owed, const std::stop_token& stop)
 {
-    Backoff backoff{options_.first_delay, options_.longest_delay, options_.jitter};
+    escqrs::Backoff backoff{options_.first_delay, options_.longest_delay, options_.jitter};
     while (true) {
         try {
             outbox_.mark_sent(owed, options_.clock->now());
@@ -116,7 +116,7 @@ void Mailer::mark_sent(const OwedMail& owed, const std::stop_token& stop)
 
 escqrs::Duration Mailer::delay_after(std::uint32_t attempt)
 {
-    Backoff backoff{options_.first_delay, options_.longest_delay, options_.jitter};
+    escqrs::Backoff backoff{options_.first_delay, options_.longest_delay, options_.jitter};
     for (std::uint32_t earlier = 1; earlier < std::min<std::uint32_t>(attempt, 32); ++earlier) backoff.next();
     return backoff.next();
 }

@@ -2,13 +2,12 @@
 #pragma once
 
 #include "../mail/transport.hpp"
-#include "backoff.hpp"
 #include "mail_outbox.hpp"
 #include "mail_writer.hpp"
 #include "worker_log.hpp"
 
+#include <escqrs/core/backoff.hpp>
 #include <escqrs/core/clock.hpp>
-#include <escqrs/core/jitter.hpp>
 
 #include <chrono>
 #include <cstddef>

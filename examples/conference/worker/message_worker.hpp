@@ -11,7 +11,6 @@
 #include "worker_log.hpp"
 
 #include <escqrs/core/clock.hpp>
-#include <escqrs/core/jitter.hpp>
 #include <escqrs/events/event_bus.hpp>
 #include <escqrs/messaging/message_queue.hpp>
 

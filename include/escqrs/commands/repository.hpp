@@ -344,7 +344,8 @@ CommitResult Repository<Aggregate, Store, EventCodec>::execute_at(StreamId strea
         // A repeated command must not be decided again: its first effect may forbid it.
         if (auto first = find_commit_in(stream, command)) return *std::move(first);
     }
-    Duration delay{};
+    Backoff backoff{options_.retry.delay, options_.retry.max_delay};
+    Duration delay{}; // the second attempt follows at once
     for (unsigned attempt = 1;; ++attempt) {
         auto aggregate = load(stream, id);
         if (!aggregate) {
@@ -368,8 +369,7 @@ CommitResult Repository<Aggregate, Store, EventCodec>::execute_at(StreamId strea
             if (attempt >= options_.retry.attempts || !detail::has_time(context, delay, *options_.clock)) throw;
         }
         if (!sleep_for(*options_.clock, delay, context.stop)) throw CommandCancelled{stream};
-        delay = std::min(std::max(doubled(delay, options_.retry.max_delay), options_.retry.delay),
-                         options_.retry.max_delay);
+        delay = backoff.next();
     }
 }
 

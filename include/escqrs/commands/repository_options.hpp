@@ -2,10 +2,10 @@
 #pragma once
 
 #include <escqrs/commands/snapshot.hpp>
+#include <escqrs/core/backoff.hpp>
 #include <escqrs/core/clock.hpp>
 #include <escqrs/core/id_generator.hpp>
 #include <escqrs/core/identifiers.hpp>
-#include <escqrs/core/retry_policy.hpp>
 
 #include <cstddef>
 #include <exception>

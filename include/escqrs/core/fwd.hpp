@@ -21,6 +21,7 @@ struct EventContext;
 struct TraceContext;
 class Clock;
 struct RetryPolicy;
+class Backoff;
 template <class Signature>
 class FunctionRef;
 

@@ -42,12 +42,6 @@ constexpr Duration time_until(std::chrono::time_point<Counter, Duration> end,
     return fits ? end - now : Duration::max();
 }
 
-/// Twice a delay, but no more than `longest`: for delays that grow after each failure.
-constexpr Duration doubled(Duration delay, Duration longest) noexcept
-{
-    return delay > longest / 2 ? longest : 2 * delay;
-}
-
 /// Formats a moment as RFC 3339 text in UTC: `2026-11-23T10:00:00.000000Z`. Years 0 to 9999.
 inline std::string to_rfc3339(Timestamp time)
 {

@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/core/backoff.hpp>
 #include <escqrs/core/bookmark.hpp>
 #include <escqrs/projections/detail/shards.hpp>
 #include <escqrs/projections/log_guard.hpp>
@@ -124,14 +125,15 @@ Bookmark ParallelSubscription<Store, CheckpointType>::begin()
 template <EventStore Store, Checkpoint CheckpointType>
 Bookmark ParallelSubscription<Store, CheckpointType>::begin(const std::stop_token& stop)
 {
-    for (Duration delay = options_.first_retry_delay; !stop.stop_requested();
-         delay = doubled(delay, options_.max_retry_delay)) {
+    Backoff backoff{options_.first_retry_delay, options_.max_retry_delay};
+    while (!stop.stop_requested()) {
         try {
             return begin();
         } catch (const LogMismatch&) {
             if (options_.on_failure) options_.on_failure(std::current_exception(), Duration::zero());
             throw;
         } catch (...) {
+            const Duration delay = backoff.next();
             if (options_.on_failure) options_.on_failure(std::current_exception(), delay);
             sleep_for(*options_.clock, delay, stop);
         }

@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/core/backoff.hpp>
 #include <escqrs/core/bookmark.hpp>
 #include <escqrs/core/check_option.hpp>
 #include <escqrs/core/clock.hpp>
@@ -100,7 +101,7 @@ template <EventStore Store, class CatchUp>
 void follow_log(Store& store, LogGuard<Store>& guard, const SubscriptionOptions& options, std::stop_token stop,
                 CatchUp catch_up)
 {
-    Duration delay = options.first_retry_delay;
+    Backoff backoff{options.first_retry_delay, options.max_retry_delay};
     bool was_behind = true;
     while (!stop.stop_requested()) {
         try {
@@ -109,7 +110,7 @@ void follow_log(Store& store, LogGuard<Store>& guard, const SubscriptionOptions&
             was_behind |= guard.take_advanced();
             if (options.on_caught_up && was_behind) options.on_caught_up(reached);
             was_behind = false;
-            delay = options.first_retry_delay;
+            backoff.reset();
             store.wait_for_events(reached, options.max_wait, stop);
         } catch (const ReadModelSuperseded&) {
             throw; // for good
@@ -120,9 +121,9 @@ void follow_log(Store& store, LogGuard<Store>& guard, const SubscriptionOptions&
             if (options.on_failure) options.on_failure(std::current_exception(), Duration::zero());
             throw;
         } catch (...) {
+            const Duration delay = backoff.next();
             if (options.on_failure) options.on_failure(std::current_exception(), delay);
             sleep_for(*options.clock, delay, stop);
-            delay = doubled(delay, options.max_retry_delay);
         }
     }
 }

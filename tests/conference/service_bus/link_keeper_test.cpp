@@ -16,7 +16,7 @@ const Condition internal_error{"amqp:internal-error", "told by the test"};
 
 LinkKeeper make_keeper()
 {
-    return {ReconnectDelay{1s, 60s, [] { return 0.5; }}, 30s};
+    return {reconnect_backoff(1s, 60s, [] { return 0.5; }), 30s};
 }
 
 /// A link that is attached at once, and let go a moment later.
@@ -52,7 +52,7 @@ TEST_CASE("links that are let go at once have growing pauses between them, and t
         CHECK_FALSE(keeper.may_attach(keeper.not_before() - 1us));
         now = keeper.not_before();
     }
-    CHECK(pauses == std::vector<escqrs::Duration>{1s, 3s, 7s, 15s, 31s, 60s, 60s});
+    CHECK(pauses == std::vector<escqrs::Duration>{1s, 2s, 4s, 8s, 16s, 32s, 60s});
 
     const LinkLife good = {.asked_at = now, .attached_at = now, .has_moved = true};
     keeper.worked(good);
@@ -159,7 +159,7 @@ TEST_CASE("sessions that are lost as soon as they are accepted are a failure fro
         CHECK((keeper.state() == LinkState::failing) == (attempt > 0));
         now = keeper.not_before();
     }
-    CHECK(pauses == std::vector<escqrs::Duration>{100ms, 1s, 3s, 7s});
+    CHECK(pauses == std::vector<escqrs::Duration>{100ms, 1s, 2s, 4s});
     keeper.worked({.asked_at = now, .attached_at = now, .has_moved = true});
     (void)keeper.ended(short_life(now), lost, now);
     CHECK(keeper.not_before() == now + 100ms);

@@ -4,7 +4,6 @@
 #include <service_bus/flight_limit.hpp>
 #include <service_bus/lock_renewal.hpp>
 #include <service_bus/lock_token.hpp>
-#include <service_bus/reconnect_delay.hpp>
 #include <service_bus/recovery.hpp>
 #include <service_bus/sas_token.hpp>
 #include <service_bus/send_window.hpp>
@@ -88,10 +87,11 @@ TEST_CASE("a token is put at once, again ahead of its expiry, and soon again aft
 TEST_CASE("delays between connections grow to the longest, jittered by a fifth, and begin anew")
 {
     double drawn = 0.5;
-    ReconnectDelay delay{800ms, 60s, [&] { return drawn; }};
+    escqrs::Backoff delay = reconnect_backoff(800ms, 60s, [&] { return drawn; });
     std::vector<escqrs::Duration> delays;
     for (int attempt = 0; attempt < 9; ++attempt) delays.push_back(delay.next());
-    CHECK(delays == std::vector<escqrs::Duration>{800ms, 2400ms, 5600ms, 12s, 24'800ms, 50'400ms, 60s, 60s, 60s});
+    CHECK(delays ==
+          std::vector<escqrs::Duration>{800ms, 1600ms, 3200ms, 6400ms, 12'800ms, 25'600ms, 51'200ms, 60s, 60s});
     drawn = 0;
     CHECK(delay.next() == 48s);
     delay.reset();

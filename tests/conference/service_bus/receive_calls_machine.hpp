@@ -118,7 +118,7 @@ private:
     }
     static LinkKeeper make_keeper()
     {
-        return {ReconnectDelay{1s, 60s, [] { return 0.5; }}, 30s};
+        return {reconnect_backoff(1s, 60s, [] { return 0.5; }), 30s};
     }
 
     std::string words(const ReceiveActions& actions)

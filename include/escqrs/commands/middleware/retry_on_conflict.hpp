@@ -2,12 +2,10 @@
 #pragma once
 
 #include <escqrs/commands/command_info.hpp>
+#include <escqrs/core/backoff.hpp>
 #include <escqrs/core/clock.hpp>
 #include <escqrs/core/error.hpp>
-#include <escqrs/core/jitter.hpp>
-#include <escqrs/core/retry_policy.hpp>
 
-#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -26,20 +24,20 @@ inline CommandMiddleware retry_on_conflict(RetryPolicy policy = {}, Clock& clock
 {
     detail::check(policy);
     detail::check_given(jitter, "jitter");
-    return [policy, &clock, jitter = std::move(jitter)](const CommandInfo& command, NextHandler next) {
-        Duration longest = std::min(policy.delay, policy.max_delay);
+    const Backoff full_jitter{policy.delay, policy.max_delay, std::move(jitter), {0.0, 1.0}};
+    return [attempts = policy.attempts, full_jitter, &clock](const CommandInfo& command, NextHandler next) {
+        Backoff backoff = full_jitter;
         for (unsigned attempt = 1;; ++attempt) {
             Duration delay{};
             try {
                 return next();
             } catch (const ConcurrencyError&) {
-                if (attempt >= policy.attempts) throw;
-                delay = Duration{static_cast<Duration::rep>(static_cast<double>(longest.count()) * jitter())};
+                if (attempt >= attempts) throw;
+                delay = backoff.next();
                 const bool has_time = delay < time_until(command.deadline, clock.now());
                 if (!has_time) throw;
             }
             if (!sleep_for(clock, delay, command.stop)) throw CommandCancelled{std::string{command.name}};
-            longest = doubled(longest, policy.max_delay);
         }
     };
 }

@@ -1,13 +1,13 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/core/backoff.hpp>
 #include <escqrs/core/clock.hpp>
 #include <escqrs/core/timestamp.hpp>
 #include <escqrs/postgres/connection.hpp>
 #include <escqrs/postgres/database_error.hpp>
 #include <escqrs/postgres/detail/answer_limit.hpp>
 
-#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <stop_token>
@@ -40,12 +40,14 @@ public:
     template <class Work>
     auto run(const CallLimit& limit, Work work) const
     {
-        constexpr Duration longest_pause = std::chrono::seconds{1};
+        Backoff backoff{std::chrono::milliseconds{10}, std::chrono::seconds{1}};
         std::optional<SteadyTime> first_failure;
-        for (Duration pause = std::chrono::milliseconds{10};; pause = std::min(2 * pause, longest_pause)) {
+        for (;;) {
+            Duration pause{};
             try {
                 return work();
             } catch (const DatabaseError& error) {
+                pause = backoff.next();
                 if (!first_failure) first_failure = clock_->steady();
                 const bool has_time = later_by(clock_->steady(), pause) <= later_by(*first_failure, at_most_);
                 if (!comes_right(error) || !has_time || limit.is_over()) throw;

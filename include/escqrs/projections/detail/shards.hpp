@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/core/backoff.hpp>
 #include <escqrs/core/bookmark.hpp>
 #include <escqrs/core/clock.hpp>
 #include <escqrs/projections/detail/owned_event.hpp>
@@ -186,7 +187,9 @@ inline void Shards::work(Shard& shard, const std::stop_token& stop)
 /// @return false if the event could not be handled, and the thread is to end
 inline bool Shards::handle(const OwnedEvent& event, const std::stop_token& stop)
 {
-    for (Duration delay = options_->first_retry_delay;; delay = doubled(delay, options_->max_retry_delay)) {
+    Backoff backoff{options_->first_retry_delay, options_->max_retry_delay};
+    for (;;) {
+        Duration delay{};
         try {
             handle_(event.view());
             return true;
@@ -195,6 +198,7 @@ inline bool Shards::handle(const OwnedEvent& event, const std::stop_token& stop)
                 fail(std::current_exception());
                 return false;
             }
+            delay = backoff.next();
             report(std::current_exception(), delay);
         }
         if (!sleep_for(*options_->clock, delay, stop)) return false;
