@@ -8,6 +8,7 @@
 #include <escqrs/core/error.hpp>
 #include <escqrs/core/error_base.hpp>
 #include <escqrs/core/function_ref.hpp>
+#include <escqrs/core/hex.hpp>
 #include <escqrs/core/id_generator.hpp>
 #include <escqrs/core/identifiers.hpp>
 #include <escqrs/core/metadata.hpp>

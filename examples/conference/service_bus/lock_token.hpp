@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/core/hex.hpp>
 #include <escqrs/core/identifiers.hpp>
 
 #include <array>
@@ -21,14 +22,7 @@ inline std::string text_of_delivery_tag(std::string_view tag)
         for (std::size_t at = 0; at < order.size(); ++at) uuid.data[at] = static_cast<std::uint8_t>(tag[order[at]]);
         return escqrs::to_string(uuid);
     }
-    constexpr std::string_view digits = "0123456789abcdef";
-    std::string text;
-    for (const char c : tag) {
-        const auto byte = static_cast<unsigned char>(c);
-        text.push_back(digits[byte >> 4U]);
-        text.push_back(digits[byte & 15U]);
-    }
-    return text;
+    return escqrs::to_hex(tag);
 }
 
 } // namespace service_bus

@@ -3,6 +3,7 @@
 
 #include <escqrs/codec/archive/binary.hpp>
 #include <escqrs/core/error.hpp>
+#include <escqrs/core/hash.hpp>
 #include <escqrs/domain/aggregate_root.hpp>
 #include <escqrs/store/event_store.hpp>
 
@@ -86,21 +87,13 @@ struct SnapshotState {
     }
 };
 
-/// FNV-1a, 64 bits: detects damaged bytes, which may well decode to something.
-/// http://www.isthe.com/chongo/tech/comp/fnv/
-inline std::uint64_t checksum(Bytes bytes) noexcept
-{
-    std::uint64_t hash = 0xCBF29CE484222325U;
-    for (const std::byte byte : bytes) hash = (hash ^ static_cast<std::uint64_t>(byte)) * 0x100000001B3U;
-    return hash;
-}
-
 inline constexpr std::size_t checksum_size = 8;
 
+/// FNV-1a: detects damaged bytes, which may well decode to something.
 inline std::array<std::byte, checksum_size> checksum_bytes(Bytes bytes) noexcept
 {
     std::array<std::byte, checksum_size> result{};
-    const std::uint64_t sum = checksum(bytes);
+    const std::uint64_t sum = fnv1a(bytes);
     for (std::size_t at = 0; at < result.size(); ++at) result[at] = static_cast<std::byte>(sum >> (8 * at));
     return result;
 }

@@ -1,6 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/core/hex.hpp>
+
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -28,13 +30,14 @@ inline std::optional<TraceContext> TraceContext::parse(std::string_view tracepar
 {
     // version "-" trace-id "-" parent-id "-" trace-flags: 2, 32, 16 and 2 digits. A newer version may go on after a dash.
     constexpr std::size_t length = 55;
-    constexpr std::string_view digits = "0123456789abcdef";
     if (traceparent.size() < length) return std::nullopt;
     const auto version = traceparent.substr(0, 2);
     const auto trace_id = traceparent.substr(3, 32);
     const auto span_id = traceparent.substr(36, 16);
     const auto flags = traceparent.substr(53, 2);
-    const auto is_hex = [&](std::string_view text) { return text.find_first_not_of(digits) == std::string_view::npos; };
+    const auto is_hex = [](std::string_view text) {
+        return text.find_first_not_of(detail::hex_digits) == std::string_view::npos;
+    };
     const auto is_id = [&](std::string_view text) {
         return is_hex(text) && text.find_first_not_of('0') != std::string_view::npos;
     };
@@ -45,7 +48,7 @@ inline std::optional<TraceContext> TraceContext::parse(std::string_view tracepar
         !is_hex(flags)) {
         return std::nullopt;
     }
-    const bool is_sampled = digits.find(flags[1]) % 2 == 1;
+    const bool is_sampled = detail::hex_digits.find(flags[1]) % 2 == 1;
     return TraceContext{std::string{trace_id}, std::string{span_id}, is_sampled};
 }
 

@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/core/hex.hpp>
 #include <escqrs/postgres/connection.hpp>
 #include <escqrs/postgres/statement.hpp>
 
@@ -33,14 +34,7 @@ inline std::string quoted_name(std::string_view name)
 /// `text` as an SQL expression of digits: no byte of it means anything to SQL, in whatever encoding or by whatever setting.
 inline std::string literal(std::string_view text)
 {
-    constexpr std::string_view digits = "0123456789abcdef";
-    std::string sql{"pg_catalog.convert_from(pg_catalog.decode('"};
-    for (const char character : text) {
-        const auto byte = static_cast<unsigned char>(character);
-        sql += digits[byte >> 4U];
-        sql += digits[byte & 15U];
-    }
-    return sql += "', 'hex'), 'UTF8')";
+    return "pg_catalog.convert_from(pg_catalog.decode('" + to_hex(text) + "', 'hex'), 'UTF8')";
 }
 
 /// `text` with the quoted name of `schema` in each place of `{s}`.

@@ -3,13 +3,14 @@
 
 #include <escqrs/codec/archive/json.hpp>
 #include <escqrs/codec/codec.hpp>
+#include <escqrs/core/hash.hpp>
+#include <escqrs/core/hex.hpp>
 #include <escqrs/domain/event.hpp>
 
 #include <algorithm>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -90,15 +91,10 @@ std::vector<std::string> check_golden(const std::filesystem::path& folder, const
 namespace detail {
 
 /// 32 bytes a line.
-inline std::string to_hex(std::span<const std::byte> bytes)
+inline std::string hex_lines(std::span<const std::byte> bytes)
 {
-    constexpr char digits[] = "0123456789abcdef";
-    std::string text;
-    for (std::size_t at = 0; at < bytes.size(); ++at) {
-        if (at != 0 && at % 32 == 0) text += '\n';
-        text += digits[static_cast<unsigned>(bytes[at]) >> 4U];
-        text += digits[static_cast<unsigned>(bytes[at]) & 0x0FU];
-    }
+    std::string text = to_hex(bytes);
+    for (std::size_t end = 64; end < text.size(); end += 65) text.insert(end, 1, '\n');
     return text;
 }
 
@@ -125,7 +121,7 @@ struct GoldenText;
 template <>
 struct GoldenText<archive::Binary> {
     static constexpr std::string_view ending = ".binary.hex";
-    static std::string text_of(std::span<const std::byte> bytes) { return to_hex(bytes); }
+    static std::string text_of(std::span<const std::byte> bytes) { return hex_lines(bytes); }
     static std::vector<std::byte> bytes_of(const std::string& text) { return from_hex(text); }
 };
 template <>
@@ -320,13 +316,11 @@ inline void GoldenFolder::compare_with_list()
     }
 }
 
-/// FNV-1a, 64 bits: shows a change, not an attack.
 inline std::string GoldenFolder::hash_of(std::string_view text)
 {
-    std::uint64_t hash = 0xcbf29ce484222325U;
-    for (const char letter : text) hash = (hash ^ static_cast<unsigned char>(letter)) * 0x100000001b3U;
-    char digits[17] = {};
-    std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(hash)); // NOLINT: bounded
+    const std::uint64_t hash = escqrs::detail::fnv1a(text);
+    std::string digits;
+    for (unsigned shift = 64; shift != 0;) append_hex(digits, static_cast<unsigned char>(hash >> (shift -= 8)));
     return digits;
 }
 

@@ -7,6 +7,7 @@
 #include <escqrs/codec/archive/json_time.hpp>
 #include <escqrs/codec/archive/operators.hpp>
 #include <escqrs/core/error.hpp>
+#include <escqrs/core/hex.hpp>
 #include <escqrs/core/text.hpp>
 
 #include <charconv>
@@ -261,7 +262,6 @@ void JsonOutput::write_number(T value)
 
 inline void JsonOutput::write_text(std::string_view text)
 {
-    constexpr char digits[] = "0123456789abcdef";
     sink_.append('"');
     std::size_t plain = 0; // begin of what has not been written yet
     for (std::size_t at = 0; at < text.size();) {
@@ -280,11 +280,8 @@ inline void JsonOutput::write_text(std::string_view text)
             case '\r': sink_.append('r'); break;
             case '\t': sink_.append('t'); break;
             default:
-                if (control) {
-                    sink_.append("u00");
-                    sink_.append(digits[static_cast<unsigned char>(character) >> 4U]);
-                    sink_.append(digits[static_cast<unsigned char>(character) & 0x0FU]);
-                } else sink_.append(character);
+                if (control) sink_.append("u00" + to_hex(text.substr(at, 1)));
+                else sink_.append(character);
             }
         }
         at += length;

@@ -4,6 +4,7 @@
 #include <escqrs/commands/command_info.hpp>
 #include <escqrs/core/check_option.hpp>
 #include <escqrs/core/clock.hpp>
+#include <escqrs/core/hex.hpp>
 #include <escqrs/core/id_generator.hpp>
 #include <escqrs/core/trace_context.hpp>
 
@@ -11,6 +12,7 @@
 #include <exception>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -47,14 +49,7 @@ namespace detail {
 /// The last bytes of a UUID in hexadecimal: 8 or more include its variant, so they are never all 0.
 inline std::string last_hex_digits(const Uuid& uuid, std::size_t bytes)
 {
-    constexpr char digits[] = "0123456789abcdef";
-    std::string text;
-    text.reserve(2 * bytes);
-    for (std::size_t byte = 16 - bytes; byte < 16; ++byte) {
-        text.push_back(digits[uuid.data[byte] >> 4U]);
-        text.push_back(digits[uuid.data[byte] & 0x0FU]);
-    }
-    return text;
+    return to_hex(std::span{uuid.begin(), uuid.end()}.last(bytes));
 }
 
 } // namespace detail

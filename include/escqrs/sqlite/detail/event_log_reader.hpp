@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/core/hex.hpp>
 #include <escqrs/core/recent_map.hpp>
 #include <escqrs/sqlite/database.hpp>
 #include <escqrs/store/event_store.hpp>
@@ -68,17 +69,7 @@ private:
 };
 
 /// `text` as an SQL expression, whatever its bytes.
-inline std::string sql_text(std::string_view text)
-{
-    constexpr std::string_view digits = "0123456789abcdef";
-    std::string sql = "CAST(x'";
-    for (const char character : text) {
-        const auto byte = static_cast<unsigned char>(character);
-        sql.push_back(digits[byte >> 4U]);
-        sql.push_back(digits[byte & 0x0FU]);
-    }
-    return sql += "' AS TEXT)";
-}
+inline std::string sql_text(std::string_view text) { return "CAST(x'" + to_hex(text) + "' AS TEXT)"; }
 
 /// What `filter` asks for, as the rest of an SQL condition on `events` joined with `streams`.
 ///

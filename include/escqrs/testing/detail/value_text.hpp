@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/core/hex.hpp>
 #include <escqrs/core/text.hpp>
 #include <escqrs/core/type_identity.hpp>
 #include <escqrs/domain/event.hpp>
@@ -17,13 +18,6 @@
 // How plain values read in a difference.
 namespace escqrs::testing::detail {
 
-inline void append_hexadecimal(std::string& text, unsigned char byte)
-{
-    constexpr char digits[] = "0123456789abcdef";
-    text += digits[byte >> 4U];
-    text += digits[byte & 0x0FU];
-}
-
 /// In quotes; characters that are invisible, or could be taken for a quote, are escaped.
 inline std::string quoted(std::string_view text)
 {
@@ -36,7 +30,7 @@ inline std::string quoted(std::string_view text)
         else if (character == '\t') result += "\\t";
         else if (character == '\'' || character == '\\') result.append(1, '\\').append(1, character);
         else if (length == 0 || static_cast<unsigned char>(character) < 0x20 || character == 0x7F) {
-            append_hexadecimal(result += "\\x", static_cast<unsigned char>(character));
+            append_hex(result += "\\x", static_cast<unsigned char>(character));
         } else result.append(text.substr(at, length));
         at += length == 0 ? 1 : length;
     }
@@ -46,10 +40,8 @@ inline std::string quoted(std::string_view text)
 /// `3 bytes 0a0b0c`
 inline std::string hexadecimal(std::span<const std::byte> bytes)
 {
-    std::string text = std::to_string(bytes.size()) + (bytes.size() == 1 ? " byte" : " bytes");
-    if (!bytes.empty()) text += ' ';
-    for (const std::byte byte : bytes) append_hexadecimal(text, static_cast<unsigned char>(byte));
-    return text;
+    const std::string text = std::to_string(bytes.size()) + (bytes.size() == 1 ? " byte" : " bytes");
+    return bytes.empty() ? text : text + ' ' + to_hex(bytes);
 }
 
 /// The shortest text that reads back to the same number.
