@@ -38,26 +38,15 @@ struct TypeList {
     using As = Other<Types...>;
 };
 
-template <class... Lists>
-struct Joined {
-    using Type = TypeList<>;
-};
-template <class... Types>
-struct Joined<TypeList<Types...>> {
-    using Type = TypeList<Types...>;
-};
-template <class... First, class... Second, class... Others>
-struct Joined<TypeList<First...>, TypeList<Second...>, Others...> : Joined<TypeList<First..., Second...>, Others...> {};
-
 /// The event types that an upcaster's result may hold.
 template <class Result>
 struct TargetsOf {
     using Type = TypeList<Result>;
 };
 template <class... Parts>
-struct TargetsOf<std::tuple<Parts...>> : Joined<typename TargetsOf<Parts>::Type...> {};
+struct TargetsOf<std::tuple<Parts...>> : Joined<TypeList<>, typename TargetsOf<Parts>::Type...> {};
 template <class... Alternatives>
-struct TargetsOf<std::variant<Alternatives...>> : Joined<typename TargetsOf<Alternatives>::Type...> {};
+struct TargetsOf<std::variant<Alternatives...>> : Joined<TypeList<>, typename TargetsOf<Alternatives>::Type...> {};
 template <class Part>
 struct TargetsOf<std::optional<Part>> : TargetsOf<Part> {};
 template <class Part, class Allocator>

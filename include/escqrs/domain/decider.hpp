@@ -229,21 +229,6 @@ void Decided<D>::raise_all(Outcome&& outcome)
 
 namespace detail {
 
-template <class... Lists>
-struct JoinedLists;
-template <>
-struct JoinedLists<> {
-    using Type = EventList<>;
-};
-template <class... Events>
-struct JoinedLists<EventList<Events...>> {
-    using Type = EventList<Events...>;
-};
-template <class... First, class... Second, class... Rest>
-struct JoinedLists<EventList<First...>, EventList<Second...>, Rest...> {
-    using Type = typename JoinedLists<EventList<First..., Second...>, Rest...>::Type;
-};
-
 template <class... Rules>
 struct RuleList;
 
@@ -291,8 +276,9 @@ struct Compose {
     static_assert(sizeof...(Parts) > 0, "escqrs: a composition has at least one decider");
 
     using State = std::tuple<typename Parts::State...>;
-    using Events = typename detail::WithRules<typename detail::JoinedLists<detail::CheckedEvents<Parts>...>::Type,
-                                              typename detail::RulesOf<typename Parts::Events>::Type...>::Type;
+    using Events =
+        typename detail::WithRules<typename detail::Joined<EventList<>, detail::CheckedEvents<Parts>...>::Type,
+                                   typename detail::RulesOf<typename Parts::Events>::Type...>::Type;
 
     template <class P>
     static constexpr bool has_part = (std::is_same_v<P, Parts> || ...);

@@ -136,6 +136,14 @@ struct Evolution; // completed by <escqrs/codec/upcasting.hpp>
 
 namespace detail {
 
+/// One list of the types of several, each of the same `List<Types...>`.
+template <class List, class... Others>
+struct Joined {
+    using Type = List;
+};
+template <template <class...> class List, class... First, class... Second, class... Others>
+struct Joined<List<First...>, List<Second...>, Others...> : Joined<List<First..., Second...>, Others...> {};
+
 /// The current events of a list or an `Evolution`.
 template <class Events>
 struct ListOf;
