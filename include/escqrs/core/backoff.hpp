@@ -2,12 +2,11 @@
 #pragma once
 
 #include <escqrs/core/check_option.hpp>
-#include <escqrs/core/id_generator.hpp>
+#include <escqrs/core/detail/random_bytes.hpp>
 #include <escqrs/core/timestamp.hpp>
 
 #include <algorithm>
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <utility>
@@ -29,10 +28,9 @@ using Jitter = std::function<double()>;
 /// Such a number from the operating system's source, which differs in every process.
 inline double random_jitter()
 {
-    const Uuid uuid = random_uuid();
     std::uint64_t random = 0;
-    for (std::size_t byte = 9; byte < 16; ++byte) random = random << 8U | uuid.data[byte]; // byte 8 has fixed bits
-    return static_cast<double>(random >> 3U) * 0x1p-53; // 53 of the 56 bits, as many as a double holds
+    detail::random_bytes().take(&random, sizeof random);
+    return static_cast<double>(random >> 11U) * 0x1p-53; // 53 of the 64 bits, as many as a double holds
 }
 
 /// The share of a delay that is waited: a random one, from `least` up to `most`.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <escqrs/core/error_base.hpp>
+#include <escqrs/core/hex.hpp>
 
 #include <boost/uuid/uuid.hpp>
 
@@ -178,28 +179,13 @@ inline bool is_control(char character) noexcept
     return static_cast<unsigned char>(character) < 0x20 || character == 0x7F;
 }
 
-/// Writes the eight hexadecimal digits of four bytes, all at once: a digit's value stands in each byte of `digits`.
-inline void write_digits(const std::uint8_t* from, char* to) noexcept
-{
-    std::uint64_t digits =
-        from[0] | std::uint64_t{from[1]} << 16U | std::uint64_t{from[2]} << 32U | std::uint64_t{from[3]} << 48U;
-    digits = (digits >> 4U & 0x000F000F000F000FU) | (digits & 0x000F000F000F000FU) << 8U;
-    const std::uint64_t is_letter = (digits + 0x0606060606060606U) >> 4U & 0x0101010101010101U;
-    digits += 0x3030303030303030U + is_letter * ('a' - '0' - 10);
-    for (unsigned place = 0; place < 8; ++place) to[place] = static_cast<char>(digits >> 8 * place & 0xFFU);
-}
-
 /// Writes the 36 characters of the text form: 8-4-4-4-12 digits.
 inline void write_text(const Uuid& uuid, char* to) noexcept
 {
-    char digits[16]; // of bytes 4 to 11
-    write_digits(uuid.data, to);
-    write_digits(uuid.data + 4, digits);
-    write_digits(uuid.data + 8, digits + 8);
-    write_digits(uuid.data + 12, to + 28);
-    for (std::size_t group = 0; group < 4; ++group) {
-        to[8 + 5 * group] = '-';
-        std::memcpy(to + 9 + 5 * group, digits + 4 * group, 4);
+    for (std::size_t byte = 0; byte < 16; ++byte) {
+        if (byte == 4 || byte == 6 || byte == 8 || byte == 10) *to++ = '-';
+        *to++ = hex_digits[uuid.data[byte] >> 4U];
+        *to++ = hex_digits[uuid.data[byte] & 0x0FU];
     }
 }
 

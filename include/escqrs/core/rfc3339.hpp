@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -15,7 +16,6 @@ struct SplitTime {
     std::uint64_t fraction = 0; ///< in units of 10^-digits seconds
 };
 
-inline constexpr std::int64_t seconds_per_day = 86400;
 inline constexpr std::int64_t first_rfc3339_second = -62167219200; ///< 0000-01-01T00:00:00Z
 inline constexpr std::int64_t last_rfc3339_second = 253402300799;  ///< 9999-12-31T23:59:59Z
 
@@ -24,24 +24,6 @@ constexpr std::uint64_t power_of_ten(unsigned exponent) noexcept
     std::uint64_t power = 1;
     for (unsigned count = 0; count < exponent; ++count) power *= 10;
     return power;
-}
-
-/// Days since 1970-01-01 in the proleptic Gregorian calendar
-/// (H. Hinnant, "chrono-compatible low-level date algorithms").
-constexpr std::int64_t days_from_civil(std::int64_t year, unsigned month, unsigned day) noexcept
-{
-    year -= month <= 2 ? 1 : 0;
-    const std::int64_t era = (year >= 0 ? year : year - 399) / 400;
-    const std::int64_t year_of_era = year - era * 400;
-    const std::int64_t day_of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
-    return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719468;
-}
-
-constexpr unsigned days_in_month(std::int64_t year, unsigned month) noexcept
-{
-    constexpr unsigned days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    const bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    return month == 2 && leap ? 29 : days[month - 1];
 }
 
 /// `2026-11-23T10:00:00.000000Z`, with `digits` digits of fraction. The year must be within 0 and 9999.
@@ -53,19 +35,15 @@ inline std::string to_rfc3339(SplitTime time, unsigned digits)
         text.append(width, '0');
         for (std::size_t at = from + width; at-- > from; number /= 10) text[at] = static_cast<char>('0' + number % 10);
     };
-    const std::int64_t shifted = time.seconds - first_rfc3339_second; // not negative
-    const auto second = static_cast<std::uint64_t>(shifted % seconds_per_day);
-    std::int64_t days = shifted / seconds_per_day; // since 0000-01-01
-    std::int64_t year = days / 366;
-    while (days_from_civil(year + 1, 1, 1) - days_from_civil(0, 1, 1) <= days) ++year;
-    days -= days_from_civil(year, 1, 1) - days_from_civil(0, 1, 1);
-    unsigned month = 1;
-    for (; days >= days_in_month(year, month); ++month) days -= days_in_month(year, month);
-    append(static_cast<std::uint64_t>(year), 4);
+    const std::chrono::sys_seconds moment{std::chrono::seconds{time.seconds}};
+    const auto midnight = std::chrono::floor<std::chrono::days>(moment);
+    const std::chrono::year_month_day date{midnight};
+    const auto second = static_cast<std::uint64_t>((moment - midnight).count());
+    append(static_cast<unsigned>(int{date.year()}), 4);
     text += '-';
-    append(month, 2);
+    append(unsigned{date.month()}, 2);
     text += '-';
-    append(static_cast<std::uint64_t>(days) + 1, 2);
+    append(unsigned{date.day()}, 2);
     text += 'T';
     append(second / 3600, 2);
     text += ':';
@@ -101,22 +79,22 @@ inline std::optional<SplitTime> parse_rfc3339(std::string_view text, unsigned di
     };
     const auto expect = [&](std::string_view characters) { valid = one_of(characters) && valid; };
 
-    const unsigned year = number(4);
+    const std::chrono::year year{static_cast<int>(number(4))};
     expect("-");
-    const unsigned month = number(2);
+    const std::chrono::month month{number(2)};
     expect("-");
-    const unsigned day = number(2);
+    const std::chrono::year_month_day date{year, month, std::chrono::day{number(2)}};
     expect("Tt");
     const unsigned hour = number(2);
     expect(":");
     const unsigned minute = number(2);
     expect(":");
     const unsigned second = number(2);
-    if (!valid || month < 1 || month > 12 || day < 1 || day > days_in_month(year, month)) return std::nullopt;
-    if (hour > 23 || minute > 59 || second > 59) return std::nullopt;
+    if (!valid || !date.ok() || hour > 23 || minute > 59 || second > 59) return std::nullopt;
 
     SplitTime time;
-    time.seconds = days_from_civil(year, month, day) * seconds_per_day + hour * 3600U + minute * 60U + second;
+    const std::chrono::sys_seconds midnight = std::chrono::sys_days{date};
+    time.seconds = midnight.time_since_epoch().count() + hour * 3600U + minute * 60U + second;
     unsigned fraction_digits = 0;
     if (one_of(".")) {
         if (!digit_here()) return std::nullopt;

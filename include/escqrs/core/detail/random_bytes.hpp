@@ -1,0 +1,69 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <atomic>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <new>
+#include <sys/mman.h>
+#include <system_error>
+#include <unistd.h>
+
+// What the core needs of the operating system to draw random numbers.
+namespace escqrs::detail {
+
+/// Tells this process from those that it was forked from, and from its own forks; 0 if the system cannot.
+///
+/// The number is in memory that the kernel hands to a forked process filled with zeros, whichever call forked it.
+inline unsigned fork_number() noexcept
+{
+    static std::atomic<unsigned>* const number = []() -> std::atomic<unsigned>* {
+#ifdef MADV_WIPEONFORK
+        constexpr std::size_t size = sizeof(std::atomic<unsigned>);
+        void* const page = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (page != MAP_FAILED && ::madvise(page, size, MADV_WIPEONFORK) == 0) return new (page) std::atomic<unsigned>;
+#endif
+        return nullptr;
+    }();
+    static std::atomic<unsigned> last{0};
+    if (number == nullptr) return 0;
+    if (number->load(std::memory_order_relaxed) == 0) number->store(++last, std::memory_order_relaxed);
+    return number->load(std::memory_order_relaxed);
+}
+
+/// Random bytes drawn ahead from the system's secure source: the call takes longer than the bytes do.
+class RandomBytes {
+public:
+    /// @throws std::system_error if the system has no randomness to give
+    void take(void* to, std::size_t size)
+    {
+        const unsigned fork = fork_number();
+        if (left_ < size || fork != fork_ || fork == 0) refill(fork);
+        left_ -= size;
+        std::memcpy(to, bytes_ + left_, size);
+    }
+
+private:
+    void refill(unsigned fork)
+    {
+        left_ = 0;
+        if (::getentropy(bytes_, sizeof bytes_) != 0)
+            throw std::system_error{errno, std::generic_category(), "getentropy"};
+        left_ = sizeof bytes_;
+        fork_ = fork;
+    }
+
+    std::byte bytes_[256]; // the most that getentropy gives. NOLINT(cppcoreguidelines-pro-type-member-init)
+    std::size_t left_ = 0;
+    unsigned fork_ = 0; ///< number of the process that drew them
+};
+
+/// Those of the calling thread.
+inline RandomBytes& random_bytes()
+{
+    thread_local RandomBytes random;
+    return random;
+}
+
+} // namespace escqrs::detail
