@@ -9,6 +9,7 @@
 
 #include <escqrs/core/clock.hpp>
 #include <escqrs/messaging/relay.hpp>
+#include <escqrs/store/any_event_store.hpp>
 
 #include <algorithm>
 #include <atomic>

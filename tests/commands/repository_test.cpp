@@ -3,6 +3,7 @@
 
 #include <escqrs/commands/repository.hpp>
 #include <escqrs/in_memory/event_store.hpp>
+#include <escqrs/store/forwarding_event_store.hpp>
 #include <escqrs/testing/catch2.hpp>
 
 #include <atomic>
@@ -33,40 +34,18 @@ struct MoneyDepositedBefore {
 };
 
 /// Passes everything on, and loses the answer to the appends it is told to.
-class ForgetfulStore {
+class ForgetfulStore : public ForwardingEventStore<Store> {
 public:
     AppendResult append(const StreamId& stream, ExpectedVersion expected, std::span<const NewEvent> events)
     {
-        const auto result = store.append(stream, expected, events);
+        const auto result = store().append(stream, expected, events);
         if (answers_to_lose > 0) {
             --answers_to_lose;
             throw StoreError{"the answer was lost"};
         }
         return result;
     }
-    void read_stream(const StreamId& stream, StreamVersion from, EventSink sink)
-    {
-        store.read_stream(stream, from, sink);
-    }
-    GlobalPosition read_log(GlobalPosition after, std::size_t at_most, EventSink sink)
-    {
-        return store.read_log(after, at_most, sink);
-    }
-    GlobalPosition read_log(GlobalPosition after, std::size_t at_most, const EventFilter& filter, EventSink sink)
-    {
-        return store.read_log(after, at_most, filter, sink);
-    }
-    bool read_snapshot(const StreamId& stream, SnapshotSink sink) { return store.read_snapshot(stream, sink); }
-    void write_snapshot(const StreamId& stream, const Snapshot& snapshot) { store.write_snapshot(stream, snapshot); }
-    LogId log_id() { return store.log_id(); }
-    GlobalPosition head() { return store.head(); }
-    std::optional<EventLocation> locate(EventId id) { return store.locate(id); }
-    bool wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop)
-    {
-        return store.wait_for_events(after, at_most, std::move(stop));
-    }
 
-    Store store;
     int answers_to_lose = 0;
 };
 

@@ -4,6 +4,7 @@
 #include <escqrs/commands/repository.hpp>
 #include <escqrs/commands/snapshot.hpp>
 #include <escqrs/in_memory/event_store.hpp>
+#include <escqrs/store/forwarding_event_store.hpp>
 #include <escqrs/testing/catch2.hpp>
 
 #include <cstdint>
@@ -70,47 +71,27 @@ public:
 };
 
 /// Passes everything on; counts the events of streams that it shows, and fails at snapshots when told to.
-class WatchedStore {
+class WatchedStore : public ForwardingEventStore<in_memory::EventStore> {
 public:
-    AppendResult append(const StreamId& stream, ExpectedVersion expected, std::span<const NewEvent> events)
-    {
-        return store.append(stream, expected, events);
-    }
     void read_stream(const StreamId& stream, StreamVersion from, EventSink sink)
     {
-        store.read_stream(stream, from, [&](const RecordedEvent& event) {
+        store().read_stream(stream, from, [&](const RecordedEvent& event) {
             ++shown;
             return sink(event);
         });
     }
-    GlobalPosition read_log(GlobalPosition after, std::size_t at_most, EventSink sink)
-    {
-        return store.read_log(after, at_most, sink);
-    }
-    GlobalPosition read_log(GlobalPosition after, std::size_t at_most, const EventFilter& filter, EventSink sink)
-    {
-        return store.read_log(after, at_most, filter, sink);
-    }
     bool read_snapshot(const StreamId& stream, SnapshotSink sink)
     {
         if (fails_at_snapshots) throw StoreError{"no snapshots today"};
-        return store.read_snapshot(stream, sink);
+        return store().read_snapshot(stream, sink);
     }
     void write_snapshot(const StreamId& stream, const Snapshot& snapshot)
     {
         if (fails_at_snapshots) throw StoreError{"no snapshots today"};
         ++written;
-        store.write_snapshot(stream, snapshot);
-    }
-    LogId log_id() { return store.log_id(); }
-    GlobalPosition head() { return store.head(); }
-    std::optional<EventLocation> locate(EventId id) { return store.locate(id); }
-    bool wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop)
-    {
-        return store.wait_for_events(after, at_most, std::move(stop));
+        store().write_snapshot(stream, snapshot);
     }
 
-    in_memory::EventStore store;
     std::size_t shown = 0;
     std::size_t written = 0;
     bool fails_at_snapshots = false;
@@ -158,7 +139,7 @@ struct StoredSnapshot {
 std::optional<StoredSnapshot> stored_snapshot(WatchedStore& store, const Stock::Id& id)
 {
     std::optional<StoredSnapshot> found;
-    store.store.read_snapshot(Stocks::stream_of(id), [&](const Snapshot& snapshot) {
+    store.store().read_snapshot(Stocks::stream_of(id), [&](const Snapshot& snapshot) {
         found = {snapshot.version,
                  snapshot.schema_version,
                  std::string{snapshot.content_type},
@@ -169,8 +150,8 @@ std::optional<StoredSnapshot> stored_snapshot(WatchedStore& store, const Stock::
 
 void put_snapshot(WatchedStore& store, const Stock::Id& id, const StoredSnapshot& snapshot)
 {
-    store.store.write_snapshot(Stocks::stream_of(id),
-                               {snapshot.version, snapshot.schema_version, snapshot.content_type, snapshot.payload});
+    store.store().write_snapshot(Stocks::stream_of(id),
+                                 {snapshot.version, snapshot.schema_version, snapshot.content_type, snapshot.payload});
 }
 
 /// A stock with `count` events, each saved by itself.

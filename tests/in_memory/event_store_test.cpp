@@ -1,5 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include <escqrs/in_memory/event_store.hpp>
+#include <escqrs/store/any_event_store.hpp>
+#include <escqrs/store/forwarding_event_store.hpp>
 #include <escqrs/testing/catch2.hpp>
 #include <escqrs/testing/event_store_conformance.hpp>
 
@@ -28,6 +30,16 @@ struct AnyFixture {
     }
 };
 
+struct ForwardingFixture {
+    using Store = escqrs::ForwardingEventStore<EventStore>;
+    static constexpr bool is_durable = false;
+
+    static std::unique_ptr<Store> open(escqrs::Clock& clock)
+    {
+        return std::make_unique<Store>(escqrs::in_memory::EventStoreOptions{&clock});
+    }
+};
+
 } // namespace
 
 TEST_CASE("the store in memory is an event store")
@@ -39,5 +51,11 @@ TEST_CASE("the store in memory is an event store")
 TEST_CASE("a store chosen at run time is an event store")
 {
     AnyFixture fixture;
+    escqrs::testing::event_store_conformance(fixture);
+}
+
+TEST_CASE("a store that forwards everything is an event store")
+{
+    ForwardingFixture fixture;
     escqrs::testing::event_store_conformance(fixture);
 }

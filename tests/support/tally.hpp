@@ -6,7 +6,7 @@
 #include <escqrs/domain/aggregate_root.hpp>
 #include <escqrs/domain/decider.hpp>
 #include <escqrs/in_memory/event_store.hpp>
-#include <escqrs/store/event_store.hpp>
+#include <escqrs/store/forwarding_event_store.hpp>
 
 #include <cstdint>
 #include <optional>
@@ -102,52 +102,24 @@ struct Sum {
 };
 
 /// Passes everything on, counts what is asked about events, and loses the answers to appends.
-class WatchedStore {
+class WatchedStore : public escqrs::ForwardingEventStore<escqrs::in_memory::EventStore> {
 public:
     escqrs::AppendResult append(const escqrs::StreamId& stream, escqrs::ExpectedVersion expected,
                                 std::span<const escqrs::NewEvent> events)
     {
-        const auto result = store.append(stream, expected, events);
+        const auto result = store().append(stream, expected, events);
         if (answers_to_lose > 0) {
             --answers_to_lose;
             throw escqrs::StoreError{"the answer was lost"};
         }
         return result;
     }
-    void read_stream(const escqrs::StreamId& stream, escqrs::StreamVersion from, escqrs::EventSink sink)
-    {
-        store.read_stream(stream, from, sink);
-    }
-    escqrs::GlobalPosition read_log(escqrs::GlobalPosition after, std::size_t at_most, escqrs::EventSink sink)
-    {
-        return store.read_log(after, at_most, sink);
-    }
-    escqrs::GlobalPosition read_log(escqrs::GlobalPosition after, std::size_t at_most,
-                                    const escqrs::EventFilter& filter, escqrs::EventSink sink)
-    {
-        return store.read_log(after, at_most, filter, sink);
-    }
-    bool read_snapshot(const escqrs::StreamId& stream, escqrs::SnapshotSink sink)
-    {
-        return store.read_snapshot(stream, sink);
-    }
-    void write_snapshot(const escqrs::StreamId& stream, const escqrs::Snapshot& snapshot)
-    {
-        store.write_snapshot(stream, snapshot);
-    }
-    escqrs::LogId log_id() { return store.log_id(); }
-    escqrs::GlobalPosition head() { return store.head(); }
     std::optional<escqrs::EventLocation> locate(escqrs::EventId id)
     {
         ++located;
-        return store.locate(id);
-    }
-    bool wait_for_events(escqrs::GlobalPosition after, escqrs::Duration at_most, std::stop_token stop)
-    {
-        return store.wait_for_events(after, at_most, std::move(stop));
+        return store().locate(id);
     }
 
-    escqrs::in_memory::EventStore store;
     int answers_to_lose = 0;
     int located = 0;
 };

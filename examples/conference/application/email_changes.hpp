@@ -4,7 +4,7 @@
 #include "../domain/attendee.hpp"
 
 #include <escqrs/core/timestamp.hpp>
-#include <escqrs/store/event_store.hpp>
+#include <escqrs/store/any_event_store.hpp>
 
 #include <cstdint>
 #include <string>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <escqrs/core/identifiers.hpp>
-#include <escqrs/store/event_store.hpp>
+#include <escqrs/store/any_event_store.hpp>
 
 #include <functional>
 #include <optional>

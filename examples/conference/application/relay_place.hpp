@@ -7,7 +7,7 @@
 #include <escqrs/core/error.hpp>
 #include <escqrs/core/identifiers.hpp>
 #include <escqrs/projections/parking_lot.hpp>
-#include <escqrs/store/event_store.hpp>
+#include <escqrs/store/any_event_store.hpp>
 
 #include <atomic>
 #include <cstdint>

@@ -4,7 +4,7 @@
 #include "settings.hpp"
 
 #include <escqrs/sqlite/database.hpp>
-#include <escqrs/store/event_store.hpp>
+#include <escqrs/store/any_event_store.hpp>
 
 #include <chrono>
 #include <functional>

@@ -10,7 +10,7 @@
 #include "dead_letters.hpp"
 
 #include <escqrs/commands/command_bus.hpp>
-#include <escqrs/store/event_store.hpp>
+#include <escqrs/store/any_event_store.hpp>
 
 #include <chrono>
 #include <functional>

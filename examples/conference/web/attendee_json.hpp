@@ -6,7 +6,7 @@
 
 #include <escqrs/commands/commit_result.hpp>
 #include <escqrs/messaging/message_queue.hpp>
-#include <escqrs/store/event_store.hpp>
+#include <escqrs/store/any_event_store.hpp>
 
 #include <boost/json/array.hpp>
 

@@ -5,7 +5,7 @@
 #include "../http/problem.hpp"
 #include "../read_model/attendee_queries.hpp"
 
-#include <escqrs/store/event_store.hpp>
+#include <escqrs/store/any_event_store.hpp>
 
 #include <boost/json/fwd.hpp>
 

@@ -5,7 +5,7 @@
 
 #include <escqrs/core/clock.hpp>
 #include <escqrs/core/error.hpp>
-#include <escqrs/store/event_store.hpp>
+#include <escqrs/store/any_event_store.hpp>
 
 #include <chrono>
 #include <cstddef>

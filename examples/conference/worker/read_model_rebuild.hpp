@@ -4,7 +4,7 @@
 #include "../read_model/database.hpp"
 
 #include <escqrs/events/event_bus.hpp>
-#include <escqrs/store/event_store.hpp>
+#include <escqrs/store/any_event_store.hpp>
 
 #include <cstdint>
 #include <functional>

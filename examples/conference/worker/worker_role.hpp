@@ -14,7 +14,7 @@
 #include <escqrs/core/clock.hpp>
 #include <escqrs/events/event_bus.hpp>
 #include <escqrs/sqlite/database.hpp>
-#include <escqrs/store/event_store.hpp>
+#include <escqrs/store/any_event_store.hpp>
 
 #include <cstddef>
 #include <functional>

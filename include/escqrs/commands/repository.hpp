@@ -13,7 +13,7 @@
 #include <escqrs/core/metadata.hpp>
 #include <escqrs/core/object_pool.hpp>
 #include <escqrs/domain/aggregate_root.hpp>
-#include <escqrs/store/event_store.hpp>
+#include <escqrs/store/any_event_store.hpp>
 
 #include <algorithm>
 #include <cstddef>

@@ -76,7 +76,7 @@ TEST_CASE("a confirmation id is enough to confirm, once, and tells nothing of th
     CHECK(client.request("POST", second).object() == confirmed);
     CHECK(client.request("POST", second, {}, {{"Idempotency-Key", "one"}}).object() == confirmed);
     CHECK(client.request("GET", second).object() == confirmed);
-    CHECK(conference.failing_store->store.head() == escqrs::GlobalPosition{4});
+    CHECK(conference.failing_store->store().head() == escqrs::GlobalPosition{4});
 
     const auto third = ask("third@example.org");
     CHECK(state(second) == "confirmed");
@@ -101,7 +101,7 @@ TEST_CASE("asking again for the address that waits to be confirmed stores nothin
     const auto again = client.request("POST", path, R"({"email":" b@example.org"})");
     CHECK(again.status == 202);
     CHECK(again.object() == first.object());
-    CHECK(conference.failing_store->store.head() == escqrs::GlobalPosition{2});
+    CHECK(conference.failing_store->store().head() == escqrs::GlobalPosition{2});
 
     CHECK(client.request("POST", path, R"({"email":"c@example.org"})").object().at("version").as_int64() == 3);
     CHECK(client.request("POST", path, R"({"email":"b@example.org"})").object().at("version").as_int64() == 4);
@@ -127,7 +127,7 @@ TEST_CASE("asking for one address many times at once asks once")
     }
     threads.clear();
     CHECK(accepted == 8);
-    CHECK(conference.failing_store->store.head() == escqrs::GlobalPosition{2});
+    CHECK(conference.failing_store->store().head() == escqrs::GlobalPosition{2});
 }
 
 TEST_CASE("what a rule refuses is a 400 that names the rule and the field")

@@ -16,6 +16,8 @@
 #include <escqrs/in_memory/message_queue.hpp>
 #include <escqrs/messaging/cloud_events.hpp>
 #include <escqrs/messaging/relay.hpp>
+#include <escqrs/store/any_event_store.hpp>
+#include <escqrs/store/forwarding_event_store.hpp>
 #include <escqrs/testing/catch2.hpp>
 #include <escqrs/testing/manual_clock.hpp>
 
@@ -72,55 +74,31 @@ private:
 };
 
 /// Refuses or delays what it is told to, and counts what is read.
-class FailingStore {
+class FailingStore : public escqrs::ForwardingEventStore<escqrs::in_memory::EventStore> {
 public:
     escqrs::AppendResult append(const escqrs::StreamId& stream, escqrs::ExpectedVersion expected,
                                 std::span<const escqrs::NewEvent> events)
     {
         appends.pass();
         if (fails) throw escqrs::StoreError{"disk full"};
-        return store.append(stream, expected, events);
+        return store().append(stream, expected, events);
     }
     void read_stream(const escqrs::StreamId& stream, escqrs::StreamVersion from, escqrs::EventSink sink)
     {
         ++streams_read;
         reads.pass();
         if (fails_to_read) throw escqrs::StoreError{"cannot be read"};
-        store.read_stream(stream, from, [&](const escqrs::RecordedEvent& event) {
+        store().read_stream(stream, from, [&](const escqrs::RecordedEvent& event) {
             ++events_read;
             return sink(event);
         });
     }
-    escqrs::GlobalPosition read_log(escqrs::GlobalPosition after, std::size_t at_most, escqrs::EventSink sink)
-    {
-        return store.read_log(after, at_most, sink);
-    }
-    escqrs::GlobalPosition read_log(escqrs::GlobalPosition after, std::size_t at_most,
-                                    const escqrs::EventFilter& filter, escqrs::EventSink sink)
-    {
-        return store.read_log(after, at_most, filter, sink);
-    }
-    bool read_snapshot(const escqrs::StreamId& stream, escqrs::SnapshotSink sink)
-    {
-        return store.read_snapshot(stream, sink);
-    }
-    void write_snapshot(const escqrs::StreamId& stream, const escqrs::Snapshot& snapshot)
-    {
-        store.write_snapshot(stream, snapshot);
-    }
-    escqrs::LogId log_id() { return store.log_id(); }
-    escqrs::GlobalPosition head() { return store.head(); }
     std::optional<escqrs::EventLocation> locate(escqrs::EventId id)
     {
         ++events_located;
-        return store.locate(id);
-    }
-    bool wait_for_events(escqrs::GlobalPosition after, escqrs::Duration at_most, std::stop_token stop)
-    {
-        return store.wait_for_events(after, at_most, std::move(stop));
+        return store().locate(id);
     }
 
-    escqrs::in_memory::EventStore store;
     Gate appends;
     Gate reads; ///< of streams
     std::atomic<bool> fails{false};
