@@ -14,7 +14,6 @@
 #include "stop_signals.hpp"
 #include "web/back_pressure.hpp"
 #include "web/command_middleware.hpp"
-#include "web/dead_letters.hpp"
 #include "web/measured_event_store.hpp"
 #include "web/web_role.hpp"
 #include "worker/read_model_rebuild.hpp"
@@ -55,14 +54,13 @@ void log(std::string_view line)
 }
 
 /// The web role and what it needs: store, command bus, relay, read model.
-template <class Queue>
 class WebSide {
 public:
     /// Binds the port and serves. Relays nothing before `start`.
     /// @param checks   of readiness, beyond those of the role itself
     /// @param give_up  requested when what is under way has had its time to finish: nothing waits for a database for long then
-    WebSide(const Settings& settings, Queue& queue, http::Metrics& metrics, std::vector<http::ReadinessCheck> checks,
-            const std::stop_source& give_up)
+    WebSide(const Settings& settings, escqrs::AnyMessageQueue queue, http::Metrics& metrics,
+            std::vector<http::ReadinessCheck> checks, const std::stop_source& give_up)
         : give_up_{give_up}, measured_{std::make_shared<web::MeasuredEventStore>(
                                  open_event_store(settings, give_up.get_token()), metrics)},
           attendees_{store_, one_attempt}, queries_{settings.read_model.rest, give_up.get_token()},
@@ -74,7 +72,7 @@ public:
                                                            .dead_lettered = progress.dead_lettered};
                     },
                     {.command_threads = options(settings, {}).command_threads}},
-          dead_letters_{queue}, relay_{settings, store_, give_up.get_token(), log}, gauges_{metrics}
+          queue_{std::move(queue)}, relay_{settings, store_, give_up.get_token(), log}, gauges_{metrics}
     {
         handle_attendee_commands(bus_, attendees_, store_);
         bus_.use(pressure_.middleware());
@@ -86,7 +84,7 @@ public:
                           }});
         checks.push_back({"relay", [this] { return relay_.problem(store_.head()); }});
         checks.push_back({"read model", [this] { return problem_of_read_model(); }});
-        role_.emplace(options(settings, std::move(checks)), bus_, store_, queries_, dead_letters_, metrics);
+        role_.emplace(options(settings, std::move(checks)), bus_, store_, queries_, queue_, metrics);
         pressure_thread_ = std::jthread{[this](const std::stop_token& stop) { pressure_.run(stop); }};
     }
 
@@ -99,7 +97,7 @@ public:
 
     std::uint16_t port() const noexcept { return role_->port(); }
 
-    void start(Queue& queue) { relay_.start(store_, queue); }
+    void start() { relay_.start(store_, queue_); }
 
 private:
     /// Whether it lacks events, or was made from events that the log does not hold: an older backup of one of them was restored
@@ -156,8 +154,8 @@ private:
     AttendeeQueries queries_;
     web::BackPressure pressure_;
     escqrs::CommandBus bus_;
-    web::DeadLettersOf<Queue> dead_letters_;
-    RelayThread<Queue> relay_;
+    escqrs::AnyMessageQueue queue_;
+    RelayThread relay_;
     http::Gauges gauges_;
     std::jthread pressure_thread_;     ///< asks all of the above
     std::optional<web::WebRole> role_; ///< last: it serves while everything else is there
@@ -175,7 +173,7 @@ std::string url_of(const ListenAddress& listen, std::uint16_t port)
 /// The worker role, and the server that tells how it is.
 class WorkerSide {
 public:
-    WorkerSide(const Settings& settings, MessageReceiverRef receiver, http::Metrics& metrics,
+    WorkerSide(const Settings& settings, escqrs::AnyMessageReceiver receiver, http::Metrics& metrics,
                const std::stop_token& give_up)
         : role_{options(settings, give_up), std::move(receiver), metrics, log}
     {
@@ -240,29 +238,28 @@ private:
 };
 
 /// Nothing is relayed, handled or mailed before every port is bound: a start that fails for one has done nothing.
-template <class Queue>
-void run(const Settings& settings, Queue& queue, const StopSignals& signals)
+void run(const Settings& settings, const OpenQueue& open, const StopSignals& signals)
 {
     std::stop_source give_up;
     std::optional<std::stop_callback<std::function<void()>>> while_starting{std::in_place, signals.asked(),
                                                                             [&give_up] { give_up.request_stop(); }};
     http::Metrics metrics;
     http::Gauges queue_gauges{metrics};
-    add_queue_gauges(queue_gauges, settings, queue, give_up.get_token());
-    std::vector<http::ReadinessCheck> checks{{"queue", [&queue] { return problem_of(queue); }}};
+    open.add_gauges(queue_gauges, give_up.get_token());
+    std::vector<http::ReadinessCheck> checks{{"queue", open.problem}};
     std::optional<WorkerSide> worker;
     if (settings.rebuild) {
         if (const auto away = move_away_if_damaged(settings.read_model.rest))
             log("read model: the file is damaged, and was moved to " + *away);
     }
     if (settings.role != Role::web) {
-        worker.emplace(settings, MessageReceiverRef{queue}, metrics, give_up.get_token());
+        worker.emplace(settings, open.queue, metrics, give_up.get_token());
         std::ranges::move(worker->checks(), std::back_inserter(checks));
         worker->serve_health(settings, metrics, checks);
     }
-    std::optional<WebSide<Queue>> web;
+    std::optional<WebSide> web;
     if (settings.role != Role::worker) {
-        web.emplace(settings, queue, metrics, checks, give_up);
+        web.emplace(settings, open.queue, metrics, checks, give_up);
         std::cout << "organiser token  " << (settings.is_token_generated ? settings.organiser_token : "as given")
                   << '\n'
                   << "page             " << url_of(settings.listen, web->port()) << std::endl;
@@ -271,7 +268,7 @@ void run(const Settings& settings, Queue& queue, const StopSignals& signals)
     }
     if (settings.rebuild && !worker->rebuild(settings, signals)) return;
     if (worker) worker->start();
-    if (web) web->start(queue);
+    if (web) web->start();
     while_starting.reset();
     signals.wait();
     web.reset(); // first, so that the worker can still take what the relay has sent
@@ -294,8 +291,7 @@ int main(int argc, char** argv)
         const StopSignals signals{[](std::string_view line) { log(line); }};
         create_folders(*settings);
         make_files_private(*settings, [](std::string_view line) { log(line); });
-        with_queue(
-            *settings, [](std::string_view line) { log(line); }, [&](auto& queue) { run(*settings, queue, signals); });
+        run(*settings, open_queue(*settings, [](std::string_view line) { log(line); }), signals);
         return 0;
     } catch (const SettingsError& error) {
         log(std::string{"conference: "} + error.what());

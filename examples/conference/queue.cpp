@@ -1,11 +1,15 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "queue.hpp"
 
+#include "application/storage.hpp"
 #include "service_bus/entra_tokens.hpp"
+#include "service_bus/message_queue.hpp"
 #include "service_bus/queue_administration.hpp"
 
 #include <escqrs/core/clock.hpp>
 #include <escqrs/core/error.hpp>
+#include <escqrs/in_memory/message_queue.hpp>
+#include <escqrs/sqlite/message_queue.hpp>
 
 #include <chrono>
 #include <memory>
@@ -83,8 +87,6 @@ void create_if_missing(const service_bus::AmqpConnectionOptions& connection, con
     }
 }
 
-} // namespace
-
 service_bus::QueueSettings broker_settings(const Settings& settings, const Log& log)
 {
     service_bus::QueueSettings queue;
@@ -100,11 +102,11 @@ service_bus::QueueSettings broker_settings(const Settings& settings, const Log& 
     return queue;
 }
 
-void add_queue_gauges(http::Gauges& gauges, const Settings& settings, service_bus::MessageQueue& queue,
-                      const std::stop_token& give_up)
+void add_broker_gauges(http::Gauges& gauges, const Settings& settings,
+                       const std::shared_ptr<service_bus::MessageQueue>& queue, const std::stop_token& give_up)
 {
     const auto flag = [&queue](bool service_bus::QueueHealth::*member) {
-        return [&queue, member] { return queue.health().*member ? 1.0 : 0.0; };
+        return [queue, member] { return queue->health().*member ? 1.0 : 0.0; };
     };
     gauges.add("conference_queue_connected", "1 while there is a connection to the broker.",
                flag(&service_bus::QueueHealth::connected));
@@ -116,17 +118,61 @@ void add_queue_gauges(http::Gauges& gauges, const Settings& settings, service_bu
                "1 while the broker lets us send and has no session for us to receive from.",
                flag(&service_bus::QueueHealth::waits_for_session));
     gauges.add("conference_queue_connections", "Connections made to the broker so far.",
-               [&queue] { return static_cast<double>(queue.health().connections); });
+               [queue] { return static_cast<double>(queue->health().connections); });
     const auto broker = broker_of(settings);
     if (!can_manage(broker, settings)) return;
     const auto manager =
-        std::make_shared<service_bus::QueueAdministration>(administration(broker, settings, queue.tokens()));
+        std::make_shared<service_bus::QueueAdministration>(administration(broker, settings, queue->tokens()));
     gauges.add("conference_queue_messages", "Messages waiting on the queue or being handled.", [manager, give_up] {
         const auto counts = manager->counts(give_up);
         return static_cast<double>(counts.active + counts.scheduled);
     });
     gauges.add("conference_dead_letters", "Dead-lettered messages.",
                [manager, give_up] { return static_cast<double>(manager->counts(give_up).dead_lettered); });
+}
+
+/// A queue that counts its messages itself.
+template <class Queue>
+OpenQueue opened(const std::shared_ptr<Queue>& queue)
+{
+    return {.queue = escqrs::AnyMessageQueue{queue},
+            .problem = [queue]() -> std::optional<std::string> {
+                (void)queue->counts(); // throws what is wrong
+                return std::nullopt;
+            },
+            .add_gauges =
+                [queue](http::Gauges& gauges, const std::stop_token&) {
+                    gauges.add("conference_queue_messages", "Messages waiting on the queue or being handled.", [queue] {
+                        const auto counts = queue->counts();
+                        return static_cast<double>(counts.active + counts.locked + counts.scheduled);
+                    });
+                    gauges.add("conference_dead_letters", "Dead-lettered messages.",
+                               [queue] { return static_cast<double>(queue->counts().dead_lettered); });
+                }};
+}
+
+OpenQueue open_broker(const Settings& settings, const Log& log)
+{
+    const auto queue = std::make_shared<service_bus::MessageQueue>(broker_settings(settings, log));
+    return {.queue = escqrs::AnyMessageQueue{queue},
+            .problem = [queue] { return queue->health().problem(); },
+            .add_gauges =
+                [settings, queue](http::Gauges& gauges, const std::stop_token& give_up) {
+                    add_broker_gauges(gauges, settings, queue, give_up);
+                }};
+}
+
+} // namespace
+
+OpenQueue open_queue(const Settings& settings, const Log& log)
+{
+    if (settings.queue.scheme == "memory") return opened(std::make_shared<escqrs::in_memory::MessageQueue>());
+    if (settings.queue.scheme == "broker") return open_broker(settings, log);
+    escqrs::sqlite::MessageQueueSettings file;
+    file.database.synchronous = synchronous_of(settings);
+    file.database.busy_timeout = file_busy_timeout;
+    return opened(
+        std::make_shared<escqrs::sqlite::MessageQueue>(settings.queue.rest, escqrs::MessageQueueOptions{}, file));
 }
 
 } // namespace conference

@@ -8,6 +8,7 @@
 #include "worker/keep_running.hpp"
 
 #include <escqrs/core/clock.hpp>
+#include <escqrs/messaging/any_message_queue.hpp>
 #include <escqrs/messaging/relay.hpp>
 #include <escqrs/store/any_event_store.hpp>
 
@@ -28,7 +29,6 @@
 namespace conference {
 
 /// Runs the relay in a thread of its own, from the store to the queue.
-template <class Queue>
 class RelayThread {
 public:
     /// @param give_up  as for `open_relay_place`
@@ -38,7 +38,7 @@ public:
         check(store);
     }
 
-    void start(escqrs::AnyEventStore& store, Queue& queue)
+    void start(escqrs::AnyEventStore& store, escqrs::AnyMessageQueue& queue)
     {
         thread_ = std::jthread{[this, &store, &queue](const std::stop_token& stop) {
             keep_running([&](const auto& token) { run(store, queue, token); }, stop);
@@ -70,7 +70,7 @@ private:
     /// How often a standby process checks for its turn.
     static constexpr std::chrono::seconds patience{1};
 
-    void run(escqrs::AnyEventStore& store, Queue& queue, const std::stop_token& stop)
+    void run(escqrs::AnyEventStore& store, escqrs::AnyMessageQueue& queue, const std::stop_token& stop)
     {
         while (!stop.stop_requested()) {
             try {

@@ -84,8 +84,7 @@ struct Registrations {
     std::string address = emptied_database();
     escqrs::in_memory::MessageQueue queue;
     Publisher place{address};
-    MessageWorker worker{MessageReceiverRef{queue}, place.database, place.bus,
-                         test::Worker::options(escqrs::system_clock(), nullptr, 3)};
+    MessageWorker worker{queue, place.database, place.bus, test::Worker::options(escqrs::system_clock(), nullptr, 3)};
 };
 
 Settings with_store(const std::string& address)

@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include <escqrs/in_memory/message_queue.hpp>
 
+#include <escqrs/messaging/any_message_queue.hpp>
 #include <escqrs/testing/manual_clock.hpp>
 #include <escqrs/testing/message_queue_conformance.hpp>
 
@@ -76,4 +77,48 @@ TEST_CASE("in-memory queue: a wait without end is no arithmetic overflow")
     CHECK_FALSE(receiver.is_done_within(std::chrono::milliseconds{20}));
     escqrs::testing::detail::send_all(queue, {"1"});
     CHECK(receiver.result().size() == 1);
+}
+
+namespace {
+
+/// The queue in memory, chosen at run time.
+class AnyFixture : public Fixture {
+public:
+    struct Queue : escqrs::AnyMessageQueue {
+        explicit Queue(escqrs::in_memory::MessageQueue& queue) : AnyMessageQueue{queue}, chosen{&queue} {}
+        escqrs::MessageQueueCounts counts() const { return chosen->counts(); }
+        escqrs::in_memory::MessageQueue* chosen;
+    };
+
+    explicit AnyFixture(const escqrs::MessageQueueOptions& options) : Fixture{options}, any_{Fixture::queue()} {}
+
+    Queue& queue() { return any_; }
+
+private:
+    Queue any_;
+};
+
+} // namespace
+
+ESCQRS_MESSAGE_QUEUE_CONFORMANCE("any", [](const escqrs::MessageQueueOptions& options) { return AnyFixture{options}; })
+
+TEST_CASE("any queue: copies share a queue that they own, and what it cannot do is not asked of it")
+{
+    const auto chosen = std::make_shared<escqrs::in_memory::MessageQueue>();
+    escqrs::AnyMessageQueue queue{chosen};
+    {
+        escqrs::AnyMessageReceiver copy = queue;
+        CHECK(chosen.use_count() == 3);
+        escqrs::testing::detail::send_all(queue, {"1"});
+        CHECK_FALSE(copy.can_release());
+        const auto received = copy.receive(1, escqrs::Duration::zero(), {});
+        REQUIRE(received.size() == 1);
+        copy.release(received);
+        CHECK(chosen->counts().locked == 1);
+        copy.settle(received[0], escqrs::DeadLetter{"reason", "description"});
+        CHECK(copy.can_list_dead_letters());
+        CHECK(copy.dead_letters(0, 10).size() == 1);
+    }
+    CHECK(chosen.use_count() == 2);
+    CHECK_THROWS_AS(escqrs::AnyMessageQueue{std::shared_ptr<escqrs::in_memory::MessageQueue>{}}, escqrs::InvalidOption);
 }

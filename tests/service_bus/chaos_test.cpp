@@ -111,7 +111,7 @@ TEST_CASE("chaos: connections drop, links are detached, and of 100k messages non
     conference::test::SeenModel model{path};
     MessageQueue queue{place.settings()};
     Witness witness{queue};
-    conference::test::Worker own{path, MessageReceiverRef{witness}, emulator.clock(), nullptr, 1000, 10s};
+    conference::test::Worker own{path, witness, emulator.clock(), nullptr, 1000, 10s};
     const auto end = std::chrono::steady_clock::now() + 8min;
     const auto is_over = [&] {
         if (busy_senders > 0) return false;
@@ -156,7 +156,7 @@ TEST_CASE("a worker that is stopped with messages in hand counts no delivery of 
     queue.send(history.messages());
     for (int stops = 0; stops < 5; ++stops) {
         std::stop_source stop;
-        conference::test::Worker own{path, MessageReceiverRef{queue}, Emulator::shared().clock(), nullptr, 100, 10s};
+        conference::test::Worker own{path, queue, Emulator::shared().clock(), nullptr, 100, 10s};
         const auto connection =
             own.bus.subscribe<AttendeeRegistered>([&](const AttendeeRegistered&) { stop.request_stop(); });
         (void)own.worker.work_once(stop.get_token());

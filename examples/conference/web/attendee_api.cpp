@@ -214,15 +214,14 @@ public:
     {
         constexpr std::size_t most = 200;
         json::array letters;
-        for (const auto& letter : parts.dead_letters.list(0, most)) letters.push_back(to_json(letter));
+        for (const auto& letter : parts.queue.dead_letters(0, most)) letters.push_back(to_json(letter));
         return json_response(200, {{"deadLetters", std::move(letters)}});
     }
 
     http::Response resubmit(const http::RoutedRequest& request) const
     {
         const auto& id = request.path.at("messageId");
-        if (!parts.dead_letters.resubmit(id))
-            http::refuse(404, "unknown-message", "There is no dead letter with this id.");
+        if (!parts.queue.resubmit(id)) http::refuse(404, "unknown-message", "There is no dead letter with this id.");
         return json_response(202, {{"messageId", id}});
     }
 

@@ -7,9 +7,9 @@
 #include "../http/router.hpp"
 #include "../read_model/attendee_queries.hpp"
 #include "../read_model/attendee_watcher.hpp"
-#include "dead_letters.hpp"
 
 #include <escqrs/commands/command_bus.hpp>
+#include <escqrs/messaging/any_message_queue.hpp>
 #include <escqrs/store/any_event_store.hpp>
 
 #include <chrono>
@@ -26,7 +26,7 @@ struct AttendeeApiParts {
     escqrs::AnyEventStore& store;
     AttendeeQueries& queries;
     AttendeeWatcher& watcher;
-    DeadLetters& dead_letters;
+    escqrs::AnyMessageQueue& queue; ///< for its dead letters
     http::BlockingPool& command_pool;
     http::BlockingPool& query_pool; ///< for queries, history and streams
     http::Metrics& metrics;

@@ -35,11 +35,11 @@ const http::Headers& page_headers()
 class WebRole::Implementation {
 public:
     Implementation(WebRoleOptions options, const escqrs::CommandBus& bus, escqrs::AnyEventStore& store,
-                   AttendeeQueries& queries, DeadLetters& dead_letters, http::Metrics& metrics)
+                   AttendeeQueries& queries, escqrs::AnyMessageQueue& queue, http::Metrics& metrics)
         : patience_{options.drain_patience}, command_pool_{options.command_threads, options.max_waiting, options.log},
           query_pool_{options.query_threads, options.max_waiting, options.log}, watcher_{queries},
-          api_{{bus, store, queries, watcher_, dead_letters, command_pool_, query_pool_, metrics,
-                options.organiser_token, options.max_read_wait, options.log, options.guesses}},
+          api_{{bus, store, queries, watcher_, queue, command_pool_, query_pool_, metrics, options.organiser_token,
+                options.max_read_wait, options.log, options.guesses}},
           server_{with_log(std::move(options.server), options.log),
                   routes(metrics, std::move(options.checks), options.log), metrics},
           gauges_{metrics}
@@ -125,8 +125,8 @@ private:
 };
 
 WebRole::WebRole(WebRoleOptions options, const escqrs::CommandBus& bus, escqrs::AnyEventStore& store,
-                 AttendeeQueries& queries, DeadLetters& dead_letters, http::Metrics& metrics)
-    : implementation_{std::make_unique<Implementation>(std::move(options), bus, store, queries, dead_letters, metrics)}
+                 AttendeeQueries& queries, escqrs::AnyMessageQueue& queue, http::Metrics& metrics)
+    : implementation_{std::make_unique<Implementation>(std::move(options), bus, store, queries, queue, metrics)}
 {
 }
 

@@ -6,9 +6,9 @@
 #include "../http/http_server.hpp"
 #include "../http/metrics.hpp"
 #include "../read_model/attendee_queries.hpp"
-#include "dead_letters.hpp"
 
 #include <escqrs/commands/command_bus.hpp>
+#include <escqrs/messaging/any_message_queue.hpp>
 #include <escqrs/store/any_event_store.hpp>
 
 #include <chrono>
@@ -41,7 +41,7 @@ public:
     /// Starts serving. Everything given must outlive the role.
     /// @throws std::system_error if the address cannot be listened on
     WebRole(WebRoleOptions options, const escqrs::CommandBus& bus, escqrs::AnyEventStore& store,
-            AttendeeQueries& queries, DeadLetters& dead_letters, http::Metrics& metrics);
+            AttendeeQueries& queries, escqrs::AnyMessageQueue& queue, http::Metrics& metrics);
     ~WebRole();
 
     std::uint16_t port() const noexcept;

@@ -1,11 +1,9 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include "message_receiver_ref.hpp"
-
 #include <escqrs/core/clock.hpp>
 #include <escqrs/core/error.hpp>
-#include <escqrs/messaging/message_queue.hpp>
+#include <escqrs/messaging/any_message_queue.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -21,7 +19,8 @@ namespace conference {
 class LockKeeper {
 public:
     /// @param messages  just received; must outlive the keeper
-    LockKeeper(MessageReceiverRef receiver, std::span<escqrs::ReceivedMessage> messages, const escqrs::Clock& clock)
+    LockKeeper(escqrs::AnyMessageReceiver receiver, std::span<escqrs::ReceivedMessage> messages,
+               const escqrs::Clock& clock)
         : receiver_{std::move(receiver)}, messages_{messages}, clock_{&clock}, lost_(messages.size(), false)
     {
         for (const escqrs::ReceivedMessage& message : messages_) lock_ends_.push_back(end_of(message));
@@ -84,7 +83,7 @@ private:
         }
     }
 
-    MessageReceiverRef receiver_;
+    escqrs::AnyMessageReceiver receiver_;
     std::span<escqrs::ReceivedMessage> messages_;
     const escqrs::Clock* clock_;
     std::vector<bool> lost_;

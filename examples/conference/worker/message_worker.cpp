@@ -58,8 +58,8 @@ bool is_outage(const std::exception_ptr& failure)
 
 } // namespace
 
-MessageWorker::MessageWorker(MessageReceiverRef receiver, read_model::DatabaseRef read_model, escqrs::EventBus& bus,
-                             MessageWorkerOptions options)
+MessageWorker::MessageWorker(escqrs::AnyMessageReceiver receiver, read_model::DatabaseRef read_model,
+                             escqrs::EventBus& bus, MessageWorkerOptions options)
     : receiver_{std::move(receiver)}, read_model_{read_model}, bus_{&bus}, options_{std::move(options)},
       checkpoint_{read_model, "attendees"}, progress_{read_model}
 {

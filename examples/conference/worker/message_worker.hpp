@@ -6,13 +6,12 @@
 #include "../read_model/database.hpp"
 #include "../read_model/progress.hpp"
 #include "backoff.hpp"
-#include "message_receiver_ref.hpp"
 #include "work_status.hpp"
 #include "worker_log.hpp"
 
 #include <escqrs/core/clock.hpp>
 #include <escqrs/events/event_bus.hpp>
-#include <escqrs/messaging/message_queue.hpp>
+#include <escqrs/messaging/any_message_queue.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -90,7 +89,7 @@ class MessageWorker {
 public:
     /// @param read_model, bus  must outlive the worker, as what `receiver` refers to; subscribers write to `read_model`
     ///        and to nothing else, for it may be undone and they be called again
-    MessageWorker(MessageReceiverRef receiver, read_model::DatabaseRef read_model, escqrs::EventBus& bus,
+    MessageWorker(escqrs::AnyMessageReceiver receiver, read_model::DatabaseRef read_model, escqrs::EventBus& bus,
                   MessageWorkerOptions options = {});
 
     /// Receives one batch and handles it. If stopped in between, what was not handled yet is given back.
@@ -147,7 +146,7 @@ private:
     void wait_for_read_model(Backoff& backoff, const std::stop_token& stop);
     void failed(const char* what, const std::string& error);
 
-    MessageReceiverRef receiver_;
+    escqrs::AnyMessageReceiver receiver_;
     read_model::DatabaseRef read_model_;
     escqrs::EventBus* bus_;
     MessageWorkerOptions options_;

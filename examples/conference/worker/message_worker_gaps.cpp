@@ -17,7 +17,7 @@ constexpr const char* incomplete = "it lacks events that were handled before and
                                    "worker --rebuild' once, which builds it anew from the event log";
 
 /// Erases the sessions of which a message is dead-lettered. Linear in the dead letters.
-void erase_dead_lettered(MessageReceiverRef& receiver, std::set<std::string>& sessions, LockKeeper& locks,
+void erase_dead_lettered(escqrs::AnyMessageReceiver& receiver, std::set<std::string>& sessions, LockKeeper& locks,
                          const std::stop_token& stop)
 {
     constexpr std::size_t page = 100;

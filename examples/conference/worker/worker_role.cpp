@@ -79,7 +79,7 @@ MailerOptions mailer_options(http::Metrics& metrics, const WorkerLog& log, escqr
 
 } // namespace
 
-WorkerRole::WorkerRole(const WorkerRoleOptions& options, MessageReceiverRef receiver, http::Metrics& metrics,
+WorkerRole::WorkerRole(const WorkerRoleOptions& options, escqrs::AnyMessageReceiver receiver, http::Metrics& metrics,
                        const WorkerLog& log, escqrs::Clock& clock)
     : worker_database_{options.read_model, database_options(options), server_options(options)},
       mailer_database_{options.read_model, database_options(options), server_options(options)},

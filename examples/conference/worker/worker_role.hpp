@@ -6,13 +6,13 @@
 #include "../mail/transport.hpp"
 #include "../read_model/attendee_projection.hpp"
 #include "mailer.hpp"
-#include "message_receiver_ref.hpp"
 #include "message_worker.hpp"
 #include "read_model_health.hpp"
 #include "worker_log.hpp"
 
 #include <escqrs/core/clock.hpp>
 #include <escqrs/events/event_bus.hpp>
+#include <escqrs/messaging/any_message_queue.hpp>
 #include <escqrs/sqlite/database.hpp>
 #include <escqrs/store/any_event_store.hpp>
 
@@ -47,7 +47,7 @@ public:
     /// @param receiver, clock  what they refer to must outlive the role
     /// @param metrics  gets what there is to count; must outlive the role, which in turn must be there when it is shown
     /// @throws StoreError, MailError
-    WorkerRole(const WorkerRoleOptions& options, MessageReceiverRef receiver, http::Metrics& metrics,
+    WorkerRole(const WorkerRoleOptions& options, escqrs::AnyMessageReceiver receiver, http::Metrics& metrics,
                const WorkerLog& log, escqrs::Clock& clock = escqrs::system_clock());
 
     /// As `stop`.

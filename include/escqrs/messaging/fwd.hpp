@@ -9,6 +9,8 @@ struct ReceivedMessage;
 struct DeadLetteredMessage;
 struct Settlement;
 struct MessageQueueOptions;
+class AnyMessageReceiver;
+class AnyMessageQueue;
 template <class List, class StoredFormat, class WireFormat>
 class CloudEvents;
 

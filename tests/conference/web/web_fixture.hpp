@@ -14,6 +14,7 @@
 #include <escqrs/in_memory/checkpoint.hpp>
 #include <escqrs/in_memory/event_store.hpp>
 #include <escqrs/in_memory/message_queue.hpp>
+#include <escqrs/messaging/any_message_queue.hpp>
 #include <escqrs/messaging/cloud_events.hpp>
 #include <escqrs/messaging/relay.hpp>
 #include <escqrs/store/any_event_store.hpp>
@@ -123,7 +124,7 @@ public:
             const std::scoped_lock lock{log_mutex_};
             log_.append(line).append("\n");
         };
-        role.emplace(options, bus_, store_, queries_, dead_letters_, metrics_);
+        role.emplace(options, bus_, store_, queries_, any_queue_, metrics_);
     }
 
     void start_worker()
@@ -132,8 +133,8 @@ public:
             escqrs::Relay relay{store_, place_, queue, AttendeeMessages{"/conference"}};
             relay.run(stop);
         }};
-        worker_.emplace(WorkerRoleOptions{path_, "dir:" + folder_.file("mail"), "http://localhost"},
-                        MessageReceiverRef{queue}, metrics_, [](std::string_view) {});
+        worker_.emplace(WorkerRoleOptions{path_, "dir:" + folder_.file("mail"), "http://localhost"}, queue, metrics_,
+                        [](std::string_view) {});
         worker_->start();
     }
 
@@ -193,7 +194,7 @@ private:
     AttendeeRepository attendees_{store_, one_attempt};
     escqrs::CommandBus bus_;
     AttendeeQueries queries_{path_};
-    web::DeadLettersOf<escqrs::in_memory::MessageQueue> dead_letters_{queue};
+    escqrs::AnyMessageQueue any_queue_{queue};
     escqrs::in_memory::Checkpoint place_;
     std::jthread relay_thread_;
     std::optional<WorkerRole> worker_;

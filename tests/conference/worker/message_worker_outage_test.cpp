@@ -33,7 +33,7 @@ TEST_CASE("worker: dying between commit and settlement leaves the effect once")
     const auto die = [] { throw escqrs::TransportError{"the process is dying"}; };
     (before ? receiver.before_settle : receiver.after_settle) = die;
     {
-        Worker dying{place.path, MessageReceiverRef{receiver}, place.clock};
+        Worker dying{place.path, receiver, place.clock};
         CHECK_THROWS_AS(dying.worker.work_once(), escqrs::TransportError);
     }
     CHECK(place.model.attendees() == place.history.fold());
@@ -73,7 +73,7 @@ TEST_CASE("worker: dying before the commit leaves no effect")
     Receiver receiver{&place.queue};
     receiver.before_settle = [] { throw escqrs::TransportError{"dead"}; }; // it cannot give anything back either
     {
-        Worker dying{place.path, MessageReceiverRef{receiver}, place.clock};
+        Worker dying{place.path, receiver, place.clock};
         const auto connection = dying.bus.subscribe<AttendeeRegistered>(
             [](const AttendeeRegistered&) { throw escqrs::StoreError{"the disk is gone"}; });
         CHECK_THROWS_AS(dying.worker.work_once(), escqrs::StoreError);
@@ -101,7 +101,7 @@ TEST_CASE("worker: while the read model cannot be written, messages are kept, ho
     {
         Receiver receiver{&place.queue};
         std::vector<std::string> log;
-        Worker worker{place.path, MessageReceiverRef{receiver}, place.clock, &log};
+        Worker worker{place.path, receiver, place.clock, &log};
         std::jthread thread{[&](std::stop_token stop) { worker.worker.run(std::move(stop)); }};
         for (int probe = 0; probe < 100; ++probe) {
             place.clock.await_waiting(1);
@@ -133,7 +133,7 @@ TEST_CASE("worker: a failure of the queue is waited out")
         if (left > 0) throw escqrs::TransportError{"no route"};
     };
     std::vector<std::string> log;
-    Worker worker{place.path, MessageReceiverRef{receiver}, place.clock, &log};
+    Worker worker{place.path, receiver, place.clock, &log};
     place.send(place.history.messages());
     std::jthread thread{[&](std::stop_token stop) { worker.worker.run(std::move(stop)); }};
     while (place.queue.counts() != empty_queue) {
@@ -153,7 +153,7 @@ TEST_CASE("worker: stopping leaves nothing locked")
     place.send(place.history.messages());
     std::stop_source stop;
     Receiver receiver{&place.queue};
-    Worker worker{place.path, MessageReceiverRef{receiver}, place.clock};
+    Worker worker{place.path, receiver, place.clock};
 
     SECTION("before anything was handled")
     {
@@ -199,7 +199,7 @@ TEST_CASE("worker: a stop releases what was not looked at, after the rest is set
     place.send(messages);
     std::stop_source stop;
     ReleasingReceiver receiver{{&place.queue}};
-    Worker worker{place.path, MessageReceiverRef{receiver}, place.clock};
+    Worker worker{place.path, receiver, place.clock};
     int calls = 0;
     const auto connection = worker.bus.subscribe<AttendeeRegistered>([&](const AttendeeRegistered&) {
         if (++calls == 2) stop.request_stop();
@@ -216,7 +216,7 @@ TEST_CASE("worker: a message whose lock is lost before it is handled is given ba
     const auto messages = place.history.messages();
     place.send(messages);
     ReleasingReceiver receiver{{&place.queue}};
-    Worker worker{place.path, MessageReceiverRef{receiver}, place.clock};
+    Worker worker{place.path, receiver, place.clock};
     int calls = 0;
     const auto connection = worker.bus.subscribe<AttendeeRegistered>([&](const AttendeeRegistered&) {
         if (++calls == 2) place.clock.advance(2min);
@@ -235,7 +235,7 @@ TEST_CASE("worker: the locks of a batch are renewed in time when the time of day
     message.message_id = "1";
     queue.send(std::span{&message, 1});
     auto messages = queue.receive(1, {});
-    LockKeeper keeper{MessageReceiverRef{queue}, messages, clock};
+    LockKeeper keeper{queue, messages, clock};
     for (const auto by : {-24h, 24h}) {
         clock.set(clock.now() + by);
         for (int renewals = 0; renewals < 3; ++renewals) {
@@ -258,7 +258,7 @@ TEST_CASE("worker: slow handling renews the locks in time")
     messages.back().session_id.clear();
     place.send(messages);
     Receiver receiver{&place.queue};
-    Worker worker{place.path, MessageReceiverRef{receiver}, place.clock};
+    Worker worker{place.path, receiver, place.clock};
 
     SECTION("every message takes more than half the lock's time")
     {

@@ -50,7 +50,7 @@ std::optional<std::uint64_t> rebuild(Workplace& place)
 /// A worker with a new read model, on the queue of `place`.
 struct Newcomer {
     explicit Newcomer(Workplace& place, MessageWorkerOptions options)
-        : path{place.folder.file("new.db")}, worker{path, MessageReceiverRef{place.queue}, std::move(options)}
+        : path{place.folder.file("new.db")}, worker{path, place.queue, std::move(options)}
     {
     }
 
@@ -167,7 +167,7 @@ TEST_CASE("rebuild: killed in its midst, it leaves the old read model, and can b
     std::mt19937 chance{5};
     for (int step = 0; step < 100; ++step) history.happen(chance);
     queue.send(history.messages());
-    Worker{path, MessageReceiverRef{queue}, clock}.worker.work_once();
+    Worker{path, queue, clock}.worker.work_once();
     const auto old = SeenModel{path}.attendees();
     for (int step = 0; step < 100; ++step) history.happen(chance);
     auto log = history.log();
@@ -175,7 +175,7 @@ TEST_CASE("rebuild: killed in its midst, it leaves the old read model, and can b
     const ::pid_t child = ::fork();
     REQUIRE(child >= 0);
     if (child == 0) {
-        Worker worker{path, MessageReceiverRef{queue}, clock};
+        Worker worker{path, queue, clock};
         rebuild_read_model(log, worker.database, worker.bus, {}, [](std::uint64_t events) {
             if (events == 120) ::kill(::getpid(), SIGKILL);
         });
@@ -185,7 +185,7 @@ TEST_CASE("rebuild: killed in its midst, it leaves the old read model, and can b
     REQUIRE(::waitpid(child, &status, 0) == child);
     REQUIRE(WIFSIGNALED(status));
     CHECK(SeenModel{path}.attendees() == old);
-    Worker worker{path, MessageReceiverRef{queue}, clock};
+    Worker worker{path, queue, clock};
     CHECK(rebuild_read_model(log, worker.database, worker.bus) == history.messages().size());
     CHECK(SeenModel{path}.attendees() == history.fold());
 }
@@ -272,7 +272,7 @@ TEST_CASE("worker: a lost read model stops it, and no message is dead-lettered f
 
     SECTION("nor does another worker take any, in whatever process")
     {
-        Worker third{other.path, MessageReceiverRef{place.queue}, options_with_log(place)};
+        Worker third{other.path, place.queue, options_with_log(place)};
         CHECK_THROWS_AS(third.worker.work_once(), ReadModelIncomplete);
         const auto received = place.queue.receive(1, 0us);
         REQUIRE(received.size() == 1);
@@ -300,7 +300,7 @@ TEST_CASE("worker: a running one waits until the read model has been built anew,
         std::this_thread::yield();
         problem = other.worker.worker.problem();
     }
-    Worker rebuilder{other.path, MessageReceiverRef{place.queue}, place.clock};
+    Worker rebuilder{other.path, place.queue, place.clock};
     auto log = place.history.log();
     CHECK(rebuild_read_model(log, rebuilder.database, rebuilder.bus) == 3);
     while (place.queue.counts() != escqrs::MessageQueueCounts{}) {

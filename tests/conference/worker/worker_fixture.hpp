@@ -185,13 +185,13 @@ private:
 
 /// A worker with a connection of its own to the read model: another process, as it were.
 struct Worker {
-    Worker(const std::string& path, MessageReceiverRef receiver, escqrs::Clock& clock,
+    Worker(const std::string& path, escqrs::AnyMessageReceiver receiver, escqrs::Clock& clock,
            std::vector<std::string>* log = nullptr, std::uint32_t max_attempts = 3, escqrs::Duration busy_timeout = {})
         : Worker{path, std::move(receiver), options(clock, log, max_attempts), busy_timeout}
     {
     }
 
-    Worker(const std::string& path, MessageReceiverRef receiver, MessageWorkerOptions options,
+    Worker(const std::string& path, escqrs::AnyMessageReceiver receiver, MessageWorkerOptions options,
            escqrs::Duration busy_timeout = {})
         : database{path,
                    read_model_schema,
@@ -269,7 +269,7 @@ struct Workplace {
     escqrs::in_memory::MessageQueue queue{queue_options(clock)};
     History history;
     std::vector<std::string> log;
-    Worker own{path, MessageReceiverRef{queue}, clock, &log};
+    Worker own{path, queue, clock, &log};
     SeenModel model{path};
 
     void send(const std::vector<escqrs::Message>& messages) { queue.send(messages); }

@@ -67,7 +67,7 @@ struct Installation {
     std::vector<std::string> log;
     WorkerRole role{
         {.read_model = path, .mail = "dir:" + folder.file("mail"), .public_url = "https://conference.example"},
-        MessageReceiverRef{receiver},
+        receiver,
         metrics,
         [this](std::string_view line) { note(line); }};
     http::HealthServer health{

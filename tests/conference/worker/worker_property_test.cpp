@@ -90,7 +90,7 @@ TEST_CASE("worker: the read model is the fold of the store, whatever happens to 
     for (int life = 0; queue.counts() != escqrs::MessageQueueCounts{}; ++life) {
         REQUIRE(life < 5'000);
         // Now and then the worker is another process.
-        Worker worker{path, MessageReceiverRef{receiver}, clock, nullptr, 1'000'000};
+        Worker worker{path, receiver, clock, nullptr, 1'000'000};
         const auto unlucky = worker.bus.subscribe_to_all([&](const escqrs::PublishedEvent&) {
             const std::size_t luck = draw(chance, 40);
             if (luck == 0) throw std::runtime_error{"a passing fault"};
@@ -219,7 +219,7 @@ TEST_CASE("worker: several on one queue and one read model", "[integration]")
         threads.emplace_back([&, index](std::stop_token stop) {
             std::mt19937 luck{index};
             escqrs::sqlite::MessageQueue own{folder.file("queue.db"), options, settings};
-            Worker worker{path, MessageReceiverRef{own}, escqrs::system_clock(), nullptr, 1'000'000, 30s};
+            Worker worker{path, own, escqrs::system_clock(), nullptr, 1'000'000, 30s};
             const auto slow = worker.bus.subscribe_to_all([&](const escqrs::PublishedEvent&) {
                 if (draw(luck, 500) == 0) std::this_thread::sleep_for(300ms);
             });

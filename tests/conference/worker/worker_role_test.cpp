@@ -42,7 +42,7 @@ struct Installation {
     WorkerRole role(const std::string& mail)
     {
         return WorkerRole{{.read_model = path, .mail = mail, .public_url = "https://conference.example"},
-                          MessageReceiverRef{queue},
+                          queue,
                           metrics,
                           [this](std::string_view line) {
                               const std::scoped_lock lock{mutex};
