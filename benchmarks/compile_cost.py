@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
-"""What including a header costs (seconds of CPU, without optimisation, and preprocessed lines), and what machine code an event
-type adds to a program. Prints measurements, in JSON.
+"""What including a header costs (seconds of CPU, without optimisation, and preprocessed lines); what a service of nine commands and
+its test cost to compile (seconds of CPU and peak memory), beside the same with plain functions; and what machine code an event type
+adds to a program. Prints measurements, in JSON.
 
     compile_cost.py [--rounds N] [--compiler g++]
 """
@@ -9,13 +10,13 @@ type adds to a program. Prints measurements, in JSON.
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 
-INCLUDE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../include")
+HERE = os.path.dirname(os.path.abspath(__file__))
+INCLUDE = os.path.join(HERE, "../include")
 HEADERS = {
     "fwd.hpp": ["escqrs/fwd.hpp"],
     "a domain file": ["escqrs/domain/event.hpp", "escqrs/domain/aggregate_root.hpp"],
@@ -25,6 +26,10 @@ HEADERS = {
     "escqrs.hpp, sqlite/event_store.hpp": ["escqrs/escqrs.hpp", "escqrs/sqlite/event_store.hpp"],
     "Signals2 alone": ["boost/signals2.hpp"],
 }
+
+# Programs in compile_cost/: a service in one file, and the test of its rules.
+PROGRAMS = {"service": "service.cpp", "test": "order_test.cpp"}
+CONTESTANTS = ("escqrs", "plain")
 
 EVENT = """
 struct Event{n} {{
@@ -118,11 +123,24 @@ int main() {{
 """
 
 
-def cpu_seconds(command):
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+def cost_of(command):
+    """Seconds of CPU and MB at the peak, of a command and those that it runs."""
+    process = subprocess.Popen(command)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return {"seconds": usage.ru_utime + usage.ru_stime, "mb": usage.ru_maxrss / 1024}
+
+
+def interleaved_medians(commands, rounds):
+    """What each command costs; by turns, so that what slows the machine down meets all of them."""
+    costs = {name: [] for name in commands}
+    for _ in range(rounds):
+        for name, command in commands.items():
+            costs[name].append(cost_of(command))
+    return {name: {what: statistics.median(cost[what] for cost in measured) for what in measured[0]}
+            for name, measured in costs.items()}
 
 
 def text_size(compiler, folder, source):
@@ -161,12 +179,14 @@ def main():
                 file.writelines(f"#include <{header}>\n" for header in headers)
             lines = subprocess.run([*compiler, "-E", "-P", sources[name]], check=True, stdout=subprocess.PIPE).stdout.count(b"\n")
             found[f"compile/{name}"] = {"lines": lines}
-        times = {name: [] for name in HEADERS}
-        for _ in range(options.rounds):
-            for name in HEADERS:
-                times[name].append(cpu_seconds([*compiler, "-O0", "-c", sources[name], "-o", os.path.join(folder, "out.o")]))
-        for name in HEADERS:
-            found[f"compile/{name}"]["seconds"] = statistics.median(times[name])
+        commands = {name: [*compiler, "-O0", "-c", sources[name], "-o", os.path.join(folder, "out.o")] for name in HEADERS}
+        for name, cost in interleaved_medians(commands, options.rounds).items():
+            found[f"compile/{name}"]["seconds"] = cost["seconds"]
+        found.update(interleaved_medians({
+            f"compile_{program}/{contestant}/{level}":
+                [*compiler, f"-{level}", "-c", os.path.join(HERE, "compile_cost", contestant, source), "-o",
+                 os.path.join(folder, "out.o")]
+            for program, source in PROGRAMS.items() for contestant in CONTESTANTS for level in ("O0", "O2")}, options.rounds))
         found["text_per_event/escqrs"] = {"bytes": per_event(compiler, folder, ESCQRS, "thing.happen<Event{n}>();")}
         found["text_per_event/by_hand"] = {"bytes": per_event(
             compiler, folder, BY_HAND, 'apply(std::get<Event{n}>(raised.emplace_back(Event{n}{{escqrs::Uuid{{}}, "name", "email"}})));',

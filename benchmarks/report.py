@@ -90,6 +90,11 @@ def compile_rows():
                                    ("escqrs.hpp", 1.1, 50_000), ("event_bus.hpp", 2, 105_000)):
         yield Row(f"compiling {header}", f"compile/{header}", "compile/Signals2 alone", round(seconds / 1.8, 2), "seconds", "s")
         yield Row(f"lines of {header}", f"compile/{header}", lines, 1, "lines", "lines")
+    for program, title, goal in (("service", "a service of nine commands", 3), ("test", "its given-when-then test", 2)):
+        for level in ("O0", "O2"):
+            measured, plain = f"compile_{program}/escqrs/{level}", f"compile_{program}/plain/{level}"
+            yield Row(f"compiling {title}, -{level}, beside plain functions", measured, plain, goal, "seconds", "s")
+            yield Row(f"memory to compile {title}, -{level}", measured, plain, 2, "mb", "MB")
     yield Row("code for each type of event, over by hand", "text_per_event/escqrs", 2000, 1, "bytes", "bytes",
               over="text_per_event/by_hand")
 
