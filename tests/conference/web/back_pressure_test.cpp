@@ -58,7 +58,8 @@ struct Simulation {
                 busy -= 1ms;
                 if (busy > 0s) continue;
                 ++stored;
-                busy = time_of_command() + wait();
+                const auto wait_before = wait(); // draws a number, too: in the same order wherever this is compiled
+                busy = time_of_command() + wait_before;
             }
         }
     }
