@@ -100,14 +100,14 @@ public:
     void start() { relay_.start(store_, queue_); }
 
 private:
-    /// Whether it lacks events, or was made from events that the log does not hold: an older backup of one of them was restored
-    /// beside the other.
+    /// Whether it lacks events, cannot be read, or was made from events that the log does not hold: an older backup of one of
+    /// them was restored beside the other.
     std::optional<std::string> problem_of_read_model()
     {
         if (auto gap = queries_.gap()) return gap;
         const auto position = queries_.progress().position;
         const auto head = store_.head(); // after that: it only grows
-        if (position <= head) return std::nullopt;
+        if (position <= head) return queries_.problem();
         return "it is at position " + std::to_string(position.value()) + ", beyond the end of the log at position " +
                std::to_string(head.value());
     }

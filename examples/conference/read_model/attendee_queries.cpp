@@ -2,6 +2,7 @@
 #include "attendee_queries.hpp"
 
 #include "../postgres/limits.hpp"
+#include "failed_read.hpp"
 #include "progress.hpp"
 #include "read_model_file.hpp"
 
@@ -151,8 +152,26 @@ public:
         give_back(std::make_unique<Reader>(path_, give_up_));
     }
 
-    template <class Ask>
-    auto ask(Ask question)
+    /// @param question  is put again after it has failed, so it holds copies of what it asks about
+    template <class Question>
+    auto ask(Question question)
+    {
+        try {
+            return put(question);
+        } catch (...) { // damaged bytes may make no sense, too
+            failed_read_.remember([this, question] { (void)put(question); });
+            throw;
+        }
+    }
+
+    std::optional<std::string> problem() { return failed_read_.problem(); }
+
+    const std::string& path() const noexcept { return path_; }
+    Database open_database() const { return open_reading(path_, give_up_); }
+
+private:
+    template <class Question>
+    auto put(const Question& question)
     {
         auto reader = borrow();
         try {
@@ -167,10 +186,6 @@ public:
         }
     }
 
-    const std::string& path() const noexcept { return path_; }
-    Database open_database() const { return open_reading(path_, give_up_); }
-
-private:
     std::unique_ptr<Reader> borrow()
     {
         {
@@ -195,6 +210,7 @@ private:
     const std::stop_token give_up_;
     std::mutex mutex_;
     std::vector<std::unique_ptr<Reader>> idle_;
+    FailedRead failed_read_;
 };
 
 AttendeeQueries::AttendeeQueries(const std::string& path, std::stop_token give_up)
@@ -206,18 +222,18 @@ AttendeeQueries::~AttendeeQueries() = default;
 
 std::optional<AttendeeView> AttendeeQueries::find(const AttendeeId& id)
 {
-    return implementation_->ask([&](Reader& reader) { return reader.find(id); });
+    return implementation_->ask([id](Reader& reader) { return reader.find(id); });
 }
 
 std::optional<ConfirmationRequest> AttendeeQueries::confirmation_request(const ConfirmationId& id)
 {
-    return implementation_->ask([&](Reader& reader) { return reader.confirmation_request(id); });
+    return implementation_->ask([id](Reader& reader) { return reader.confirmation_request(id); });
 }
 
 AttendeePage AttendeeQueries::list(std::size_t limit, const std::string& after)
 {
-    const Cursor cursor = parse_cursor(after);
-    return implementation_->ask([&](Reader& reader) { return reader.list(limit, cursor); });
+    return implementation_->ask(
+        [limit, cursor = parse_cursor(after)](Reader& reader) { return reader.list(limit, cursor); });
 }
 
 AttendeeCounts AttendeeQueries::count()
@@ -235,9 +251,17 @@ std::optional<std::string> AttendeeQueries::gap()
     return implementation_->ask([](Reader& reader) { return reader.gap(); });
 }
 
+std::optional<std::string> AttendeeQueries::problem() { return implementation_->problem(); }
+
 std::vector<AttendeeView> AttendeeQueries::changed_since(std::uint64_t& revision)
 {
-    return implementation_->ask([&](Reader& reader) { return reader.changed_since(revision); });
+    auto [newest, changed] = implementation_->ask([revision](Reader& reader) {
+        std::pair answer{revision, std::vector<AttendeeView>{}};
+        answer.second = reader.changed_since(answer.first);
+        return answer;
+    });
+    revision = newest;
+    return std::move(changed);
 }
 
 std::uint64_t AttendeeQueries::revision()

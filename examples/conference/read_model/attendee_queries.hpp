@@ -63,6 +63,9 @@ public:
     /// Why the read model must be built anew, if a worker has found that it lacks events.
     std::optional<std::string> gap();
 
+    /// Why a question that could not be answered, the last such one, still cannot be. Puts it again.
+    std::optional<std::string> problem();
+
     static constexpr std::size_t max_changes = 10'000; ///< in one answer
 
     /// The first attendees changed since `revision`, a number earlier calls gave (0: since ever), which is moved on; or back, to that of

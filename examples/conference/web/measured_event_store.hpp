@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../http/metrics.hpp"
+#include "../read_model/failed_read.hpp"
 
 #include <escqrs/core/clock.hpp>
 #include <escqrs/core/error.hpp>
@@ -14,12 +15,13 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 namespace conference::web {
 
-/// Passes everything on to another store, measures how long appends take, and remembers whether they succeed.
+/// Passes everything on to another store, measures how long appends take, and remembers whether appends and reads succeed.
 class MeasuredEventStore {
 public:
     /// @param metrics, clock  must outlive the store
@@ -45,9 +47,66 @@ public:
         }
     }
 
-    /// Why the last append failed, if nothing could be written since: a full disk is found by writing only. Once a second at
-    /// most a write is tried, so that a role that gets no commands meanwhile is ready again when the disk is.
+    /// Why an append or a read fails: a full disk is found by writing only, a damaged page only by reading it. What failed is
+    /// tried again, so that a role that gets no requests meanwhile is ready again when the store is.
     std::optional<std::string> problem()
+    {
+        if (auto failed_append = append_problem()) return failed_append;
+        return failed_read_.problem();
+    }
+    void read_stream(const escqrs::StreamId& stream, escqrs::StreamVersion from, escqrs::EventSink sink)
+    {
+        read([this](auto to, const auto&... what) { store_.read_stream(what..., to); }, sink, stream, from);
+    }
+    escqrs::GlobalPosition read_log(escqrs::GlobalPosition after, std::size_t at_most, escqrs::EventSink sink)
+    {
+        return read([this](auto to, auto... what) { return store_.read_log(what..., to); }, sink, after, at_most);
+    }
+    escqrs::GlobalPosition read_log(escqrs::GlobalPosition after, std::size_t at_most,
+                                    const escqrs::EventFilter& filter, escqrs::EventSink sink)
+    {
+        return read([this](auto to, const auto&... what) { return store_.read_log(what..., to); }, sink, after, at_most,
+                    filter);
+    }
+    bool read_snapshot(const escqrs::StreamId& stream, escqrs::SnapshotSink sink)
+    {
+        return read([this](auto to, const auto& what) { return store_.read_snapshot(what, to); }, sink, stream);
+    }
+    void write_snapshot(const escqrs::StreamId& stream, const escqrs::Snapshot& snapshot)
+    {
+        store_.write_snapshot(stream, snapshot);
+    }
+    escqrs::LogId log_id() { return store_.log_id(); }
+    escqrs::GlobalPosition head() { return store_.head(); }
+    std::optional<escqrs::EventLocation> locate(escqrs::EventId id)
+    {
+        return read([this](auto, auto what) { return store_.locate(what); }, Ignore{}, id);
+    }
+    bool wait_for_events(escqrs::GlobalPosition after, escqrs::Duration at_most, std::stop_token stop)
+    {
+        return store_.wait_for_events(after, at_most, std::move(stop));
+    }
+
+private:
+    /// A sink of events, or of a snapshot.
+    struct Ignore {
+        bool operator()(const escqrs::RecordedEvent&) const { return true; }
+        void operator()(const escqrs::Snapshot&) const {}
+    };
+
+    template <class Ask, class Sink, class... What>
+    std::invoke_result_t<Ask, Sink, What...> read(Ask ask, Sink sink, const What&... what)
+    {
+        try {
+            return ask(sink, what...);
+        } catch (...) { // damaged bytes may make no sense, too; what `sink` throws does not come again
+            failed_read_.remember([ask, what...] { (void)ask(Ignore{}, what...); });
+            throw;
+        }
+    }
+
+    /// Why the last append failed, if nothing could be written since. A write is tried once a second at most.
+    std::optional<std::string> append_problem()
     {
         constexpr std::chrono::seconds time_between_tries{1};
         std::unique_lock lock{mutex_};
@@ -64,36 +123,7 @@ public:
         problem_.reset();
         return std::nullopt;
     }
-    void read_stream(const escqrs::StreamId& stream, escqrs::StreamVersion from, escqrs::EventSink sink)
-    {
-        store_.read_stream(stream, from, sink);
-    }
-    escqrs::GlobalPosition read_log(escqrs::GlobalPosition after, std::size_t at_most, escqrs::EventSink sink)
-    {
-        return store_.read_log(after, at_most, sink);
-    }
-    escqrs::GlobalPosition read_log(escqrs::GlobalPosition after, std::size_t at_most,
-                                    const escqrs::EventFilter& filter, escqrs::EventSink sink)
-    {
-        return store_.read_log(after, at_most, filter, sink);
-    }
-    bool read_snapshot(const escqrs::StreamId& stream, escqrs::SnapshotSink sink)
-    {
-        return store_.read_snapshot(stream, sink);
-    }
-    void write_snapshot(const escqrs::StreamId& stream, const escqrs::Snapshot& snapshot)
-    {
-        store_.write_snapshot(stream, snapshot);
-    }
-    escqrs::LogId log_id() { return store_.log_id(); }
-    escqrs::GlobalPosition head() { return store_.head(); }
-    std::optional<escqrs::EventLocation> locate(escqrs::EventId id) { return store_.locate(id); }
-    bool wait_for_events(escqrs::GlobalPosition after, escqrs::Duration at_most, std::stop_token stop)
-    {
-        return store_.wait_for_events(after, at_most, std::move(stop));
-    }
 
-private:
     void remember(std::optional<std::string> problem)
     {
         const std::scoped_lock lock{mutex_};
@@ -149,7 +179,8 @@ private:
     escqrs::AnyEventStore store_;
     escqrs::Clock* clock_;
     http::Metrics::Histogram* latency_;
-    mutable std::mutex mutex_;
+    FailedRead failed_read_;
+    mutable std::mutex mutex_;           ///< of what follows
     std::optional<std::string> problem_; ///< of the last append, unless a later write succeeded
     std::uint64_t failures_ = 0;
     escqrs::SteadyTime failed_at_{}; ///< the last time

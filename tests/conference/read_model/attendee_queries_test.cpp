@@ -1,5 +1,6 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "read_model_fixture.hpp"
+#include "support/damaged_pages.hpp"
 
 #include <escqrs/testing/catch2.hpp>
 
@@ -56,6 +57,41 @@ TEST_CASE("queries: the first process makes the file, and the next keeps it")
     AttendeeQueries second{path};
     CHECK(first.find(id) == second.find(id));
     CHECK(second.find(id).has_value());
+}
+
+TEST_CASE("queries: damaged pages are a problem once they were read, and until they can be read again")
+{
+    const TemporaryFolder folder;
+    const std::string path = folder.file("read-model.db");
+    const auto damaged = new_attendee_id();
+    {
+        Publisher publisher{path};
+        publisher.database.execute("PRAGMA synchronous = OFF");
+        for (int count = 0; count < 60; ++count) {
+            publisher.publish(count == 20 ? damaged : new_attendee_id(), 1, AttendeeRegistered{"ada@example.org"});
+        }
+    }
+    const DamagedPages pages{path, to_string(damaged)};
+    REQUIRE(pages.count() > 0);
+    AttendeeQueries queries{path};
+    CHECK(queries.progress().events == 0);
+    CHECK_FALSE(queries.gap());
+    CHECK_FALSE(queries.problem());
+    SECTION("by a question for one attendee") { CHECK_THROWS_AS(queries.find(damaged), escqrs::StoreError); }
+    SECTION("for all") { CHECK_THROWS_AS(queries.list(100, ""), escqrs::StoreError); }
+    SECTION("for what has changed")
+    {
+        std::uint64_t revision = 0;
+        CHECK_THROWS_AS(queries.changed_since(revision), escqrs::StoreError);
+        CHECK(revision == 0);
+    }
+    REQUIRE(queries.problem());
+    CHECK(queries.problem()->find("malformed") != std::string::npos);
+    CHECK(queries.revision() > 0); // others can be read
+    CHECK(queries.problem());
+    pages.repair();
+    CHECK_FALSE(queries.problem());
+    CHECK(queries.find(damaged).has_value());
 }
 
 TEST_CASE("queries: a file of another kind or version is refused and left alone")

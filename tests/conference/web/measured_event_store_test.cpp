@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "web/measured_event_store.hpp"
 
+#include "support/damaged_pages.hpp"
 #include "support/temporary_folder.hpp"
 
 #include <escqrs/in_memory/event_store.hpp>
@@ -13,6 +14,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -152,6 +154,99 @@ TEST_CASE("what is tried after a failed append is written to the file")
         CHECK_FALSE(store.problem());
         CHECK(version() != before);
     }
+}
+
+TEST_CASE("a store with damaged pages says so once they were read, and until they can be read again")
+{
+    const TemporaryFolder folder;
+    const std::string path = folder.file("events.db");
+    const auto open = [&] {
+        return escqrs::AnyEventStore{std::make_shared<escqrs::sqlite::EventStore>(
+            path, escqrs::sqlite::EventStoreOptions{.synchronous = escqrs::sqlite::Synchronous::normal})};
+    };
+    const auto append = [](auto& store, const escqrs::StreamId& stream, const std::string& text) {
+        escqrs::NewEvent event;
+        event.id = escqrs::EventId{escqrs::random_uuid()};
+        event.type = "Happened";
+        event.payload = std::as_bytes(std::span{text});
+        store.append(stream, escqrs::ExpectedVersion::any(), {&event, 1});
+    };
+    const escqrs::StreamId damaged{"attendee", escqrs::random_uuid()};
+    {
+        auto store = open();
+        for (int count = 0; count < 30; ++count) {
+            append(store, count == 10 ? damaged : escqrs::StreamId{"attendee", escqrs::random_uuid()},
+                   std::string(1000, static_cast<char>('A' + count)));
+        }
+    }
+    const DamagedPages pages{path, std::string(1000, 'K')};
+    REQUIRE(pages.count() == 1);
+    conference::http::Metrics metrics;
+    MeasuredEventStore store{open(), metrics};
+    const auto ignore = [](const escqrs::RecordedEvent&) { return true; };
+    CHECK(store.head() == escqrs::GlobalPosition{30});
+    CHECK_FALSE(store.problem());
+    SECTION("of a stream")
+    {
+        CHECK_THROWS_AS(store.read_stream(damaged, escqrs::StreamVersion{1}, ignore), escqrs::StoreError);
+    }
+    SECTION("of the log") { CHECK_THROWS_AS(store.read_log({}, 100, ignore), escqrs::StoreError); }
+    SECTION("of a part of the log")
+    {
+        const escqrs::EventFilter filter{.categories = {"attendee"}};
+        CHECK_THROWS_AS(store.read_log({}, 100, filter, ignore), escqrs::StoreError);
+    }
+    const auto problem = store.problem();
+    REQUIRE(problem);
+    CHECK(problem->find("malformed") != std::string::npos);
+    store.read_log(escqrs::GlobalPosition{29}, 1, ignore); // others can be read
+    CHECK(store.problem());
+    pages.repair();
+    append(store, damaged, "another"); // SQLite reads its pages anew after a write
+    CHECK_FALSE(store.problem());
+}
+
+TEST_CASE("a store says which read fails, of whatever kind, and what a reader throws is no such failure")
+{
+    struct Damaged : escqrs::in_memory::EventStore {
+        bool read_snapshot(const escqrs::StreamId& stream, escqrs::SnapshotSink sink)
+        {
+            if (is_damaged) throw escqrs::StoreError{"damaged"};
+            return EventStore::read_snapshot(stream, sink);
+        }
+        std::optional<escqrs::EventLocation> locate(escqrs::EventId id)
+        {
+            if (is_damaged) throw escqrs::StoreError{"damaged"};
+            return EventStore::locate(id);
+        }
+        bool is_damaged = true;
+    };
+    const auto damaged = std::make_shared<Damaged>();
+    conference::http::Metrics metrics;
+    MeasuredEventStore store{escqrs::AnyEventStore{damaged}, metrics};
+    const escqrs::StreamId stream{"attendee", escqrs::random_uuid()};
+    SECTION("a look for an event")
+    {
+        CHECK_THROWS_AS(store.locate(escqrs::EventId{escqrs::random_uuid()}), escqrs::StoreError);
+        CHECK(store.problem() == "a read failed, and fails again: damaged");
+    }
+    SECTION("of a snapshot")
+    {
+        CHECK_THROWS_AS(store.read_snapshot(stream, [](const escqrs::Snapshot&) {}), escqrs::StoreError);
+        CHECK(store.problem() == "a read failed, and fails again: damaged");
+    }
+    SECTION("a reader that throws")
+    {
+        escqrs::NewEvent event;
+        event.id = escqrs::EventId{escqrs::random_uuid()};
+        event.type = "Happened";
+        store.append(stream, escqrs::ExpectedVersion::any(), {&event, 1});
+        const auto fail = [](const escqrs::RecordedEvent&) -> bool { throw escqrs::StoreError{"of the reader"}; };
+        CHECK_THROWS_AS(store.read_stream(stream, escqrs::StreamVersion{1}, fail), escqrs::StoreError);
+        CHECK_FALSE(store.problem());
+    }
+    damaged->is_damaged = false;
+    CHECK_FALSE(store.problem());
 }
 
 TEST_CASE("a store whose appends are measured is an event store")
