@@ -45,8 +45,13 @@ escqrs::AnyEventStore open_event_store(const Settings& settings, std::stop_token
 
 escqrs::AnyEventStore open_existing_event_store(const Settings& settings, std::stop_token give_up)
 {
-    if (settings.store.scheme == "sqlite" && !std::filesystem::exists(settings.store.rest))
-        throw escqrs::StoreError{"sqlite '" + settings.store.rest + "': expected an event store, found no file"};
+    if (settings.store.scheme == "sqlite") {
+        std::error_code error;
+        const bool exists = std::filesystem::exists(settings.store.rest, error);
+        const std::string what = "sqlite '" + settings.store.rest + "': expected an event store, found ";
+        if (error) throw escqrs::StoreError{what + "nothing that can be looked at: " + error.message()};
+        if (!exists) throw escqrs::StoreError{what + "no file"};
+    }
     return open_store(settings, std::move(give_up), false);
 }
 

@@ -48,3 +48,19 @@ TEST_CASE("storage: files that an earlier version made for all to read are their
     }
     CHECK_FALSE(fs::exists(settings.read_model.rest));
 }
+
+TEST_CASE("storage: a log that cannot be looked at is a store error")
+{
+    const TemporaryFolder folder;
+    fs::create_symlink("loop", folder.file("loop"));
+    Settings settings;
+    settings.store = {"sqlite", folder.file("loop/events.db")};
+    try {
+        open_existing_event_store(settings);
+        FAIL("expected an error");
+    } catch (const escqrs::StoreError& error) {
+        CHECK(std::string_view{error.what()}.find("found nothing that can be looked at: ") != std::string_view::npos);
+    }
+    settings.store.rest = folder.file("events.db");
+    CHECK_THROWS_AS(open_existing_event_store(settings), escqrs::StoreError);
+}
