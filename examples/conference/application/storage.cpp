@@ -8,14 +8,18 @@
 #include <escqrs/postgres/event_store.hpp>
 #include <escqrs/sqlite/event_store.hpp>
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
 
 namespace conference {
+
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -36,6 +40,31 @@ escqrs::AnyEventStore open_store(const Settings& settings, std::stop_token give_
     return escqrs::AnyEventStore{std::make_shared<escqrs::sqlite::EventStore>(settings.store.rest, options)};
 }
 
+using Log = std::function<void(std::string_view)>;
+
+void make_private(const fs::path& path, const Log& log)
+{
+    constexpr auto others = fs::perms::group_all | fs::perms::others_all;
+    std::error_code error;
+    if ((fs::status(path, error).permissions() & others) == fs::perms::none) return;
+    fs::permissions(path, others, fs::perm_options::remove, error);
+    if (error) log(path.string() + " stays open to other users: " + error.message());
+}
+
+/// Of a folder that holds other things as well, others may have been meant to use it.
+template <class IsOurs>
+void make_private_if_all(const fs::path& folder, const Log& log, IsOurs is_ours)
+{
+    std::error_code error;
+    bool are_all = true;
+    fs::directory_iterator entry{folder, error};
+    if (error) return; // there is none, most likely
+    for (; entry != fs::directory_iterator{}; entry.increment(error)) {
+        if (!is_ours(*entry)) are_all = false;
+    }
+    if (are_all && !error) make_private(folder, log);
+}
+
 } // namespace
 
 escqrs::AnyEventStore open_event_store(const Settings& settings, std::stop_token give_up)
@@ -47,7 +76,7 @@ escqrs::AnyEventStore open_existing_event_store(const Settings& settings, std::s
 {
     if (settings.store.scheme == "sqlite") {
         std::error_code error;
-        const bool exists = std::filesystem::exists(settings.store.rest, error);
+        const bool exists = fs::exists(settings.store.rest, error);
         const std::string what = "sqlite '" + settings.store.rest + "': expected an event store, found ";
         if (error) throw escqrs::StoreError{what + "nothing that can be looked at: " + error.message()};
         if (!exists) throw escqrs::StoreError{what + "no file"};
@@ -58,28 +87,47 @@ escqrs::AnyEventStore open_existing_event_store(const Settings& settings, std::s
 void create_folders(const Settings& settings)
 {
     for (const Location* location : {&settings.store, &settings.queue, &settings.read_model}) {
-        const auto folder = std::filesystem::path{location->rest}.parent_path();
-        if (location->scheme == "sqlite" && !folder.empty()) std::filesystem::create_directories(folder);
+        const auto folder = fs::path{location->rest}.parent_path();
+        if (location->scheme == "sqlite" && !folder.empty()) fs::create_directories(folder);
     }
 }
 
 void make_files_private(const Settings& settings, const std::function<void(std::string_view)>& log)
 {
-    namespace fs = std::filesystem;
-    std::vector<std::string> databases;
+    constexpr std::string_view to_folder = "dir:";
+    fs::path mails;
+    if (settings.mail.starts_with(to_folder)) mails = settings.mail.substr(to_folder.size());
+    make_private_if_all(mails, log, [&](const fs::directory_entry& entry) {
+        const auto kind = entry.path().extension();
+        std::error_code error;
+        if ((kind != ".eml" && kind != ".tmp") || entry.symlink_status(error).type() != fs::file_type::regular)
+            return false;
+        make_private(entry.path(), log);
+        return true;
+    });
+    std::vector<fs::path> databases;
     for (const Location* location : {&settings.store, &settings.queue, &settings.read_model}) {
-        if (location->scheme == "sqlite") databases.push_back(location->rest);
+        if (location->scheme == "sqlite") databases.emplace_back(location->rest);
     }
-    if (settings.store.scheme == "sqlite") databases.push_back(relay_place_file(settings));
-    for (const std::string& database : databases) {
+    if (settings.store.scheme == "sqlite") databases.emplace_back(relay_place_file(settings));
+    for (const fs::path& database : databases) {
         for (const char* const suffix : {"", "-wal", "-shm", "-journal"}) {
             std::error_code error;
             const fs::path file =
                 fs::weakly_canonical(database, error).string() + suffix; // beside what a link leads to
-            if (!fs::is_regular_file(file, error)) continue;
-            fs::permissions(file, fs::perms::group_all | fs::perms::others_all, fs::perm_options::remove, error);
-            if (error) log(file.string() + " stays open to other users: " + error.message());
+            if (fs::is_regular_file(file, error)) make_private(file, log);
         }
+    }
+    for (const fs::path& database : databases) {
+        make_private_if_all(database.parent_path(), log, [&](const fs::directory_entry& entry) {
+            std::error_code error;
+            const auto name = entry.path().filename().string();
+            return (!mails.empty() && fs::equivalent(entry.path(), mails, error)) ||
+                   std::ranges::any_of(databases, [&](const fs::path& other) {
+                       return other.parent_path() == database.parent_path() &&
+                              name.starts_with(other.filename().string());
+                   });
+        });
     }
 }
 

@@ -29,9 +29,10 @@ escqrs::AnyEventStore open_existing_event_store(const Settings& settings, std::s
 /// Creates the folders that the settings' files are to stand in.
 void create_folders(const Settings& settings);
 
-/// Takes the permissions of group and others from the SQLite files that exist: an earlier version created them for all to
-/// read, and they hold addresses, and ids that are keys. Files that SQLite creates later get the permissions of the database.
-/// @param log  of files whose permissions cannot be changed, for they belong to another user
+/// Takes the permissions of group and others from the SQLite files and mails that exist, and from the folders that hold nothing
+/// else: an earlier version created them for all to read, and they hold addresses, and ids that are keys. Files that SQLite creates
+/// later get the permissions of the database.
+/// @param log  of what stays as it is, for it belongs to another user
 void make_files_private(const Settings& settings, const std::function<void(std::string_view)>& log);
 
 escqrs::sqlite::Synchronous synchronous_of(const Settings& settings) noexcept;
