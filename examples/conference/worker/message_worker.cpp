@@ -298,9 +298,11 @@ void MessageWorker::count_dead_lettered()
         read_model::Transaction transaction{read_model_};
         progress_.add_dead_lettered(uncounted_);
         transaction.commit();
-        uncounted_ = 0;
+        uncounted_ = told_uncounted_ = 0;
     } catch (const escqrs::StoreError& error) { // tried again with the next batch
+        if (std::exchange(told_uncounted_, uncounted_) == uncounted_) return;
         options_.log("cannot count dead-lettered messages: " + readable(error.what(), max_error_length));
+        options_.on_failure();
     }
 }
 

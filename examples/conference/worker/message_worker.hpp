@@ -153,7 +153,8 @@ private:
     AttendeeMessages events_{"worker"};
     read_model::StreamCheckpoint checkpoint_;
     read_model::Progress progress_;
-    std::uint64_t uncounted_ = 0; ///< dead-lettered messages that the read model has not been told of
+    std::uint64_t uncounted_ = 0;      ///< dead-lettered messages that the read model has not been told of
+    std::uint64_t told_uncounted_ = 0; ///< of these, what the log has been told of
     WorkStatus status_;
 };
 

@@ -58,11 +58,19 @@ TEST_CASE("worker: dead letters that cannot be counted are settled all the same,
                                "BEGIN SELECT RAISE(ABORT, 'the disk is full'); END");
     CHECK(place.work_once() == BatchResult{1, 0, 0, 1});
     CHECK(place.model.queries.progress().dead_lettered == 0);
+    const auto lines = place.log.size();
+    CHECK(place.log.back().find("cannot count dead-lettered messages: ") == 0);
+    for (int round = 0; round < 10; ++round) CHECK(place.work_once() == BatchResult{});
+    CHECK(place.log.size() == lines); // once is enough
+    messages[0].message_id = "another";
+    place.send(messages);
+    CHECK(place.work_once() == BatchResult{1, 0, 0, 1});
     CHECK(place.work_once() == BatchResult{});
+    CHECK(place.log.size() == lines + 2); // of the message, and that two are not counted
     place.own.database.execute("DROP TRIGGER uncounted");
     CHECK(place.work_once() == BatchResult{});
     CHECK(place.work_once() == BatchResult{});
-    CHECK(place.model.queries.progress().dead_lettered == 1);
+    CHECK(place.model.queries.progress().dead_lettered == 2);
 }
 
 TEST_CASE("worker: dying before the commit leaves no effect")
