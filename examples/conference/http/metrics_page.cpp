@@ -40,10 +40,10 @@ void MetricsPage::look()
 /// With the look's lock held.
 Response MetricsPage::response(const TimedLook::Overdue& overdue) const
 {
+    static const std::map<std::string, double> nothing;
     const bool is_old = overdue && *overdue > shown_for_;
-    return {200,
-            {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}},
-            metrics_->text(is_old ? std::map<std::string, double>{} : found_)};
+    return {
+        200, {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}}, metrics_->text(is_old ? nothing : found_)};
 }
 
 } // namespace conference::http
