@@ -8,6 +8,7 @@
 #include <sqlite3.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace conference;
@@ -150,25 +151,24 @@ TEST_CASE("mail outbox: a registration that had to wait for its own limit is not
 
 TEST_CASE("mail outbox: a claim takes no longer, however many mails wait for a mailbox, unless it holds them back")
 {
-    const auto costs = [](std::size_t waiting, double& to_hold_back_one) {
+    const auto costs = [](std::size_t waiting) {
         Outbox place;
         place.owe_many(waiting, "victim@example.org");
         std::vector<int> found;
         found.reserve(8);
         for (int mail = 0; mail < 5; ++mail) found.push_back(place.cost_of_claim());
-        to_hold_back_one = place.cost_of_claim() / (static_cast<double>(waiting) - 5); // the mailbox has had its mails
+        const double to_hold_back_one =
+            place.cost_of_claim() / (static_cast<double>(waiting) - 5); // the mailbox has had its mails
         CHECK(place.send().empty());
         found.push_back(place.cost_of_claim());
         place.owe_many(1, "victim@example.org"); // is held back alone
         found.push_back(place.cost_of_claim());
         place.now += 1h;
         found.push_back(place.cost_of_claim());
-        return found;
+        return std::pair{found, to_hold_back_one};
     };
-    double one_of_few = 0;
-    double one_of_many = 0;
-    const auto few = costs(100, one_of_few);
-    const auto many = costs(1500, one_of_many);
+    const auto [few, one_of_few] = costs(100);
+    const auto [many, one_of_many] = costs(1500);
     CAPTURE(one_of_few, one_of_many);
     CHECK(one_of_many < 2 * one_of_few);
     for (std::size_t claim = 0; claim < few.size(); ++claim) {
