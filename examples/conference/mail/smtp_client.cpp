@@ -52,7 +52,7 @@ struct Delivery {
     bool is_last_line = false;          ///< of an answer
     bool has_begun = false;             ///< the mail's text is being sent
     std::size_t answered = 0;           ///< bytes of the server's answers
-    int answer = 0;                     ///< code of the last one, or of the one that was too long
+    int answer = 0;                     ///< code of the one that is being heard
     std::optional<std::chrono::steady_clock::time_point> stopped_at{};
 };
 
@@ -85,9 +85,11 @@ std::size_t hear_answer(char* line, std::size_t size, std::size_t count, void* c
     }
     delivery.is_line_over = line[length - 1] == '\n';
     delivery.answered += length;
-    if (delivery.is_under_way && delivery.is_line_over && delivery.is_last_line) {
-        ++delivery.answers;
-        if (delivery.answer >= 400 && delivery.refusal == 0) delivery.refusal = delivery.answers;
+    if (delivery.is_line_over && delivery.is_last_line) {
+        if (delivery.is_under_way) ++delivery.answers;
+        if (delivery.is_under_way && delivery.answer >= 400 && delivery.refusal == 0)
+            delivery.refusal = delivery.answers;
+        delivery.answer = 0;
     }
     return delivery.answered <= max_answers_size ? length : 0;
 }
@@ -232,7 +234,8 @@ private:
         if (delivery.is_under_way && is_too_long(code, delivery)) {
             start(); // the rest of the answer may still come on the old connection
             if (delivery.has_begun && delivery.answer / 100 == 2) return; // taken, with many words
-            text += " (answer " + std::to_string(delivery.answer) + ", too long)";
+            const bool is_known = delivery.answer != 0; // of a line that is too long libcurl tells nothing
+            text += " (answer " + (is_known ? std::to_string(delivery.answer) + ", " : "") + "too long)";
             fail(delivery.answers + 1, delivery.answer, text);
         }
         const bool is_answer = code == CURLE_SEND_ERROR || code == CURLE_WEIRD_SERVER_REPLY;
@@ -245,8 +248,9 @@ private:
     {
         // 421: "service not available, closing transmission channel" (RFC 5321, section 4.2.3).
         if (command <= mail_from || answer == 421 || is_about_us(answer)) throw MailServerUnavailable{text};
-        // There are no higher codes than 5xx (section 4.2.1). One below 400 was too long, and would be again.
-        if (answer / 100 == 5 || answer < 400) throw MailRefused{text};
+        // There are no higher codes than 5xx (section 4.2.1). One below 400 was too long, and would be again; not to be known (0)
+        // is no refusal.
+        if (answer / 100 == 5 || (answer > 0 && answer < 400)) throw MailRefused{text};
         throw MailError{text};
     }
 

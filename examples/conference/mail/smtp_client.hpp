@@ -15,7 +15,8 @@ namespace conference {
 /// a password, unless the server is this machine. Certificates are verified.
 ///
 /// A mail that the server answers with 5xx is refused for good; one answered with 4xx, or a code that SMTP does not have, has
-/// failed. One whose answer is longer than 64 KiB is refused, too, unless its code says that it has failed. What the server says
+/// failed. One whose answer is longer than 64 KiB is refused, too, unless its code says that it has failed, or is lost in a line so
+/// long. What the server says
 /// before it has heard of a mail, or about who we are, concerns no mail: then it is unavailable.
 ///
 /// If the connection breaks after the whole mail was sent and before the server's answer came, it is sent again: SMTP
