@@ -15,6 +15,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <sys/resource.h>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -280,4 +281,33 @@ TEST_CASE("a server listens on an address or a name, and says on which it cannot
                       Catch::StartsWith("cannot listen on no.such.host.invalid:8080: Host not found"));
     CHECK_THROWS_WITH(serve_at("127.0.0.1", named.port()),
                       Catch::StartsWith("cannot listen on 127.0.0.1:" + std::to_string(named.port()) + ": "));
+}
+
+TEST_CASE("a server that may have more connections than files says so when it starts, and takes fewer")
+{
+    struct LimitedFiles {
+        explicit LimitedFiles(rlim_t files)
+        {
+            REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
+            const rlimit now{files, before.rlim_max};
+            REQUIRE(setrlimit(RLIMIT_NOFILE, &now) == 0);
+        }
+        LimitedFiles(const LimitedFiles&) = delete;
+        LimitedFiles& operator=(const LimitedFiles&) = delete;
+        ~LimitedFiles() { setrlimit(RLIMIT_NOFILE, &before); }
+        rlimit before{};
+    };
+    std::vector<std::string> lines;
+    HttpServerOptions options;
+    options.log = [&](std::string_view line) { lines.emplace_back(line); };
+    const LimitedFiles limited{1000};
+    {
+        options.max_connections = 744;
+        const auto server = serve(echo, options);
+        CHECK(lines.empty());
+    }
+    options.max_connections = 745;
+    const auto server = serve(echo, options);
+    CHECK(lines == std::vector<std::string>{
+                       "http: the limit of open files is 1000, which allows 744 connections instead of 745"});
 }
