@@ -132,6 +132,28 @@ class Page:
         assert not unexpected, unexpected
 
 
+def check_words(page):
+    """What a visitor reads has no words of developers and no ids; those are in parts that are closed, and say for whom they are."""
+    found = page.driver.execute_script("""
+        const developers = [...document.querySelectorAll('details.developers')];
+        const parts = document.querySelectorAll('#register, #my-registration, #view-confirmation, dialog, #connection, footer');
+        const text = [...parts].map((part) => {
+            const words = part.cloneNode(true);
+            words.querySelectorAll('.developers').forEach((details) => details.remove());
+            return words.textContent;
+        }).join(' ');
+        return {open: developers.map((details) => details.open),
+                summaries: developers.map((details) => details.firstElementChild.textContent), text};""")
+    assert len(found["open"]) >= 2 and not any(found["open"]), found
+    assert set(found["summaries"]) == {"For developers"}, found
+    text = found["text"].replace("a C++ library for CQRS and event sourcing", "")  # says what the page is made for
+    assert "Your seat" in text, text
+    talk = re.findall(r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-\S*|\battendee\w*|\w*email(?:change|confirm)\w*|\bid=\S*|\b(?:event|stream|store|queue|"
+                      r"projection|read model|aggregate|command|version|position|json|http|api|null|undefined|nan|"
+                      r"idempotency|202|503)s?\b", text)
+    assert not talk, (talk, text)
+
+
 def mail_to(conference, recipient, link="confirm"):
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
@@ -164,6 +186,7 @@ def attendee_story(page):
     page.wait_events("AttendeeRegistered")
     page.wait_in_view("my-title", "registration-notice")
     assert not page.find("confirm-form").is_displayed(), "there is nothing to confirm yet"
+    check_words(page)
     page.picture("3-registered")
 
     page.submit("new-email", "ada@example.org", "change-email-submit")
@@ -176,6 +199,7 @@ def attendee_story(page):
 
     page.submit("confirmation-id", "00000000-0000-4000-8000-000000000000", "confirm-submit")
     page.wait_text("confirm-error", "not the confirmation id")
+    check_words(page)
     page.submit("confirmation-id", "not an id", "confirm-submit")
     page.wait(lambda: page.text("confirm-error") and "not the confirmation id" not in page.text("confirm-error"),
               "another error for what is not an id")
@@ -302,6 +326,7 @@ def server_away(page):
     page.wait_text("change-email-error", "can’t be reached")
     page.wait_text("connection", "out of date")
     page.wait_in_view("change-email-error", "connection")
+    check_words(page)
     page.picture("5-server-away")
     page.conference.start("web")
     page.conference.wait_until_ready()
@@ -326,6 +351,7 @@ def unregister(page):
     page.wait_text("attendee-reason", "Other plans")
     page.wait(lambda: not page.find("change-email-form").is_displayed(), "nothing can be changed any more")
     assert page.events()[-1] == ("AttendeeUnregistered", 7)
+    check_words(page)
     # What people typed stands by itself: characters that turn text round end with it.
     loose = page.driver.execute_script("""
         const values = document.querySelectorAll('[data-testid=timeline] dd, [data-testid=attendee-email], ' +
