@@ -5,6 +5,7 @@
 #include <escqrs/core/bookmark.hpp>
 #include <escqrs/projections/checkpoint.hpp>
 #include <escqrs/projections/detail/known_events.hpp>
+#include <escqrs/projections/detail/parking.hpp>
 #include <escqrs/projections/detail/progress.hpp>
 #include <escqrs/projections/detail/takeover.hpp>
 #include <escqrs/projections/log_guard.hpp>
@@ -112,7 +113,6 @@ public:
     }
 
 private:
-    static constexpr bool parks = ParkingLot<Parking>;
     static constexpr GlobalPosition no_limit{~std::uint64_t{0}};
     using Handled = typename detail::ListOf<typename detail::EventsOf<Handlers>::Type>::Type;
 
@@ -131,13 +131,15 @@ private:
         else return no_limit;
     }
 
+    /// Decodes an event and calls its handler.
+    auto handle()
+    {
+        return [this](const RecordedEvent& event, bool is_replay) { apply(event, is_replay); };
+    }
+
     bool apply_page(GlobalPosition& reached, bool is_first, const std::stop_token& stop);
-    void show(const RecordedEvent& event, bool was_handled);
-    void park(const RecordedEvent& event, bool is_replay, std::optional<ParkedStream> parked, const char* error);
     void apply(const RecordedEvent& event, bool is_replay);
     bool replay_page(const StreamId& stream);
-    template <class Work>
-    std::optional<std::string> error_of_attempt(Work work);
     bool is_asked_for(const RecordedEvent& event) const;
 
     Store* store_;
@@ -147,8 +149,6 @@ private:
     SubscriptionOptions options_;
     [[no_unique_address]] EventCodec codec_;
     typename EventCodec::Scratch scratch_;
-    bool some_are_parked_ = false; ///< as of the open transaction, as is the next
-    bool is_beside_ = false;       ///< a read model that runs
     detail::Progress progress_;
     detail::LogGuard<Store> guard_;
 };
@@ -182,18 +182,18 @@ bool Projection<Store, CheckpointType, Handlers, EventCodec, Parking>::apply_pag
     const Bookmark mark = guard_.begin(saved);
     const GlobalPosition replay_until = detail::replay_until(transaction);
     const GlobalPosition limit = limit_of(transaction);
-    is_beside_ = limit != no_limit;
+    const bool is_beside = limit != no_limit;
     if constexpr (requires { transaction.live(); }) {
-        if (is_beside_ && is_first) guard_.check_live(transaction.live());
+        if (is_beside && is_first) guard_.check_live(transaction.live());
     }
-    if constexpr (parks) some_are_parked_ = !parking_->is_empty();
+    detail::PageHandling<Parking> page{parking_, is_beside};
     progress_.set(from);
 
     reached = store_->read_log(from, options_.page_size, options_.filter, [&](const RecordedEvent& event) {
         if (event.position > limit) return false;
         guard_.note(event);
         const bool is_new = !detail::was_taken_over(transaction, event);
-        if (is_new && detail::is_wanted(options_, event)) show(event, event.position <= replay_until);
+        if (is_new && detail::is_wanted(options_, event)) page.show(event, event.position <= replay_until, handle());
         return !stop.stop_requested();
     });
     reached = std::max(from, std::min(reached, limit));
@@ -207,68 +207,6 @@ bool Projection<Store, CheckpointType, Handlers, EventCodec, Parking>::apply_pag
     guard_.settle();
     progress_.set(reached);
     return true;
-}
-
-template <EventStore Store, TransactionalCheckpoint CheckpointType, class Handlers, class EventCodec, class Parking>
-void Projection<Store, CheckpointType, Handlers, EventCodec, Parking>::show(const RecordedEvent& event,
-                                                                            bool was_handled)
-{
-    if constexpr (!parks) {
-        apply(event, was_handled);
-    } else {
-        auto parked = some_are_parked_ ? parking_->find(event.stream) : std::nullopt;
-        const bool never_handled =
-            parked && parked->unhandled_from != StreamVersion{} && event.version >= parked->unhandled_from;
-        const bool is_replay = was_handled && !never_handled;
-        if (parked && parked->is_parked()) return park(event, is_replay, std::move(parked), nullptr);
-        if (is_beside_ && never_handled) { // parked by the one that runs
-            const std::string error = parked->error;
-            return park(event, is_replay, std::move(parked), error.c_str());
-        }
-        if (const auto error = error_of_attempt([&] { apply(event, is_replay); })) {
-            return park(event, is_replay, std::move(parked), error->c_str());
-        }
-        if (!parked) return;
-        // Left over from before a restart. Behind the events that were handled then, nothing needs to be remembered.
-        if (!was_handled) return parking_->remove(event.stream);
-        if (!never_handled) return;
-        parked->unhandled_from = event.version.next();
-        parking_->put(*parked);
-    }
-}
-
-template <EventStore Store, TransactionalCheckpoint CheckpointType, class Handlers, class EventCodec, class Parking>
-void Projection<Store, CheckpointType, Handlers, EventCodec, Parking>::park(const RecordedEvent& event, bool is_replay,
-                                                                            std::optional<ParkedStream> parked,
-                                                                            const char* error)
-{
-    if (!parked) parked.emplace(ParkedStream{.stream = event.stream});
-    if (error != nullptr) {
-        parked->version = event.version;
-        parked->position = event.position;
-        parked->error = error;
-    }
-    if (event.version > parked->last) { // else it comes again, from a page that could not be rolled back
-        parked->last = event.version;
-        ++parked->events;
-    }
-    if (!is_replay && parked->unhandled_from == StreamVersion{}) parked->unhandled_from = event.version;
-    parking_->put(*parked);
-    some_are_parked_ = true;
-}
-
-/// Runs `work`; what it wrote is undone if it fails.
-/// @return the text of its failure, if that was the event's
-template <EventStore Store, TransactionalCheckpoint CheckpointType, class Handlers, class EventCodec, class Parking>
-template <class Work>
-std::optional<std::string> Projection<Store, CheckpointType, Handlers, EventCodec, Parking>::error_of_attempt(Work work)
-{
-    try {
-        parking_->attempt(work);
-        return std::nullopt;
-    } catch (...) {
-        return detail::problem_of_event([&](const std::exception& error) { return parking_->is_passing(error); });
-    }
 }
 
 template <EventStore Store, TransactionalCheckpoint CheckpointType, class Handlers, class EventCodec, class Parking>
@@ -311,14 +249,7 @@ void Projection<Store, CheckpointType, Handlers, EventCodec, Parking>::restart()
 {
     auto transaction = checkpoint_->begin();
     handlers_->clear();
-    if constexpr (parks) {
-        for (ParkedStream& parked : parking_->all()) {
-            parking_->remove(parked.stream);
-            if (parked.unhandled_from == StreamVersion{}) continue;
-            parked.unpark();
-            parking_->put(parked);
-        }
-    }
+    if constexpr (ParkingLot<Parking>) detail::unpark_all(*parking_);
     const auto limit = guard_.handled_limit(guard_.load(transaction));
     if constexpr (requires { transaction.commit_restart(limit); }) transaction.commit_restart(limit);
     else transaction.commit_restart();
@@ -354,44 +285,16 @@ bool Projection<Store, CheckpointType, Handlers, EventCodec, Parking>::replay_pa
     guard_.settle();
     const GlobalPosition replay_until = transaction.replay_until();
     const GlobalPosition reached = detail::reached_in(transaction, stream);
-    std::uint64_t handled = 0;
-    std::uint64_t left = 0; // from the one that failed on
-    bool is_page_full = false;
+    const StreamVersion from = parked->version;
+    detail::ParkedReplay page{*parking_, *std::move(parked), options_.page_size};
     // All that was read since the stream was parked is parked, whatever the handlers took then.
-    store_->read_stream(stream, parked->version, [&](const RecordedEvent& event) {
+    store_->read_stream(stream, from, [&](const RecordedEvent& event) {
         if (event.position > reached) return false;
-        if (!is_asked_for(event)) return true;
-        if (left != 0) {
-            parked->last = event.version;
-            ++left;
-            return true;
-        }
-        parked->version = event.version;
-        parked->position = event.position;
-        is_page_full = handled == options_.page_size;
-        if (is_page_full) return false;
-        const bool never_handled = parked->unhandled_from != StreamVersion{} && event.version >= parked->unhandled_from;
-        const bool is_replay = event.position <= replay_until && !never_handled;
-        if (auto error = error_of_attempt([&] { apply(event, is_replay); })) {
-            parked->error = std::move(*error);
-            parked->last = event.version;
-            left = 1;
-            return true;
-        }
-        ++handled;
-        if (never_handled) parked->unhandled_from = event.version.next();
-        return true;
+        return !is_asked_for(event) || page.show(event, event.position <= replay_until, handle());
     });
-    if (left != 0) parked->events = left;
-    else if (is_page_full) parked->events = parked->events > handled ? parked->events - handled : 1;
-    const bool is_free = left == 0 && !is_page_full;
-    if (is_free) parked->unpark();
-    // Events behind the parked ones may have to be shown as new by a rebuild that is under way.
-    const bool is_remembered = parked->unhandled_from != StreamVersion{} && transaction.position() < replay_until;
-    if (is_free && !is_remembered) parking_->remove(stream);
-    else parking_->put(*parked);
+    page.save(transaction.position() < replay_until);
     detail::commit(transaction, guard_.load(transaction));
-    return is_page_full;
+    return page.is_page_full();
 }
 
 template <EventStore Store, TransactionalCheckpoint CheckpointType, class Handlers, class EventCodec, class Parking>
