@@ -83,6 +83,16 @@ def check_includes(header, path):
             faults.append(f"{header} includes {name}: detail/ is for {other}/ alone")
 
 
+def check_shared(header, path):
+    """A header outside detail/ with nothing but details says that other rooms include it, and users need not."""
+    text = path.read_text(encoding="utf-8")
+    opened = re.findall(r"^namespace escqrs([\w:]*) \{", text, re.M)
+    if "/detail/" in header or not opened or not all(name.endswith("::detail") for name in opened):
+        return
+    if "\n// Shared by rooms; not API.\n" not in text:
+        faults.append(f"{header} has no line 'Shared by rooms; not API.', though all its names are in detail")
+
+
 def check_umbrella(room, headers):
     umbrella = f"{room}.hpp"
     reached = reached_from(umbrella)
@@ -123,6 +133,7 @@ def main(compiler):
     for header in headers:
         check_place(header)
         check_includes(header, INCLUDE / "escqrs" / header)
+        check_shared(header, INCLUDE / "escqrs" / header)
     for room in ROOMS:
         check_umbrella(room, headers)
     if includes_of(INCLUDE / "escqrs/escqrs.hpp") != sorted([f"{room}.hpp" for room in IN_UMBRELLA] + ["version.hpp"]):

@@ -1,9 +1,10 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+// Shared by rooms; not API.
+
 #include <cstdint>
 
-// Shared by the rooms; not API.
 namespace escqrs::detail {
 
 /// FNV-1a, 64 bits: the same in every process and release. It reveals damage, not an attack.

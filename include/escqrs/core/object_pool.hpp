@@ -1,6 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+// Shared by rooms; not API.
+
 #include <array>
 #include <atomic>
 #include <cstddef>
