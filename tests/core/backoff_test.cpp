@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <vector>
 
 using namespace escqrs;
@@ -11,10 +12,10 @@ using namespace std::chrono_literals;
 
 namespace {
 
-std::vector<Duration> first_delays(Backoff& backoff, int count)
+std::vector<Duration> first_delays(Backoff& backoff, std::size_t count)
 {
-    std::vector<Duration> delays;
-    for (int failure = 0; failure < count; ++failure) delays.push_back(backoff.next());
+    std::vector<Duration> delays(count);
+    std::ranges::generate(delays, [&] { return backoff.next(); });
     return delays;
 }
 
