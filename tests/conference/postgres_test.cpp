@@ -395,7 +395,7 @@ TEST_CASE("conference over PostgreSQL: values that cannot be are no outage")
         try {
             read_model::Statement{database, sql}.run();
         } catch (const escqrs::StoreError& error) {
-            return read_model::is_refusal(error);
+            return escqrs::classify(error) == escqrs::FailureKind::refused;
         }
         throw std::logic_error{"expected a failure"};
     };

@@ -128,18 +128,4 @@ void StreamCheckpoint::clear()
     std::visit([](auto& checkpoint) { checkpoint.clear(); }, checkpoint_);
 }
 
-bool is_refusal(const escqrs::StoreError& error) noexcept
-{
-    if (const auto* const file = dynamic_cast<const escqrs::sqlite::DatabaseError*>(&error)) {
-        const int code = file->code() & 0xFF; // the rest tells the kind of kind
-        return code == SQLITE_CONSTRAINT || code == SQLITE_MISMATCH || code == SQLITE_TOOBIG;
-    }
-    if (const auto* const server = dynamic_cast<const escqrs::postgres::DatabaseError*>(&error)) {
-        // Class 22: values that cannot be; 23: constraints; 54: limits; 25P02: one of these before, which was not told here.
-        const std::string& state = server->state();
-        return state.starts_with("22") || state.starts_with("23") || state.starts_with("54") || state == "25P02";
-    }
-    return false;
-}
-
 } // namespace conference::read_model

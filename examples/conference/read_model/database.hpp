@@ -180,7 +180,4 @@ private:
     Either checkpoint_;
 };
 
-/// Whether a failure lies in what was to be written, and not in the database: it would come again with the same values.
-bool is_refusal(const escqrs::StoreError& error) noexcept;
-
 } // namespace conference::read_model

@@ -50,7 +50,7 @@ bool is_outage(const std::exception_ptr& failure)
     } catch (const escqrs::EventDispatchError& error) {
         return std::ranges::any_of(error.failures(), is_outage);
     } catch (const escqrs::StoreError& error) {
-        return !read_model::is_refusal(error);
+        return escqrs::classify(error) != escqrs::FailureKind::refused;
     } catch (...) {
         return false;
     }
@@ -182,7 +182,7 @@ std::optional<MessageWorker::Verdicts> MessageWorker::handle(const std::vector<R
         transaction.commit();
     } catch (const escqrs::StoreError& error) {
         // A subscriber may have swallowed the error after which PostgreSQL refuses everything.
-        if (undo == Undo::all && read_model::is_refusal(error)) return std::nullopt;
+        if (undo == Undo::all && escqrs::classify(error) == escqrs::FailureKind::refused) return std::nullopt;
         throw;
     }
     return verdicts;

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <exception>
+#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,6 +26,15 @@ inline std::string text_of(const std::exception_ptr& failure)
     } catch (...) {
         return "something that is not a std::exception was thrown";
     }
+}
+
+/// What a failure says about the work that failed. One that is not of the library's types is taken for the work's own, but
+/// for a lack of memory.
+/// @par Databases  their own codes are told apart by `failure_kind` of their `DatabaseError`
+inline FailureKind classify(const std::exception& failure) noexcept
+{
+    if (const auto* const error = dynamic_cast<const Error*>(&failure)) return error->failure_kind();
+    return dynamic_cast<const std::bad_alloc*>(&failure) != nullptr ? FailureKind::unavailable : FailureKind::refused;
 }
 
 /// A stream was not at the version that an append expected. Nothing was written; load again and decide again.
@@ -237,9 +247,25 @@ public:
 
     const std::vector<std::exception_ptr>& failures() const noexcept { return failures_; }
 
+    /// That of the first failure that is not the event's own fault, if there is one.
+    FailureKind failure_kind() const noexcept override;
+
 private:
     std::vector<std::exception_ptr> failures_;
 };
+
+inline FailureKind EventDispatchError::failure_kind() const noexcept
+{
+    for (const std::exception_ptr& failure : failures_) {
+        try {
+            std::rethrow_exception(failure);
+        } catch (const std::exception& error) {
+            if (const FailureKind kind = classify(error); kind != FailureKind::refused) return kind;
+        } catch (...) { // NOLINT(bugprone-empty-catch): nothing is known about it
+        }
+    }
+    return FailureKind::refused;
+}
 
 /// A newer version of a read model has taken the place of this one, whose tables are gone. Running on is of no use.
 class ReadModelSuperseded : public Error {
@@ -270,6 +296,8 @@ private:
 class StoreError : public Error {
 public:
     using Error::Error;
+
+    FailureKind failure_kind() const noexcept override { return FailureKind::unavailable; }
 };
 
 /// An option has a value that nothing can work with. Thrown by the constructors that take options.
@@ -282,6 +310,8 @@ public:
 
     const std::string& option() const noexcept { return option_; } ///< its name
 
+    FailureKind failure_kind() const noexcept override { return FailureKind::refused; }
+
 private:
     std::string option_;
 };
@@ -290,6 +320,8 @@ private:
 class TransportError : public Error {
 public:
     using Error::Error;
+
+    FailureKind failure_kind() const noexcept override { return FailureKind::unavailable; }
 };
 
 /// A queue will never take this message: what is wrong with it stays wrong, however often it is sent.
@@ -301,6 +333,8 @@ public:
     }
 
     const std::string& message_id() const noexcept { return message_id_; }
+
+    FailureKind failure_kind() const noexcept override { return FailureKind::refused; }
 
 private:
     std::string message_id_;

@@ -1,14 +1,26 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <cstdint>
 #include <stdexcept>
 
 namespace escqrs {
+
+/// What a failure says about the work that failed.
+enum class FailureKind : std::uint8_t {
+    refused,     ///< it fails again with the same values: the work itself is at fault
+    interrupted, ///< others were in the way, or the connection was lost: it may succeed at once
+    unavailable, ///< no such work can be done now, whatever the values: it may succeed later
+    broken,      ///< no such work can be done until a person has set something right
+};
 
 /// Root of everything the library throws. The text says what failed, for which id, and expected against found.
 class Error : public std::runtime_error {
 public:
     using std::runtime_error::runtime_error;
+
+    /// What the failure says about the work that failed; `classify` tells it of any exception.
+    virtual FailureKind failure_kind() const noexcept { return FailureKind::refused; }
 };
 
 /// A text is not a valid UUID, stream id or category.

@@ -9,6 +9,23 @@
 
 namespace escqrs::postgres {
 
+/// What a code of PostgreSQL (SQLSTATE, its manual's appendix A) says about the work that failed.
+constexpr FailureKind classify(std::string_view state) noexcept
+{
+    using enum FailureKind;
+    const std::string_view kind = state.substr(0, 2);
+    // Connections; transactions that were chosen to give way; a lock, a cancellation; shut down, crashed, starting.
+    if (kind == "08" || kind == "40" || state == "55P03" || state == "57014") return interrupted;
+    if (state == "57P01" || state == "57P02" || state == "57P03") return interrupted;
+    // The server is short of something, the disk included, or is a standby that is taking over.
+    if (kind == "53" || state == "25006") return unavailable;
+    // A right, a table or a schema is missing: the database is not set up for the program, whatever it writes.
+    if (state == "42501" || state == "42P01" || state == "3F000") return broken;
+    // Data, constraints, statements, limits; or one of these before, which the program has not heeded.
+    if (kind == "22" || kind == "23" || kind == "42" || kind == "54" || state == "25P02") return refused;
+    return broken;
+}
+
 /// PostgreSQL refused to do something. The text names the server and database, and holds PostgreSQL's own message.
 class DatabaseError : public StoreError {
 public:
@@ -18,15 +35,15 @@ public:
     {
     }
 
-    /// PostgreSQL's five-character code (SQLSTATE, its manual's appendix A); empty if the message is not the server's.
+    /// PostgreSQL's five-character code; empty if the message is not the server's.
     const std::string& state() const noexcept { return state_; }
 
-    /// Whether it has to do with the moment, not with what was asked: the connection was lost, others were in the way (class 40;
-    /// a lock, a cancellation), the server is short of something (class 53), or a standby is taking over (it is read-only).
-    virtual bool is_passing() const noexcept
+    FailureKind failure_kind() const noexcept override { return classify(state_); }
+
+    /// Whether it has to do with the moment: the same work may succeed, at once or later.
+    bool is_passing() const noexcept
     {
-        return state_.starts_with("40") || state_.starts_with("53") || state_ == "55P03" || state_ == "57014" ||
-               state_ == "25006";
+        return failure_kind() == FailureKind::interrupted || failure_kind() == FailureKind::unavailable;
     }
 
 private:
@@ -44,7 +61,7 @@ class ConnectionLost : public DatabaseError {
 public:
     using DatabaseError::DatabaseError;
 
-    bool is_passing() const noexcept override { return true; }
+    FailureKind failure_kind() const noexcept override { return FailureKind::interrupted; }
 };
 
 } // namespace escqrs::postgres

@@ -71,15 +71,10 @@ public:
         part.commit();
     }
 
-    /// Of the server's own failures, those that come of what was to be written are the event's: of data (class 22), of
-    /// constraints (23), and of statements (42). Nor is a failure the event's that has taken the transaction with it.
+    /// Whether a failure is not the event's own (`classify`), or has undone the whole transaction.
     bool is_passing(const std::exception& error) const noexcept
     {
-        if (connection_->is_lost() || !connection_->in_transaction()) return true;
-        const auto* const failure = dynamic_cast<const DatabaseError*>(&error);
-        if (failure == nullptr) return is_passing_fault(error);
-        const std::string_view kind = std::string_view{failure->state()}.substr(0, 2);
-        return kind != "22" && kind != "23" && kind != "42";
+        return !connection_->in_transaction() || is_passing_fault(error);
     }
 
 private:

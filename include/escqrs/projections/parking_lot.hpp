@@ -7,7 +7,6 @@
 #include <concepts>
 #include <cstdint>
 #include <exception>
-#include <new>
 #include <optional>
 #include <string>
 #include <vector>
@@ -90,15 +89,8 @@ concept ParkingLot = ParkedStreams<Parking> && requires(Parking& parking, const 
 /// streams it has parked to itself.
 struct NoParkingLot {};
 
-/// Whether a failure is of the machinery, and not of the event: a store or broker that cannot work, or no memory.
-inline bool is_passing_fault(const std::exception& error) noexcept
-{
-    if (dynamic_cast<const MessageRefused*>(&error) != nullptr) return false;
-    if (dynamic_cast<const InvalidOption*>(&error) != nullptr) return false;
-    return dynamic_cast<const StoreError*>(&error) != nullptr ||
-           dynamic_cast<const TransportError*>(&error) != nullptr ||
-           dynamic_cast<const std::bad_alloc*>(&error) != nullptr;
-}
+/// Whether a failure says nothing about the event: a store or broker that cannot work, or no memory.
+inline bool is_passing_fault(const std::exception& error) noexcept { return classify(error) != FailureKind::refused; }
 
 namespace detail {
 

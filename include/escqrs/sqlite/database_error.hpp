@@ -10,6 +10,36 @@
 
 namespace escqrs::sqlite {
 
+namespace detail {
+/// Extended result code of the error of `OpenTransactions`; SQLite's own ones of SQLITE_BUSY are far smaller.
+inline constexpr int waits_for_itself = SQLITE_BUSY | 0x7F00;
+} // namespace detail
+
+/// What an extended result code of SQLite (https://www.sqlite.org/rescode.html) says about the work that failed.
+constexpr FailureKind classify(int code) noexcept
+{
+    if (code == detail::waits_for_itself) return FailureKind::refused;
+    switch (code & 0xFF) {
+    case SQLITE_ERROR: // of a statement
+    case SQLITE_CONSTRAINT:
+    case SQLITE_MISMATCH:
+    case SQLITE_RANGE:
+    case SQLITE_TOOBIG: return FailureKind::refused;
+    case SQLITE_ABORT:
+    case SQLITE_BUSY:
+    case SQLITE_INTERRUPT:
+    case SQLITE_LOCKED:
+    case SQLITE_PROTOCOL:
+    case SQLITE_SCHEMA: return FailureKind::interrupted;
+    case SQLITE_CANTOPEN:
+    case SQLITE_FULL:
+    case SQLITE_IOERR:
+    case SQLITE_NOMEM:
+    case SQLITE_READONLY: return FailureKind::unavailable;
+    default: return FailureKind::broken;
+    }
+}
+
 /// SQLite refused to do something. The text names the file and holds SQLite's own message.
 class DatabaseError : public StoreError {
 public:
@@ -23,6 +53,8 @@ public:
 
     /// SQLite's extended result code.
     int code() const noexcept { return code_; }
+
+    FailureKind failure_kind() const noexcept override { return classify(code_); }
 
 private:
     int code_;

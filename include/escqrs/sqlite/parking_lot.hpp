@@ -64,9 +64,11 @@ public:
         part.commit();
     }
 
-    /// Of the database's own failures, those that come of what was to be written are the event's, such as a constraint;
-    /// a full disk, a lock or a file that cannot be read are not. Nor is a failure that has undone the whole transaction.
-    bool is_passing(const std::exception& error) const noexcept;
+    /// Whether a failure is not the event's own (`classify`), or has undone the whole transaction.
+    bool is_passing(const std::exception& error) const noexcept
+    {
+        return !database_->in_transaction() || is_passing_fault(error);
+    }
 
 private:
     friend class ReadModel;
@@ -124,22 +126,6 @@ private:
     std::optional<Statement> any_before_;
     std::optional<Statement> select_before_;
 };
-
-inline bool ParkingLot::is_passing(const std::exception& error) const noexcept
-{
-    if (!database_->in_transaction()) return true;
-    const auto* const failure = dynamic_cast<const DatabaseError*>(&error);
-    if (failure == nullptr) return is_passing_fault(error);
-    if (failure->code() == detail::waits_for_itself) return false;
-    switch (failure->code() & 0xFF) {
-    case SQLITE_CONSTRAINT:
-    case SQLITE_MISMATCH:
-    case SQLITE_RANGE:
-    case SQLITE_TOOBIG:
-    case SQLITE_ERROR: return false;
-    default: return true;
-    }
-}
 
 static_assert(escqrs::ParkingLot<ParkingLot>);
 

@@ -34,9 +34,10 @@ public:
         return CallLimit::within(in_all, stop.stop_possible() ? stop : stop_);
     }
 
-    /// Does `work` again, with growing pauses, when a connection was lost, when the server chose a victim among those that waited
-    /// for each other, or when it lost patience by an administrator's `lock_timeout` or `statement_timeout`, which only happens
-    /// behind a PgBouncer (see `pin_settings`).
+    /// Does `work` again, with growing pauses, when it was interrupted: a connection was lost, the server chose a victim among
+    /// those that waited for each other, or it lost patience by an administrator's `lock_timeout` or `statement_timeout`, which
+    /// only happens behind a PgBouncer (see `pin_settings`). A server that is read-only, or short of something, is reported at
+    /// once: the caller decides whether to wait for it.
     template <class Work>
     auto run(const CallLimit& limit, Work work) const
     {
@@ -50,19 +51,13 @@ public:
                 pause = backoff.next();
                 if (!first_failure) first_failure = clock_->steady();
                 const bool has_time = later_by(clock_->steady(), pause) <= later_by(*first_failure, at_most_);
-                if (!comes_right(error) || !has_time || limit.is_over()) throw;
+                if (error.failure_kind() != FailureKind::interrupted || !has_time || limit.is_over()) throw;
             }
             sleep_for(*clock_, pause, limit.stop);
         }
     }
 
 private:
-    static bool comes_right(const DatabaseError& error) noexcept
-    {
-        return dynamic_cast<const ConnectionLost*>(&error) != nullptr || error.state() == "40P01" ||
-               error.state() == "40001" || error.state() == "55P03" || error.state() == "57014";
-    }
-
     Clock* clock_;
     Duration at_most_;
     Duration answer_timeout_;

@@ -3,8 +3,6 @@
 
 #include <escqrs/sqlite/database_error.hpp>
 
-#include <sqlite3.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <mutex>
@@ -14,9 +12,6 @@
 #include <vector>
 
 namespace escqrs::sqlite::detail {
-
-/// Extended result code of the error below; SQLite's own ones of SQLITE_BUSY are far smaller.
-inline constexpr int waits_for_itself = SQLITE_BUSY | 0x7F00;
 
 /// The files on which threads of this process have write transactions open, so that a thread which is about to wait for
 /// itself hears of it at once.
