@@ -39,6 +39,16 @@ BUDGETS = {
     "events/event_bus.hpp": 106,
 }
 
+# Folders of the example that know nothing of it, so that other programs can copy them, and the libraries that each may include
+# besides what the system has.
+EXAMPLE = ROOT / "examples" / "conference"
+SYSTEM = ("sys/", "arpa/")
+COPIED = {
+    "http": ("boost/",),
+    "mail": ("boost/", "curl/"),
+    "service_bus": ("escqrs/", "boost/property_tree/", "curl/", "openssl/", "proton/"),
+}
+
 faults = []
 
 
@@ -119,6 +129,24 @@ def check_outside(folder):
                 faults.append(f"{path.relative_to(ROOT)} includes {name}")
 
 
+def check_copied(folder, libraries):
+    """Includes files of its own folder and of the libraries it may use; its namespace has the name of the folder."""
+    sources = sorted((EXAMPLE / folder).rglob("*.[ch]pp"))
+    assert sources, f"{EXAMPLE / folder} is empty"
+    for path in sources:
+        text, name = path.read_text(encoding="utf-8"), path.relative_to(ROOT)
+        for included in re.findall(r'^#include "([^"]+)"', text, re.M):
+            if not (path.parent / included).resolve().is_relative_to(EXAMPLE / folder):
+                faults.append(f"{name} includes {included}: {folder}/ must build without the rest of the example")
+        for included in re.findall(r"^#include <([^>]+)>", text, re.M):
+            is_of_system = "/" not in included or included.startswith(SYSTEM)
+            if not is_of_system and not included.startswith(libraries):
+                faults.append(f"{name} includes <{included}>: {folder}/ includes {', '.join(libraries)} only")
+        for namespace in re.findall(r"^namespace (\w+)[\w:]* \{", text, re.M):
+            if namespace != folder:
+                faults.append(f"{name} is in namespace {namespace}: {folder}/ has a namespace of its own")
+
+
 def check_budget(compiler, header, thousands):
     command = [compiler, "-std=c++20", "-E", "-P", "-w", f"-I{INCLUDE}", "-x", "c++", INCLUDE / "escqrs" / header]
     lines = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.count(b"\n")
@@ -140,6 +168,8 @@ def main(compiler):
         faults.append(f"escqrs.hpp is to include the umbrellas of {', '.join(IN_UMBRELLA)}, and version.hpp")
     for folder in ("examples", "benchmarks"):
         check_outside(folder)
+    for folder, libraries in COPIED.items():
+        check_copied(folder, libraries)
     if compiler.endswith("g++"):  # the budgets are what g++'s library makes of them
         for header, thousands in BUDGETS.items():
             check_budget(compiler, header, thousands)

@@ -13,7 +13,7 @@
 #include <unordered_set>
 #include <utility>
 
-namespace conference::http {
+namespace http {
 
 namespace asio = boost::asio;
 
@@ -118,4 +118,4 @@ bool BlockingPool::run_after(std::chrono::milliseconds delay, std::function<void
 
 void BlockingPool::stop() { implementation_->stop(); }
 
-} // namespace conference::http
+} // namespace http

@@ -9,7 +9,7 @@
 #include <memory>
 #include <string_view>
 
-namespace conference::http {
+namespace http {
 
 /// Threads for work that waits for a disk. As many as appends are to share a commit.
 /// @par Thread safety  any thread
@@ -38,4 +38,4 @@ private:
     std::unique_ptr<Implementation> implementation_;
 };
 
-} // namespace conference::http
+} // namespace http

@@ -18,7 +18,7 @@
 #include <tuple>
 #include <variant>
 
-namespace conference::http {
+namespace http {
 
 namespace asio = boost::asio;
 namespace beast = boost::beast;
@@ -38,7 +38,7 @@ std::string head_of(unsigned status, const Headers& headers)
     return text;
 }
 
-/// By hand, in one piece: Beast's serializer took 20,000 of the 64,000 instructions of a small request.
+/// Made without Beast's serializer, which adds 17,000 instructions to the 23,000 that a small request takes.
 std::string text_of(const Response& response, bool keep_alive, bool is_head)
 {
     std::string text = head_of(response.status, response.headers);
@@ -329,4 +329,4 @@ asio::awaitable<void> Connection::linger()
         std::tie(error, std::ignore) = co_await stream_.async_read_some(asio::buffer(bytes), as_tuple);
 }
 
-} // namespace conference::http
+} // namespace http

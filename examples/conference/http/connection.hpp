@@ -25,7 +25,7 @@
 #include <utility>
 
 // What `HttpServer` is made of; for it only.
-namespace conference::http {
+namespace http {
 
 class Connection;
 
@@ -94,4 +94,4 @@ private:
     bool refused_ = false;
 };
 
-} // namespace conference::http
+} // namespace http

@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <ctime>
 
-namespace conference::http {
+namespace http {
 
 bool same_name(std::string_view left, std::string_view right) noexcept
 {
@@ -79,4 +79,4 @@ std::string_view date_now() noexcept
     return {text.data(), length};
 }
 
-} // namespace conference::http
+} // namespace http

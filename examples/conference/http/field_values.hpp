@@ -6,7 +6,7 @@
 #include <string_view>
 
 // How the values of header fields are compared and written (RFC 9110).
-namespace conference::http {
+namespace http {
 
 /// Whether two names are the same but for the case of ASCII letters: of fields, schemes, media types.
 bool same_name(std::string_view left, std::string_view right) noexcept;
@@ -21,4 +21,4 @@ bool asks_for(const Request& request, std::string_view media_type) noexcept;
 /// Whether the client has what `etag` stands for: its If-None-Match fields name that tag, or `*`.
 bool is_unchanged(const Request& request, std::string_view etag) noexcept;
 
-} // namespace conference::http
+} // namespace http

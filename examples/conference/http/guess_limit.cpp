@@ -8,7 +8,7 @@
 #include <functional>
 #include <string>
 
-namespace conference::http {
+namespace http {
 namespace {
 
 namespace ip = boost::asio::ip;
@@ -86,4 +86,4 @@ GuessLimit::Account& GuessLimit::account_of(std::string_view client, Time now)
     return accounts_[std::move(key)];
 }
 
-} // namespace conference::http
+} // namespace http

@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-namespace conference::http {
+namespace http {
 
 struct GuessLimitOptions {
     using Duration = std::chrono::steady_clock::duration;
@@ -66,4 +66,4 @@ private:
     Time next_sweep_{};
 };
 
-} // namespace conference::http
+} // namespace http

@@ -7,7 +7,7 @@
 #include <memory>
 #include <utility>
 
-namespace conference::http {
+namespace http {
 namespace {
 
 Router health_routes(const Metrics& metrics, std::vector<ReadinessCheck> checks, Log log)
@@ -42,4 +42,4 @@ HealthServer::~HealthServer() // NOLINT(bugprone-exception-escape): stopping thr
     server_.stop(patience);
 }
 
-} // namespace conference::http
+} // namespace http

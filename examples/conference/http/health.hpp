@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace conference::http {
+namespace http {
 
 /// Adds the routes /healthz, which says that the process is alive; /readyz, which names what keeps it from its work, with
 /// 503 if there is anything, and answers within a second (see `Readiness`); /metrics, in the Prometheus text format, which answers
@@ -35,4 +35,4 @@ private:
     RoutedServer server_;
 };
 
-} // namespace conference::http
+} // namespace http

@@ -22,7 +22,7 @@
 #include <system_error>
 #include <thread>
 
-namespace conference::http {
+namespace http {
 namespace {
 
 namespace asio = boost::asio;
@@ -270,4 +270,4 @@ bool HttpServer::drain(std::chrono::milliseconds patience) { return implementati
 
 void HttpServer::stop(std::chrono::milliseconds patience) { implementation_->stop(patience); }
 
-} // namespace conference::http
+} // namespace http

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-namespace conference::http {
+namespace http {
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
@@ -133,4 +133,4 @@ private:
     std::unique_ptr<Implementation> implementation_;
 };
 
-} // namespace conference::http
+} // namespace http

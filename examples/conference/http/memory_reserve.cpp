@@ -3,7 +3,7 @@
 
 #include <sys/mman.h>
 
-namespace conference::http {
+namespace http {
 
 // Mapped, not allocated: an allocator might keep for itself what it is given back.
 
@@ -22,4 +22,4 @@ bool MemoryReserve::is_whole() noexcept
     return true;
 }
 
-} // namespace conference::http
+} // namespace http

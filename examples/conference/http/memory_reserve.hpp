@@ -4,7 +4,7 @@
 #include <atomic>
 #include <cstddef>
 
-namespace conference::http {
+namespace http {
 
 /// Memory that is set aside for the moment when there is none: giving it up lets the requests that are under way end, while
 /// new ones are refused until it is whole again.
@@ -27,4 +27,4 @@ private:
     std::atomic<void*> memory_{nullptr};
 };
 
-} // namespace conference::http
+} // namespace http

@@ -6,7 +6,7 @@
 #include <tuple>
 #include <utility>
 
-namespace conference::http {
+namespace http {
 namespace {
 
 /// `name="value",name="value"`, values escaped as the format wants it.
@@ -166,4 +166,4 @@ std::string Metrics::text(const std::map<std::string, double>& values) const
     return out.str();
 }
 
-} // namespace conference::http
+} // namespace http

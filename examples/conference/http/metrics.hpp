@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-namespace conference::http {
+namespace http {
 
 /// Numbers about a running program, shown in the Prometheus text format, version 0.0.4.
 /// @par Thread safety  any thread; counting takes no lock once a counter exists
@@ -109,4 +109,4 @@ private:
     std::vector<std::shared_ptr<Metrics::Gauge>> gauges_;
 };
 
-} // namespace conference::http
+} // namespace http

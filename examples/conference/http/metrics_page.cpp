@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace conference::http {
+namespace http {
 
 MetricsPage::MetricsPage(const Metrics& metrics, std::chrono::milliseconds patience,
                          std::chrono::milliseconds shown_for)
@@ -46,4 +46,4 @@ Response MetricsPage::response(const TimedLook::Overdue& overdue) const
         200, {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}}, metrics_->text(is_old ? nothing : found_)};
 }
 
-} // namespace conference::http
+} // namespace http

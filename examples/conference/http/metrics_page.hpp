@@ -9,7 +9,7 @@
 #include <map>
 #include <string>
 
-namespace conference::http {
+namespace http {
 
 /// Answers scrapes of the metrics in time, however long a gauge takes, such as one that asks a database which is silent: see
 /// `TimedLook`. Counters and histograms are always there. A gauge without an answer is left out. While one is late, none is
@@ -37,4 +37,4 @@ private:
     TimedLook look_;                            ///< last: it ends before what it uses
 };
 
-} // namespace conference::http
+} // namespace http

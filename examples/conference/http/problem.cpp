@@ -8,7 +8,7 @@
 
 #include <utility>
 
-namespace conference::http {
+namespace http {
 
 std::string_view reason_phrase(unsigned status) noexcept
 {
@@ -39,4 +39,4 @@ void refuse(unsigned status, std::string slug, std::string detail, std::string f
 
 Response busy() { return to_response({503, {}, "We are busy just now.", {}, {{"Retry-After", "1"}}}); }
 
-} // namespace conference::http
+} // namespace http

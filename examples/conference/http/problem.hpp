@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-namespace conference::http {
+namespace http {
 
 /// Why a request is refused, in the form of RFC 9457.
 struct Problem {
@@ -41,4 +41,4 @@ Response busy();
 /// The standard name of a status.
 std::string_view reason_phrase(unsigned status) noexcept;
 
-} // namespace conference::http
+} // namespace http

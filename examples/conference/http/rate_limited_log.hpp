@@ -10,7 +10,7 @@
 #include <string_view>
 #include <utility>
 
-namespace conference::http {
+namespace http {
 
 /// Logs at most so many lines in each interval, and then how many it has left out. A line that memory is lacking for is
 /// left out too.
@@ -48,4 +48,4 @@ private:
     std::size_t logged_ = 0; ///< in this interval, with those left out
 };
 
-} // namespace conference::http
+} // namespace http

@@ -8,7 +8,7 @@
 #include <exception>
 #include <utility>
 
-namespace conference::http {
+namespace http {
 
 namespace json = boost::json;
 
@@ -78,4 +78,4 @@ Response Readiness::response(const TimedLook::Overdue& overdue) const
     return response;
 }
 
-} // namespace conference::http
+} // namespace http

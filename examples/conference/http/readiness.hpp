@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-namespace conference::http {
+namespace http {
 
 /// One of the things that must be in order for a role to be ready; says what is not, or throws.
 struct ReadinessCheck {
@@ -46,4 +46,4 @@ private:
     TimedLook look_;             ///< last: it ends before what it uses
 };
 
-} // namespace conference::http
+} // namespace http

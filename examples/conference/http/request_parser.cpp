@@ -12,7 +12,7 @@
 #include <algorithm>
 #include <array>
 
-namespace conference::http {
+namespace http {
 
 namespace beast = boost::beast;
 using beast::http::field;
@@ -136,4 +136,4 @@ std::string origin_form(std::string_view target)
     return (rest.starts_with('/') ? "" : "/") + std::string{rest.data(), rest.size()};
 }
 
-} // namespace conference::http
+} // namespace http

@@ -17,7 +17,7 @@
 #include <string_view>
 
 // What counts as a request that this server serves: for `Connection` only.
-namespace conference::http {
+namespace http {
 
 /// Parses a request, stricter than Beast does: number and size of the fields, and what a chunked body has beside its data,
 /// are limited, lines that are folded are refused, and trailer fields are dropped, for a header can say what they must not
@@ -61,4 +61,4 @@ bool is_body_held_back(const RequestParser::value_type& header);
 /// The target as path and query. `http://example.org/path` is that as well (RFC 9112, section 3.2.2).
 std::string origin_form(std::string_view target);
 
-} // namespace conference::http
+} // namespace http

@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <new>
 
-namespace conference::http {
+namespace http {
 namespace {
 
 namespace asio = boost::asio;
@@ -168,4 +168,4 @@ std::shared_ptr<EventStream> Responder::stream(Headers headers, StreamEvents eve
     return channel_->begin_stream(std::move(headers), std::move(events));
 }
 
-} // namespace conference::http
+} // namespace http

@@ -21,7 +21,7 @@
 
 // How a response gets from the thread that makes it to the connection that waits for it: what `Responder` hides from those
 // who use the server.
-namespace conference::http {
+namespace http {
 
 /// Wakes the coroutine that waits for something of another thread.
 class News : public std::enable_shared_from_this<News> {
@@ -162,4 +162,4 @@ private:
     ByteCount unsent_;
 };
 
-} // namespace conference::http
+} // namespace http

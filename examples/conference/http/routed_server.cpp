@@ -5,7 +5,7 @@
 #include <string_view>
 #include <utility>
 
-namespace conference::http {
+namespace http {
 namespace {
 
 void count(Metrics& metrics, const std::string& route, const std::string& method, unsigned status)
@@ -58,4 +58,4 @@ void RoutedServer::respond_unrouted(const Responder& responder, const Problem& p
     responder.respond(to_response(problem));
 }
 
-} // namespace conference::http
+} // namespace http

@@ -11,7 +11,7 @@
 #include <cstdint>
 #include <functional>
 
-namespace conference::http {
+namespace http {
 
 /// A server that leads each request to its route, answers what has none with a problem, and counts all of them.
 class RoutedServer {
@@ -40,4 +40,4 @@ private:
     HttpServer server_; ///< last: it ends before what it uses
 };
 
-} // namespace conference::http
+} // namespace http

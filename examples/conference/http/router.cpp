@@ -8,7 +8,7 @@
 #include <optional>
 #include <utility>
 
-namespace conference::http {
+namespace http {
 namespace {
 
 std::vector<std::string> split(std::string_view path)
@@ -87,4 +87,4 @@ Router::Match Router::find(Request request) const
     return found;
 }
 
-} // namespace conference::http
+} // namespace http

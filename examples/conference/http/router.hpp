@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-namespace conference::http {
+namespace http {
 
 /// A request whose route is known: what stood in the path's places, and the query. All percent-decoded.
 struct RoutedRequest {
@@ -61,4 +61,4 @@ private:
     Handler missing_;
 };
 
-} // namespace conference::http
+} // namespace http

@@ -3,7 +3,7 @@
 
 #include "problem.hpp"
 
-namespace conference::http {
+namespace http {
 
 TimedLook::TimedLook(Parts parts, std::chrono::milliseconds patience) : parts_{std::move(parts)}, patience_{patience} {}
 
@@ -88,4 +88,4 @@ TimedLook::Overdue TimedLook::overdue_at(Time now) const
     return std::chrono::duration_cast<std::chrono::milliseconds>(now - began_);
 }
 
-} // namespace conference::http
+} // namespace http

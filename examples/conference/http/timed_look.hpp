@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-namespace conference::http {
+namespace http {
 
 /// Answers requests with what a look at something finds, in time for probes and scrapes, however long the look takes.
 ///
@@ -64,4 +64,4 @@ private:
     BlockingPool pool_{2, 100}; ///< one thread looks, the other keeps the time; last: it ends before what it uses
 };
 
-} // namespace conference::http
+} // namespace http

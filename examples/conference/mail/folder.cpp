@@ -10,12 +10,12 @@
 #include <unistd.h>
 #include <utility>
 
-namespace conference {
+namespace mail {
 namespace {
 
 [[noreturn]] void fail(const std::string& what, const std::string& path, int error)
 {
-    throw MailError{"mail: cannot " + what + " '" + path + "': " + std::generic_category().message(error)};
+    throw Error{"mail: cannot " + what + " '" + path + "': " + std::generic_category().message(error)};
 }
 
 class File {
@@ -70,9 +70,18 @@ private:
     std::string path_;
 };
 
+/// An id that names a file of the folder, and of no other.
+const std::string& checked_name(const std::string& id)
+{
+    if (id.empty() || id.front() == '.' || id.find_first_of(std::string_view{"/\0", 2}) != std::string::npos) {
+        throw Refused{"mail: an id that cannot name a file: '" + id.substr(0, 100) + "'"};
+    }
+    return id;
+}
+
 } // namespace
 
-MailFolder::MailFolder(std::string path) : path_{std::move(path)}
+Folder::Folder(std::string path) : path_{std::move(path)}
 {
     std::error_code error;
     std::filesystem::create_directories(path_, error);
@@ -80,9 +89,9 @@ MailFolder::MailFolder(std::string path) : path_{std::move(path)}
     if (::access(path_.c_str(), W_OK | X_OK) != 0) fail("write to folder", path_, errno);
 }
 
-void MailFolder::deliver(const Mail& mail, const std::stop_token& /*stop*/)
+void Folder::deliver(const Message& mail, const std::stop_token& /*stop*/)
 {
-    const std::string name = path_ + "/" + to_string(mail.id);
+    const std::string name = path_ + "/" + checked_name(mail.id);
     const std::string path = name + ".eml";
     // Each attempt writes a file of its own: one thought dead may still be writing.
     const auto unfinished_path = [&](std::uint32_t attempt) { return name + "." + std::to_string(attempt) + ".tmp"; };
@@ -98,4 +107,4 @@ void MailFolder::deliver(const Mail& mail, const std::stop_token& /*stop*/)
     File{path_, O_RDONLY | O_DIRECTORY}.sync();
 }
 
-} // namespace conference
+} // namespace mail

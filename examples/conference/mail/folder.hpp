@@ -3,22 +3,23 @@
 
 #include "transport.hpp"
 
+#include <chrono>
 #include <string>
 
-namespace conference {
+namespace mail {
 
-/// Puts each mail into a folder as `<event id>.eml`: whole or not at all, and once, however often it is delivered.
-class MailFolder final : public MailTransport {
+/// Puts each mail into a folder as `<id>.eml`: whole or not at all, and once, however often it is delivered.
+class Folder final : public Transport {
 public:
     /// Creates the folder if there is none.
-    /// @throws MailError
-    explicit MailFolder(std::string path);
+    /// @throws Error
+    explicit Folder(std::string path);
 
-    void deliver(const Mail& mail, const std::stop_token& stop) override;
-    escqrs::Duration time_limit() const noexcept override { return std::chrono::seconds{3}; }
+    void deliver(const Message& mail, const std::stop_token& stop) override;
+    std::chrono::seconds time_limit() const noexcept override { return std::chrono::seconds{3}; }
 
 private:
     std::string path_;
 };
 
-} // namespace conference
+} // namespace mail

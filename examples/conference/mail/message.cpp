@@ -1,14 +1,16 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "message.hpp"
 
-#include "../application/readable_text.hpp"
-
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstddef>
+#include <ctime>
+#include <iomanip>
+#include <locale>
+#include <sstream>
+#include <string_view>
 
-namespace conference {
+namespace mail {
 namespace {
 
 constexpr std::size_t max_line_length = 998; // RFC 5322, section 2.1.1
@@ -36,7 +38,7 @@ std::string base64(std::string_view bytes)
 std::string header_text(const std::string& text)
 {
     const auto is_control = [](char c) { return static_cast<std::uint8_t>(c) < 0x20 || c == 0x7F; };
-    if (std::ranges::any_of(text, is_control)) throw MailRefused{"mail: a header holds a control character"};
+    if (std::ranges::any_of(text, is_control)) throw Refused{"mail: a header holds a control character"};
     if (text.size() < max_quoted_line && std::ranges::all_of(text, is_printable_ascii)) return text;
     constexpr std::size_t max_bytes = 42; // so that a word has at most 75 characters
     std::string words;
@@ -67,24 +69,15 @@ std::string display_name(const std::string& name)
 }
 
 /// RFC 5322 `date-time` in UTC.
-std::string date_text(escqrs::Timestamp time)
+std::string date_text(std::chrono::sys_seconds time)
 {
-    constexpr std::array<std::string_view, 7> days{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    constexpr std::array<std::string_view, 12> months{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                                      "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    const auto day = std::chrono::floor<std::chrono::days>(time);
-    const std::chrono::year_month_day date{day};
-    const std::string rfc3339 = escqrs::to_rfc3339(time); // 2026-11-23T10:00:00.000000Z
-    return std::string{days.at(std::chrono::weekday{day}.c_encoding())}
-        .append(", ")
-        .append(rfc3339, 8, 2)
-        .append(1, ' ')
-        .append(months.at(static_cast<unsigned>(date.month()) - 1))
-        .append(1, ' ')
-        .append(rfc3339, 0, 4)
-        .append(1, ' ')
-        .append(rfc3339, 11, 8)
-        .append(" +0000");
+    const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
+    std::tm utc{};
+    gmtime_r(&seconds, &utc);
+    std::ostringstream text;
+    text.imbue(std::locale::classic()); // names in English
+    text << std::put_time(&utc, "%a, %d %b %Y %H:%M:%S +0000");
+    return text.str();
 }
 
 void append_quoted_printable(std::string& out, std::string_view line)
@@ -137,11 +130,11 @@ const std::string& checked_address(const std::string& text)
         return is_printable_ascii(c) && std::string_view{" <>\"(),;\\"}.find(c) == std::string_view::npos;
     });
     if (text.empty() || text.size() > 320 || !safe)
-        throw MailRefused{"mail: not an address: '" + readable(text, 100) + "'"};
+        throw Refused{"mail: not an address: '" + text.substr(0, 100) + "'"};
     return text;
 }
 
-std::string to_rfc5322(const Mail& mail)
+std::string to_rfc5322(const Message& mail)
 {
     const bool plain = is_plain(mail.text);
     std::string out;
@@ -166,4 +159,4 @@ std::string to_rfc5322(const Mail& mail)
     return out;
 }
 
-} // namespace conference
+} // namespace mail

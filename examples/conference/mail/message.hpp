@@ -1,49 +1,47 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <escqrs/core/error.hpp>
-#include <escqrs/core/identifiers.hpp>
-#include <escqrs/core/timestamp.hpp>
-
+#include <chrono>
 #include <cstdint>
+#include <stdexcept>
 #include <string>
-#include <string_view>
 
-namespace conference {
+namespace mail {
 
-/// A mail cannot be written or was not taken. It is tried again later.
-class MailError : public escqrs::Error {
+/// A mail cannot be written, or the server did not take it: it may be tried again. The text may quote what a server or a user
+/// wrote, as it was.
+class Error : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
+
+/// A mail that no later attempt can deliver.
+class Refused : public Error {
 public:
     using Error::Error;
 };
 
-/// A mail will never be taken. It is not tried again.
-class MailRefused : public MailError {
-public:
-    using MailError::MailError;
-};
-
 /// A mail to one person.
-struct Mail {
-    escqrs::EventId id;     ///< of the event it tells of; the same in every attempt to send it
+struct Message {
+    std::string id;         ///< the same in every attempt to send it; a folder names its file by it
     std::string message_id; ///< `local@domain`, derived from the id
-    escqrs::Timestamp date{};
+    std::chrono::sys_seconds date{};
     std::string from_name;
     std::string from; ///< address
     std::string to;   ///< address
     std::string subject;
     std::string text;          ///< UTF-8, lines end with '\n'
-    std::uint32_t attempt = 1; ///< how often sending has been begun, this time included
+    std::uint32_t attempt = 1; ///< at sending it, from 1
 };
 
 /// The mail as RFC 5322 and MIME text, lines ending with CRLF. The same mail always gives the same bytes.
 ///
 /// A text of plain ASCII is not encoded, so that people can read it in a file; any other is quoted-printable.
-/// @throws MailRefused if an address or header holds what could end its line or its place in it
-std::string to_rfc5322(const Mail& mail);
+/// @throws Refused if an address or header holds what could end its line or its place in it
+std::string to_rfc5322(const Message& mail);
 
 /// `text` unless it is not safe to stand between '<' and '>' in a header or an SMTP command.
-/// @throws MailRefused
+/// @throws Refused
 const std::string& checked_address(const std::string& text);
 
-} // namespace conference
+} // namespace mail

@@ -1,8 +1,6 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "smtp_client.hpp"
 
-#include "../application/readable_text.hpp"
-
 #include <boost/url/parse.hpp>
 #include <boost/url/url_view.hpp>
 
@@ -19,7 +17,7 @@
 #include <sys/socket.h>
 #include <utility>
 
-namespace conference {
+namespace mail {
 namespace {
 
 constexpr long connect_timeout_seconds = 10;
@@ -110,7 +108,7 @@ bool is_about_us(long answer) { return answer == 530 || answer == 534 || answer 
 void initialise_curl()
 {
     static const CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
-    if (code != CURLE_OK) throw MailError{std::string{"mail: libcurl: "} + curl_easy_strerror(code)};
+    if (code != CURLE_OK) throw Error{std::string{"mail: libcurl: "} + curl_easy_strerror(code)};
 }
 
 bool is_this_machine(const boost::urls::url_view& url)
@@ -131,7 +129,7 @@ public:
         const auto parsed = boost::urls::parse_uri(text);
         // The text may hold a password, so it is not quoted.
         const auto refuse = [](const char* why) {
-            throw MailError{std::string{"mail: expected smtp://[user:password@]host[:port][?from=address]: "} + why};
+            throw Error{std::string{"mail: expected smtp://[user:password@]host[:port][?from=address]: "} + why};
         };
         if (!parsed) refuse("not a URL");
         const boost::urls::url_view& url = *parsed;
@@ -156,7 +154,7 @@ public:
     Implementation& operator=(const Implementation&) = delete;
     ~Implementation() { drop(); }
 
-    void deliver(const Mail& mail, const std::stop_token& stop)
+    void deliver(const Message& mail, const std::stop_token& stop)
     {
         const std::string text = to_rfc5322(mail);
         const std::string sender = "<" + checked_address(mail.from) + ">";
@@ -182,7 +180,7 @@ private:
     void set(CURLoption option, Value value)
     {
         const CURLcode code = curl_easy_setopt(handle_.get(), option, value);
-        if (code != CURLE_OK) throw MailError{std::string{"mail: libcurl: "} + curl_easy_strerror(code)};
+        if (code != CURLE_OK) throw Error{std::string{"mail: libcurl: "} + curl_easy_strerror(code)};
     }
 
     /// Cuts the connection, for libcurl says QUIT at the end and would wait for minutes for the answer.
@@ -198,7 +196,7 @@ private:
     {
         drop();
         handle_.reset(curl_easy_init());
-        if (!handle_) throw MailError{"mail: libcurl cannot be started"};
+        if (!handle_) throw Error{"mail: libcurl cannot be started"};
         set(CURLOPT_URL, server_.c_str());
         set(CURLOPT_PROTOCOLS_STR, "smtp,smtps");
         if (!user_.empty()) {
@@ -230,7 +228,8 @@ private:
         std::string text = "mail: " + server_ + ": ";
         text += delivery.stopped_at
                     ? "stopped before the answer came"
-                    : readable(error_.front() != '\0' ? error_.data() : curl_easy_strerror(code), max_answer_length);
+                    : std::string_view{error_.front() != '\0' ? error_.data() : curl_easy_strerror(code)}.substr(
+                          0, max_answer_length);
         if (delivery.is_under_way && is_too_long(code, delivery)) {
             start(); // the rest of the answer may still come on the old connection
             if (delivery.has_begun && delivery.answer / 100 == 2) return; // taken, with many words
@@ -239,7 +238,7 @@ private:
             fail(delivery.answers + 1, delivery.answer, text);
         }
         const bool is_answer = code == CURLE_SEND_ERROR || code == CURLE_WEIRD_SERVER_REPLY;
-        if (!is_answer || answer < 400) throw MailServerUnavailable{text};
+        if (!is_answer || answer < 400) throw ServerUnavailable{text};
         fail(delivery.refusal, answer, text + " (answer " + std::to_string(answer) + ")");
     }
 
@@ -247,11 +246,11 @@ private:
     [[noreturn]] static void fail(int command, long answer, const std::string& text)
     {
         // 421: "service not available, closing transmission channel" (RFC 5321, section 4.2.3).
-        if (command <= mail_from || answer == 421 || is_about_us(answer)) throw MailServerUnavailable{text};
+        if (command <= mail_from || answer == 421 || is_about_us(answer)) throw ServerUnavailable{text};
         // There are no higher codes than 5xx (section 4.2.1). One below 400 was too long, and would be again; not to be known (0)
         // is no refusal.
-        if (answer / 100 == 5 || (answer > 0 && answer < 400)) throw MailRefused{text};
-        throw MailError{text};
+        if (answer / 100 == 5 || (answer > 0 && answer < 400)) throw Refused{text};
+        throw Error{text};
     }
 
     /// By our measure, or by libcurl's.
@@ -282,13 +281,13 @@ SmtpClient::SmtpClient(const std::string& url, std::chrono::milliseconds patienc
 
 SmtpClient::~SmtpClient() = default;
 
-void SmtpClient::deliver(const Mail& mail, const std::stop_token& stop) { implementation_->deliver(mail, stop); }
+void SmtpClient::deliver(const Message& mail, const std::stop_token& stop) { implementation_->deliver(mail, stop); }
 
-escqrs::Duration SmtpClient::time_limit() const noexcept
+std::chrono::seconds SmtpClient::time_limit() const noexcept
 {
     return std::chrono::seconds{total_timeout_seconds} + std::chrono::seconds{30};
 }
 
 std::string SmtpClient::from() const { return implementation_->from(); }
 
-} // namespace conference
+} // namespace mail

@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-namespace conference {
+namespace mail {
 
 /// Hands mails to an SMTP server, by libcurl. The connection is kept for the next mail.
 ///
@@ -21,15 +21,15 @@ namespace conference {
 ///
 /// If the connection breaks after the whole mail was sent and before the server's answer came, it is sent again: SMTP
 /// can do no better. Both have the same Message-ID, by which many mailboxes drop the second.
-class SmtpClient final : public MailTransport {
+class SmtpClient final : public Transport {
 public:
     /// @param patience  after a stop request, with the answer to a mail that the server has in whole
-    /// @throws MailError if `url` is not as `open_mail_transport` describes
+    /// @throws Error if `url` is not as `open_transport` describes
     explicit SmtpClient(const std::string& url, std::chrono::milliseconds patience = std::chrono::seconds{8});
     ~SmtpClient() override;
 
-    void deliver(const Mail& mail, const std::stop_token& stop) override;
-    escqrs::Duration time_limit() const noexcept override;
+    void deliver(const Message& mail, const std::stop_token& stop) override;
+    std::chrono::seconds time_limit() const noexcept override;
     std::string from() const override;
 
 private:
@@ -37,4 +37,4 @@ private:
     std::unique_ptr<Implementation> implementation_;
 };
 
-} // namespace conference
+} // namespace mail

@@ -6,17 +6,16 @@
 
 #include <string_view>
 
-namespace conference {
+namespace mail {
 
-std::unique_ptr<MailTransport> open_mail_transport(const std::string& url)
+std::unique_ptr<Transport> open_transport(const std::string& url)
 {
     constexpr std::string_view folder = "dir:";
     if (url.starts_with(folder) && url.size() > folder.size()) {
-        return std::make_unique<MailFolder>(url.substr(folder.size()));
+        return std::make_unique<Folder>(url.substr(folder.size()));
     }
     if (url.starts_with("smtp://") || url.starts_with("smtps://")) return std::make_unique<SmtpClient>(url);
-    throw MailError{"mail: expected dir:PATH, smtp://HOST or smtps://HOST, found '" + url.substr(0, url.find(':')) +
-                    "'"};
+    throw Error{"mail: expected dir:PATH, smtp://HOST or smtps://HOST, found '" + url.substr(0, url.find(':')) + "'"};
 }
 
-} // namespace conference
+} // namespace mail

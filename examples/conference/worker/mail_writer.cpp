@@ -5,6 +5,7 @@
 #include <boost/url/parse.hpp>
 #include <boost/url/url_view.hpp>
 
+#include <chrono>
 #include <utility>
 
 namespace conference {
@@ -26,19 +27,19 @@ MailWriter::MailWriter(std::string public_url, std::string from)
 {
     const auto parsed = boost::urls::parse_uri(public_url_);
     if (!parsed || parsed->encoded_host().empty()) {
-        throw MailError{"mail: the public url: expected http://HOST or https://HOST, found '" + public_url_ + "'"};
+        throw mail::Error{"mail: the public url: expected http://HOST or https://HOST, found '" + public_url_ + "'"};
     }
     host_ = mail_domain(*parsed);
     if (from_.empty()) from_ = "no-reply@" + host_;
-    checked_address(from_);
+    mail::checked_address(from_);
 }
 
-Mail MailWriter::operator()(const OwedMail& owed) const
+mail::Message MailWriter::operator()(const OwedMail& owed) const
 {
-    Mail mail;
-    mail.id = owed.event_id;
-    mail.message_id = to_string(owed.event_id) + "@" + host_;
-    mail.date = owed.created_at;
+    mail::Message mail;
+    mail.id = to_string(owed.event_id);
+    mail.message_id = mail.id + "@" + host_;
+    mail.date = std::chrono::floor<std::chrono::seconds>(owed.created_at);
     mail.from_name = "Conference registration";
     mail.from = from_;
     mail.to = owed.recipient;
@@ -49,7 +50,7 @@ Mail MailWriter::operator()(const OwedMail& owed) const
 }
 
 /// The address is that of the registration, so its reader may have the key.
-void MailWriter::bring_key(Mail& mail, const std::string& attendee) const
+void MailWriter::bring_key(mail::Message& mail, const std::string& attendee) const
 {
     mail.subject = "Your conference registration: please keep this mail";
     mail.text = "Hello,\n"
@@ -70,7 +71,7 @@ void MailWriter::bring_key(Mail& mail, const std::string& attendee) const
 }
 
 /// The address may be mistyped and lead to a stranger, so nothing in the mail leads to the registration.
-void MailWriter::ask_for_confirmation(Mail& mail, const std::string& confirmation) const
+void MailWriter::ask_for_confirmation(mail::Message& mail, const std::string& confirmation) const
 {
     mail.subject = "Please confirm your new email address";
     mail.text = "Hello,\n"

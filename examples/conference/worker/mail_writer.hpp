@@ -14,15 +14,15 @@ class MailWriter {
 public:
     /// @param public_url  how people reach the page, without a slash at the end
     /// @param from        address the mails come from; empty: no-reply at the host of `public_url`
-    /// @throws MailError if one of them cannot stand in a mail
+    /// @throws mail::Error if one of them cannot stand in a mail
     MailWriter(std::string public_url, std::string from);
 
     /// The mail that asks for the confirmation of a new address, or the one that brings the key to a new registration.
-    Mail operator()(const OwedMail& owed) const;
+    mail::Message operator()(const OwedMail& owed) const;
 
 private:
-    void ask_for_confirmation(Mail& mail, const std::string& confirmation) const;
-    void bring_key(Mail& mail, const std::string& attendee) const;
+    void ask_for_confirmation(mail::Message& mail, const std::string& confirmation) const;
+    void bring_key(mail::Message& mail, const std::string& attendee) const;
 
     std::string public_url_;
     std::string host_; ///< as it stands after an @

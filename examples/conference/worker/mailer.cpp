@@ -13,8 +13,8 @@
 
 namespace conference {
 
-Mailer::Mailer(read_model::DatabaseRef read_model, MailTransport& transport, MailWriter writer, MailerOptions options)
-    : outbox_{read_model, std::max(options.longest_delay, transport.time_limit()), options.limits,
+Mailer::Mailer(read_model::DatabaseRef read_model, mail::Transport& transport, MailWriter writer, MailerOptions options)
+    : outbox_{read_model, std::max<escqrs::Duration>(options.longest_delay, transport.time_limit()), options.limits,
               [this](const OwedMail& mail) {
                   options_.on_attempt(MailOutcome::given_up);
                   report(mail, "given up: its turn did not come");
@@ -51,22 +51,22 @@ std::size_t Mailer::send_due(const std::stop_token& stop)
         try {
             if (send(*owed, stop)) ++sent;
             is_unavailable = false;
-        } catch (const MailServerUnavailable&) {
+        } catch (const mail::ServerUnavailable&) {
             if (std::exchange(is_unavailable, true)) throw;
         }
     }
     return sent;
 }
 
-/// @throws MailServerUnavailable; the mail has been put off
+/// @throws mail::ServerUnavailable; the mail has been put off
 bool Mailer::send(const OwedMail& owed, const std::stop_token& stop)
 {
     try {
         transport_->deliver(writer_(owed), stop);
-    } catch (const MailServerUnavailable& error) {
+    } catch (const mail::ServerUnavailable& error) {
         failed(owed, error.what(), stop.stop_requested() ? escqrs::Duration{} : delay_after(owed.attempt));
         throw;
-    } catch (const MailRefused& error) {
+    } catch (const mail::Refused& error) {
         give_up(owed, error.what());
         return false;
     } catch (...) {

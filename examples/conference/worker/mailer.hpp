@@ -41,20 +41,21 @@ struct MailerOptions {
 /// Sends the mails that the read model owes. Each is tried, less and less often, until it was taken over, was refused for
 /// good, or has failed for days.
 ///
-/// A mail is marked as sent after the transport took it. Dying in between sends it once more; a `MailFolder` knows it
+/// A mail is marked as sent after the transport took it. Dying in between sends it once more; a `mail::Folder` knows it
 /// again, SMTP cannot. Any number of mailers, in any number of processes, may share the read model.
 /// @par Thread safety  none; `run` it in a thread of its own
 class Mailer {
 public:
     /// @param read_model  a connection of this thread's own; must outlive the mailer, as `transport`
-    Mailer(read_model::DatabaseRef read_model, MailTransport& transport, MailWriter writer, MailerOptions options = {});
+    Mailer(read_model::DatabaseRef read_model, mail::Transport& transport, MailWriter writer,
+           MailerOptions options = {});
     Mailer(const Mailer&) = delete;
     Mailer& operator=(const Mailer&) = delete;
 
     /// Sends what is due. A mail that fails is put off, longer each time, and the others are sent.
     /// @return how many were taken over
     /// @throws StoreError
-    /// @throws MailServerUnavailable if two mails in a row meet an unavailable server: the fault is not one mail's then
+    /// @throws mail::ServerUnavailable if two mails in a row meet an unavailable server: the fault is not one mail's then
     std::size_t send_due(const std::stop_token& stop = {});
 
     /// Sends until stopped. Reports failures to the log and goes on.
@@ -69,7 +70,7 @@ private:
     escqrs::Duration delay_after(std::uint32_t attempt);
 
     MailOutbox outbox_;
-    MailTransport* transport_;
+    mail::Transport* transport_;
     MailWriter writer_;
     MailerOptions options_;
 };

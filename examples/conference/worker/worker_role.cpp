@@ -86,7 +86,7 @@ WorkerRole::WorkerRole(const WorkerRoleOptions& options, escqrs::AnyMessageRecei
       read_model_health_{options.read_model, {.busy_timeout = probe_timeout}, clock, server_options(options)},
       projection_{bus_, worker_database_},
       worker_{std::move(receiver), worker_database_, bus_, worker_options(options, metrics, log, clock)},
-      transport_{open_mail_transport(options.mail)},
+      transport_{mail::open_transport(options.mail)},
       mailer_{mailer_database_, *transport_,
               MailWriter{options.public_url, options.from.empty() ? transport_->from() : options.from},
               mailer_options(metrics, log, clock)},

@@ -29,7 +29,7 @@ namespace conference {
 
 struct WorkerRoleOptions {
     std::string read_model; ///< path of the SQLite file, or address of the PostgreSQL database
-    std::string mail;       ///< as `open_mail_transport` takes it
+    std::string mail;       ///< as `mail::open_transport` takes it
     std::string public_url; ///< how people reach the page
     std::string from{};     ///< address the mails come from; empty: as `mail` says, else no-reply at the page's host
     escqrs::sqlite::Synchronous synchronous = escqrs::sqlite::Synchronous::full;
@@ -46,7 +46,7 @@ public:
     /// Opens everything and begins nothing.
     /// @param receiver, clock  what they refer to must outlive the role
     /// @param metrics  gets what there is to count; must outlive the role, which in turn must be there when it is shown
-    /// @throws StoreError, MailError
+    /// @throws StoreError, mail::Error
     WorkerRole(const WorkerRoleOptions& options, escqrs::AnyMessageReceiver receiver, http::Metrics& metrics,
                const WorkerLog& log, escqrs::Clock& clock = escqrs::system_clock());
 
@@ -82,7 +82,7 @@ private:
     escqrs::EventBus bus_;
     AttendeeProjection projection_;
     MessageWorker worker_;
-    std::unique_ptr<MailTransport> transport_;
+    std::unique_ptr<mail::Transport> transport_;
     Mailer mailer_;
     WorkerLog log_;
     std::jthread worker_thread_;

@@ -14,7 +14,7 @@
 #include <string_view>
 #include <thread>
 
-using conference::http::BlockingPool;
+using http::BlockingPool;
 
 TEST_CASE("what work of a pool throws ends no thread")
 {

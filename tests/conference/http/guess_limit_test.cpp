@@ -6,8 +6,8 @@
 #include <chrono>
 #include <string>
 
-using conference::http::GuessLimit;
-using conference::http::GuessLimitOptions;
+using http::GuessLimit;
+using http::GuessLimitOptions;
 using namespace std::chrono_literals;
 
 namespace {

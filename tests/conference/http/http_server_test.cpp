@@ -23,7 +23,7 @@
 
 namespace {
 
-using namespace conference::http;
+using namespace http;
 using conference::test::Client;
 
 Response plain(unsigned status, std::string_view text) { return {status, {}, std::string{text}}; }

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <limits>
 
-using conference::http::MemoryReserve;
+using http::MemoryReserve;
 
 TEST_CASE("a reserve that was given up is taken again when there is memory for it")
 {

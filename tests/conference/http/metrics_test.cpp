@@ -12,8 +12,8 @@
 #include <thread>
 #include <vector>
 
-using conference::http::Gauges;
-using conference::http::Metrics;
+using http::Gauges;
+using http::Metrics;
 
 namespace {
 

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-using conference::http::RateLimitedLog;
+using http::RateLimitedLog;
 
 namespace {
 

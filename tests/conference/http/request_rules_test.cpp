@@ -13,7 +13,7 @@
 
 namespace {
 
-using namespace conference::http;
+using namespace http;
 using conference::test::Client;
 using conference::test::Reply;
 

@@ -5,7 +5,7 @@
 
 #include <string>
 
-using namespace conference::http;
+using namespace http;
 
 namespace {
 

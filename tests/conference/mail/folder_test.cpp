@@ -37,7 +37,7 @@ TEST_CASE("mail folder: one whole file for each mail, readable by its owner only
 {
     Office office;
     const std::string path = office.folder.file("new/mail");
-    MailFolder folder{path};
+    mail::Folder folder{path};
     const std::string event = office.owe("ada@example.org");
     auto mailer = office.mailer(folder);
     CHECK(mailer.send_due() == 1);
@@ -54,7 +54,7 @@ TEST_CASE("mail folder: dying between writing and marking hands the mail out onc
 {
     Office office;
     const std::string path = office.folder.file("mail");
-    MailFolder folder{path};
+    mail::Folder folder{path};
     const std::string event = office.owe("ada@example.org");
     MailOutbox dead{office.database};
     const auto claimed = dead.claim(office.clock.now(), folder.time_limit());
@@ -75,7 +75,7 @@ TEST_CASE("mail folder: what dead attempts left half-written is cleared away")
 {
     Office office;
     const std::string path = office.folder.file("mail");
-    MailFolder folder{path};
+    mail::Folder folder{path};
     const std::string event = office.owe("ada@example.org");
     MailOutbox dead{office.database};
     for (int attempt = 1; attempt <= 3; ++attempt) { // three claims, each dying in the middle of the file
@@ -94,7 +94,7 @@ TEST_CASE("mail folder: a folder that went away is an error of the mail, and it 
 {
     Office office;
     const std::string path = office.folder.file("mail");
-    MailFolder folder{path};
+    mail::Folder folder{path};
     office.owe("ada@example.org");
     std::filesystem::remove_all(path);
     auto mailer = office.mailer(folder);
@@ -105,21 +105,38 @@ TEST_CASE("mail folder: a folder that went away is an error of the mail, and it 
     CHECK(mailer.send_due() == 1);
 }
 
+TEST_CASE("mail folder: an id leads to no file outside")
+{
+    const TemporaryFolder folder;
+    mail::Folder inbox{folder.file("mail")};
+    mail::Message mail;
+    mail.message_id = "1@example.org";
+    mail.from = mail.to = "ada@example.org";
+    for (const std::string id : {"", "../above", "sub/below", ".hidden"}) {
+        mail.id = id;
+        CHECK_THROWS_AS(inbox.deliver(mail, {}), mail::Refused);
+    }
+    mail.id = "1";
+    inbox.deliver(mail, {});
+    CHECK(names_in(folder.file("mail")) == std::set<std::string>{"1.eml"});
+    CHECK(names_in(folder.path()) == std::set<std::string>{"mail"});
+}
+
 TEST_CASE("mail transport: what it can be told")
 {
     const TemporaryFolder folder;
-    CHECK_NOTHROW(open_mail_transport("dir:" + folder.file("mail")));
-    CHECK_NOTHROW(open_mail_transport("smtp://mail.example.org"));
-    CHECK_NOTHROW(open_mail_transport("smtps://user:p%40ss@mail.example.org:465"));
-    CHECK(open_mail_transport("smtp://mail.example.org:25?from=hello@example.org")->from() == "hello@example.org");
+    CHECK_NOTHROW(mail::open_transport("dir:" + folder.file("mail")));
+    CHECK_NOTHROW(mail::open_transport("smtp://mail.example.org"));
+    CHECK_NOTHROW(mail::open_transport("smtps://user:p%40ss@mail.example.org:465"));
+    CHECK(mail::open_transport("smtp://mail.example.org:25?from=hello@example.org")->from() == "hello@example.org");
     for (const std::string url : {"", "dir:", "mail", "http://mail.example.org", "smtp://", "smtp://host/path",
                                   "smtp://user:secret@host:port", "smtp://user:secret@host?to=x",
                                   "smtp://user:secret@host?from=a%0d%0ab", "smtp://user:secret@host?from=a%20b"}) {
         CAPTURE(url);
         try {
-            open_mail_transport(url);
+            mail::open_transport(url);
             FAIL("accepted");
-        } catch (const MailError& error) {
+        } catch (const mail::Error& error) {
             CHECK(std::string{error.what()}.find("secret") == std::string::npos);
         }
     }

@@ -18,12 +18,12 @@ using namespace conference::test;
 
 namespace {
 
-Mail sample(const std::string& to = "ada@example.org")
+mail::Message sample(const std::string& to = "ada@example.org")
 {
-    Mail mail;
-    mail.id = escqrs::EventId{escqrs::random_uuid()};
-    mail.message_id = to_string(mail.id) + "@conference.example";
-    mail.date = moment(0);
+    mail::Message mail;
+    mail.id = to_string(escqrs::random_uuid());
+    mail.message_id = mail.id + "@conference.example";
+    mail.date = std::chrono::sys_days{std::chrono::November / 23 / 2026};
     mail.from_name = "Conference registration";
     mail.from = "no-reply@conference.example";
     mail.to = to;
@@ -48,14 +48,14 @@ bool told(SmtpServer& server, const std::string& prefix)
 TEST_CASE("smtp: a server takes the mail as it was written", "[integration]")
 {
     SmtpServer server;
-    SmtpClient client{url(server)};
+    mail::SmtpClient client{url(server)};
     const auto mail = sample();
     client.deliver(mail, {});
     REQUIRE(server.mails().size() == 1);
     const auto received = server.mails().front();
     CHECK(received.from.starts_with("<no-reply@conference.example>"));
     CHECK(received.recipients == std::vector<std::string>{"<ada@example.org>"});
-    std::string stuffed = to_rfc5322(mail);
+    std::string stuffed = mail::to_rfc5322(mail);
     stuffed.replace(stuffed.find("\r\n.\r\n..two"), 10, "\r\n..\r\n...two");
     CHECK(received.data == stuffed);
 }
@@ -63,7 +63,7 @@ TEST_CASE("smtp: a server takes the mail as it was written", "[integration]")
 TEST_CASE("smtp: several mails go over one connection", "[integration]")
 {
     SmtpServer server;
-    SmtpClient client{url(server)};
+    mail::SmtpClient client{url(server)};
     for (int count = 0; count < 3; ++count) client.deliver(sample(), {});
     CHECK(server.mails().size() == 3);
     const auto commands = server.commands();
@@ -73,7 +73,7 @@ TEST_CASE("smtp: several mails go over one connection", "[integration]")
 TEST_CASE("smtp: name and password are sent to the server, decoded", "[integration]")
 {
     SmtpServer server;
-    SmtpClient client{url(server, "ada:p%40ss@")};
+    mail::SmtpClient client{url(server, "ada:p%40ss@")};
     client.deliver(sample(), {});
     CHECK(told(server, "AUTH PLAIN"));
     const auto commands = server.commands();
@@ -85,7 +85,7 @@ TEST_CASE("smtp: a mail answered with 5xx is refused, with 4xx or no code of SMT
           "[integration]")
 {
     SmtpServer server;
-    SmtpClient client{url(server)};
+    mail::SmtpClient client{url(server)};
     const std::string refused_at = GENERATE("RCPT TO:", ".", "DATA");
     const std::string answer =
         GENERATE("550 no such mailbox", "554-no\r\n554 never", "450 busy", "452 full", "999 what");
@@ -95,11 +95,11 @@ TEST_CASE("smtp: a mail answered with 5xx is refused, with 4xx or no code of SMT
     try {
         client.deliver(sample("nobody@example.org"), {});
         FAIL("accepted");
-    } catch (const MailServerUnavailable&) {
+    } catch (const mail::ServerUnavailable&) {
         FAIL("the server is there");
-    } catch (const MailError& error) {
+    } catch (const mail::Error& error) {
         CHECK(std::string{error.what()}.find(answer.substr(0, 3)) != std::string::npos);
-        CHECK((dynamic_cast<const MailRefused*>(&error) != nullptr) == answer.starts_with('5'));
+        CHECK((dynamic_cast<const mail::Refused*>(&error) != nullptr) == answer.starts_with('5'));
     }
     CHECK(server.mails().empty());
     server.answer_with({});
@@ -110,7 +110,7 @@ TEST_CASE("smtp: a mail answered with 5xx is refused, with 4xx or no code of SMT
 TEST_CASE("smtp: a server that is away, breaks off or refuses everything is unavailable", "[integration]")
 {
     SmtpServer server;
-    SmtpClient client{url(server, "ada:secret@")};
+    mail::SmtpClient client{url(server, "ada:secret@")};
     std::string broken_at;
     std::string answer = "close";
     SECTION("at once") { broken_at = "EHLO"; }
@@ -155,7 +155,7 @@ TEST_CASE("smtp: a server that is away, breaks off or refuses everything is unav
     try {
         client.deliver(sample(), {});
         FAIL("accepted");
-    } catch (const MailServerUnavailable& error) {
+    } catch (const mail::ServerUnavailable& error) {
         CHECK(std::string{error.what()}.find("secret") == std::string::npos);
     }
     server.answer_with({});
@@ -166,7 +166,7 @@ TEST_CASE("smtp: a server that is away, breaks off or refuses everything is unav
 TEST_CASE("smtp: a long answer costs one mail only, and ends it unless the mail was taken", "[integration]")
 {
     SmtpServer server;
-    SmtpClient client{url(server)};
+    mail::SmtpClient client{url(server)};
     const std::string at = GENERATE("RCPT TO:", ".");
     const std::string code = GENERATE("550", "450", "250", "999");
     std::string answer;
@@ -183,12 +183,12 @@ TEST_CASE("smtp: a long answer costs one mail only, and ends it unless the mail 
     try {
         client.deliver(sample(), {});
         CHECK((is_known && code == "250"));
-    } catch (const MailRefused&) {
+    } catch (const mail::Refused&) {
         CHECK(is_known);
         CHECK((code == "550" || (code == "250" && at == "RCPT TO:")));
-    } catch (const MailServerUnavailable&) {
+    } catch (const mail::ServerUnavailable&) {
         FAIL("the server is there");
-    } catch (const MailError& error) {
+    } catch (const mail::Error& error) {
         CHECK((!is_known || code == "450" || code == "999"));
         if (!is_known) CHECK(std::string_view{error.what()}.find("(answer too long)") != std::string_view::npos);
     }
@@ -205,21 +205,21 @@ TEST_CASE("smtp: no server at all", "[integration]")
         const SmtpServer gone;
         address = url(gone);
     }
-    SmtpClient client{address};
-    CHECK_THROWS_AS(client.deliver(sample(), {}), MailServerUnavailable);
+    mail::SmtpClient client{address};
+    CHECK_THROWS_AS(client.deliver(sample(), {}), mail::ServerUnavailable);
 }
 
 TEST_CASE("smtp: a password is not sent without TLS to another machine", "[integration]")
 {
     SmtpServer server;
     // Another name for this machine, which the client does not take for it.
-    SmtpClient client{"smtp://ada:secret@0.0.0.0:" + std::to_string(server.port())};
-    CHECK_THROWS_AS(client.deliver(sample(), {}), MailServerUnavailable);
+    mail::SmtpClient client{"smtp://ada:secret@0.0.0.0:" + std::to_string(server.port())};
+    CHECK_THROWS_AS(client.deliver(sample(), {}), mail::ServerUnavailable);
     CHECK_FALSE(told(server, "AUTH"));
     CHECK_FALSE(told(server, "MAIL"));
     // A name that only begins as an address of this machine does.
-    SmtpClient named{"smtp://ada:secret@127.here.test:" + std::to_string(server.port())};
-    CHECK_THROWS_AS(named.deliver(sample(), {}), MailServerUnavailable);
+    mail::SmtpClient named{"smtp://ada:secret@127.here.test:" + std::to_string(server.port())};
+    CHECK_THROWS_AS(named.deliver(sample(), {}), mail::ServerUnavailable);
     CHECK_FALSE(told(server, "AUTH"));
     CHECK(std::ranges::count_if(server.commands(), [](const auto& line) { return line.starts_with("EHLO"); }) == 2);
 }
@@ -227,7 +227,7 @@ TEST_CASE("smtp: a password is not sent without TLS to another machine", "[integ
 TEST_CASE("smtp: a stop request ends a mail while the look-up of the server's name hangs", "[integration]")
 {
     const HangingResolver resolver;
-    SmtpClient client{std::string{"smtp://"} + HangingResolver::name};
+    mail::SmtpClient client{std::string{"smtp://"} + HangingResolver::name};
     std::stop_source stop;
     auto delivered = std::async(std::launch::async, [&] { client.deliver(sample(), stop.get_token()); });
     resolver.wait_for_lookups(1);
@@ -239,7 +239,7 @@ TEST_CASE("smtp: a stop request ends a mail while the look-up of the server's na
 TEST_CASE("smtp: a stop request breaks off what the server does not have yet", "[integration]")
 {
     SmtpServer server;
-    SmtpClient client{url(server)};
+    mail::SmtpClient client{url(server)};
     std::stop_source stop;
     server.answer_with([&](const std::string& line) -> std::string {
         if (line.starts_with("MAIL")) stop.request_stop();
@@ -248,7 +248,7 @@ TEST_CASE("smtp: a stop request breaks off what the server does not have yet", "
     try {
         client.deliver(sample(), stop.get_token());
         CHECK(server.mails().size() == 1); // it was quicker
-    } catch (const MailServerUnavailable&) {
+    } catch (const mail::ServerUnavailable&) {
         CHECK(server.mails().empty());
     }
 }
@@ -256,7 +256,7 @@ TEST_CASE("smtp: a stop request breaks off what the server does not have yet", "
 TEST_CASE("smtp: a stop request waits only so long for a server that has the mail and is silent", "[integration]")
 {
     SmtpServer server;
-    SmtpClient client{url(server), std::chrono::milliseconds{50}};
+    mail::SmtpClient client{url(server), std::chrono::milliseconds{50}};
     std::stop_source stop;
     server.answer_with([&](const std::string& line) -> std::string {
         if (line == ".") stop.request_stop();
@@ -265,7 +265,7 @@ TEST_CASE("smtp: a stop request waits only so long for a server that has the mai
     try {
         client.deliver(sample(), stop.get_token());
         FAIL("nothing was answered");
-    } catch (const MailServerUnavailable& error) {
+    } catch (const mail::ServerUnavailable& error) {
         CHECK_THAT(error.what(), Catch::Contains("stopped before the answer came"));
     }
 }
@@ -273,7 +273,7 @@ TEST_CASE("smtp: a stop request waits only so long for a server that has the mai
 TEST_CASE("smtp: a stop request waits for the answer to a mail that the server has", "[integration]")
 {
     SmtpServer server;
-    SmtpClient client{url(server)};
+    mail::SmtpClient client{url(server)};
     std::stop_source stop;
     server.answer_with([&](const std::string& line) -> std::string {
         if (line == ".") stop.request_stop();
@@ -287,7 +287,7 @@ TEST_CASE("smtp: a client goes away without waiting for a server that is silent 
 {
     SmtpServer server;
     {
-        SmtpClient client{url(server)};
+        mail::SmtpClient client{url(server)};
         client.deliver(sample(), {});
         server.answer_with([&](const std::string&) -> std::string { return "silence"; });
     }

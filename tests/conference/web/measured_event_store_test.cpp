@@ -33,7 +33,7 @@ struct Fixture {
         return std::make_unique<MeasuredEventStore>(store, metrics);
     }
 
-    conference::http::Metrics metrics;
+    http::Metrics metrics;
 };
 
 } // namespace
@@ -57,7 +57,7 @@ TEST_CASE("a store says why its last append failed until something can be writte
         int writes = 0;
     };
     const auto full = std::make_shared<Full>();
-    conference::http::Metrics metrics;
+    http::Metrics metrics;
     escqrs::testing::ManualClock clock;
     MeasuredEventStore store{escqrs::AnyEventStore{full}, metrics, clock};
     const escqrs::StreamId stream{"attendee", escqrs::random_uuid()};
@@ -129,7 +129,7 @@ TEST_CASE("what is tried after a failed append is written to the file")
         bool fails = false;
     };
     const TemporaryFolder folder;
-    conference::http::Metrics metrics;
+    http::Metrics metrics;
     escqrs::testing::ManualClock clock;
     MeasuredEventStore store{escqrs::AnyEventStore{std::make_shared<Failing>(folder.file("events.db"))}, metrics,
                              clock};
@@ -181,7 +181,7 @@ TEST_CASE("a store with damaged pages says so once they were read, and until the
     }
     const DamagedPages pages{path, std::string(1000, 'K')};
     REQUIRE(pages.count() == 1);
-    conference::http::Metrics metrics;
+    http::Metrics metrics;
     MeasuredEventStore store{open(), metrics};
     const auto ignore = [](const escqrs::RecordedEvent&) { return true; };
     CHECK(store.head() == escqrs::GlobalPosition{30});
@@ -222,7 +222,7 @@ TEST_CASE("a store says which read fails, of whatever kind, and what a reader th
         bool is_damaged = true;
     };
     const auto damaged = std::make_shared<Damaged>();
-    conference::http::Metrics metrics;
+    http::Metrics metrics;
     MeasuredEventStore store{escqrs::AnyEventStore{damaged}, metrics};
     const escqrs::StreamId stream{"attendee", escqrs::random_uuid()};
     SECTION("a look for an event")

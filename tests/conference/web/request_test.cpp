@@ -10,7 +10,7 @@
 #include <functional>
 #include <string>
 
-using namespace conference::http;
+using namespace http;
 using namespace conference::web;
 
 namespace {

@@ -20,17 +20,17 @@ namespace conference::test {
 using namespace std::chrono_literals;
 
 /// Takes mails, or does with them what a test wants.
-struct TestTransport final : MailTransport {
-    void deliver(const Mail& mail, const std::stop_token&) override
+struct TestTransport final : mail::Transport {
+    void deliver(const mail::Message& mail, const std::stop_token&) override
     {
         if (before) before(mail);
         const std::scoped_lock lock{mutex};
         ++taken[mail.to];
-        last_text = to_rfc5322(mail);
+        last_text = mail::to_rfc5322(mail);
     }
-    escqrs::Duration time_limit() const noexcept override { return 1min; }
+    std::chrono::seconds time_limit() const noexcept override { return 1min; }
 
-    std::function<void(const Mail&)> before{};
+    std::function<void(const mail::Message&)> before{};
     std::mutex mutex;
     std::map<std::string, int> taken;
     std::string last_text;
@@ -69,12 +69,12 @@ struct Office {
         return to_string(context.id);
     }
 
-    Mailer mailer(MailTransport& transport, std::uint32_t most_attempts = 1200)
+    Mailer mailer(mail::Transport& transport, std::uint32_t most_attempts = 1200)
     {
         return mailer(transport, database, most_attempts);
     }
 
-    Mailer mailer(MailTransport& transport, escqrs::sqlite::Database& connection, std::uint32_t most_attempts = 1200)
+    Mailer mailer(mail::Transport& transport, escqrs::sqlite::Database& connection, std::uint32_t most_attempts = 1200)
     {
         MailerOptions options;
         options.most_attempts = most_attempts;

@@ -55,7 +55,7 @@ TEST_CASE("mail limits: a mail that fails is tried again in its own turn")
 {
     Office office;
     TestTransport transport;
-    transport.before = [](const Mail&) { throw MailError{"try again later"}; };
+    transport.before = [](const mail::Message&) { throw mail::Error{"try again later"}; };
     for (int count = 0; count < 6; ++count) office.owe("victim@example.org");
     auto mailer = office.mailer(transport);
     CHECK(mailer.send_due() == 0);

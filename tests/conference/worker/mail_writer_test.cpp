@@ -26,7 +26,7 @@ TEST_CASE("mail: the confirmation mail says what to do, with link and confirmati
     owed.created_at = moment(5);
     owed.attempt = 2;
     const auto mail = MailWriter{"https://conference.example:8443", ""}(owed);
-    const auto text = to_rfc5322(mail);
+    const auto text = mail::to_rfc5322(mail);
     CHECK(contains(text, "\r\nhttps://conference.example:8443/#confirm=aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee\r\n"));
     CHECK_FALSE(contains(text, "11111111")); // the attendee's id is the key to the registration
     CHECK(contains(text, "\r\naaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee\r\n"));
@@ -43,7 +43,7 @@ TEST_CASE("mail: the mail to a new registration brings its key, and says what to
     OwedMail owed;
     owed.recipient = "ada@example.org";
     owed.attendee_id = AttendeeId::parse("11111111-2222-4333-8444-555555555555");
-    const auto text = to_rfc5322(MailWriter{"https://conference.example:8443", ""}(owed));
+    const auto text = mail::to_rfc5322(MailWriter{"https://conference.example:8443", ""}(owed));
     CHECK(contains(text, "\r\nhttps://conference.example:8443/#registration=11111111-2222-4333-8444-555555555555\r\n"));
     CHECK(contains(text, "To: <ada@example.org>\r\n"));
     CHECK(contains(text, "the link is the key to your registration"));
@@ -60,7 +60,7 @@ TEST_CASE("mail: the sender is what was set, else at the page's host")
     CHECK(sender("http://127.0.0.1:8080", "") == "no-reply@[127.0.0.1]");
     CHECK(sender("http://[::1]:8080", "") == "no-reply@[IPv6:::1]");
     CHECK(sender("http://localhost", "") == "no-reply@localhost");
-    CHECK_THROWS_AS(sender("https://conference.example", "a b"), MailError);
-    CHECK_THROWS_AS(sender("conference.example", ""), MailError);
-    CHECK_THROWS_AS(sender("https://conference.example/\r\nX: y", ""), MailError);
+    CHECK_THROWS_AS(sender("https://conference.example", "a b"), mail::Error);
+    CHECK_THROWS_AS(sender("conference.example", ""), mail::Error);
+    CHECK_THROWS_AS(sender("https://conference.example/\r\nX: y", ""), mail::Error);
 }

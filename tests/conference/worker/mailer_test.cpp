@@ -32,8 +32,8 @@ TEST_CASE("mailer: a mail that fails is tried again, less and less often, and ke
 {
     Office office;
     TestTransport transport;
-    transport.before = [](const Mail& mail) {
-        if (mail.to == "full@example.org") throw MailError{"mailbox full"};
+    transport.before = [](const mail::Message& mail) {
+        if (mail.to == "full@example.org") throw mail::Error{"mailbox full"};
     };
     auto mailer = office.mailer(transport);
     office.owe("full@example.org");
@@ -68,7 +68,7 @@ TEST_CASE("mailer: a mail that is refused is never tried again")
 {
     Office office;
     TestTransport transport;
-    transport.before = [](const Mail&) { throw MailRefused{"550 no such mailbox"}; };
+    transport.before = [](const mail::Message&) { throw mail::Refused{"550 no such mailbox"}; };
     auto mailer = office.mailer(transport);
     const auto event = office.owe("nobody@example.org");
     CHECK(mailer.send_due() == 0);
@@ -83,7 +83,7 @@ TEST_CASE("mailer: a mail that fails again and again is given up")
 {
     Office office;
     TestTransport transport;
-    transport.before = [](const Mail&) { throw MailError{"mailbox full"}; };
+    transport.before = [](const mail::Message&) { throw mail::Error{"mailbox full"}; };
     auto mailer = office.mailer(transport, 3);
     office.owe("full@example.org");
     CHECK(office.send_all(mailer) == 0);
@@ -96,8 +96,8 @@ TEST_CASE("mailer: a mail at which the server always breaks off keeps no other b
 {
     Office office;
     TestTransport transport;
-    transport.before = [](const Mail& mail) {
-        if (mail.to == "poison@example.org") throw MailServerUnavailable{"connection lost"};
+    transport.before = [](const mail::Message& mail) {
+        if (mail.to == "poison@example.org") throw mail::ServerUnavailable{"connection lost"};
     };
     auto mailer = office.mailer(transport);
     office.owe("poison@example.org");
@@ -114,7 +114,7 @@ TEST_CASE("mailer: a recipient that is no address is never handed out, and keeps
     TestTransport transport;
     auto mailer = office.mailer(transport);
     office.owe("ada@example.org\r\nBcc: eve@example.com");
-    transport.before = [](const Mail& mail) { to_rfc5322(mail); };
+    transport.before = [](const mail::Message& mail) { mail::to_rfc5322(mail); };
     office.owe("byron@example.org");
     CHECK(mailer.send_due() == 1);
     CHECK(transport.taken == std::map<std::string, int>{{"byron@example.org", 1}});
@@ -126,15 +126,15 @@ TEST_CASE("mailer: while no mail can be sent, two tell as much as a thousand, an
     Office office;
     TestTransport transport;
     int calls = 0;
-    transport.before = [&](const Mail&) {
+    transport.before = [&](const mail::Message&) {
         ++calls;
-        throw MailServerUnavailable{"no server"};
+        throw mail::ServerUnavailable{"no server"};
     };
     auto mailer = office.mailer(transport);
     office.owe("ada@example.org");
     office.owe("byron@example.org");
     office.owe("lovelace@example.org");
-    CHECK_THROWS_AS(mailer.send_due(), MailServerUnavailable);
+    CHECK_THROWS_AS(mailer.send_due(), mail::ServerUnavailable);
     CHECK(calls == 2);
     transport.before = {};
     CHECK(mailer.send_due() == 1);
@@ -147,10 +147,10 @@ TEST_CASE("mailer: running, it waits for the server to come back, and stops when
     Office office;
     TestTransport transport;
     std::atomic<int> failures{5};
-    transport.before = [&](const Mail&) {
+    transport.before = [&](const mail::Message&) {
         const int left = failures--;
         if (left == 3) throw 42; // NOLINT(hicpp-exception-baseclass): whatever a transport throws
-        if (left > 0) throw MailServerUnavailable{"no server"};
+        if (left > 0) throw mail::ServerUnavailable{"no server"};
     };
     auto mailer = office.mailer(transport);
     office.owe("ada@example.org");

@@ -121,7 +121,7 @@ TEST_CASE("worker role: a mail server that is away keeps nothing from the read m
 TEST_CASE("worker role: what cannot work is said before anything begins")
 {
     Installation place;
-    CHECK_THROWS_AS(place.role("pigeon:"), MailError);
+    CHECK_THROWS_AS(place.role("pigeon:"), mail::Error);
     place.path = "/nowhere/read-model.db";
     CHECK_THROWS_AS(place.role("dir:" + place.folder.file("mail")), escqrs::StoreError);
 }
