@@ -6,6 +6,7 @@
 #include <escqrs/postgres/connection.hpp>
 #include <escqrs/postgres/connection_pool.hpp>
 #include <escqrs/postgres/database_error.hpp>
+#include <escqrs/postgres/dialect.hpp>
 #include <escqrs/postgres/event_store.hpp>
 #include <escqrs/postgres/lease.hpp>
 #include <escqrs/postgres/leased_work.hpp>

@@ -5,6 +5,7 @@
 #include <escqrs/sqlite/checkpoint.hpp>
 #include <escqrs/sqlite/database.hpp>
 #include <escqrs/sqlite/database_error.hpp>
+#include <escqrs/sqlite/dialect.hpp>
 #include <escqrs/sqlite/event_store.hpp>
 #include <escqrs/sqlite/group_commit.hpp>
 #include <escqrs/sqlite/message_queue.hpp>

@@ -11,7 +11,7 @@
 using escqrs::classify;
 using escqrs::FailureKind;
 
-TEST_CASE("a failure of a store, a queue or the memory says nothing about the work; all others do")
+TEST_CASE("a failure of a store, a queue or the memory says nothing about the work, and all others do")
 {
     CHECK(classify(escqrs::StoreError{"gone"}) == FailureKind::unavailable);
     CHECK(classify(escqrs::TransportError{"gone"}) == FailureKind::unavailable);

@@ -24,6 +24,8 @@ LEFT_OUT = {
     "codec": {"archive/boost"},
     "commands": {"dispatcher/command_dispatcher", "dispatcher/keyed_executor"},
     "events": {"event_bus"},
+    # Each comes with its database's room.
+    "projections": {"sql/any_database", "sql/checkpoint", "sql/dialect", "sql/parking_lot", "sql/read_model", "sql/stream_checkpoint"},
     "testing": {"catch2", "catch2_scenario", "event_store_conformance", "message_queue_conformance"},
 }
 

@@ -1,24 +1,28 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/projections/fwd.hpp>
+
 namespace escqrs::postgres {
 
-class Checkpoint;
 class Connection;
 struct ConnectionOptions;
 class ConnectionLost;
 class DatabaseError;
+class Dialect;
 class EventStore;
 struct EventStoreOptions;
 class Lease;
 class LeaseLost;
-class LiveReadModel;
-class ParkingLot;
-class ReadModel;
 class Rows;
 class Savepoint;
 class Statement;
-class StreamCheckpoint;
 class Transaction;
+
+using Checkpoint = sql::Checkpoint<Dialect>;
+using LiveReadModel = sql::LiveReadModel<Dialect>;
+using ParkingLot = sql::ParkingLot<Dialect>;
+using ReadModel = sql::ReadModel<Dialect>;
+using StreamCheckpoint = sql::StreamCheckpoint<Dialect>;
 
 } // namespace escqrs::postgres

@@ -88,7 +88,7 @@ public:
     void release() { release_.run(name_, options_.holder, token()); }
 
 private:
-    friend class Checkpoint;
+    friend class Dialect;
     friend class detail::LeasedWork;
 
     /// @param shards  of which it is one, and which its row must have for it to be acquired; 0 if it is none

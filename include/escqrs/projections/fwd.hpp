@@ -8,4 +8,21 @@ struct ParkedStream;
 class StreamParked;
 struct ReadModelSchema;
 
+namespace sql {
+
+template <class... Dialects>
+class AnyDatabase;
+template <class Dialect>
+class Checkpoint;
+template <class Dialect>
+class LiveReadModel;
+template <class Dialect>
+class ParkingLot;
+template <class Dialect>
+class ReadModel;
+template <class Dialect>
+class StreamCheckpoint;
+
+} // namespace sql
+
 } // namespace escqrs

@@ -92,6 +92,7 @@ public:
 
     /// Runs one or more statements that return nothing.
     void execute(const char* sql);
+    void execute(const std::string& sql) { execute(sql.c_str()); }
 
     /// The first column of the first row, as a number; 0 if there is none.
     std::int64_t query_integer(const char* sql);

@@ -1,22 +1,26 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/projections/fwd.hpp>
+
 namespace escqrs::sqlite {
 
-class Checkpoint;
 class Database;
 struct DatabaseOptions;
 class DatabaseError;
+class Dialect;
 class EventStore;
 struct EventStoreOptions;
-class LiveReadModel;
 class MessageQueue;
-class ParkingLot;
-class ReadModel;
 class Rows;
 class Savepoint;
 class Statement;
-class StreamCheckpoint;
 class Transaction;
+
+using Checkpoint = sql::Checkpoint<Dialect>;
+using LiveReadModel = sql::LiveReadModel<Dialect>;
+using ParkingLot = sql::ParkingLot<Dialect>;
+using ReadModel = sql::ReadModel<Dialect>;
+using StreamCheckpoint = sql::StreamCheckpoint<Dialect>;
 
 } // namespace escqrs::sqlite

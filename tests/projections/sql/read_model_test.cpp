@@ -1,154 +1,67 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
-#include <escqrs/sqlite/read_model.hpp>
+#include <escqrs/projections/sql/read_model.hpp>
 
-#include <escqrs/commands/repository.hpp>
-#include <escqrs/in_memory/event_store.hpp>
-#include <escqrs/projections/projection.hpp>
 #include <escqrs/testing/catch2.hpp>
 
-#include "support/account.hpp"
-#include "support/temporary_folder.hpp"
+#include "projections/sql/balances.hpp"
 
 #include <atomic>
-#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
 
 using namespace escqrs;
 using account::Account;
-using account::AccountOpened;
-using account::MoneyDeposited;
+using read_side::Balances;
+using read_side::Builder;
+using read_side::deposit;
+using read_side::Place;
+using read_side::Reader;
+using read_side::Store;
 
-namespace {
-
-using Store = in_memory::EventStore;
-static_assert(Checkpoint<sqlite::Checkpoint>);
-static_assert(TransactionalCheckpoint<sqlite::ReadModel>);
-
-/// The sum of each account in `factor` cents, and how many events were handled in all.
-sqlite::ReadModelSchema balances_schema(unsigned version)
-{
-    return {
-        .name = "balances",
-        .version = version,
-        .tables = {"account", "balance"},
-        .sql = "CREATE TABLE account{v} (stream TEXT PRIMARY KEY) STRICT;"
-               "CREATE TABLE balance{v} (stream TEXT PRIMARY KEY REFERENCES account{v}, cents INTEGER NOT NULL) STRICT;"
-               "CREATE INDEX balance_by_cents{v} ON balance{v} (cents);"};
-}
-
-struct Balances {
-    using Events = EventList<AccountOpened, MoneyDeposited>;
-
-    Balances(sqlite::Database& database, const sqlite::ReadModel& model, std::vector<std::int64_t>& outside)
-        : mails{&outside}, factor{model.version()},
-          insert_account{database, model.sql("INSERT INTO account{v} VALUES (?)")},
-          insert{database, model.sql("INSERT INTO balance{v} VALUES (?, 0)")},
-          add{database, model.sql("UPDATE balance{v} SET cents = cents + ? WHERE stream = ?")},
-          clear_balances{database, model.sql("DELETE FROM balance{v}")},
-          clear_accounts{database, model.sql("DELETE FROM account{v}")}
-    {
-    }
-
-    void handle(const AccountOpened&, const EventContext& context)
-    {
-        insert_account.run(context.stream.text());
-        insert.run(context.stream.text());
-    }
-    void handle(const MoneyDeposited& event, const EventContext& context)
-    {
-        if (event.cents == refused) throw std::runtime_error{"cannot count it"};
-        add.run(event.cents * factor, context.stream.text());
-        if (!context.is_replay) mails->push_back(event.cents);
-    }
-    void clear()
-    {
-        clear_balances.run();
-        clear_accounts.run();
-    }
-
-    std::vector<std::int64_t>* mails; ///< effects outside
-    std::int64_t factor;
-    std::int64_t refused = 0;
-    sqlite::Statement insert_account;
-    sqlite::Statement insert;
-    sqlite::Statement add;
-    sqlite::Statement clear_balances;
-    sqlite::Statement clear_accounts;
-};
-
-/// One program that builds a version of the read model, with its own connection.
-struct Builder {
-    Builder(Store& store, const std::string& path, unsigned version, std::vector<std::int64_t>& mails,
-            std::size_t page_size = 2)
-        : database{path}, model{database, balances_schema(version)}, balances{database, model, mails},
-          projection{store, model, balances, options(page_size)}
-    {
-    }
-
-    static SubscriptionOptions options(std::size_t page_size)
-    {
-        SubscriptionOptions options;
-        options.page_size = page_size;
-        return options;
-    }
-
-    sqlite::Database database;
-    sqlite::ReadModel model;
-    Balances balances;
-    Projection<Store, sqlite::ReadModel, Balances> projection;
-};
-
-void deposit(Store& store, Account& account, std::int64_t cents)
-{
-    account.deposit(cents);
-    const Repository<Account, Store> accounts{store};
-    accounts.save(account);
-}
-
-} // namespace
+static_assert(TransactionalCheckpoint<read_side::ReadModel>);
 
 TEST_CASE("the first version of a read model is live at once, and goes on where it was")
 {
-    const TemporaryFolder folder;
+    const Place place;
     Store store;
     std::vector<std::int64_t> mails;
     auto account = Account::open(Account::Id{random_uuid()}, "Ada");
     deposit(store, account, 5);
     {
-        Builder one{store, folder.file("model.db"), 1, mails};
+        Builder one{store, place, 1, mails};
         CHECK(one.model.is_live());
         CHECK(one.projection.catch_up() == GlobalPosition{2});
     }
     deposit(store, account, 6);
-    Builder one{store, folder.file("model.db"), 1, mails};
+    Builder one{store, place, 1, mails};
     CHECK(one.model.load() == GlobalPosition{2});
     one.projection.catch_up();
-    sqlite::Database reader{folder.file("model.db")};
-    CHECK(reader.query_integer("SELECT cents FROM balance") == 11);
+    Reader reader{place};
+    CHECK(reader.number("SELECT cents FROM {s}.balance") == 11);
     CHECK(mails == std::vector<std::int64_t>{5, 6});
     one.projection.restart();
     one.projection.catch_up();
-    CHECK(reader.query_integer("SELECT cents FROM balance") == 11);
+    CHECK(reader.number("SELECT cents FROM {s}.balance") == 11);
     CHECK(mails == std::vector<std::int64_t>{5, 6});
 }
 
-TEST_CASE("a read model that is not of the log is refused, and so is a version built beside it; both can be built anew")
+TEST_CASE(
+    "a read model that is not of the log is refused, and so is a version built beside it, until they are built anew")
 {
-    const TemporaryFolder folder;
+    const Place place;
     Store store;
     std::vector<std::int64_t> mails;
     auto account = Account::open(Account::Id{random_uuid()}, "Ada");
     for (int count = 0; count < 5; ++count) deposit(store, account, 1);
-    Builder{store, folder.file("model.db"), 1, mails}.projection.catch_up();
+    Builder{store, place, 1, mails}.projection.catch_up();
     CHECK(mails.size() == 5);
 
     Store other;
     account = Account::open(Account::Id{random_uuid()}, "Eve");
     deposit(other, account, 2);
-    Builder one{other, folder.file("model.db"), 1, mails};
-    Builder two{other, folder.file("model.db"), 2, mails};
+    Builder one{other, place, 1, mails};
+    Builder two{other, place, 2, mails};
     CHECK_THROWS_WITH(one.projection.catch_up(), Catch::Contains("checkpoint 'balances_v1' at position 6"));
     CHECK_THROWS_WITH(two.projection.catch_up(),
                       Catch::Contains("live version beside checkpoint 'balances_v2' at position 6"));
@@ -165,26 +78,25 @@ TEST_CASE("a read model that is not of the log is refused, and so is a version b
 
 TEST_CASE("a new version is built beside the running one, and takes its place when it has come as far")
 {
-    const TemporaryFolder folder;
-    const std::string path = folder.file("model.db");
+    const Place place;
     Store store;
     std::vector<std::int64_t> mails;
     auto account = Account::open(Account::Id{random_uuid()}, "Ada");
     for (const std::int64_t cents : {1, 2, 3, 4}) deposit(store, account, cents);
-    Builder old{store, path, 1, mails};
+    Builder old{store, place, 1, mails};
     old.projection.catch_up();
-    sqlite::Database reader{path};
-    sqlite::LiveReadModel live{reader, "balances"};
-    const auto shown = [&] { return reader.query_integer("SELECT cents FROM balance"); };
+    Reader reader{place};
+    read_side::LiveReadModel live{reader.database, "balances", place.where()};
+    const auto shown = [&] { return reader.number("SELECT cents FROM {s}.balance"); };
     deposit(store, account, 5); // the old version has not seen it
 
     {
-        Builder next{store, path, 2, mails}; // begins, and dies
+        Builder next{store, place, 2, mails}; // begins, and dies
         auto transaction = next.model.begin();
         CHECK(transaction.position() == GlobalPosition{});
         CHECK(transaction.limit() == GlobalPosition{5});
     }
-    Builder next{store, path, 2, mails};
+    Builder next{store, place, 2, mails};
     CHECK_FALSE(next.model.is_live());
     CHECK(shown() == 10);
     CHECK(live.version() == 1);
@@ -201,8 +113,8 @@ TEST_CASE("a new version is built beside the running one, and takes its place wh
 
     CHECK_THROWS_AS(old.projection.catch_up(), ReadModelSuperseded);
     CHECK_THROWS_AS(old.projection.run({}), ReadModelSuperseded);
-    CHECK_THROWS_AS((Builder{store, path, 1, mails}), ReadModelSuperseded);
-    CHECK(reader.query_integer("SELECT count(*) FROM sqlite_schema WHERE name LIKE '%\\_v1' ESCAPE '\\'") == 0);
+    CHECK_THROWS_AS((Builder{store, place, 1, mails}), ReadModelSuperseded);
+    CHECK(read_side::count_tables_of_version_1(reader.database, place) == 0);
 
     next.projection.restart();
     next.projection.catch_up();
@@ -210,55 +122,54 @@ TEST_CASE("a new version is built beside the running one, and takes its place wh
     CHECK(shown() == 2 * 21);
 }
 
-TEST_CASE("a version that was never completed gives way to the next; the running one does not")
+TEST_CASE("a version that was never completed gives way to the next, and the running one does not")
 {
-    const TemporaryFolder folder;
-    const std::string path = folder.file("model.db");
+    const Place place;
     Store store;
     std::vector<std::int64_t> mails;
     auto account = Account::open(Account::Id{random_uuid()}, "Ada");
     deposit(store, account, 1);
-    Builder one{store, path, 1, mails};
+    Builder one{store, place, 1, mails};
     one.projection.catch_up();
-    Builder two{store, path, 2, mails};
-    Builder three{store, path, 3, mails};
+    Builder two{store, place, 2, mails};
+    Builder three{store, place, 3, mails};
     CHECK_THROWS_AS(two.projection.catch_up(), ReadModelSuperseded);
-    CHECK_THROWS_AS((Builder{store, path, 2, mails}), ReadModelSuperseded);
-    Builder one_again{store, path, 1, mails};
+    CHECK_THROWS_AS((Builder{store, place, 2, mails}), ReadModelSuperseded);
+    Builder one_again{store, place, 1, mails};
     CHECK(one_again.model.is_live());
     three.projection.catch_up();
-    sqlite::Database reader{path};
-    CHECK(reader.query_integer("SELECT cents FROM balance") == 3);
+    Reader reader{place};
+    CHECK(reader.number("SELECT cents FROM {s}.balance") == 3);
     CHECK(mails == std::vector<std::int64_t>{1});
 }
 
 TEST_CASE("names that would not be names in SQL are refused")
 {
-    const TemporaryFolder folder;
-    sqlite::Database database{folder.file("model.db")};
-    CHECK_THROWS_WITH((sqlite::ReadModel{database, {.name = "it's", .tables = {}, .sql = ""}}),
+    const Place place;
+    auto database = place.connect();
+    CHECK_THROWS_WITH((read_side::ReadModel{database, {.name = "it's", .tables = {}, .sql = ""}, place.where()}),
                       Catch::Contains("it's"));
-    CHECK_THROWS_AS((sqlite::ReadModel{database, {.name = "good", .tables = {"a b"}, .sql = ""}}), StoreError);
+    CHECK_THROWS_AS((read_side::ReadModel{database, {.name = "good", .tables = {"a b"}, .sql = ""}, place.where()}),
+                    StoreError);
 }
 
 TEST_CASE("while versions change under load, readers see one version, whole, and no effect is lost or doubled")
 {
-    const TemporaryFolder folder;
-    const std::string path = folder.file("model.db");
+    const Place place;
     Store store;
     std::vector<std::int64_t> old_mails;
     std::vector<std::int64_t> new_mails;
     auto account = Account::open(Account::Id{random_uuid()}, "Ada");
     deposit(store, account, 1000);
     {
-        Builder old{store, path, 1, old_mails};
+        Builder old{store, place, 1, old_mails};
         old.projection.catch_up();
     }
     std::atomic<bool> is_writing{true};
     std::atomic<int> superseded{0};
     std::jthread old_program{[&](std::stop_token stop) {
         try {
-            Builder old{store, path, 1, old_mails, 3};
+            Builder old{store, place, 1, old_mails, 3};
             old.projection.run(stop);
         } catch (const ReadModelSuperseded&) {
             ++superseded;
@@ -270,16 +181,16 @@ TEST_CASE("while versions change under load, readers see one version, whole, and
     }};
     std::atomic<std::int64_t> torn{0};
     std::jthread reader{[&](std::stop_token stop) {
-        sqlite::Database database{path};
+        Reader database{place};
         std::int64_t before = 0;
         while (!stop.stop_requested()) {
-            const auto cents = database.query_integer("SELECT cents FROM balance");
+            const auto cents = database.number("SELECT cents FROM {s}.balance");
             if (cents < before || cents < 1000) ++torn;
             before = cents;
         }
     }};
     {
-        Builder next{store, path, 2, new_mails, 5};
+        Builder next{store, place, 2, new_mails, 5};
         while (is_writing || next.model.load() < store.head()) next.projection.catch_up();
     }
     old_program.join();
@@ -291,14 +202,13 @@ TEST_CASE("while versions change under load, readers see one version, whole, and
     for (std::int64_t cents = 1; cents <= 300; ++cents) wanted.push_back(cents);
     old_mails.insert(old_mails.end(), new_mails.begin(), new_mails.end());
     CHECK(old_mails == wanted);
-    sqlite::Database database{path};
-    CHECK(database.query_integer("SELECT cents FROM balance") == 2 * (1000 + 300 * 301 / 2));
+    Reader database{place};
+    CHECK(database.number("SELECT cents FROM {s}.balance") == 2 * (1000 + 300 * 301 / 2));
 }
 
 TEST_CASE("what the old version has parked is parked in the new one, and its effect neither lost nor doubled")
 {
-    const TemporaryFolder folder;
-    const std::string path = folder.file("model.db");
+    const Place place;
     Store store;
     std::vector<std::int64_t> mails;
     auto account = Account::open(Account::Id{random_uuid()}, "Ada");
@@ -309,15 +219,15 @@ TEST_CASE("what the old version has parked is parked in the new one, and its eff
     }
     const StreamId stream{Account::category, account.id().value()};
     using ParkingProjection =
-        Projection<Store, sqlite::ReadModel, Balances, Codec<Balances::Events>, sqlite::ParkingLot>;
-    Builder old{store, path, 1, mails};
+        Projection<Store, read_side::ReadModel, Balances, Codec<Balances::Events>, read_side::ParkingLot>;
+    Builder old{store, place, 1, mails};
     auto old_lot = old.model.parking_lot();
     ParkingProjection old_projection{store, old.model, old_lot, old.balances};
     old.balances.refused = 2;
     old_projection.catch_up();
     CHECK(mails == std::vector<std::int64_t>{1, 100, 200, 300});
 
-    Builder next{store, path, 2, mails};
+    Builder next{store, place, 2, mails};
     auto lot = next.model.parking_lot();
     std::stop_source stop;
     SubscriptionOptions options;
@@ -352,7 +262,41 @@ TEST_CASE("what the old version has parked is parked in the new one, and its eff
     CHECK(projection.replay(stream));
     CHECK(mails == std::vector<std::int64_t>{1, 100, 200, 300, 2, 3});
     CHECK(lot.is_empty());
-    sqlite::Database reader{path};
-    CHECK(reader.query_integer("SELECT sum(cents) FROM balance") == 2 * 606);
-    CHECK(reader.query_integer("SELECT count(*) FROM escqrs_parked_streams") == 0);
+    Reader reader{place};
+    CHECK(reader.number("SELECT CAST(sum(cents) AS bigint) FROM {s}.balance") == 2 * 606);
+    CHECK(reader.count_in("parked_streams") == 0);
+}
+
+TEST_CASE("of many programs that bring the same version, all build one, and it is switched to once")
+{
+    const Place place;
+    Store store;
+    std::vector<std::int64_t> mails;
+    auto account = Account::open(Account::Id{random_uuid()}, "Ada");
+    for (std::int64_t cents = 1; cents <= 100; ++cents) deposit(store, account, cents);
+    {
+        Builder one{store, place, 1, mails};
+        one.projection.catch_up();
+    }
+    std::vector<std::vector<std::int64_t>> new_mails(4);
+    std::atomic<int> failures{0};
+    {
+        std::vector<std::jthread> programs;
+        for (auto& mails_of_one : new_mails) {
+            programs.emplace_back([&] {
+                try {
+                    Builder two{store, place, 2, mails_of_one, 7};
+                    two.projection.catch_up();
+                    if (!two.model.is_live()) ++failures;
+                } catch (const std::exception&) {
+                    ++failures;
+                }
+            });
+        }
+    }
+    CHECK(failures == 0);
+    for (const auto& mails_of_one : new_mails) CHECK(mails_of_one.empty());
+    Reader reader{place};
+    CHECK(reader.number("SELECT cents FROM {s}.balance") == 2 * 5050);
+    CHECK(reader.count_in("read_models") == 1);
 }
