@@ -128,26 +128,6 @@ TEST_CASE("an SQLite event store refuses options that it cannot work with, by na
     CHECK_THROWS_AS((sqlite::GroupCommit{database, 0}), escqrs::InvalidOption);
 }
 
-TEST_CASE("an event store of the first schema is upgraded, and keeps what it holds")
-{
-    const TemporaryFolder folder;
-    const std::string path = folder.file("old.db");
-    const auto stream = sample_stream();
-    {
-        sqlite::EventStore store{path};
-        append_some(store, stream, 3);
-    }
-    sqlite::Database{path}.execute(
-        "DROP TABLE snapshots; DROP TABLE log; PRAGMA user_version = 1"); // as the first schema was
-    sqlite::EventStore store{path};
-    CHECK(read_stream(store, stream).size() == 3);
-    const SampleSnapshot snapshot{StreamVersion{3}, 1, "text/plain", bytes("state")};
-    write_snapshot(store, stream, snapshot);
-    CHECK(read_snapshot(store, stream) == snapshot);
-    CHECK(sqlite::Database{path}.query_integer("PRAGMA user_version") == 3);
-    CHECK_FALSE(store.log_id().is_nil());
-}
-
 TEST_CASE("a file's log has its own id, which a copy of the file keeps")
 {
     const TemporaryFolder folder;
