@@ -161,3 +161,30 @@ TEST_CASE("dead letters that cannot be decoded are listed with what is known of 
     CHECK(place.counts().active == 1);
     CHECK(place.counts().dead_lettered == 2);
 }
+
+TEST_CASE("a dead letter with too many in front of it is not resubmitted, and they are as they were")
+{
+    const EmulatorQueue place;
+    const QueueSettings settings = place.settings();
+    {
+        MessageQueue queue{settings};
+        queue.send(make_messages(5, 0));
+        for (const auto& message : receive_all(queue, 5)) queue.settle(message, escqrs::DeadLetter{"why", "because"});
+    }
+    const auto connection = service_bus::connect(settings.connection, {{place.name(), service_bus::QueueUse::send}});
+    REQUIRE(eventually([&] { return connection->health().authorised; }));
+    service_bus::MessageSender sender{*connection, place.name(), settings.sender};
+    service_bus::DeadLetterQueue letters{*connection, place.name(), sender, {}, 3};
+    const auto before = letters.dead_letters(0, 10);
+    REQUIRE(before.size() == 5);
+    CHECK_THROWS_WITH(letters.resubmit("message-4"), Catch::Matchers::Contains("more than 3 are in front of it"));
+    CHECK_THROWS_AS(letters.resubmit("message-4"), escqrs::MessageRefused);
+    const auto after = letters.dead_letters(0, 10);
+    REQUIRE(after.size() == 5);
+    for (std::size_t at = 0; at < 5; ++at) CHECK(after[at].delivery_count == before[at].delivery_count);
+    CHECK(place.counts().active == 0);
+    CHECK(letters.resubmit("message-3"));
+    CHECK(letters.resubmit("message-4")); // one fewer is in front
+    CHECK(letters.dead_letters(0, 10).size() == 3);
+    CHECK(place.counts().active == 2);
+}

@@ -16,7 +16,6 @@ namespace service_bus {
 namespace {
 
 constexpr std::size_t page_size = 100;
-constexpr std::size_t most_in_front = 1000;
 constexpr std::chrono::seconds receive_wait{2};
 
 ReceiverOptions receiver_options(const std::string& default_session)
@@ -50,9 +49,10 @@ escqrs::DeadLetteredMessage to_dead_letter(DecodedMessage decoded)
 } // namespace
 
 DeadLetterQueue::DeadLetterQueue(AmqpConnection& connection, const std::string& entity, MessageSender& sender,
-                                 const std::string& default_session)
+                                 const std::string& default_session, std::size_t most_in_front)
     : connection_{&connection}, address_{entity + "/$deadletterqueue"}, default_session_{default_session},
-      wire_id_prefix_{wire_id_prefix(entity)}, sender_{&sender}, management_{connection, address_ + "/$management"},
+      most_in_front_{most_in_front}, wire_id_prefix_{wire_id_prefix(entity)}, sender_{&sender},
+      management_{connection, address_ + "/$management"},
       receiver_{connection, address_, receiver_options(default_session)}
 {
     connection_->post([this] { connection_->add(*this); });
@@ -93,16 +93,16 @@ bool DeadLetterQueue::resubmit(const std::string& message_id)
     std::vector<escqrs::ReceivedMessage> others; // in front of it; kept until it is found
     const auto is_it = [&](const auto& message) { return message.sequence_number == found->sequence_number; };
     for (bool is_done = false; !is_done;) {
-        auto batch = receiver_.receive(page_size, receive_wait, {});
+        auto batch = receiver_.receive(std::min(page_size, most_in_front_ + 1 - others.size()), receive_wait, {});
         const auto at = std::ranges::find_if(batch, is_it);
         is_done = at != batch.end();
         try {
             if (batch.empty()) throw escqrs::TransportError{"another receiver holds dead letter '" + message_id + "'"};
             if (is_done) give_back(*at, found->bytes);
-            else if (others.size() + batch.size() > most_in_front)
+            else if (others.size() + batch.size() > most_in_front_)
                 throw escqrs::MessageRefused{
                     message_id, "dead letter '" + message_id + "' cannot be resubmitted: more than " +
-                                    std::to_string(most_in_front) + " are in front of it, which must go first"};
+                                    std::to_string(most_in_front_) + " are in front of it, which must go first"};
         } catch (...) {
             receiver_.release(others);
             receiver_.release(batch);

@@ -28,15 +28,16 @@ public:
     /// @param connection, sender  must outlive this
     /// @param sender  to the queue, or to the subscription's topic
     /// @param entity  the queue or subscription, not its dead-letter queue
+    /// @param most_in_front  of a message that `resubmit` gives back
     DeadLetterQueue(AmqpConnection& connection, const std::string& entity, MessageSender& sender,
-                    const std::string& default_session);
+                    const std::string& default_session, std::size_t most_in_front = 1000);
     ~DeadLetterQueue() override;
 
     /// @throws escqrs::TransportError if the broker does not answer, or speaks plain AMQP 1.0, which has no word for it
     std::vector<escqrs::DeadLetteredMessage> dead_letters(std::uint64_t after, std::size_t at_most);
 
     /// Sends the message as it was: with the types of its properties, time to live, reply-to and partition key. Takes time in
-    /// proportion to the dead letters in front of it, of which there may be a thousand. A subscription's dead letter goes to the
+    /// proportion to the dead letters in front of it, of which there may be `most_in_front`. A subscription's dead letter goes to the
     /// topic, as Azure's own tools send it: every subscription that has a rule for it gets it once more, under its own id. If no
     /// rule of any matches it any more, the topic drops it without an error, and the message is lost.
     /// @throws escqrs::TransportError  as above, or if another receiver holds the message
@@ -62,6 +63,7 @@ private:
     AmqpConnection* connection_;
     std::string address_;
     std::string default_session_;
+    std::size_t most_in_front_;
     std::string wire_id_prefix_; ///< of what is sent: the subscriptions of a topic count their messages each for itself
     MessageSender* sender_;
     RequestLink management_;
