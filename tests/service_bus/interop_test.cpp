@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 
 // The adapter at one end of the queue, Microsoft's own SDK at the other.
-#include "emulator_queue.hpp"
+#include "emulator_topic.hpp"
 
 #include <escqrs/testing/catch2.hpp>
 
@@ -30,14 +30,28 @@ Emulator& own_emulator()
 }
 
 /// Microsoft's SDK in a process of its own.
+ChildProcess start_peer(const std::string& connection_string, const std::string& entity, const std::string& command,
+                        std::size_t count, const std::vector<std::string>& flags)
+{
+    std::vector<std::string> arguments{"env",
+                                       "NODE_EXTRA_CA_CERTS=" + own_emulator().certificate(),
+                                       "node",
+                                       ESCQRS_PEER,
+                                       command,
+                                       "--connection-string",
+                                       connection_string,
+                                       "--queue",
+                                       entity,
+                                       "--count",
+                                       std::to_string(count)};
+    arguments.insert(arguments.end(), flags.begin(), flags.end());
+    return ChildProcess{arguments};
+}
+
 ChildProcess start_peer(const EmulatorQueue& place, const std::string& command, std::size_t count,
                         const std::vector<std::string>& flags)
 {
-    std::vector<std::string> arguments{
-        "node",    ESCQRS_PEER,  command,   "--connection-string", place.emulator().connection_string(place.name()),
-        "--queue", place.name(), "--count", std::to_string(count)};
-    arguments.insert(arguments.end(), flags.begin(), flags.end());
-    return ChildProcess{arguments};
+    return start_peer(place.emulator().connection_string(place.name()), place.name(), command, count, flags);
 }
 
 /// The messages it tells of, until its end.
@@ -303,4 +317,87 @@ TEST_CASE("a consumer on Microsoft's SDK that is killed: we get its messages whe
         queue.settle(message, escqrs::Complete{});
     }
     CHECK(place.counts().to_be_handled() == 0);
+}
+
+TEST_CASE("Microsoft's SDK reads the rules of a topic that we made, and receives by them what we publish")
+{
+    const EmulatorTopic topic{.emulator = own_emulator(), .name = own_emulator().new_name()};
+    auto administration = topic.administration();
+    administration.create_if_missing();
+    const service_bus::Rule red{"red", service_bus::SqlFilter{"colour = 'red' AND sys.Label LIKE 'order%'"}};
+    const service_bus::Rule blue{
+        "blue", service_bus::CorrelationFilter{.correlation_id = "correlation",
+                                               .subject = "order",
+                                               .properties = {{"colour", std::string{"blue"}}, {"urgent", true}}}};
+    administration.create_subscription_if_missing("some", without_sessions({red, blue}));
+    auto teller = start_peer(topic.rest_connection_string(), topic.name, "rules", 2, {"--subscription", "some"});
+    const auto rules = told_by(teller);
+    REQUIRE(rules.size() == 2);
+    const std::size_t first = text(rules[0], "name") == "red" ? 0 : 1; // the SDK tells them in the broker's order
+    CHECK(text(rules[first], "name") == "red");
+    CHECK(text(rules[first].at("filter"), "sqlExpression") == "colour = 'red' AND sys.Label LIKE 'order%'");
+    CHECK(text(rules[1 - first], "name") == "blue");
+    const auto& filter = rules[1 - first].at("filter");
+    CHECK(text(filter, "correlationId") == "correlation");
+    CHECK(text(filter, "subject") == "order");
+    CHECK(filter.at("applicationProperties") == json::value{{"colour", "blue"}, {"urgent", true}});
+
+    MessageQueue publisher = topic.publisher();
+    std::vector<service_bus::Message> messages(4);
+    for (std::size_t number = 0; number < messages.size(); ++number) {
+        auto& message = messages[number];
+        static_cast<escqrs::Message&>(message) = make_message(std::to_string(number));
+        message.subject = number == 1 ? "invoice" : "order";
+        message.correlation_id = "correlation";
+        message.properties.add("colour", number < 2 ? "red" : "blue");
+        message.typed_properties = {{"urgent", number == 3}};
+    }
+    publisher.send_detailed(messages);
+    auto receiver = start_peer(EmulatorQueue{topic.name, {}, topic.emulator}, "receive", 2, {"--subscription", "some"});
+    const auto received = told_by(receiver);
+    REQUIRE(received.size() == 2);
+    CHECK(text(received[0], "messageId") == "0");
+    CHECK(text(received[1], "messageId") == "3");
+    CHECK(text(received[1], "body") == messages[3].body);
+    CHECK(administration.counts("some").active == 0);
+}
+
+TEST_CASE("what Microsoft's SDK publishes to a topic that we made, we receive by our rules")
+{
+    const EmulatorTopic topic{.emulator = own_emulator(), .name = own_emulator().new_name()};
+    auto administration = topic.administration();
+    administration.create_if_missing();
+    const service_bus::Rule sql{"sql", service_bus::SqlFilter{"integer > 1 AND truth = TRUE"}};
+    const service_bus::Rule by_text{
+        "text", service_bus::CorrelationFilter{
+                    .reply_to = "answers",
+                    .subject = "Subject",
+                    .properties = {{"text", std::string{"gr\xC3\xBC\xC3\x9F"}}, {"integer", std::int64_t{0}}}}};
+    administration.create_subscription_if_missing("some", without_sessions({sql, by_text}));
+    auto sender = start_peer(EmulatorQueue{topic.name, {}, topic.emulator}, "send", 3, {"--properties"});
+    CHECK(told_by(sender).size() == 3);
+    MessageQueue subscriber = topic.subscriber("some");
+    CHECK(administration.counts("some").active == 2);
+    CHECK(work_off(subscriber, 2) == std::vector<std::string>{"peer-0", "peer-2"});
+}
+
+TEST_CASE("traces go on from us to Microsoft's SDK, and from it to us, by Diagnostic-Id")
+{
+    const std::string trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    const EmulatorQueue place{{{"requiresSession", false}}, own_emulator()};
+    MessageQueue queue{place.settings()};
+    escqrs::Message event = make_message("ours");
+    event.properties.add("cloudEvents:traceparent", trace);
+    send(queue, event);
+    auto receiver = start_peer(place, "receive", 1, {"--trace", "00-of-the-receiver"});
+    const auto received = told_by(receiver);
+    REQUIRE(received.size() == 1);
+    CHECK(text(received[0], "traceparent") == trace); // as the SDK itself reads it
+
+    auto sender = start_peer(place, "send", 1, {"--trace", trace});
+    CHECK(told_by(sender).size() == 1);
+    const auto ours = receive_all(queue, 1);
+    REQUIRE(ours.size() == 1);
+    CHECK(ours[0].message.properties.find("Diagnostic-Id") == trace);
+    queue.settle(ours[0], escqrs::Complete{});
 }

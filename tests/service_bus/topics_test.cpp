@@ -1,9 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 
 // Topics, subscriptions and their rules; several entities over one connection.
-#include "emulator_queue.hpp"
-
-#include <service_bus/topic_administration.hpp>
+#include "emulator_topic.hpp"
 
 #include <escqrs/testing/catch2.hpp>
 
@@ -18,34 +16,6 @@ using namespace service_bus;
 using namespace service_bus_test;
 using Catch::Matchers::Contains;
 
-/// A topic of the emulator's, and clients of it.
-struct EmulatorTopic {
-    TopicAdministration administration(const std::string& connection_string) const
-    {
-        Broker broker = parse_broker(connection_string);
-        broker.host = "localhost";
-        return TopicAdministration{broker, emulator.rest_endpoint(), emulator.certificate(), emulator.clock()};
-    }
-    TopicAdministration administration() const { return administration(emulator.connection_string(name)); }
-
-    MessageQueue publisher() const
-    {
-        QueueSettings settings = EmulatorQueue{name, {}}.settings();
-        settings.use = QueueUse::publish;
-        return MessageQueue{settings};
-    }
-
-    MessageQueue subscriber(const std::string& subscription) const
-    {
-        QueueSettings settings = EmulatorQueue{name + "/Subscriptions/" + subscription, {}}.settings();
-        settings.use = QueueUse::receive;
-        return MessageQueue{settings};
-    }
-
-    Emulator& emulator = Emulator::shared();
-    std::string name = emulator.new_name();
-};
-
 escqrs::Message make_event(const std::string& id, const std::string& subject, const std::string& colour)
 {
     escqrs::Message message = make_message(id);
@@ -53,11 +23,6 @@ escqrs::Message make_event(const std::string& id, const std::string& subject, co
     message.correlation_id = "correlation-of-" + id;
     message.properties.add("colour", colour);
     return message;
-}
-
-SubscriptionDescription without_sessions(std::vector<Rule> rules)
-{
-    return {.requires_session = false, .options = {}, .rules = std::move(rules)};
 }
 
 /// The ids of all that a subscription holds, completed.

@@ -1,22 +1,28 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 
-// Sends to or receives from a queue with Microsoft's own SDK, for tests of the other end of the wire:
+// Sends to or receives from a queue or topic with Microsoft's own SDK, for tests of the other end of the wire:
 //
 //   node peer.mjs send    --connection-string <text> --queue <name> --count <n>
-//                         [--prefix <text>] [--sessions <k>] [--body <text>] [--batch] [--properties]
-//   node peer.mjs receive --connection-string <text> --queue <name> --count <n>
-//                         [--sessions] [--dead-letter] [--hold] [--timeout <ms>]
+//                         [--prefix <text>] [--sessions <k>] [--body <text>] [--batch] [--properties] [--trace <traceparent>]
+//   node peer.mjs receive --connection-string <text> --queue <name> [--subscription <name>] --count <n>
+//                         [--sessions] [--dead-letter] [--hold] [--timeout <ms>] [--trace <traceparent>]
+//   node peer.mjs rules   --connection-string <of the REST API> --queue <topic> --subscription <name> --count <n>
 //
 // send: message i has the id <prefix>-i and the JSON body {"number":i}, or the body given; with sessions, it goes to
 // session-(i mod k); --batch sends as few batches as possible; --properties sets every property a message can carry.
 // receive: completes each message; --hold leaves them locked and stays until it is killed; without a message for
-// --timeout (default 10 000 ms) it gives up. --sessions takes one session after the other.
-// Both print one line of JSON for each message, as soon as it is sent or received.
+// --timeout (default 10 000 ms) it gives up. --sessions takes one session after the other. --subscription receives from one of the
+// topic --queue.
+// --trace: the SDK is traced, as by OpenTelemetry, and takes that for the trace it is in; `traceparent` of a message received is what
+// the SDK has found in it.
+// rules: tells the rules of a subscription.
+// Each prints one line of JSON for each message, as soon as it is sent or received, or rule.
 // Ends with 0 if all <n> were sent or received (and completed), 1 if not, 2 if the command line is wrong.
 
 import { parseArgs } from "node:util";
 
-import { ServiceBusClient } from "@azure/service-bus";
+import { useInstrumenter } from "@azure/core-tracing";
+import { ServiceBusAdministrationClient, ServiceBusClient } from "@azure/service-bus";
 
 /** A wrong command line. */
 class UsageError extends Error {}
@@ -27,11 +33,14 @@ function readCommandLine() {
     const command = process.argv[2];
     const common = { "connection-string": text, queue: text, count: text };
     const specific = {
-        send: { prefix: { ...text, default: "peer" }, sessions: text, body: text, batch: flag, properties: flag },
-        receive: { sessions: flag, "dead-letter": flag, hold: flag, timeout: { ...text, default: "10000" } },
+        send: { prefix: { ...text, default: "peer" }, sessions: text, body: text, batch: flag, properties: flag,
+            trace: text },
+        receive: { subscription: text, sessions: flag, "dead-letter": flag, hold: flag,
+            timeout: { ...text, default: "10000" }, trace: text },
+        rules: { subscription: text },
     }[command];
     if (!specific) {
-        throw new UsageError("the first argument is send or receive");
+        throw new UsageError("the first argument is send, receive or rules");
     }
     let values;
     try {
@@ -105,6 +114,26 @@ async function send(client, options) {
     return true;
 }
 
+/** What the SDK has found of traces in what it received. */
+const tracesFound = [];
+
+/** Has the SDK take part in a trace: every span is `traceparent`. */
+function useTrace(traceparent) {
+    const context = { getValue: () => undefined, setValue: () => context, deleteValue: () => context };
+    const nothing = () => {};
+    const span = { isRecording: () => true, end: nothing, setStatus: nothing, setAttribute: nothing, addEvent: nothing,
+        recordException: nothing };
+    useInstrumenter({
+        startSpan: () => ({ span, tracingContext: context }),
+        withContext: (_, callback, ...values) => callback(...values),
+        createRequestHeaders: () => ({ traceparent }),
+        parseTraceparentHeader: (header) => {
+            tracesFound.push(header);
+            return context;
+        },
+    });
+}
+
 /** What a received message looks like from outside; a body that is no text comes as the SDK decoded it. */
 function describe(message) {
     const { messageId, sessionId, body, applicationProperties, deliveryCount, contentType, subject, correlationId } =
@@ -116,6 +145,7 @@ function describe(message) {
         timeToLive: message.timeToLive, partitionKey: message.partitionKey,
         sequenceNumber: message.sequenceNumber?.toString(),
         enqueuedTime: message.enqueuedTimeUtc?.toISOString(), lockedUntil: message.lockedUntilUtc?.toISOString(),
+        traceparent: tracesFound.splice(0).at(-1),
         deadLetterReason: message.deadLetterReason, deadLetterErrorDescription: message.deadLetterErrorDescription,
     };
 }
@@ -182,13 +212,17 @@ async function nextSession(client, queue) {
     }
 }
 
+function createReceiver(client, { queue, subscription }, options) {
+    return subscription ? client.createReceiver(queue, subscription, options) : client.createReceiver(queue, options);
+}
+
 async function receive(client, options) {
     const receiverOptions = {
         skipParsingBodyAsJson: true, subQueueType: options["dead-letter"] ? "deadLetter" : undefined,
     };
     const taken = options.sessions && !options["dead-letter"]
         ? await takeFromSessions(client, options)
-        : await takeFrom(client.createReceiver(options.queue, receiverOptions), options.count, options);
+        : await takeFrom(createReceiver(client, options, receiverOptions), options.count, options);
     if (options.hold && taken === options.count) {
         await new Promise(() => setInterval(() => {}, 60_000));
     }
@@ -198,8 +232,24 @@ async function receive(client, options) {
     return taken === options.count;
 }
 
+async function tellRules(options) {
+    const administration = new ServiceBusAdministrationClient(options["connection-string"]);
+    let told = 0;
+    for await (const { name, filter } of administration.listRules(options.queue, options.subscription)) {
+        print({ name, filter });
+        told += 1;
+    }
+    return told === options.count;
+}
+
 async function main() {
     const { command, options } = readCommandLine();
+    if (command === "rules") {
+        return await tellRules(options) ? 0 : 1;
+    }
+    if (options.trace) {
+        useTrace(options.trace);
+    }
     const retryOptions = { maxRetries: 5, retryDelayInMs: 100, timeoutInMs: options.timeout ?? 10_000 };
     const client = new ServiceBusClient(options["connection-string"], { retryOptions });
     try {
