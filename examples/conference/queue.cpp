@@ -95,6 +95,7 @@ service_bus::QueueSettings broker_settings(const Settings& settings, const Log& 
     queue.connection.certificate_authorities = settings.queue_certificates;
     queue.connection.log = log;
     queue.receiver.sessions = settings.queue_has_sessions;
+    queue.receiver.max_lock_renewal = escqrs::Duration::zero(); // the worker renews
     queue.sender.timeout = std::chrono::seconds{5}; // the relay tries again; a stop does not wait for longer
     using enum service_bus::QueueUse;
     queue.use = settings.role == Role::web ? send : settings.role == Role::worker ? receive : both;

@@ -6,3 +6,4 @@
 #include <escqrs/in_memory/event_store.hpp>
 #include <escqrs/in_memory/message_queue.hpp>
 #include <escqrs/in_memory/parking_lot.hpp>
+#include <escqrs/in_memory/stream_read_model.hpp>

@@ -17,3 +17,4 @@
 #include <escqrs/postgres/schema.hpp>
 #include <escqrs/postgres/shard.hpp>
 #include <escqrs/postgres/statement.hpp>
+#include <escqrs/postgres/stream_read_model.hpp>

@@ -12,4 +12,5 @@
 #include <escqrs/sqlite/parking_lot.hpp>
 #include <escqrs/sqlite/read_model.hpp>
 #include <escqrs/sqlite/statement.hpp>
+#include <escqrs/sqlite/stream_read_model.hpp>
 #include <escqrs/sqlite/transaction.hpp>

@@ -26,6 +26,7 @@ LEFT_OUT = {
     "events": {"event_bus"},
     # Each comes with its database's room.
     "projections": {"sql/any_database", "sql/checkpoint", "sql/dialect", "sql/parking_lot", "sql/read_model", "sql/stream_checkpoint"},
+    "messaging": {"message_processor", "message_processor_options"},
     "testing": {"catch2", "catch2_scenario", "event_store_conformance", "message_queue_conformance"},
 }
 

@@ -24,8 +24,9 @@ struct ReceiverOptions {
     escqrs::Duration least_wait = std::chrono::milliseconds{200};
     /// Once there is a message: for further ones, and further sessions. The call ends when none has come for so long.
     escqrs::Duration linger = std::chrono::milliseconds{5};
-    escqrs::Duration max_lock_renewal =
-        std::chrono::minutes{5};               ///< from receipt on; 0: locks are not renewed by itself
+    /// How long from receipt on the receiver renews locks by itself; 0: not at all, for callers that renew, such as an
+    /// `escqrs::MessageProcessor`.
+    escqrs::Duration max_lock_renewal = std::chrono::minutes{5};
     std::size_t max_message_size = 256 * 1024; ///< that abandoning with properties may not exceed
     /// Hands out what cannot be decoded without what cannot be, instead of dead-lettering it: for a dead-letter queue.
     bool hands_out_undecodable = false;

@@ -11,6 +11,9 @@ struct Settlement;
 struct MessageQueueOptions;
 class AnyMessageReceiver;
 class AnyMessageQueue;
+class MessageProcessor;
+struct MessageProcessorOptions;
+struct BatchResult;
 template <class List, class StoredFormat, class WireFormat>
 class CloudEvents;
 

@@ -109,6 +109,9 @@ concept MessageSender = requires(Sender& sender, std::span<const Message> messag
 /// - `renew_lock(message)` starts the lock's time anew and puts its end into `message.locked_until`. With a session,
 ///   the lock is the session's. Throws `MessageLockLost`.
 ///
+/// The caller renews the locks of what it has received, for as long as it works on it; `MessageProcessor` does. A receiver that
+/// can renew them by itself leaves that to its options, for callers that do not.
+///
 /// A message whose lock runs out is delivered again. One delivered `max_delivery_count` times without being settled is
 /// dead-lettered with reason "MaxDeliveryCountExceeded".
 template <class Receiver>

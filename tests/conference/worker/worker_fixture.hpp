@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../read_model/read_model_fixture.hpp"
+#include "application/attendee_events.hpp"
 #include "domain/rule_violation.hpp"
 #include "worker/message_worker.hpp"
 
@@ -224,42 +225,6 @@ inline escqrs::MessageQueueOptions queue_options(escqrs::Clock& clock)
     options.duplicate_detection_window = escqrs::Duration{0}; // duplicates reach the worker
     return options;
 }
-
-/// A queue's receiving side with something between it and the worker.
-struct Receiver {
-    std::vector<escqrs::ReceivedMessage> receive(std::size_t at_most, escqrs::Duration wait, std::stop_token stop)
-    {
-        ++receives;
-        auto messages = queue->receive(at_most, wait, stop);
-        if (after_receive && !messages.empty()) after_receive();
-        return messages;
-    }
-    void settle(const escqrs::ReceivedMessage& message, const escqrs::Disposition& disposition)
-    {
-        queue->settle(message, disposition);
-    }
-    std::vector<escqrs::SettlementResult> settle(std::span<const escqrs::Settlement> settlements)
-    {
-        if (before_settle) before_settle();
-        auto results = queue->settle(settlements);
-        if (after_settle) after_settle();
-        for (const auto result : results) lost += result == escqrs::SettlementResult::lock_lost ? 1 : 0;
-        return results;
-    }
-    void renew_lock(escqrs::ReceivedMessage& message)
-    {
-        ++renewals;
-        queue->renew_lock(message);
-    }
-
-    escqrs::in_memory::MessageQueue* queue = nullptr;
-    std::function<void()> after_receive{};
-    std::function<void()> before_settle{};
-    std::function<void()> after_settle{};
-    int receives = 0;
-    int renewals = 0;
-    int lost = 0;
-};
 
 /// A queue, a worker and a read model, on a clock that stands still.
 struct Workplace {

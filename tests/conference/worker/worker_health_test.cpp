@@ -273,20 +273,3 @@ TEST_CASE("worker health: an address that is taken is said to be")
                       Catch::Contains("cannot listen on 127.0.0.1:" + std::to_string(first.port())));
     CHECK_THROWS_AS((http::HealthServer{{.address = "nowhere"}, metrics, {}, log}), std::system_error);
 }
-
-TEST_CASE("worker health: a loop that does not come round is reported as hanging")
-{
-    WorkStatus status;
-    const escqrs::SteadyTime start{};
-    status.start(start);
-    CHECK_FALSE(status.problem(start + WorkStatus::patience).has_value());
-    CHECK(status.problem(start + WorkStatus::patience + 1s) == "has hung for 121 s");
-    status.came_round(start + 3min);
-    CHECK_FALSE(status.problem(start + 3min).has_value());
-    status.came_round(start + 4min, "away");
-    CHECK(status.problem(start + 4min) == "away");
-    status.start(start + 5min);
-    CHECK_FALSE(status.problem(start + 5min).has_value());
-    status.stop();
-    CHECK(status.problem(start + 5min) == "not running");
-}

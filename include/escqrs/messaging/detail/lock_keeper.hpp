@@ -8,29 +8,31 @@
 #include <algorithm>
 #include <cstddef>
 #include <span>
+#include <utility>
 #include <vector>
 
-namespace conference {
+namespace escqrs::detail {
 
 /// Keeps the locks of a batch while it is handled: renews them when half of their time is over.
 ///
-/// A lock that is lost all the same does no harm: the message comes again, to us or to others, as a duplicate.
+/// A lock that is lost all the same does no harm: the message is delivered again, as a duplicate.
 /// @par Thread safety  none
 class LockKeeper {
 public:
     /// @param messages  just received; must outlive the keeper
-    LockKeeper(escqrs::AnyMessageReceiver receiver, std::span<escqrs::ReceivedMessage> messages,
-               const escqrs::Clock& clock)
+    LockKeeper(AnyMessageReceiver receiver, std::span<ReceivedMessage> messages, const Clock& clock)
         : receiver_{std::move(receiver)}, messages_{messages}, clock_{&clock}, lost_(messages.size(), false)
     {
-        for (const escqrs::ReceivedMessage& message : messages_) lock_ends_.push_back(end_of(message));
+        for (const ReceivedMessage& message : messages_) lock_ends_.push_back(end_of(message));
         plan();
     }
 
-    /// Renews what is to be renewed now. To be called often: before each message.
+    bool is_due() const { return clock_->steady() >= renew_at_; }
+
+    /// Renews the locks if it is time. To be called often, and never within a transaction: it may wait for the broker.
     void renew_if_due()
     {
-        if (clock_->steady() < renew_at_) return;
+        if (!is_due()) return;
         for (std::size_t index = 0; index < messages_.size(); ++index) {
             if (!lost_[index] && !is_renewed_with_its_session(index)) renew(index);
         }
@@ -60,35 +62,35 @@ private:
         try {
             receiver_.renew_lock(messages_[index]);
             lock_ends_[index] = end_of(messages_[index]);
-        } catch (const escqrs::MessageLockLost&) {
+        } catch (const MessageLockLost&) {
             lost_[index] = true;
-        } catch (const escqrs::TransportError&) { // to be tried again for as long as the lock holds
+        } catch (const TransportError&) { // to be tried again for as long as the lock holds
             lost_[index] = clock_->steady() >= lock_ends_[index];
         }
     }
 
     /// The lock's end on the clock that is never set. The queue names it as a time of day, which is right when it does.
-    escqrs::SteadyTime end_of(const escqrs::ReceivedMessage& message) const
+    SteadyTime end_of(const ReceivedMessage& message) const
     {
-        return later_by(clock_->steady(), escqrs::time_until(message.locked_until, clock_->now()));
+        return later_by(clock_->steady(), time_until(message.locked_until, clock_->now()));
     }
 
     void plan()
     {
-        const escqrs::SteadyTime now = clock_->steady();
-        renew_at_ = escqrs::SteadyTime::max();
+        const SteadyTime now = clock_->steady();
+        renew_at_ = SteadyTime::max();
         for (std::size_t index = 0; index < messages_.size(); ++index) {
             if (lost_[index]) continue;
-            renew_at_ = std::min(renew_at_, now + escqrs::time_until(lock_ends_[index], now) / 2);
+            renew_at_ = std::min(renew_at_, now + time_until(lock_ends_[index], now) / 2);
         }
     }
 
-    escqrs::AnyMessageReceiver receiver_;
-    std::span<escqrs::ReceivedMessage> messages_;
-    const escqrs::Clock* clock_;
+    AnyMessageReceiver receiver_;
+    std::span<ReceivedMessage> messages_;
+    const Clock* clock_;
     std::vector<bool> lost_;
-    std::vector<escqrs::SteadyTime> lock_ends_;
-    escqrs::SteadyTime renew_at_{};
+    std::vector<SteadyTime> lock_ends_;
+    SteadyTime renew_at_{};
 };
 
-} // namespace conference
+} // namespace escqrs::detail

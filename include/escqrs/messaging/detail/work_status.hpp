@@ -9,16 +9,16 @@
 #include <string>
 #include <utility>
 
-namespace conference {
+namespace escqrs::detail {
 
 /// What keeps a loop that runs in a thread of its own from its work, for other threads to ask.
 /// @par Thread safety  any thread
 class WorkStatus {
 public:
     /// A loop that has not come round for this long hangs: longer than anything waits in it.
-    static constexpr escqrs::Duration patience = std::chrono::minutes{2};
+    static constexpr Duration patience = std::chrono::minutes{2};
 
-    void start(escqrs::SteadyTime now)
+    void start(SteadyTime now)
     {
         const std::scoped_lock lock{mutex_};
         last_round_ = now;
@@ -31,14 +31,14 @@ public:
     }
 
     /// The loop came round without, or with, a problem.
-    void came_round(escqrs::SteadyTime now, std::optional<std::string> problem = std::nullopt)
+    void came_round(SteadyTime now, std::optional<std::string> problem = std::nullopt)
     {
         const std::scoped_lock lock{mutex_};
         last_round_ = now;
         problem_ = std::move(problem);
     }
 
-    std::optional<std::string> problem(escqrs::SteadyTime now) const
+    std::optional<std::string> problem(SteadyTime now) const
     {
         const std::scoped_lock lock{mutex_};
         if (!last_round_) return "not running";
@@ -50,8 +50,8 @@ public:
 
 private:
     mutable std::mutex mutex_;
-    std::optional<escqrs::SteadyTime> last_round_; ///< none: not running
+    std::optional<SteadyTime> last_round_; ///< none: not running
     std::optional<std::string> problem_;
 };
 
-} // namespace conference
+} // namespace escqrs::detail

@@ -1,0 +1,156 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <escqrs/core/backoff.hpp>
+#include <escqrs/core/error.hpp>
+#include <escqrs/core/readable_text.hpp>
+#include <escqrs/messaging/any_message_queue.hpp>
+#include <escqrs/messaging/detail/message_batch.hpp>
+#include <escqrs/messaging/detail/message_settling.hpp>
+#include <escqrs/messaging/detail/message_side.hpp>
+#include <escqrs/messaging/detail/work_status.hpp>
+#include <escqrs/messaging/message_processor_options.hpp>
+#include <escqrs/messaging/stream_read_model.hpp>
+
+#include <exception>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <utility>
+
+namespace escqrs {
+
+/// Takes events off a queue and has each handled once, in the order of its stream, in one transaction with the read model.
+///
+/// - A message is completed once the read model has committed what came of it: an event is handled at least once, and what its
+///   handlers write to the read model takes effect exactly once. A duplicate is completed and changes nothing.
+/// - A batch is one transaction. If a message in it fails, all of it is undone, and handled again with a savepoint for each
+///   message: one that fails undoes nothing of the others. Handlers write to the read model and to nothing else, for they may be
+///   undone and called again.
+/// - A message that cannot be read is dead-lettered at once, with the reason "CodecError", "UnknownEventType" or
+///   "NewerSchemaVersion". One whose handlers fail is abandoned, with the error as property `lastError`, and at its last attempt
+///   dead-lettered as "HandlerFailed". One that comes before an earlier event of its stream waits for it in the same way, and is
+///   "OutOfOrder" in the end. After a message that failed, the later ones of its session are not handled.
+/// - While the read model cannot be written, nothing is received: an outage, however long, costs a message one delivery.
+/// - Locks are renewed when half of their time is over, and never while a transaction is open: the transaction is committed
+///   first, and the rest of the batch is handled in another one.
+/// - A stop ends the work after the message that is being handled. What was handled is settled; the rest goes back, without
+///   counting as a delivery if the receiver can do that (`ReleasingReceiver`).
+/// @par Thread safety  `problem` may be called from any thread; everything else by one at a time
+class MessageProcessor {
+public:
+    /// @param receiver    must outlive the processor
+    /// @param read_model  a `StreamReadModel`, such as `sqlite::StreamReadModel`
+    /// @param messages    reads messages: `CloudEvents<List>`, or what has such a `decode(message, visit)`
+    /// @param handlers    an event bus, or an object with a `handle(event, context)` for the events it takes; must outlive the
+    ///                    processor
+    /// @throws InvalidOption
+    template <StreamReadModel Model, class Messages, class Handlers>
+    MessageProcessor(AnyMessageReceiver receiver, Model read_model, Messages messages, Handlers& handlers,
+                     MessageProcessorOptions options = {})
+        : receiver_{std::move(receiver)}, side_{std::make_unique<detail::MessageSideOf<Model, Messages, Handlers>>(
+                                              std::move(read_model), std::move(messages), handlers)},
+          options_{detail::checked(std::move(options))}
+    {
+    }
+
+    /// Receives one batch and handles it.
+    /// @throws StoreError if the read model cannot be written; the messages have been given back
+    /// @throws TransportError if the queue cannot be reached; what was handled stays so
+    /// @throws what `MessageProcessorOptions::check` throws
+    BatchResult work_once(std::stop_token stop = {});
+
+    /// Works until stopped. Reports failures by `log` and `on_failure`, and goes on.
+    void run(std::stop_token stop);
+
+    /// What keeps `run` from its work just now; nothing if it works, or waits for messages.
+    std::optional<std::string> problem() const { return status_.problem(options_.clock->steady()); }
+
+private:
+    void failed(const char* what, const std::string& error, bool is_new = true) noexcept;
+    void wait_for_read_model(Backoff& backoff, std::string reason, const std::stop_token& stop);
+
+    AnyMessageReceiver receiver_;
+    std::unique_ptr<detail::MessageSide> side_;
+    MessageProcessorOptions options_;
+    detail::WorkStatus status_;
+};
+
+inline BatchResult MessageProcessor::work_once(std::stop_token stop)
+{
+    options_.check();
+    auto messages = receiver_.receive(options_.batch_size, options_.max_wait, stop);
+    if (messages.empty()) return {};
+    detail::MessageBatch batch{receiver_, std::move(messages), options_};
+    detail::MessageSettling settling{receiver_, options_};
+    bool some_go_back = false;
+    try {
+        batch.handle(*side_, stop);
+        some_go_back = batch.judge_overdue(stop);
+    } catch (...) {
+        settling.give_back(batch.messages());
+        options_.on_batch({.received = batch.messages().size(), .abandoned = batch.messages().size()});
+        throw;
+    }
+    const BatchResult result = settling.settle(batch.messages(), batch.take_verdicts(), stop.stop_requested());
+    options_.on_batch(result);
+    if (some_go_back) options_.check();
+    return result;
+}
+
+inline void MessageProcessor::run(std::stop_token stop)
+{
+    Backoff pause{options_.first_delay, options_.longest_pause, options_.jitter};
+    Backoff outage{options_.first_delay, options_.longest_outage_delay, options_.jitter};
+    status_.start(options_.clock->steady());
+    while (!stop.stop_requested()) {
+        try {
+            const BatchResult result = work_once(stop);
+            status_.came_round(options_.clock->steady());
+            outage.reset();
+            if (result.abandoned == 0) pause.reset();
+            else // they are delivered again at once, and nothing may have changed yet
+                sleep_for(*options_.clock, pause.next(), stop);
+        } catch (const StoreError& error) {
+            failed("read model unavailable, waiting for it", error.what());
+            wait_for_read_model(outage, error.what(), stop);
+        } catch (...) {
+            failed("worker failed, trying again", text_of(std::current_exception()));
+            sleep_for(*options_.clock, outage.next(), stop);
+        }
+    }
+    status_.stop();
+}
+
+/// Reports a failure to the log, the counters and the status. What the hooks throw is ignored: it would end the thread.
+/// @param is_new  false: the log has it already
+inline void MessageProcessor::failed(const char* what, const std::string& error, bool is_new) noexcept
+{
+    try {
+        const std::string text = std::string{what} + ": " + readable(error, detail::max_error_length);
+        status_.came_round(options_.clock->steady(), text);
+        if (is_new) options_.log(text);
+        options_.on_failure();
+    } catch (...) { // NOLINT(bugprone-empty-catch): see above
+    }
+}
+
+/// Every delivery counts against a message. So while nothing can be written, none is received.
+inline void MessageProcessor::wait_for_read_model(Backoff& backoff, std::string reason, const std::stop_token& stop)
+{
+    while (sleep_for(*options_.clock, backoff.next(), stop)) {
+        try {
+            side_->check_writable();
+            options_.check();
+            options_.log("read model available again");
+            return;
+        } catch (...) {
+            std::string error = text_of(std::current_exception());
+            failed("read model still unavailable", error, reason != error);
+            reason = std::move(error);
+        }
+    }
+}
+
+} // namespace escqrs
