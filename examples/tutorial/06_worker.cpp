@@ -1,17 +1,19 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 
 // The whole way. A relay puts the stored events on a queue, as CloudEvents; a worker in another thread, which might be
-// another process, takes them off, publishes them on its event bus, and settles each message when that is done.
-#include "catalogue.hpp"
+// another process, takes them off and keeps a read model in a database of its own.
+#include "book.hpp"
 #include "desk.hpp"
 
 #include <escqrs/in_memory/checkpoint.hpp>
 #include <escqrs/messaging/cloud_events.hpp>
+#include <escqrs/messaging/message_processor.hpp>
 #include <escqrs/messaging/relay.hpp>
 #include <escqrs/sqlite/event_store.hpp>
 #include <escqrs/sqlite/message_queue.hpp>
+#include <escqrs/sqlite/stream_read_model.hpp>
 
-#include <chrono>
+#include <cstddef>
 #include <filesystem>
 #include <iostream>
 #include <latch>
@@ -19,41 +21,54 @@
 #include <stop_token>
 #include <string>
 #include <thread>
-#include <utility>
 
 using namespace lending;
-using namespace std::chrono_literals;
 
 namespace {
 
 using BookMessages = escqrs::CloudEvents<Book::EventTypes>;
 
-/// Publishes the event that a message holds, and decides what becomes of the message.
-escqrs::Disposition handle(const escqrs::Message& message, BookMessages& messages, escqrs::EventBus& events)
-{
-    try {
-        messages.decode(message, [&](const auto& event, const auto& context) { events.publish(event, context); });
-        return escqrs::Complete{};
-    } catch (const escqrs::CodecError& error) { // will never be readable: people have to look at it
-        return escqrs::DeadLetter{"unreadable", error.what()};
-    } catch (const escqrs::EventDispatchError& error) { // may pass: deliver it again
-        std::cout << "  " << error.what() << '\n';
-        return escqrs::Abandon{};
-    }
-}
+/// What the library has, and where it is: a table, and who writes it.
+class Shelves {
+public:
+    explicit Shelves(escqrs::sqlite::Database& database) : database_{&database} {}
 
-/// Takes messages until it is stopped. One at a time, so that what is given back comes again before what follows it.
-template <escqrs::MessageReceiver Queue, class Handled>
-void work(std::stop_token stop, Queue& queue, escqrs::EventBus& events, Handled handled)
-{
-    BookMessages messages{"/library"};
-    while (!stop.stop_requested()) {
-        for (const auto& received : queue.receive(1, 1s, stop)) {
-            queue.settle(received, handle(received.message, messages, events));
-            handled();
-        }
+    void handle(const BookAcquired& event, const escqrs::EventContext& context)
+    {
+        insert_.run(context.stream.text(), event.title);
     }
-}
+    void handle(const BookLent& event, const escqrs::EventContext& context)
+    {
+        update_.run(event.reader, context.stream.text());
+    }
+    void handle(const BookReturned&, const escqrs::EventContext& context)
+    {
+        if (failures_left_-- > 0) throw std::runtime_error{"the shelf is locked"};
+        update_.run("", context.stream.text());
+    }
+
+    friend std::ostream& operator<<(std::ostream& out, Shelves& shelves)
+    {
+        auto rows = shelves.select_.query();
+        while (rows.next()) {
+            out << "  " << rows.text(0) << ": " << (rows.text(1).empty() ? "on the shelf" : rows.text(1)) << '\n';
+        }
+        return out;
+    }
+
+private:
+    static escqrs::sqlite::Database& with_table(escqrs::sqlite::Database& database)
+    {
+        database.execute("CREATE TABLE shelf (book TEXT PRIMARY KEY, title TEXT NOT NULL, reader TEXT NOT NULL)");
+        return database;
+    }
+
+    escqrs::sqlite::Database* database_;
+    escqrs::sqlite::Statement insert_{with_table(*database_), "INSERT INTO shelf VALUES (?, ?, '')"};
+    escqrs::sqlite::Statement update_{*database_, "UPDATE shelf SET reader = ? WHERE book = ?"};
+    escqrs::sqlite::Statement select_{*database_, "SELECT title, reader FROM shelf ORDER BY title"};
+    int failures_left_ = 2;
+};
 
 /// Opens each file anew, also when the program has run before.
 std::string new_file(const std::string& name)
@@ -94,23 +109,25 @@ int main()
     queue.send({&stray, 1});
 
     // The side that keeps the read model.
-    escqrs::EventBus events;
-    const Catalogue catalogue{events};
-    bool is_first_try = true;
-    const auto mail = events.subscribe<BookReturned>([&](const BookReturned& event) {
-        if (std::exchange(is_first_try, false)) throw std::runtime_error{"the mail server is busy"};
-        std::cout << "  mail to " << event.reader << ": thank you\n";
-    });
+    escqrs::sqlite::Database database{new_file("tutorial-06-shelves.db")};
+    Shelves shelves{database};
+    std::latch settled{5}; // 4 events and the stray message
+    escqrs::MessageProcessorOptions options;
+    options.on_batch = [&](const escqrs::BatchResult& batch) {
+        std::cout << "  received " << batch.received << ", completed " << batch.completed << ", abandoned "
+                  << batch.abandoned << ", dead-lettered " << batch.dead_lettered << '\n';
+        settled.count_down(static_cast<std::ptrdiff_t>(batch.completed + batch.dead_lettered));
+    };
+    escqrs::MessageProcessor worker{queue, escqrs::sqlite::StreamReadModel{database, "shelves"},
+                                    BookMessages{"/library"}, shelves, options};
     {
-        std::latch deliveries{6}; // 4 events, one of them twice, and the stray message
-        const std::jthread worker{
-            [&](std::stop_token stop) { work(stop, queue, events, [&] { deliveries.count_down(); }); }};
-        deliveries.wait();
+        const std::jthread thread{[&](const std::stop_token& stop) { worker.run(stop); }};
+        settled.wait();
     }
 
     std::cout << "dead-lettered:\n";
     for (const auto& letter : queue.dead_letters(0, 10)) {
         std::cout << "  " << letter.message.message_id << ", " << letter.reason << ": " << letter.description << '\n';
     }
-    std::cout << "the catalogue:\n" << catalogue;
+    std::cout << "the shelves:\n" << shelves;
 }
