@@ -131,7 +131,7 @@ struct PickySender {
 
 } // namespace
 
-TEST_CASE("an event that the queue refuses parks its stream; other streams continue, and the failure is reported")
+TEST_CASE("an event that the queue refuses parks its stream while other streams continue, and the failure is reported")
 {
     Bank bank;
     Place place;

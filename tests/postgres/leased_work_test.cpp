@@ -158,7 +158,7 @@ TEST_CASE("a lease may have any name that the server can keep, and is distinct f
     }
 }
 
-TEST_CASE("of many who would, one works; when it is killed, another takes over")
+TEST_CASE("of many who would, one works, and when it is killed, another takes over")
 {
     const Place place;
     const auto workers = [&](Connection& connection) {

@@ -71,7 +71,7 @@ SubscriptionOptions pages_of(std::size_t size)
 
 } // namespace
 
-TEST_CASE("an event that cannot be handled is parked, with the later ones of its stream; other streams continue")
+TEST_CASE("an event that cannot be handled is parked, with the later ones of its stream, while other streams continue")
 {
     Bank bank;
     in_memory::Checkpoint place;

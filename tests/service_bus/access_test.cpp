@@ -73,7 +73,7 @@ TEST_CASE("a wrong key is reported without showing it, and does not keep a right
     CHECK_NOTHROW(send(queue, make_message("m")));
 }
 
-TEST_CASE("a queue that is missing is named; once it is there, it is used")
+TEST_CASE("a queue that is missing is named, and once it is there, it is used")
 {
     const std::string name = Emulator::shared().new_name();
     const EmulatorQueue place{name, {}};

@@ -109,7 +109,7 @@ TEST_CASE(
     CHECK(administration.counts("third").active == 0);
 }
 
-TEST_CASE("a topic schedules messages and cancels them; a subscription refuses both")
+TEST_CASE("a topic schedules messages and cancels them, and a subscription refuses both")
 {
     const EmulatorTopic topic;
     auto administration = topic.administration();
@@ -153,7 +153,7 @@ TEST_CASE("a subscription that was begun gets the rules that it lacks, and keeps
     CHECK(ids_in(topic, administration, "some") == Ids{"1", "2"});
 }
 
-TEST_CASE("a missing right to manage is reported; a malformed expression, or name, is an error that shows it")
+TEST_CASE("a missing right to manage is reported, and a malformed expression, or name, is an error that shows it")
 {
     const EmulatorTopic topic;
     auto may_send = topic.administration(topic.emulator.connection_string_with(topic.name, R"(["Send"])"));

@@ -5,7 +5,7 @@
 
 using escqrs::EventFilter;
 
-TEST_CASE("a filter shows what is in both of its lists; an empty list asks for nothing")
+TEST_CASE("a filter shows what is in both of its lists, and an empty list asks for nothing")
 {
     const EventFilter all;
     CHECK(all.shows_everything());

@@ -101,7 +101,7 @@ private:
 
 } // namespace
 
-TEST_CASE("a scrape is answered in time while a gauge hangs; later ones lack that gauge only, until it answers")
+TEST_CASE("a scrape is answered in time while a gauge hangs, and later ones lack that gauge only, until it answers")
 {
     Hanging hanging;
     http::Metrics metrics;

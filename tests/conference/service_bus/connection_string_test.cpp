@@ -150,7 +150,7 @@ TEST_CASE("no error shows a secret, however torn the connection string is")
     }
 }
 
-TEST_CASE("the path of a subscription names its topic and itself; other paths name none")
+TEST_CASE("the path of a subscription names its topic and itself, and other paths name none")
 {
     for (const char* path : {"topic/Subscriptions/name", "topic/subscriptions/name", "topic/SUBSCRIPTIONS/name"}) {
         const auto found = service_bus::subscription_in(path);

@@ -366,7 +366,7 @@ TEST_CASE("a managed identity's endpoint may be at any address that Azure gives 
     CHECK_THAT(error, Contains(settings.identity_endpoint) && !Contains("expected https://host"));
 }
 
-TEST_CASE("an identity by its name; the default one follows from what is set")
+TEST_CASE("an identity by its name, and the default one follows from what is set")
 {
     EntraSettings settings;
     CHECK(parse_entra_identity("managed", settings) == EntraIdentity::managed);

@@ -86,7 +86,7 @@ TEST_CASE("links that were asked for together and fail together are one failure"
     CHECK(keeper.not_before() == begin + 2s);
 }
 
-TEST_CASE("a broker has its time to answer an attach; the second time in a row the connection is given up")
+TEST_CASE("a broker has its time to answer an attach, and the second time in a row the connection is given up")
 {
     LinkKeeper keeper = make_keeper();
     const LinkLife asked{.asked_at = begin};
@@ -132,7 +132,7 @@ TEST_CASE("a broker has its time to give credit, and the link is given up after 
     CHECK_FALSE(keeper.may_attach(begin + 2h + 30s));
 }
 
-TEST_CASE("that no session is free is no failure; said before its time it has a pause")
+TEST_CASE("that no session is free is no failure, and said before its time it has a pause")
 {
     LinkKeeper keeper = make_keeper();
     keeper.no_session(LinkLife{.asked_at = begin}, 10s, begin + 10s);

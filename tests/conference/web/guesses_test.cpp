@@ -71,7 +71,7 @@ TEST_CASE("a token waits for its turn after wrong ones, and is looked at then")
     CHECK(list_with(client, right_token) == 200);
 }
 
-TEST_CASE("a client that has guessed confirmation ids too often is refused; a right one never waits")
+TEST_CASE("a client that has guessed confirmation ids too often is refused, and a right one never waits")
 {
     Installation conference{three_guesses()};
     conference.start_worker();
