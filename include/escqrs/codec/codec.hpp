@@ -46,6 +46,14 @@ struct SchemaRange {
     unsigned newest = 0;
 };
 
+/// An object of each type. Cheaper to compile than a `std::tuple`, which consists of as many types again.
+template <class Event>
+struct OneObject {
+    Event object{};
+};
+template <class... Events>
+struct Objects : OneObject<Events>... {};
+
 /// What a list of events, or a type that names one, says about bytes: which type reads them, and what the result
 /// becomes.
 template <class List>
@@ -55,13 +63,13 @@ template <class... Events>
 struct Schema<EventList<Events...>> {
     using Types = EventList<Events...>;
     using Event = std::variant<Events...>;
-    using Objects = std::tuple<Events...>;
+    using Objects = detail::Objects<Events...>;
 
     static constexpr std::array<SchemaRange, sizeof...(Events)> ranges{
         SchemaRange{event_name<Events>(), oldest_schema_version<Events>(), schema_version<Events>()}...};
 
     template <std::size_t Index>
-    using Reader = std::tuple_element_t<Index, Objects>;
+    using Reader = std::tuple_element_t<Index, std::tuple<Events...>>;
 
     template <class E>
     static constexpr bool reads = Types::template contains<E>;
@@ -85,7 +93,7 @@ constexpr bool require_default_constructor() noexcept
 }
 
 template <class... Events>
-constexpr bool require_default_constructors(const std::tuple<Events...>* /*objects*/) noexcept
+constexpr bool require_default_constructors(const Objects<Events...>* /*objects*/) noexcept
 {
     return (require_default_constructor<Events>() && ...);
 }
@@ -149,6 +157,23 @@ template <class T>
 [[gnu::flatten]] void reset(T& object)
 {
     object = T{};
+}
+
+/// Reads the event if it is written in this format. One function for all codecs that read such events.
+template <class InputFormat, class E>
+bool read_if(const EncodedEvent& encoded, E& event)
+{
+    constexpr std::string_view known = InputFormat::content_type;
+    if (!is_text<known.size()>(encoded.content_type, known)) return false;
+    reset(event); // fields that older bytes do not hold must not show the previous event's
+    typename InputFormat::Input input{encoded.payload};
+    try {
+        input.root(event, encoded.schema_version);
+        input.finish();
+    } catch (const CodecError& error) {
+        fail_decoding(encoded, error);
+    }
+    return true;
 }
 
 } // namespace detail
@@ -253,26 +278,12 @@ private:
         if constexpr (range.oldest > 0) {
             if (encoded.schema_version < range.oldest) return false;
         }
-        auto& event = std::get<typename Schema::template Reader<Index>>(scratch);
-        const bool readable = read_if<Format>(encoded, event) || (read_if<OtherFormats>(encoded, event) || ...);
+        using Stored = typename Schema::template Reader<Index>;
+        Stored& event = static_cast<detail::OneObject<Stored>&>(scratch).object;
+        const bool readable =
+            detail::read_if<Format>(encoded, event) || (detail::read_if<OtherFormats>(encoded, event) || ...);
         if (!readable) detail::refuse_content_type(encoded);
         visit(event);
-        return true;
-    }
-
-    template <class InputFormat, class E>
-    static bool read_if(const EncodedEvent& encoded, E& event)
-    {
-        constexpr std::string_view known = InputFormat::content_type;
-        if (!detail::is_text<known.size()>(encoded.content_type, known)) return false;
-        detail::reset(event); // fields that older bytes do not hold must not show the previous event's
-        typename InputFormat::Input input{encoded.payload};
-        try {
-            input.root(event, encoded.schema_version);
-            input.finish();
-        } catch (const CodecError& error) {
-            detail::fail_decoding(encoded, error);
-        }
         return true;
     }
 };

@@ -298,7 +298,7 @@ struct Schema<Evolution<EventList<Events...>, Rules...>> {
     using Evolved = Evolution<EventList<Events...>, Rules...>;
     using Types = EventList<Events...>;
     using Event = std::variant<Events...>;
-    using Objects = typename Evolved::Registered::template As<std::tuple>;
+    using Objects = typename Evolved::Registered::template As<detail::Objects>;
 
     static constexpr auto ranges = without_overlap(Evolved::declared_ranges);
 

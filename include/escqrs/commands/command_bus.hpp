@@ -84,7 +84,7 @@ public:
     template <class Command, class Handler>
     void handle(Handler&& handler)
     {
-        handle(on<Command>(std::forward<Handler>(handler)));
+        add<Command, std::decay_t<Handler>>(std::forward<Handler>(handler));
     }
 
     /// Adds a middleware around all handlers; the first one added is the outermost.
@@ -126,11 +126,21 @@ private:
     template <class Command, class Handler>
     void add(Handler handler);
 
-    template <class Command>
-    const Entry& entry_of() const;
+    const Entry& entry_of(const detail::TypeIdentity& command, std::string_view name) const
+    {
+        const Entry* const entry = entries_.find(command);
+        if (entry == nullptr) throw HandlerNotFound{std::string{name}};
+        return *entry;
+    }
 
     template <class Command>
     CommandResult<Command> send_through(const Entry& entry, const Command&, const Metadata&, const SendOptions&) const;
+
+    /// Runs the middlewares around `call`, which leaves its result in `result`.
+    /// @throws Error if none of them called it or left a result, and no exception says why
+    template <class Result>
+    void run_around(const CommandInfo& command, const SendOptions& options, FunctionRef<Result(const Metadata&)> call,
+                    std::optional<detail::ResultValue<Result>>& result) const;
 
     void run_middleware(std::size_t index, const CommandInfo& command,
                         FunctionRef<void(const CommandInfo&)> innermost) const
@@ -190,7 +200,9 @@ void CommandBus::add(Handler handler)
             else return function(command);
         };
         Entry entry;
-        entry.handler = std::make_shared<Handler>(std::move(handler));
+        // One type of deleter serves all handlers; `make_shared` would be 60 functions more for each.
+        void (*const destroy)(void*) = [](void* object) { delete static_cast<Handler*>(object); };
+        entry.handler = std::shared_ptr<void>{static_cast<void*>(new Handler(std::move(handler))), destroy};
         entry.call = reinterpret_cast<AnyFunction>(call); // NOLINT: cast back to Call<Command> by send
         if constexpr (requires(const Handler& named, const Command& command) {
                           { named.stream_of(command) } -> std::same_as<StreamId>;
@@ -205,17 +217,9 @@ void CommandBus::add(Handler handler)
 }
 
 template <class Command>
-const CommandBus::Entry& CommandBus::entry_of() const
-{
-    const Entry* const entry = entries_.find(detail::type_identity<Command>());
-    if (entry == nullptr) throw HandlerNotFound{std::string{detail::type_name<Command>()}};
-    return *entry;
-}
-
-template <class Command>
 CommandResult<Command> CommandBus::send(const Command& command, const Metadata& metadata) const
 {
-    const Entry& entry = entry_of<Command>();
+    const Entry& entry = entry_of(detail::type_identity<Command>(), detail::type_name<Command>());
     if (!middlewares_.empty()) return send_through(entry, command, metadata, no_send_options);
     const auto call = reinterpret_cast<Call<Command>>(entry.call); // NOLINT: stored by add<Command>
     return call(entry.handler.get(), command, metadata, no_send_options);
@@ -225,7 +229,7 @@ template <class Command>
 CommandResult<Command> CommandBus::send(const Command& command, const Metadata& metadata,
                                         const SendOptions& options) const
 {
-    const Entry& entry = entry_of<Command>();
+    const Entry& entry = entry_of(detail::type_identity<Command>(), detail::type_name<Command>());
     if (!middlewares_.empty()) return send_through(entry, command, metadata, options);
     check_may_begin(detail::type_name<Command>(), options);
     const auto call = reinterpret_cast<Call<Command>>(entry.call); // NOLINT: stored by add<Command>
@@ -237,21 +241,31 @@ CommandResult<Command> CommandBus::send_through(const Entry& entry, const Comman
                                                 const SendOptions& options) const
 {
     using Result = CommandResult<Command>;
-    const auto call = reinterpret_cast<Call<Command>>(entry.call); // NOLINT: stored by add<Command>
     std::optional<detail::ResultValue<Result>> result;
-    const CommandInfo info{command, metadata, options, &result, entry.target};
-    run_middleware(0, info, [&](const CommandInfo& arrived) {
+    const auto handle = [&](const Metadata& arrived) -> Result {
+        const auto call = reinterpret_cast<Call<Command>>(entry.call); // NOLINT: stored by add<Command>
+        return call(entry.handler.get(), command, arrived, options);
+    };
+    run_around<Result>(CommandInfo{command, metadata, options, &result, entry.target}, options, handle, result);
+    if constexpr (!std::is_void_v<Result>) return *std::move(result);
+}
+
+template <class Result>
+void CommandBus::run_around(const CommandInfo& command, const SendOptions& options,
+                            FunctionRef<Result(const Metadata&)> call,
+                            std::optional<detail::ResultValue<Result>>& result) const
+{
+    run_middleware(0, command, [&](const CommandInfo& arrived) {
         check_may_begin(arrived.name, options);
         if constexpr (std::is_void_v<Result>) {
-            call(entry.handler.get(), command, arrived.metadata, options);
+            call(arrived.metadata);
             result.emplace();
         } else {
-            result.emplace(call(entry.handler.get(), command, arrived.metadata, options));
+            result.emplace(call(arrived.metadata));
         }
     });
     if (!result)
-        throw Error{"a middleware ended command " + std::string{info.name} + " without a result or an exception"};
-    if constexpr (!std::is_void_v<Result>) return *std::move(result);
+        throw Error{"a middleware ended command " + std::string{command.name} + " without a result or an exception"};
 }
 
 } // namespace escqrs

@@ -10,6 +10,7 @@
 #include <escqrs/commands/repository_options.hpp>
 #include <escqrs/commands/snapshot.hpp>
 #include <escqrs/core/error.hpp>
+#include <escqrs/core/function_ref.hpp>
 #include <escqrs/core/metadata.hpp>
 #include <escqrs/core/object_pool.hpp>
 #include <escqrs/domain/aggregate_root.hpp>
@@ -153,7 +154,14 @@ private:
     }
     template <class Decide>
     CommitResult execute_at(StreamId stream, const Id& id, Decide& decide, bool may_begin,
-                            const CommandContext& context) const;
+                            const CommandContext& context) const
+    {
+        detail::require_reference<Decide, Aggregate>();
+        return change(
+            std::move(stream), id, [&](Aggregate& aggregate) { decide(aggregate); }, may_begin, context);
+    }
+    CommitResult change(StreamId stream, const Id& id, FunctionRef<void(Aggregate&)> decide, bool may_begin,
+                        const CommandContext& context) const;
     std::optional<CommitResult> find_commit_in(const StreamId& stream, const CommandId& command) const;
     CommitResult store(StreamId stream, Aggregate& aggregate, const Metadata& metadata, Caller caller) const;
     CommitResult stored(StreamId stream, Aggregate& aggregate, const AppendResult& result,
@@ -332,12 +340,12 @@ CommitResult Repository<Aggregate, Store, EventCodec>::repeated(CommitResult fir
     return first;
 }
 
+/// What `execute` does, compiled once for all that is ever decided.
 template <class Aggregate, EventStore Store, class EventCodec>
-template <class Decide>
-CommitResult Repository<Aggregate, Store, EventCodec>::execute_at(StreamId stream, const Id& id, Decide& decide,
-                                                                  bool may_begin, const CommandContext& context) const
+CommitResult Repository<Aggregate, Store, EventCodec>::change(StreamId stream, const Id& id,
+                                                              FunctionRef<void(Aggregate&)> decide, bool may_begin,
+                                                              const CommandContext& context) const
 {
-    detail::require_reference<Decide, Aggregate>();
     const Metadata& metadata = context.metadata;
     const CommandId& command = metadata.command_id;
     if (metadata.new_command != command) {

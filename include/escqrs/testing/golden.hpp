@@ -22,7 +22,6 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -222,7 +221,7 @@ template <class List, class... Samples>
 std::vector<std::string> check_golden(const std::filesystem::path& folder, const Samples&... samples)
 {
     using Schema = escqrs::detail::Schema<List>;
-    []<class... Known>(std::type_identity<std::tuple<Known...>>) {
+    []<class... Known>(std::type_identity<escqrs::detail::Objects<Known...>>) {
         constexpr auto has_sample = []<class E>(std::type_identity<E>) { return (std::is_same_v<E, Samples> || ...); };
         static_assert((has_sample(std::type_identity<Known>{}) && ...),
                       "escqrs: check_golden needs a sample of each event that the list reads, current and old");
