@@ -16,7 +16,7 @@ INCLUDE = ROOT / "include"
 # A room includes only rooms before it in this list.
 ROOMS = ["core", "domain", "store", "codec", "commands", "events", "projections", "messaging", "in_memory", "sqlite", "postgres", "testing"]
 IN_UMBRELLA = ROOMS[: ROOMS.index("in_memory")]  # of escqrs.hpp
-BESIDE_ROOMS = {"escqrs.hpp", "fwd.hpp", "version.hpp"}
+BESIDE_ROOMS = {"config.hpp", "escqrs.hpp", "fwd.hpp", "src.hpp", "version.hpp"}
 
 # Public headers that their room's umbrella leaves to those who need them.
 LEFT_OUT = {
@@ -27,6 +27,7 @@ LEFT_OUT = {
     # Each comes with its database's room.
     "projections": {"sql/any_database", "sql/checkpoint", "sql/dialect", "sql/parking_lot", "sql/read_model", "sql/stream_checkpoint"},
     "messaging": {"message_processor", "message_processor_options"},
+    "sqlite": {"src"},
     "testing": {"catch2", "catch2_scenario", "event_store_conformance", "message_queue_conformance"},
 }
 

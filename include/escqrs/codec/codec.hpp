@@ -3,6 +3,7 @@
 
 #include <escqrs/codec/archive/binary.hpp>
 #include <escqrs/codec/detail/metadata_rules.hpp>
+#include <escqrs/config.hpp>
 #include <escqrs/core/error.hpp>
 #include <escqrs/core/metadata.hpp>
 #include <escqrs/domain/event.hpp>
@@ -327,16 +328,18 @@ using CodecOf = typename detail::CodecOf<Owner>::Type;
 /// Appends `metadata` to `out`; nothing is appended for empty metadata.
 /// @throws CodecError naming what no message could carry: text that is not UTF-8, a header twice, without a name, or
 ///         named like a CloudEvents attribute
-void encode_metadata(const Metadata& metadata, std::vector<std::byte>& out);
+ESCQRS_INLINE void encode_metadata(const Metadata& metadata, std::vector<std::byte>& out);
 
 /// @throws CodecError if the bytes are not what `encode_metadata` writes
-Metadata decode_metadata(Bytes bytes);
+ESCQRS_INLINE Metadata decode_metadata(Bytes bytes);
 
 /// The context of a stored event. Copies the texts, so it may be kept.
 inline EventContext context_of(const RecordedEvent& event)
 {
     return {event.stream, event.version, event.position, event.id, event.recorded_at, decode_metadata(event.metadata)};
 }
+
+#if ESCQRS_HAS_BODIES
 
 namespace detail {
 
@@ -386,7 +389,7 @@ private:
 
 } // namespace detail
 
-inline void encode_metadata(const Metadata& metadata, std::vector<std::byte>& out)
+ESCQRS_INLINE void encode_metadata(const Metadata& metadata, std::vector<std::byte>& out)
 {
     if (metadata == Metadata{}) return;
     detail::check_metadata(metadata);
@@ -395,7 +398,7 @@ inline void encode_metadata(const Metadata& metadata, std::vector<std::byte>& ou
     archive::BinaryOutput{out}.root(stored, 0);
 }
 
-inline Metadata decode_metadata(Bytes bytes)
+ESCQRS_INLINE Metadata decode_metadata(Bytes bytes)
 {
     Metadata metadata;
     if (bytes.empty()) return metadata;
@@ -405,5 +408,7 @@ inline Metadata decode_metadata(Bytes bytes)
     input.finish();
     return metadata;
 }
+
+#endif // ESCQRS_HAS_BODIES
 
 } // namespace escqrs

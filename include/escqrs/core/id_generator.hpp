@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/config.hpp>
 #include <escqrs/core/detail/random_bytes.hpp>
 #include <escqrs/core/identifiers.hpp>
 
@@ -30,19 +31,28 @@ inline Uuid uuid_of_version(unsigned version, Uuid uuid)
 
 /// A random UUID (version 4, RFC 9562) from the operating system's secure source; fit to be a secret.
 /// @throws std::system_error if the system has no randomness to give
-inline Uuid random_uuid()
-{
-    Uuid uuid;
-    detail::random_bytes().take(uuid.data, sizeof uuid.data);
-    return detail::uuid_of_version(4, uuid);
-}
+ESCQRS_INLINE Uuid random_uuid();
 
 /// A UUID that begins with the time, in milliseconds (version 7, RFC 9562); 74 bits are random, so that nobody guesses one.
 ///
 /// Those drawn one after the other lie side by side in an index, where random ones are each on a page of their own that has to
 /// be written: registrations of the conference, over HTTP into SQLite, are 1.4 times as many a second.
 /// @throws std::system_error if the system has no randomness to give
-inline Uuid time_ordered_uuid()
+ESCQRS_INLINE Uuid time_ordered_uuid();
+
+/// The UUID of a name within a namespace (version 5): the same for the same name, everywhere and always.
+ESCQRS_INLINE Uuid name_based_uuid(const Uuid& name_space, std::string_view name);
+
+#if ESCQRS_HAS_BODIES
+
+ESCQRS_INLINE Uuid random_uuid()
+{
+    Uuid uuid;
+    detail::random_bytes().take(uuid.data, sizeof uuid.data);
+    return detail::uuid_of_version(4, uuid);
+}
+
+ESCQRS_INLINE Uuid time_ordered_uuid()
 {
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     const auto milliseconds = std::chrono::floor<std::chrono::milliseconds>(now).count();
@@ -53,10 +63,11 @@ inline Uuid time_ordered_uuid()
     return detail::uuid_of_version(7, uuid);
 }
 
-/// The UUID of a name within a namespace (version 5): the same for the same name, everywhere and always.
-inline Uuid name_based_uuid(const Uuid& name_space, std::string_view name)
+ESCQRS_INLINE Uuid name_based_uuid(const Uuid& name_space, std::string_view name)
 {
     return boost::uuids::name_generator_sha1{name_space}(name.data(), name.size());
 }
+
+#endif // ESCQRS_HAS_BODIES
 
 } // namespace escqrs

@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/config.hpp>
 #include <escqrs/core/hex.hpp>
 
 #include <cstddef>
@@ -26,7 +27,9 @@ struct TraceContext {
     friend bool operator==(const TraceContext&, const TraceContext&) = default;
 };
 
-inline std::optional<TraceContext> TraceContext::parse(std::string_view traceparent)
+#if ESCQRS_HAS_BODIES
+
+ESCQRS_INLINE std::optional<TraceContext> TraceContext::parse(std::string_view traceparent)
 {
     // version "-" trace-id "-" parent-id "-" trace-flags: 2, 32, 16 and 2 digits. A newer version may go on after a dash.
     constexpr std::size_t length = 55;
@@ -51,5 +54,7 @@ inline std::optional<TraceContext> TraceContext::parse(std::string_view tracepar
     const bool is_sampled = detail::hex_digits.find(flags[1]) % 2 == 1;
     return TraceContext{std::string{trace_id}, std::string{span_id}, is_sampled};
 }
+
+#endif // ESCQRS_HAS_BODIES
 
 } // namespace escqrs

@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/config.hpp>
 #include <escqrs/core/check_option.hpp>
 #include <escqrs/core/id_generator.hpp>
 #include <escqrs/in_memory/detail/stable_vector.hpp>
@@ -109,8 +110,10 @@ private:
     std::condition_variable_any appended_;
 };
 
-inline AppendResult EventStore::append(const StreamId& stream_id, ExpectedVersion expected,
-                                       std::span<const NewEvent> events)
+#if ESCQRS_HAS_BODIES
+
+ESCQRS_INLINE AppendResult EventStore::append(const StreamId& stream_id, ExpectedVersion expected,
+                                              std::span<const NewEvent> events)
 {
     if (events.empty())
         throw StoreError{"append to stream '" + stream_id.text() + "': expected at least one event, found none"};
@@ -154,8 +157,8 @@ inline AppendResult EventStore::append(const StreamId& stream_id, ExpectedVersio
     return result;
 }
 
-inline std::optional<AppendResult> EventStore::find_repeat(const StreamId& stream,
-                                                           std::span<const NewEvent> events) const
+ESCQRS_INLINE std::optional<AppendResult> EventStore::find_repeat(const StreamId& stream,
+                                                                  std::span<const NewEvent> events) const
 {
     // Without a stored id, the only thing left to exclude is an id given twice.
     std::size_t known = 0;
@@ -187,8 +190,8 @@ inline std::optional<AppendResult> EventStore::find_repeat(const StreamId& strea
     return AppendResult{log_[last - 1].version, GlobalPosition{last}, true};
 }
 
-inline EventStore::Stored EventStore::store(const NewEvent& event, const StreamId& stream, StreamVersion version,
-                                            Timestamp now)
+ESCQRS_INLINE EventStore::Stored EventStore::store(const NewEvent& event, const StreamId& stream, StreamVersion version,
+                                                   Timestamp now)
 {
     Stored stored;
     stored.stream = &stream;
@@ -206,13 +209,13 @@ inline EventStore::Stored EventStore::store(const NewEvent& event, const StreamI
     return stored;
 }
 
-inline const std::string* EventStore::intern(std::string_view text)
+ESCQRS_INLINE const std::string* EventStore::intern(std::string_view text)
 {
     const auto known = texts_.find(text);
     return known != texts_.end() ? &*known : &*texts_.emplace(text).first;
 }
 
-inline RecordedEvent EventStore::show(std::uint64_t position) const
+ESCQRS_INLINE RecordedEvent EventStore::show(std::uint64_t position) const
 {
     const Stored& stored = log_[position - 1];
     const Bytes bytes{stored.bytes, stored.payload_size + stored.metadata_size};
@@ -228,7 +231,7 @@ inline RecordedEvent EventStore::show(std::uint64_t position) const
             bytes.subspan(stored.payload_size)};
 }
 
-inline void EventStore::read_stream(const StreamId& stream_id, StreamVersion from, EventSink sink)
+ESCQRS_INLINE void EventStore::read_stream(const StreamId& stream_id, StreamVersion from, EventSink sink)
 {
     std::array<std::uint64_t, 64> page; // NOLINT(cppcoreguidelines-pro-type-member-init): filled before it is read
     std::size_t next = from.value() == 0 ? 0 : from.value() - 1;
@@ -252,7 +255,7 @@ inline void EventStore::read_stream(const StreamId& stream_id, StreamVersion fro
     }
 }
 
-inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_most, EventSink sink)
+ESCQRS_INLINE GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_most, EventSink sink)
 {
     const std::uint64_t head = log_.size();
     std::uint64_t position = after.value();
@@ -263,8 +266,8 @@ inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_
     return GlobalPosition{position};
 }
 
-inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_most, const EventFilter& filter,
-                                           EventSink sink)
+ESCQRS_INLINE GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_most, const EventFilter& filter,
+                                                  EventSink sink)
 {
     const std::uint64_t head = log_.size();
     std::uint64_t position = after.value();
@@ -277,7 +280,7 @@ inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_
     return GlobalPosition{position};
 }
 
-inline bool EventStore::read_snapshot(const StreamId& stream, SnapshotSink sink)
+ESCQRS_INLINE bool EventStore::read_snapshot(const StreamId& stream, SnapshotSink sink)
 {
     std::shared_ptr<const StoredSnapshot> stored;
     {
@@ -290,7 +293,7 @@ inline bool EventStore::read_snapshot(const StreamId& stream, SnapshotSink sink)
     return true;
 }
 
-inline void EventStore::write_snapshot(const StreamId& stream, const Snapshot& snapshot)
+ESCQRS_INLINE void EventStore::write_snapshot(const StreamId& stream, const Snapshot& snapshot)
 {
     auto stored =
         std::make_shared<const StoredSnapshot>(StoredSnapshot{snapshot.version,
@@ -306,7 +309,7 @@ inline void EventStore::write_snapshot(const StreamId& stream, const Snapshot& s
     snapshots_.insert_or_assign(stream, std::move(stored));
 }
 
-inline std::optional<EventLocation> EventStore::locate(EventId id)
+ESCQRS_INLINE std::optional<EventLocation> EventStore::locate(EventId id)
 {
     const std::shared_lock lock{index_mutex_};
     const auto found = position_of_id_.find(id);
@@ -315,11 +318,13 @@ inline std::optional<EventLocation> EventStore::locate(EventId id)
     return EventLocation{*stored.stream, stored.version, GlobalPosition{found->second}};
 }
 
-inline bool EventStore::wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop)
+ESCQRS_INLINE bool EventStore::wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop)
 {
     std::unique_lock lock{wait_mutex_};
     return clock_->wait_for(lock, appended_, at_most, std::move(stop), [&] { return head() > after; });
 }
+
+#endif // ESCQRS_HAS_BODIES
 
 static_assert(escqrs::EventStore<EventStore>);
 

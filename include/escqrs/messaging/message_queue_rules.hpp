@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/config.hpp>
 #include <escqrs/core/error.hpp>
 #include <escqrs/core/id_generator.hpp>
 #include <escqrs/core/text.hpp>
@@ -51,7 +52,35 @@ inline std::size_t message_size(const Message& message) noexcept
 }
 
 /// @throws MessageRefused if the message has more than `max_message_size` bytes
-inline void check_size(const Message& message, const MessageQueueOptions& options)
+ESCQRS_INLINE void check_size(const Message& message, const MessageQueueOptions& options);
+
+/// @param properties  those of the message, or those that are to be added to it
+/// @throws MessageRefused if a property is not UTF-8, has no name, or is named twice
+ESCQRS_INLINE void check_properties(const Message& message, const MessageProperties& properties);
+
+/// Checks ids, texts, properties and size of a message that is to be sent.
+/// @throws MessageRefused naming the message, the field, the limit and what was found
+ESCQRS_INLINE void check_message(const Message& message, const MessageQueueOptions& options);
+
+/// @throws MessageRefused for the first message that `check_message` refuses
+ESCQRS_INLINE void check_messages(std::span<const Message> messages, const MessageQueueOptions& options);
+
+/// Sets the properties of an abandoned message: one that it has already gets the new text.
+ESCQRS_INLINE void merge_properties(MessageProperties& properties, const MessageProperties& added);
+
+/// @throws MessageRefused if the properties of an `Abandon` would make the message one that the queue does not take
+ESCQRS_INLINE void check_disposition(const ReceivedMessage& received, const Disposition& disposition,
+                                     const MessageQueueOptions& options);
+
+/// Cuts a reason or description to what a dead-lettered message may carry, between two UTF-8 characters.
+ESCQRS_INLINE std::string_view dead_letter_text(std::string_view text) noexcept;
+
+/// The dead-letter description that goes with `max_delivery_count_exceeded`.
+ESCQRS_INLINE std::string max_delivery_count_description(std::uint32_t delivery_count);
+
+#if ESCQRS_HAS_BODIES
+
+ESCQRS_INLINE void check_size(const Message& message, const MessageQueueOptions& options)
 {
     if (const std::size_t size = message_size(message); size > options.max_message_size) {
         refuse_message(message, "body, properties and texts have " + std::to_string(size) + " bytes, at most " +
@@ -59,9 +88,7 @@ inline void check_size(const Message& message, const MessageQueueOptions& option
     }
 }
 
-/// @param properties  those of the message, or those that are to be added to it
-/// @throws MessageRefused if a property is not UTF-8, has no name, or is named twice
-inline void check_properties(const Message& message, const MessageProperties& properties)
+ESCQRS_INLINE void check_properties(const Message& message, const MessageProperties& properties)
 {
     std::vector<std::string_view> names;
     names.reserve(properties.size());
@@ -78,9 +105,7 @@ inline void check_properties(const Message& message, const MessageProperties& pr
     }
 }
 
-/// Checks ids, texts, properties and size of a message that is to be sent.
-/// @throws MessageRefused naming the message, the field, the limit and what was found
-inline void check_message(const Message& message, const MessageQueueOptions& options)
+ESCQRS_INLINE void check_message(const Message& message, const MessageQueueOptions& options)
 {
     const auto refuse_length = [&](const char* field, const std::string& limit, std::size_t found) {
         refuse_message(message, std::string{field} + " has " + std::to_string(found) + " bytes, " + limit);
@@ -105,21 +130,18 @@ inline void check_message(const Message& message, const MessageQueueOptions& opt
     check_size(message, options);
 }
 
-/// @throws MessageRefused for the first message that `check_message` refuses
-inline void check_messages(std::span<const Message> messages, const MessageQueueOptions& options)
+ESCQRS_INLINE void check_messages(std::span<const Message> messages, const MessageQueueOptions& options)
 {
     for (const Message& message : messages) check_message(message, options);
 }
 
-/// Sets the properties of an abandoned message: one that it has already gets the new text.
-inline void merge_properties(MessageProperties& properties, const MessageProperties& added)
+ESCQRS_INLINE void merge_properties(MessageProperties& properties, const MessageProperties& added)
 {
     for (const auto& [name, text] : added) properties.set(name, text);
 }
 
-/// @throws MessageRefused if the properties of an `Abandon` would make the message one that the queue does not take
-inline void check_disposition(const ReceivedMessage& received, const Disposition& disposition,
-                              const MessageQueueOptions& options)
+ESCQRS_INLINE void check_disposition(const ReceivedMessage& received, const Disposition& disposition,
+                                     const MessageQueueOptions& options)
 {
     const auto* abandon = std::get_if<Abandon>(&disposition);
     if (abandon == nullptr || abandon->properties.empty()) return;
@@ -129,8 +151,7 @@ inline void check_disposition(const ReceivedMessage& received, const Disposition
     check_size(changed, options);
 }
 
-/// Cuts a reason or description to what a dead-lettered message may carry, between two UTF-8 characters.
-inline std::string_view dead_letter_text(std::string_view text) noexcept
+ESCQRS_INLINE std::string_view dead_letter_text(std::string_view text) noexcept
 {
     if (text.size() <= max_dead_letter_text_length) return text;
     std::size_t length = max_dead_letter_text_length;
@@ -138,11 +159,12 @@ inline std::string_view dead_letter_text(std::string_view text) noexcept
     return text.substr(0, length);
 }
 
-/// The dead-letter description that goes with `max_delivery_count_exceeded`.
-inline std::string max_delivery_count_description(std::uint32_t delivery_count)
+ESCQRS_INLINE std::string max_delivery_count_description(std::uint32_t delivery_count)
 {
     return "delivered " + std::to_string(delivery_count) + " times without being settled";
 }
+
+#endif // ESCQRS_HAS_BODIES
 
 /// @throws TransportError naming the option and what was found, if no queue can work with it
 inline void check_options(const MessageQueueOptions& options, const IdGenerator& lock_tokens = random_uuid)

@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/config.hpp>
 #include <escqrs/core/check_option.hpp>
 #include <escqrs/core/error.hpp>
 #include <escqrs/core/timestamp.hpp>
@@ -170,7 +171,9 @@ private:
     std::uint64_t rollbacks_ = 0;
 };
 
-inline Database::Database(const std::string& path, DatabaseOptions options)
+#if ESCQRS_HAS_BODIES
+
+ESCQRS_INLINE Database::Database(const std::string& path, DatabaseOptions options)
     : path_{path == ":memory:" ? path : detail::absolute_path(path)}, options_{options}
 {
     open(SQLITE_OPEN_CREATE);
@@ -178,7 +181,7 @@ inline Database::Database(const std::string& path, DatabaseOptions options)
     hold();
 }
 
-inline Database::Database(const std::string& path, const Schema& schema, DatabaseOptions options)
+ESCQRS_INLINE Database::Database(const std::string& path, const Schema& schema, DatabaseOptions options)
     : path_{detail::absolute_path(path)}, options_{options}
 {
     open(SQLITE_OPEN_CREATE);
@@ -188,7 +191,7 @@ inline Database::Database(const std::string& path, const Schema& schema, Databas
     hold();
 }
 
-inline Database::Database(SameFile same) : path_{same.database.path_}, options_{same.database.options_}
+ESCQRS_INLINE Database::Database(SameFile same) : path_{same.database.path_}, options_{same.database.options_}
 {
     same.database.check_file();
     open(0);
@@ -197,7 +200,7 @@ inline Database::Database(SameFile same) : path_{same.database.path_}, options_{
     same.database.check_file();
 }
 
-inline Database::~Database()
+ESCQRS_INLINE Database::~Database()
 {
     if (!hold_) return;
     // In a fork the file is the other process's: closing it here would write into it.
@@ -205,7 +208,7 @@ inline Database::~Database()
     else hold_->unlock();
 }
 
-inline void Database::create_or_upgrade(const Schema& schema)
+ESCQRS_INLINE void Database::create_or_upgrade(const Schema& schema)
 {
     Transaction transaction{*this};
     const std::int32_t found = schema_version(schema); // another process may have been faster
@@ -222,7 +225,7 @@ inline void Database::create_or_upgrade(const Schema& schema)
     transaction.commit();
 }
 
-inline void Database::open(int flags)
+ESCQRS_INLINE void Database::open(int flags)
 {
     escqrs::detail::check_at_least(escqrs::detail::not_negative, options_.busy_timeout, "busy_timeout");
     if (sqlite3_threadsafe() == 0) throw StoreError{"this SQLite library was built without thread safety"};
@@ -249,7 +252,7 @@ inline void Database::open(int flags)
 }
 
 /// To be called when the file is open, with its log: makes sure that it is that of the path, and that it stays in use.
-inline void Database::hold()
+ESCQRS_INLINE void Database::hold()
 {
     if (!hold_) return;
     execute("SELECT 1 FROM sqlite_schema LIMIT 1");
@@ -262,7 +265,7 @@ inline void Database::hold()
 }
 
 /// SQLite's own handler sleeps up to 100 ms at a time, in which a busy process takes the lock again many times over.
-inline int Database::wait_while_busy(void* self, int attempts) noexcept
+ESCQRS_INLINE int Database::wait_while_busy(void* self, int attempts) noexcept
 {
     const auto& database = *static_cast<const Database*>(self);
     if (std::chrono::milliseconds{attempts} >= database.options_.busy_timeout) return 0;
@@ -271,7 +274,7 @@ inline int Database::wait_while_busy(void* self, int attempts) noexcept
 }
 
 /// @return other than 0 has SQLite roll back instead; `fail` tells why
-inline int Database::before_commit(void* self) noexcept
+ESCQRS_INLINE int Database::before_commit(void* self) noexcept
 {
     auto& database = *static_cast<Database*>(self);
     try {
@@ -286,7 +289,7 @@ inline int Database::before_commit(void* self) noexcept
 }
 
 /// Takes the place of SQLite's automatic checkpoint, which by itself never waits for readers.
-inline int Database::after_commit(void* self, sqlite3* handle, const char* /*name*/, int log_pages) noexcept
+ESCQRS_INLINE int Database::after_commit(void* self, sqlite3* handle, const char* /*name*/, int log_pages) noexcept
 {
     auto& database = *static_cast<Database*>(self);
     if (database.hold_) database.checkpoint_.after_commit(handle, *database.hold_, log_pages);
@@ -294,7 +297,7 @@ inline int Database::after_commit(void* self, sqlite3* handle, const char* /*nam
 }
 
 /// @return the version of the schema in the file, which is this one or can be upgraded to it; 0 for a new file
-inline std::int32_t Database::schema_version(const Schema& schema)
+ESCQRS_INLINE std::int32_t Database::schema_version(const Schema& schema)
 {
     // One statement, so that all three are of one moment: another process may be creating the file.
     Statement statement{*this, "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema) "
@@ -319,7 +322,7 @@ inline std::int32_t Database::schema_version(const Schema& schema)
     return static_cast<std::int32_t>(version);
 }
 
-inline void Database::enter_wal_mode()
+ESCQRS_INLINE void Database::enter_wal_mode()
 {
     while_file_is_busy([this] { // only one connection can change the mode
         Statement statement{*this, "PRAGMA journal_mode = WAL"};
@@ -333,26 +336,26 @@ inline void Database::enter_wal_mode()
     sqlite3_wal_hook(handle(), &Database::after_commit, this);
 }
 
-inline void Database::execute(const char* sql)
+ESCQRS_INLINE void Database::execute(const char* sql)
 {
     check_process();
     if (sqlite3_exec(handle(), sql, nullptr, nullptr, nullptr) != SQLITE_OK) fail(sql);
 }
 
-inline std::int64_t Database::query_integer(const char* sql)
+ESCQRS_INLINE std::int64_t Database::query_integer(const char* sql)
 {
     Statement statement{*this, sql};
     auto rows = statement.query();
     return rows.next() ? rows.integer(0) : 0;
 }
 
-inline void Database::fail(std::string_view what) const
+ESCQRS_INLINE void Database::fail(std::string_view what) const
 {
     if (sqlite3_extended_errcode(handle()) == SQLITE_CONSTRAINT_COMMITHOOK && refusal_) throw DatabaseError{*refusal_};
     throw DatabaseError{path_, what, sqlite3_extended_errcode(handle()), sqlite3_errmsg(handle())};
 }
 
-inline Statement::Statement(Database& database, std::string_view sql) : database_{&database}
+ESCQRS_INLINE Statement::Statement(Database& database, std::string_view sql) : database_{&database}
 {
     begin();
     sqlite3_stmt* prepared = nullptr;
@@ -362,17 +365,19 @@ inline Statement::Statement(Database& database, std::string_view sql) : database
     statement_.reset(prepared);
 }
 
-inline void Statement::begin() const { database_->check_process(); }
+ESCQRS_INLINE void Statement::begin() const { database_->check_process(); }
 
-inline void Statement::fail(const char* what) const { database_->fail(what); }
+ESCQRS_INLINE void Statement::fail(const char* what) const { database_->fail(what); }
 
-inline bool Rows::next()
+ESCQRS_INLINE bool Rows::next()
 {
     const int code = sqlite3_step(statement_);
     if (code == SQLITE_ROW) return true;
     if (code != SQLITE_DONE) database_->fail(sqlite3_sql(statement_));
     return false;
 }
+
+#endif // ESCQRS_HAS_BODIES
 
 } // namespace escqrs::sqlite
 

@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/config.hpp>
 #include <escqrs/core/clock.hpp>
 #include <escqrs/core/object_pool.hpp>
 #include <escqrs/sqlite/database.hpp>
@@ -51,6 +52,7 @@ public:
 
     EventStore(const EventStore&) = delete;
     EventStore& operator=(const EventStore&) = delete;
+    ~EventStore();
 
     AppendResult append(const StreamId& stream, ExpectedVersion expected, std::span<const NewEvent> events);
     void read_stream(const StreamId& stream, StreamVersion from, EventSink sink);
@@ -91,7 +93,9 @@ private:
     std::uint64_t appends_ = 0; ///< by this object
 };
 
-inline EventStoreOptions EventStore::checked(const EventStoreOptions& options)
+#if ESCQRS_HAS_BODIES
+
+ESCQRS_INLINE EventStoreOptions EventStore::checked(const EventStoreOptions& options)
 {
     using namespace escqrs::detail;
     check_at_least(not_zero, options.poll_interval, "poll_interval");
@@ -100,15 +104,17 @@ inline EventStoreOptions EventStore::checked(const EventStoreOptions& options)
     return options;
 }
 
-inline EventStore::EventStore(const std::string& path, EventStoreOptions options)
+ESCQRS_INLINE EventStore::EventStore(const std::string& path, EventStoreOptions options)
     : options_{checked(options)},
       database_{detail::file_path(path), detail::event_log_schema, {options.synchronous, options.busy_timeout}},
       readers_{database_, options.max_readers}
 {
 }
 
-inline AppendResult EventStore::append(const StreamId& stream, ExpectedVersion expected,
-                                       std::span<const NewEvent> events)
+ESCQRS_INLINE EventStore::~EventStore() = default;
+
+ESCQRS_INLINE AppendResult EventStore::append(const StreamId& stream, ExpectedVersion expected,
+                                              std::span<const NewEvent> events)
 {
     if (events.empty()) {
         throw StoreError{"append to stream '" + stream.text() + "': expected at least one event, found none"};
@@ -122,7 +128,7 @@ inline AppendResult EventStore::append(const StreamId& stream, ExpectedVersion e
     return result;
 }
 
-inline void EventStore::read_stream(const StreamId& stream, StreamVersion from, EventSink sink)
+ESCQRS_INLINE void EventStore::read_stream(const StreamId& stream, StreamVersion from, EventSink sink)
 {
     const PageLoan loan{pages_};
     detail::EventPage& page = *loan;
@@ -137,7 +143,7 @@ inline void EventStore::read_stream(const StreamId& stream, StreamVersion from, 
     }
 }
 
-inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_most, EventSink sink)
+ESCQRS_INLINE GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_most, EventSink sink)
 {
     const PageLoan loan{pages_};
     detail::EventPage& page = *loan;
@@ -158,8 +164,8 @@ inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_
     return GlobalPosition{position};
 }
 
-inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_most, const EventFilter& filter,
-                                           EventSink sink)
+ESCQRS_INLINE GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_most, const EventFilter& filter,
+                                                  EventSink sink)
 {
     if (filter.shows_everything()) return read_log(after, at_most, sink);
     const PageLoan loan{pages_};
@@ -185,7 +191,7 @@ inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_
     return GlobalPosition{position};
 }
 
-inline bool EventStore::read_snapshot(const StreamId& stream, SnapshotSink sink)
+ESCQRS_INLINE bool EventStore::read_snapshot(const StreamId& stream, SnapshotSink sink)
 {
     const auto stored = readers_.with_one([&](auto& reader) { return reader.read_snapshot(stream); });
     if (!stored) return false;
@@ -194,27 +200,27 @@ inline bool EventStore::read_snapshot(const StreamId& stream, SnapshotSink sink)
 }
 
 /// Without waiting for the disk: nothing but time is lost with a snapshot.
-inline void EventStore::write_snapshot(const StreamId& stream, const Snapshot& snapshot)
+ESCQRS_INLINE void EventStore::write_snapshot(const StreamId& stream, const Snapshot& snapshot)
 {
     commits_.commit_without_sync([&](Database&) { writer_.write_snapshot(stream, snapshot); });
 }
 
-inline LogId EventStore::log_id()
+ESCQRS_INLINE LogId EventStore::log_id()
 {
     return readers_.with_one([](auto& reader) { return reader.log_id(); });
 }
 
-inline GlobalPosition EventStore::head()
+ESCQRS_INLINE GlobalPosition EventStore::head()
 {
     return readers_.with_one([](auto& reader) { return reader.head(); });
 }
 
-inline std::optional<EventLocation> EventStore::locate(EventId id)
+ESCQRS_INLINE std::optional<EventLocation> EventStore::locate(EventId id)
 {
     return readers_.with_one([&](auto& reader) { return reader.locate(id); });
 }
 
-inline bool EventStore::wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop)
+ESCQRS_INLINE bool EventStore::wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop)
 {
     Clock& clock = *options_.clock;
     const SteadyTime end = later_by(clock.steady(), at_most);
@@ -230,6 +236,8 @@ inline bool EventStore::wait_for_events(GlobalPosition after, Duration at_most, 
         clock.wait_for(lock, appended_, std::min(left, options_.poll_interval), stop, [&] { return appends_ != seen; });
     }
 }
+
+#endif // ESCQRS_HAS_BODIES
 
 static_assert(escqrs::EventStore<EventStore>);
 

@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/config.hpp>
 #include <escqrs/core/check_option.hpp>
 #include <escqrs/core/function_ref.hpp>
 #include <escqrs/core/group_queue.hpp>
@@ -91,7 +92,9 @@ private:
     escqrs::detail::GroupQueue<Caller> queue_;
 };
 
-inline void GroupCommit::wait_for_commit(FunctionRef<void(Database&)> work, bool needs_sync)
+#if ESCQRS_HAS_BODIES
+
+ESCQRS_INLINE void GroupCommit::wait_for_commit(FunctionRef<void(Database&)> work, bool needs_sync)
 {
     database_->check_process(); // in a fork, those ahead in the queue are gone
     detail::OpenTransactions::of_process().check(file_, database_->path()); // another thread may do the waiting
@@ -100,7 +103,7 @@ inline void GroupCommit::wait_for_commit(FunctionRef<void(Database&)> work, bool
     if (self.failure) std::rethrow_exception(self.failure);
 }
 
-inline void GroupCommit::commit_group(Caller* group) noexcept
+ESCQRS_INLINE void GroupCommit::commit_group(Caller* group) noexcept
 {
     // Each caller gets an exception object of its own: it is read and destroyed on a thread of its own.
     const auto fail_all = [group](const auto& make_failure) {
@@ -119,7 +122,7 @@ inline void GroupCommit::commit_group(Caller* group) noexcept
 }
 
 /// Has the commit wait for the disk if one of the group needs that.
-inline void GroupCommit::choose_sync(const Caller* group)
+ESCQRS_INLINE void GroupCommit::choose_sync(const Caller* group)
 {
     bool needs_sync = false;
     for (; group != nullptr; group = group->next) needs_sync = needs_sync || group->needs_sync;
@@ -131,7 +134,7 @@ inline void GroupCommit::choose_sync(const Caller* group)
 
 /// The common way: no savepoints.
 /// @return false if a part failed after it had written; nothing is committed then
-inline bool GroupCommit::run_together(Caller* group)
+ESCQRS_INLINE bool GroupCommit::run_together(Caller* group)
 {
     Transaction transaction{*database_};
     for (Caller* caller = group; caller != nullptr; caller = caller->next) {
@@ -148,7 +151,7 @@ inline bool GroupCommit::run_together(Caller* group)
 }
 
 /// The way out if a part has to be undone: each in a savepoint.
-inline void GroupCommit::run_apart(Caller* group)
+ESCQRS_INLINE void GroupCommit::run_apart(Caller* group)
 {
     for (Caller* caller = group; caller != nullptr; caller = caller->next) caller->failure = nullptr;
     Transaction transaction{*database_};
@@ -167,5 +170,7 @@ inline void GroupCommit::run_apart(Caller* group)
     }
     transaction.commit();
 }
+
+#endif // ESCQRS_HAS_BODIES
 
 } // namespace escqrs::sqlite

@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/config.hpp>
 #include <escqrs/core/check_option.hpp>
 #include <escqrs/core/id_generator.hpp>
 #include <escqrs/messaging/message_queue.hpp>
@@ -147,8 +148,10 @@ private:
     std::atomic<unsigned> takes_{0};
 };
 
-inline MessageQueue::MessageQueue(const std::string& path, const MessageQueueOptions& options,
-                                  MessageQueueSettings settings)
+#if ESCQRS_HAS_BODIES
+
+ESCQRS_INLINE MessageQueue::MessageQueue(const std::string& path, const MessageQueueOptions& options,
+                                         MessageQueueSettings settings)
 try : options_{(check(options, settings), options)}, settings_{std::move(settings)},
     writer_{path, detail::queue_sql::schema, settings_.database}, tables_{writer_, options_}, commits_{writer_},
     receivers_{writer_}, inspection_{writer_} {
@@ -157,7 +160,7 @@ try : options_{(check(options, settings), options)}, settings_{std::move(setting
     std::throw_with_nested(TransportError{error.what()});
 }
 
-inline void MessageQueue::send(std::span<const Message> messages)
+ESCQRS_INLINE void MessageQueue::send(std::span<const Message> messages)
 {
     message_queue_rules::check_messages(messages, options_);
     if (messages.empty()) return;
@@ -165,7 +168,8 @@ inline void MessageQueue::send(std::span<const Message> messages)
     wake_receivers();
 }
 
-inline std::vector<ReceivedMessage> MessageQueue::receive(std::size_t at_most, Duration wait, std::stop_token stop)
+ESCQRS_INLINE std::vector<ReceivedMessage> MessageQueue::receive(std::size_t at_most, Duration wait,
+                                                                 std::stop_token stop)
 {
     const SteadyTime end = later_by(options_.clock->steady(), wait);
     while (at_most > 0 && !stop.stop_requested()) {
@@ -189,7 +193,7 @@ inline std::vector<ReceivedMessage> MessageQueue::receive(std::size_t at_most, D
     return {};
 }
 
-inline std::vector<ReceivedMessage> MessageQueue::take(std::size_t at_most)
+ESCQRS_INLINE std::vector<ReceivedMessage> MessageQueue::take(std::size_t at_most)
 {
     const std::string token = escqrs::to_string(settings_.lock_tokens());
     const bool sessions_first = takes_.fetch_add(1, std::memory_order_relaxed) % 2 == 0;
@@ -198,8 +202,8 @@ inline std::vector<ReceivedMessage> MessageQueue::take(std::size_t at_most)
 }
 
 /// Returns when there may be something to take.
-inline void MessageQueue::wait_for_change(std::uint64_t seen, const State& state, SteadyTime end,
-                                          const std::stop_token& stop)
+ESCQRS_INLINE void MessageQueue::wait_for_change(std::uint64_t seen, const State& state, SteadyTime end,
+                                                 const std::stop_token& stop)
 {
     Duration poll_interval = std::chrono::milliseconds{1};
     std::unique_lock lock{wake_mutex_};
@@ -217,7 +221,7 @@ inline void MessageQueue::wait_for_change(std::uint64_t seen, const State& state
     }
 }
 
-inline void MessageQueue::wake_receivers()
+ESCQRS_INLINE void MessageQueue::wake_receivers()
 {
     {
         const std::scoped_lock lock{wake_mutex_};
@@ -226,7 +230,7 @@ inline void MessageQueue::wake_receivers()
     wake_.notify_all();
 }
 
-inline void MessageQueue::settle(const ReceivedMessage& message, const Disposition& disposition)
+ESCQRS_INLINE void MessageQueue::settle(const ReceivedMessage& message, const Disposition& disposition)
 {
     const Settlement settlement{message, disposition};
     if (settle(std::span{&settlement, 1}).front() == SettlementResult::lock_lost) {
@@ -234,7 +238,7 @@ inline void MessageQueue::settle(const ReceivedMessage& message, const Dispositi
     }
 }
 
-inline std::vector<SettlementResult> MessageQueue::settle(std::span<const Settlement> settlements)
+ESCQRS_INLINE std::vector<SettlementResult> MessageQueue::settle(std::span<const Settlement> settlements)
 {
     for (const auto& [message, disposition] : settlements) {
         message_queue_rules::check_disposition(message, disposition, options_);
@@ -245,7 +249,7 @@ inline std::vector<SettlementResult> MessageQueue::settle(std::span<const Settle
     return results;
 }
 
-inline void MessageQueue::renew_lock(ReceivedMessage& message)
+ESCQRS_INLINE void MessageQueue::renew_lock(ReceivedMessage& message)
 {
     const auto until = change_for_now([&](auto& tables, const QueueTime& now) {
         return tables.renew_lock(message, now) ? std::optional{later_by(now.now, options_.lock_duration)}
@@ -256,20 +260,20 @@ inline void MessageQueue::renew_lock(ReceivedMessage& message)
 }
 
 /// Enqueues and takes back what time alone has made available, as a receiver would.
-inline void MessageQueue::do_what_is_due()
+ESCQRS_INLINE void MessageQueue::do_what_is_due()
 {
     const auto next = look(receivers_, [](auto& view) { return view.next_change(); });
     if (!next.is_due(QueueTime{*options_.clock})) return;
     change_for_now([](auto& tables, const QueueTime& now) { tables.pass_time(now); });
 }
 
-inline std::vector<DeadLetteredMessage> MessageQueue::dead_letters(std::uint64_t after, std::size_t at_most)
+ESCQRS_INLINE std::vector<DeadLetteredMessage> MessageQueue::dead_letters(std::uint64_t after, std::size_t at_most)
 {
     do_what_is_due();
     return look(inspection_, [&](auto& view) { return view.dead_letters(after, at_most); });
 }
 
-inline bool MessageQueue::resubmit(const std::string& message_id)
+ESCQRS_INLINE bool MessageQueue::resubmit(const std::string& message_id)
 {
     do_what_is_due();
     const bool found = change([&](auto& tables, const QueueTime& now) { return tables.resubmit(message_id, now); });
@@ -277,11 +281,13 @@ inline bool MessageQueue::resubmit(const std::string& message_id)
     return found;
 }
 
-inline MessageQueueCounts MessageQueue::counts()
+ESCQRS_INLINE MessageQueueCounts MessageQueue::counts()
 {
     do_what_is_due();
     return look(inspection_, [](auto& view) { return view.counts(); });
 }
+
+#endif // ESCQRS_HAS_BODIES
 
 static_assert(MessageSender<MessageQueue> && MessageReceiver<MessageQueue> && DeadLetterQueue<MessageQueue>);
 

@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/config.hpp>
 #include <escqrs/core/timestamp.hpp>
 #include <escqrs/sqlite/database_error.hpp>
 
@@ -109,12 +110,14 @@ private:
     std::unique_ptr<sqlite3_stmt, Finalize> statement_;
 };
 
-inline Rows::~Rows()
+#if ESCQRS_HAS_BODIES
+
+ESCQRS_INLINE Rows::~Rows()
 {
     if (statement_ != nullptr) sqlite3_reset(statement_); // its code is that of the last step, which was thrown
 }
 
-inline std::string_view Rows::text(int column) const noexcept
+ESCQRS_INLINE std::string_view Rows::text(int column) const noexcept
 {
     const unsigned char* data = sqlite3_column_text(statement_, column);
     const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement_, column));
@@ -122,23 +125,25 @@ inline std::string_view Rows::text(int column) const noexcept
                            : std::string_view{reinterpret_cast<const char*>(data), size}; // NOLINT: char aliases
 }
 
-inline std::span<const std::byte> Rows::blob(int column) const noexcept
+ESCQRS_INLINE std::span<const std::byte> Rows::blob(int column) const noexcept
 {
     const void* data = sqlite3_column_blob(statement_, column);
     return {static_cast<const std::byte*>(data), static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
 }
 
 // A null pointer would be bound as NULL, so empty texts and bytes point at something.
-inline int Statement::bind(int index, std::string_view text) noexcept
+ESCQRS_INLINE int Statement::bind(int index, std::string_view text) noexcept
 {
     return sqlite3_bind_text64(statement_.get(), index, text.empty() ? "" : text.data(), text.size(), SQLITE_STATIC,
                                SQLITE_UTF8);
 }
 
-inline int Statement::bind(int index, std::span<const std::byte> bytes) noexcept
+ESCQRS_INLINE int Statement::bind(int index, std::span<const std::byte> bytes) noexcept
 {
     const void* data = bytes.empty() ? static_cast<const void*>("") : bytes.data();
     return sqlite3_bind_blob64(statement_.get(), index, data, bytes.size(), SQLITE_STATIC);
 }
+
+#endif // ESCQRS_HAS_BODIES
 
 } // namespace escqrs::sqlite

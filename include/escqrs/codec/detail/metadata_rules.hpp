@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/config.hpp>
 #include <escqrs/core/error.hpp>
 #include <escqrs/core/metadata.hpp>
 #include <escqrs/core/text.hpp>
@@ -23,7 +24,11 @@ inline bool is_named_like_attribute(std::string_view name) noexcept
 
 /// Refuses metadata that no message could carry.
 /// @throws CodecError naming the field or header
-inline void check_metadata(const Metadata& metadata)
+ESCQRS_INLINE void check_metadata(const Metadata& metadata);
+
+#if ESCQRS_HAS_BODIES
+
+ESCQRS_INLINE void check_metadata(const Metadata& metadata)
 {
     const auto require_utf8 = [](std::string_view text, const char* field, const std::string& header = {}) {
         if (archive::detail::is_utf8(text)) return;
@@ -47,5 +52,7 @@ inline void check_metadata(const Metadata& metadata)
     if (const auto twice = std::adjacent_find(names.begin(), names.end()); twice != names.end())
         throw CodecError{"metadata: header '" + std::string{*twice} + "' comes more than once, expected at most once"};
 }
+
+#endif // ESCQRS_HAS_BODIES
 
 } // namespace escqrs::detail

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <escqrs/commands/command_info.hpp>
+#include <escqrs/config.hpp>
 #include <escqrs/core/clock.hpp>
 #include <escqrs/core/error.hpp>
 
@@ -66,7 +67,9 @@ private:
     std::map<std::pair<CommandId, std::string_view>, std::thread::id> threads_;
 };
 
-inline bool CommandsUnderWay::Place::take(const CommandInfo& command, Clock& clock)
+#if ESCQRS_HAS_BODIES
+
+ESCQRS_INLINE bool CommandsUnderWay::Place::take(const CommandInfo& command, Clock& clock)
 {
     auto& threads = commands_.threads_;
     const auto self = std::this_thread::get_id();
@@ -85,6 +88,8 @@ inline bool CommandsUnderWay::Place::take(const CommandInfo& command, Clock& clo
     taken_ = true;
     return true;
 }
+
+#endif // ESCQRS_HAS_BODIES
 
 } // namespace detail
 

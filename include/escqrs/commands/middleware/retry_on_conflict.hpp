@@ -2,6 +2,7 @@
 #pragma once
 
 #include <escqrs/commands/command_info.hpp>
+#include <escqrs/config.hpp>
 #include <escqrs/core/backoff.hpp>
 #include <escqrs/core/clock.hpp>
 #include <escqrs/core/error.hpp>
@@ -19,8 +20,12 @@ namespace escqrs {
 /// @throws InvalidOption
 /// @throws ConcurrencyError  from `send`, the last one, when no attempt or no time is left
 /// @throws CommandCancelled  from `send`, if a stop is requested while it waits
-inline CommandMiddleware retry_on_conflict(RetryPolicy policy = {}, Clock& clock = system_clock(),
-                                           Jitter jitter = random_jitter)
+ESCQRS_INLINE CommandMiddleware retry_on_conflict(RetryPolicy policy = {}, Clock& clock = system_clock(),
+                                                  Jitter jitter = random_jitter);
+
+#if ESCQRS_HAS_BODIES
+
+ESCQRS_INLINE CommandMiddleware retry_on_conflict(RetryPolicy policy, Clock& clock, Jitter jitter)
 {
     detail::check(policy);
     detail::check_given(jitter, "jitter");
@@ -41,5 +46,7 @@ inline CommandMiddleware retry_on_conflict(RetryPolicy policy = {}, Clock& clock
         }
     };
 }
+
+#endif // ESCQRS_HAS_BODIES
 
 } // namespace escqrs

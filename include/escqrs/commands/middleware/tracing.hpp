@@ -2,6 +2,7 @@
 #pragma once
 
 #include <escqrs/commands/command_info.hpp>
+#include <escqrs/config.hpp>
 #include <escqrs/core/check_option.hpp>
 #include <escqrs/core/clock.hpp>
 #include <escqrs/core/hex.hpp>
@@ -42,7 +43,7 @@ struct TracingOptions {
 /// the middleware further in get the span's own `traceparent`, so what the command causes is its child: the stored
 /// events and the messages about them.
 /// @param sink  called when the span begins and when it ends, sampled or not; must not throw; called from any thread
-CommandMiddleware tracing(std::function<void(const CommandSpan&)> sink, TracingOptions options = {});
+ESCQRS_INLINE CommandMiddleware tracing(std::function<void(const CommandSpan&)> sink, TracingOptions options = {});
 
 namespace detail {
 
@@ -54,7 +55,9 @@ inline std::string last_hex_digits(const Uuid& uuid, std::size_t bytes)
 
 } // namespace detail
 
-inline CommandMiddleware tracing(std::function<void(const CommandSpan&)> sink, TracingOptions options)
+#if ESCQRS_HAS_BODIES
+
+ESCQRS_INLINE CommandMiddleware tracing(std::function<void(const CommandSpan&)> sink, TracingOptions options)
 {
     detail::check_given(sink, "sink");
     detail::check_given(options.clock, "clock");
@@ -85,5 +88,7 @@ inline CommandMiddleware tracing(std::function<void(const CommandSpan&)> sink, T
         sink(span);
     };
 }
+
+#endif // ESCQRS_HAS_BODIES
 
 } // namespace escqrs

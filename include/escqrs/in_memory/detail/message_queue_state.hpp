@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/config.hpp>
 #include <escqrs/messaging/message_queue.hpp>
 #include <escqrs/messaging/message_queue_rules.hpp>
 #include <escqrs/messaging/message_queue_time.hpp>
@@ -97,7 +98,9 @@ private:
     std::deque<std::pair<SteadyTime, std::string>> seen_order_;
 };
 
-inline void MessageQueueState::send(const Message& message, const QueueTime& now)
+#if ESCQRS_HAS_BODIES
+
+ESCQRS_INLINE void MessageQueueState::send(const Message& message, const QueueTime& now)
 {
     if (options_.duplicate_detection_window > Duration::zero()) {
         if (!seen_.try_emplace(message.message_id, now.steady).second) return;
@@ -111,7 +114,7 @@ inline void MessageQueueState::send(const Message& message, const QueueTime& now
     }
 }
 
-inline void MessageQueueState::pass_time(const QueueTime& now)
+ESCQRS_INLINE void MessageQueueState::pass_time(const QueueTime& now)
 {
     while (!scheduled_.empty() && scheduled_.begin()->first <= now.now) {
         auto node = scheduled_.extract(scheduled_.begin());
@@ -139,7 +142,7 @@ inline void MessageQueueState::pass_time(const QueueTime& now)
     }
 }
 
-inline void MessageQueueState::enqueue(Entry entry)
+ESCQRS_INLINE void MessageQueueState::enqueue(Entry entry)
 {
     const std::uint64_t number = ++last_number_;
     entry.sequence_number = number;
@@ -155,8 +158,8 @@ inline void MessageQueueState::enqueue(Entry entry)
     }
 }
 
-inline std::vector<ReceivedMessage> MessageQueueState::take(std::size_t at_most, const std::string& token,
-                                                            const QueueTime& now)
+ESCQRS_INLINE std::vector<ReceivedMessage> MessageQueueState::take(std::size_t at_most, const std::string& token,
+                                                                   const QueueTime& now)
 {
     std::vector<ReceivedMessage> taken;
     sessions_first_ = !sessions_first_;
@@ -170,8 +173,8 @@ inline std::vector<ReceivedMessage> MessageQueueState::take(std::size_t at_most,
     return taken;
 }
 
-inline void MessageQueueState::take_sessions(std::size_t at_most, const QueueTime& now, const std::string& token,
-                                             std::vector<ReceivedMessage>& taken)
+ESCQRS_INLINE void MessageQueueState::take_sessions(std::size_t at_most, const QueueTime& now, const std::string& token,
+                                                    std::vector<ReceivedMessage>& taken)
 {
     const SteadyTime until = later_by(now.steady, options_.lock_duration);
     while (!line_.empty() && taken.size() < at_most) {
@@ -188,8 +191,8 @@ inline void MessageQueueState::take_sessions(std::size_t at_most, const QueueTim
     }
 }
 
-inline void MessageQueueState::take_single(std::size_t at_most, const QueueTime& now, const std::string& token,
-                                           std::vector<ReceivedMessage>& taken)
+ESCQRS_INLINE void MessageQueueState::take_single(std::size_t at_most, const QueueTime& now, const std::string& token,
+                                                  std::vector<ReceivedMessage>& taken)
 {
     const SteadyTime until = later_by(now.steady, options_.lock_duration);
     while (!single_.empty() && taken.size() < at_most) {
@@ -203,8 +206,8 @@ inline void MessageQueueState::take_single(std::size_t at_most, const QueueTime&
     }
 }
 
-inline ReceivedMessage MessageQueueState::hand_out(const Entry& entry, const std::string& token,
-                                                   const QueueTime& now) const
+ESCQRS_INLINE ReceivedMessage MessageQueueState::hand_out(const Entry& entry, const std::string& token,
+                                                          const QueueTime& now) const
 {
     return {.message = entry.message,
             .sequence_number = entry.sequence_number,
@@ -214,7 +217,7 @@ inline ReceivedMessage MessageQueueState::hand_out(const Entry& entry, const std
             .lock_token = token};
 }
 
-inline bool MessageQueueState::is_held(const ReceivedMessage& message) const
+ESCQRS_INLINE bool MessageQueueState::is_held(const ReceivedMessage& message) const
 {
     if (message.message.session_id.empty()) {
         const auto entry = locked_single_.find(message.sequence_number);
@@ -226,8 +229,8 @@ inline bool MessageQueueState::is_held(const ReceivedMessage& message) const
            session->second.entries.contains(message.sequence_number);
 }
 
-inline bool MessageQueueState::settle(const ReceivedMessage& message, const Disposition& disposition,
-                                      const QueueTime& now)
+ESCQRS_INLINE bool MessageQueueState::settle(const ReceivedMessage& message, const Disposition& disposition,
+                                             const QueueTime& now)
 {
     if (!is_held(message)) return false;
     if (!message.message.session_id.empty()) {
@@ -248,8 +251,8 @@ inline bool MessageQueueState::settle(const ReceivedMessage& message, const Disp
 }
 
 /// Settles a held message. Abandoning it also takes the later ones of its session from the holder.
-inline void MessageQueueState::settle_in_session(const ReceivedMessage& message, const Disposition& disposition,
-                                                 const QueueTime& now)
+ESCQRS_INLINE void MessageQueueState::settle_in_session(const ReceivedMessage& message, const Disposition& disposition,
+                                                        const QueueTime& now)
 {
     SessionEntry& session = *sessions_.find(message.message.session_id);
     Entries& entries = session.second.entries;
@@ -270,7 +273,7 @@ inline void MessageQueueState::settle_in_session(const ReceivedMessage& message,
 
 /// Counts a delivery without a result.
 /// @return false if it was one too many: then the message has been dead-lettered, and the caller must erase `entry`
-inline bool MessageQueueState::fail_delivery(Entry& entry, const QueueTime& now)
+ESCQRS_INLINE bool MessageQueueState::fail_delivery(Entry& entry, const QueueTime& now)
 {
     if (++entry.failed_deliveries < options_.max_delivery_count) return true;
     const std::string description = message_queue_rules::max_delivery_count_description(entry.failed_deliveries);
@@ -279,7 +282,7 @@ inline bool MessageQueueState::fail_delivery(Entry& entry, const QueueTime& now)
 }
 
 /// Ends a session's lock once nothing is held under it, and forgets a session without messages.
-inline void MessageQueueState::release_if_settled(SessionEntry& session)
+ESCQRS_INLINE void MessageQueueState::release_if_settled(SessionEntry& session)
 {
     Entries& entries = session.second.entries;
     if (!entries.empty() && entries.begin()->first <= session.second.held_up_to) return;
@@ -294,15 +297,15 @@ inline void MessageQueueState::release_if_settled(SessionEntry& session)
     line_.emplace(session.second.turn, &session);
 }
 
-inline void MessageQueueState::lock_session(SessionEntry& session, SteadyTime until)
+ESCQRS_INLINE void MessageQueueState::lock_session(SessionEntry& session, SteadyTime until)
 {
     session_locks_.erase({session.second.locked_until, &session});
     session.second.locked_until = until;
     session_locks_.emplace(until, &session);
 }
 
-inline void MessageQueueState::dead_letter(Entry entry, std::string_view reason, std::string_view description,
-                                           const QueueTime& now)
+ESCQRS_INLINE void MessageQueueState::dead_letter(Entry entry, std::string_view reason, std::string_view description,
+                                                  const QueueTime& now)
 {
     const std::uint64_t number = entry.sequence_number;
     dead_.emplace(number,
@@ -315,7 +318,7 @@ inline void MessageQueueState::dead_letter(Entry entry, std::string_view reason,
                                       .description = std::string{message_queue_rules::dead_letter_text(description)}});
 }
 
-inline Duration MessageQueueState::next_change(const QueueTime& now) const
+ESCQRS_INLINE Duration MessageQueueState::next_change(const QueueTime& now) const
 {
     Duration next = Duration::max();
     if (!scheduled_.empty()) next = std::min(next, time_until(scheduled_.begin()->first, now.now));
@@ -324,7 +327,7 @@ inline Duration MessageQueueState::next_change(const QueueTime& now) const
     return next;
 }
 
-inline bool MessageQueueState::renew_lock(ReceivedMessage& message, const QueueTime& now)
+ESCQRS_INLINE bool MessageQueueState::renew_lock(ReceivedMessage& message, const QueueTime& now)
 {
     if (!is_held(message)) return false;
     const SteadyTime until = later_by(now.steady, options_.lock_duration);
@@ -340,7 +343,8 @@ inline bool MessageQueueState::renew_lock(ReceivedMessage& message, const QueueT
     return true;
 }
 
-inline std::vector<DeadLetteredMessage> MessageQueueState::dead_letters(std::uint64_t after, std::size_t at_most) const
+ESCQRS_INLINE std::vector<DeadLetteredMessage> MessageQueueState::dead_letters(std::uint64_t after,
+                                                                               std::size_t at_most) const
 {
     std::vector<DeadLetteredMessage> found;
     for (auto entry = dead_.upper_bound(after); entry != dead_.end() && found.size() < at_most; ++entry) {
@@ -349,7 +353,7 @@ inline std::vector<DeadLetteredMessage> MessageQueueState::dead_letters(std::uin
     return found;
 }
 
-inline bool MessageQueueState::resubmit(const std::string& message_id, const QueueTime& now)
+ESCQRS_INLINE bool MessageQueueState::resubmit(const std::string& message_id, const QueueTime& now)
 {
     const auto found = std::find_if(dead_.begin(), dead_.end(),
                                     [&](const auto& dead) { return dead.second.message.message_id == message_id; });
@@ -361,7 +365,7 @@ inline bool MessageQueueState::resubmit(const std::string& message_id, const Que
     return true;
 }
 
-inline MessageQueueCounts MessageQueueState::counts() const
+ESCQRS_INLINE MessageQueueCounts MessageQueueState::counts() const
 {
     MessageQueueCounts counts{.active = single_.size(),
                               .locked = locked_single_.size(),
@@ -375,5 +379,7 @@ inline MessageQueueCounts MessageQueueState::counts() const
     }
     return counts;
 }
+
+#endif // ESCQRS_HAS_BODIES
 
 } // namespace escqrs::detail

@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/config.hpp>
 #include <escqrs/core/backoff.hpp>
 #include <escqrs/core/bookmark.hpp>
 #include <escqrs/core/clock.hpp>
@@ -97,8 +98,10 @@ private:
     std::vector<std::jthread> threads_; ///< last: they use all of the above
 };
 
-inline Shards::Shards(std::size_t count, const SubscriptionOptions& options, bool retries, const Bookmark& start,
-                      Handle handle)
+#if ESCQRS_HAS_BODIES
+
+ESCQRS_INLINE Shards::Shards(std::size_t count, const SubscriptionOptions& options, bool retries, const Bookmark& start,
+                             Handle handle)
     : options_{&options}, retries_{retries},
       max_in_flight_{4 * std::min(options.page_size, std::numeric_limits<std::size_t>::max() / 4)},
       handle_{std::move(handle)}, read_{start}, handled_{start}
@@ -109,7 +112,7 @@ inline Shards::Shards(std::size_t count, const SubscriptionOptions& options, boo
     }
 }
 
-inline bool Shards::push(const RecordedEvent& event, LogId log, const std::stop_token& stop)
+ESCQRS_INLINE bool Shards::push(const RecordedEvent& event, LogId log, const std::stop_token& stop)
 {
     OwnedEvent owned{event};
     Shard& shard = *shards_[std::hash<StreamId>{}(event.stream) % shards_.size()];
@@ -126,38 +129,38 @@ inline bool Shards::push(const RecordedEvent& event, LogId log, const std::stop_
     return true;
 }
 
-inline void Shards::set_read(const Bookmark& mark)
+ESCQRS_INLINE void Shards::set_read(const Bookmark& mark)
 {
     const std::scoped_lock lock{mutex_};
     if (read_.position < mark.position) read_ = mark;
     if (in_flight_.empty()) handled_ = read_;
 }
 
-inline Bookmark Shards::handled() const
+ESCQRS_INLINE Bookmark Shards::handled() const
 {
     const std::scoped_lock lock{mutex_};
     return handled_;
 }
 
-inline bool Shards::is_idle() const
+ESCQRS_INLINE bool Shards::is_idle() const
 {
     const std::scoped_lock lock{mutex_};
     return in_flight_.empty();
 }
 
-inline bool Shards::has_failed() const
+ESCQRS_INLINE bool Shards::has_failed() const
 {
     const std::scoped_lock lock{mutex_};
     return failure_ != nullptr;
 }
 
-inline void Shards::wait_until_idle(Duration at_most, const std::stop_token& stop)
+ESCQRS_INLINE void Shards::wait_until_idle(Duration at_most, const std::stop_token& stop)
 {
     std::unique_lock lock{mutex_};
     options_->clock->wait_for(lock, progress_, at_most, stop, [&] { return in_flight_.empty() || failure_; });
 }
 
-inline void Shards::stop()
+ESCQRS_INLINE void Shards::stop()
 {
     for (std::jthread& thread : threads_) thread.request_stop();
     for (std::jthread& thread : threads_) {
@@ -165,13 +168,13 @@ inline void Shards::stop()
     }
 }
 
-inline void Shards::rethrow_failure() const
+ESCQRS_INLINE void Shards::rethrow_failure() const
 {
     const std::scoped_lock lock{mutex_};
     if (failure_) std::rethrow_exception(failure_);
 }
 
-inline void Shards::work(Shard& shard, const std::stop_token& stop)
+ESCQRS_INLINE void Shards::work(Shard& shard, const std::stop_token& stop)
 {
     std::unique_lock lock{mutex_};
     while (shard.pushed.wait(lock, stop, [&] { return !shard.tasks.empty(); }) && !stop.stop_requested()) {
@@ -185,7 +188,7 @@ inline void Shards::work(Shard& shard, const std::stop_token& stop)
 }
 
 /// @return false if the event could not be handled, and the thread is to end
-inline bool Shards::handle(const OwnedEvent& event, const std::stop_token& stop)
+ESCQRS_INLINE bool Shards::handle(const OwnedEvent& event, const std::stop_token& stop)
 {
     Backoff backoff{options_->first_retry_delay, options_->max_retry_delay};
     for (;;) {
@@ -206,7 +209,7 @@ inline bool Shards::handle(const OwnedEvent& event, const std::stop_token& stop)
 }
 
 /// Calls `on_failure`. What that throws must not end the thread, and there is no other place to report it to.
-inline void Shards::report(std::exception_ptr failure, Duration delay) noexcept
+ESCQRS_INLINE void Shards::report(std::exception_ptr failure, Duration delay) noexcept
 {
     try {
         if (options_->on_failure) options_->on_failure(std::move(failure), delay);
@@ -214,7 +217,7 @@ inline void Shards::report(std::exception_ptr failure, Duration delay) noexcept
     }
 }
 
-inline void Shards::finish(const Task& task)
+ESCQRS_INLINE void Shards::finish(const Task& task)
 {
     in_flight_[task.number - first_number_].is_done = true;
     const bool moves = in_flight_.front().is_done;
@@ -227,7 +230,7 @@ inline void Shards::finish(const Task& task)
     if (moves) progress_.notify_all();
 }
 
-inline void Shards::fail(std::exception_ptr failure)
+ESCQRS_INLINE void Shards::fail(std::exception_ptr failure)
 {
     {
         const std::scoped_lock lock{mutex_};
@@ -236,5 +239,7 @@ inline void Shards::fail(std::exception_ptr failure)
     for (std::jthread& thread : threads_) thread.request_stop();
     progress_.notify_all();
 }
+
+#endif // ESCQRS_HAS_BODIES
 
 } // namespace escqrs::detail

@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/config.hpp>
 #include <escqrs/core/hex.hpp>
 #include <escqrs/core/recent_map.hpp>
 #include <escqrs/sqlite/database.hpp>
@@ -69,14 +70,20 @@ private:
 };
 
 /// `text` as an SQL expression, whatever its bytes.
-inline std::string sql_text(std::string_view text) { return "CAST(x'" + to_hex(text) + "' AS TEXT)"; }
+ESCQRS_INLINE std::string sql_text(std::string_view text);
 
 /// What `filter` asks for, as the rest of an SQL condition on `events` joined with `streams`.
 ///
 /// The rows are gone through by position; the unary `+` keeps SQLite from another order, which it would have to sort. There
 /// is no index by kind: where one event in a thousand matches, going through ten million rows takes about a second, once for
 /// each new read model, while the index made every append a sixth dearer, and reads that match more than a few events slower.
-inline std::string condition_of(const EventFilter& filter)
+ESCQRS_INLINE std::string condition_of(const EventFilter& filter);
+
+#if ESCQRS_HAS_BODIES
+
+ESCQRS_INLINE std::string sql_text(std::string_view text) { return "CAST(x'" + to_hex(text) + "' AS TEXT)"; }
+
+ESCQRS_INLINE std::string condition_of(const EventFilter& filter)
 {
     constexpr std::size_t max_ranges = 32;
     std::string sql;
@@ -101,6 +108,9 @@ inline std::string condition_of(const EventFilter& filter)
     }
     return sql;
 }
+
+#endif // ESCQRS_HAS_BODIES
+
 /// A snapshot, copied out of the database.
 struct SnapshotCopy {
     StreamVersion version;
@@ -196,14 +206,16 @@ private:
     std::vector<std::unique_ptr<EventLogReader>> all_; ///< until the end: pages refer to their kinds
 };
 
-inline std::string_view EventPage::stream_name(std::size_t index) const noexcept
+#if ESCQRS_HAS_BODIES
+
+ESCQRS_INLINE std::string_view EventPage::stream_name(std::size_t index) const noexcept
 {
     const Row& row = rows_[index];
     const std::byte* const name = bytes_.data() + row.offset + row.metadata_size + row.payload_size;
     return {reinterpret_cast<const char*>(name), row.name_size}; // NOLINT: char aliases
 }
 
-inline RecordedEvent EventPage::event(std::size_t index, const StreamId& stream) const noexcept
+ESCQRS_INLINE RecordedEvent EventPage::event(std::size_t index, const StreamId& stream) const noexcept
 {
     const Row& row = rows_[index];
     const Bytes bytes{bytes_.data() + row.offset, row.metadata_size + row.payload_size};
@@ -219,19 +231,19 @@ inline RecordedEvent EventPage::event(std::size_t index, const StreamId& stream)
             bytes.first(row.metadata_size)};
 }
 
-inline void EventLogReader::read_stream(const StreamId& stream, std::uint64_t version, std::size_t at_most,
-                                        EventPage& page)
+ESCQRS_INLINE void EventLogReader::read_stream(const StreamId& stream, std::uint64_t version, std::size_t at_most,
+                                               EventPage& page)
 {
     fill(page, select_stream_.query(stream.text(), version, at_most), at_most, false);
 }
 
-inline void EventLogReader::read_log(std::uint64_t position, std::size_t at_most, EventPage& page)
+ESCQRS_INLINE void EventLogReader::read_log(std::uint64_t position, std::size_t at_most, EventPage& page)
 {
     fill(page, select_log_.query(position, at_most), at_most, true);
 }
 
-inline void EventLogReader::read_log(std::uint64_t position, std::uint64_t end, std::size_t at_most,
-                                     const EventFilter& filter, EventPage& page)
+ESCQRS_INLINE void EventLogReader::read_log(std::uint64_t position, std::uint64_t end, std::size_t at_most,
+                                            const EventFilter& filter, EventPage& page)
 {
     const std::string condition = condition_of(filter);
     Statement* select = filtered_.find(condition);
@@ -245,7 +257,7 @@ inline void EventLogReader::read_log(std::uint64_t position, std::uint64_t end, 
     fill(page, select->query(position, end, at_most), at_most, true);
 }
 
-inline void EventLogReader::fill(EventPage& page, Rows rows, std::size_t at_most, bool with_name)
+ESCQRS_INLINE void EventLogReader::fill(EventPage& page, Rows rows, std::size_t at_most, bool with_name)
 {
     page.rows_.clear();
     page.bytes_.clear();
@@ -277,7 +289,7 @@ inline void EventLogReader::fill(EventPage& page, Rows rows, std::size_t at_most
     }
 }
 
-inline const EventPage::Kind* EventLogReader::find_kind(std::int64_t id)
+ESCQRS_INLINE const EventPage::Kind* EventLogReader::find_kind(std::int64_t id)
 {
     auto& kind = kinds_[id];
     if (!kind) {
@@ -292,7 +304,7 @@ inline const EventPage::Kind* EventLogReader::find_kind(std::int64_t id)
     return kind.get();
 }
 
-inline std::optional<SnapshotCopy> EventLogReader::read_snapshot(const StreamId& stream)
+ESCQRS_INLINE std::optional<SnapshotCopy> EventLogReader::read_snapshot(const StreamId& stream)
 {
     auto rows = select_snapshot_.query(stream.text());
     if (!rows.next()) return std::nullopt;
@@ -303,20 +315,20 @@ inline std::optional<SnapshotCopy> EventLogReader::read_snapshot(const StreamId&
                         {payload.begin(), payload.end()}};
 }
 
-inline GlobalPosition EventLogReader::head()
+ESCQRS_INLINE GlobalPosition EventLogReader::head()
 {
     auto rows = select_head_.query();
     return GlobalPosition{rows.next() ? static_cast<std::uint64_t>(rows.integer(0)) : 0};
 }
 
-inline LogId EventLogReader::log_id()
+ESCQRS_INLINE LogId EventLogReader::log_id()
 {
     auto rows = select_log_id_.query();
     if (!rows.next()) throw StoreError{"sqlite '" + database_.path() + "': expected the log's id, found none"};
     return LogId::parse(rows.text(0));
 }
 
-inline std::optional<EventLocation> EventLogReader::locate(const EventId& id)
+ESCQRS_INLINE std::optional<EventLocation> EventLogReader::locate(const EventId& id)
 {
     auto rows = select_place_.query(std::as_bytes(std::span{id.value().data}));
     if (!rows.next()) return std::nullopt;
@@ -324,7 +336,7 @@ inline std::optional<EventLocation> EventLogReader::locate(const EventId& id)
                          GlobalPosition{static_cast<std::uint64_t>(rows.integer(2))}};
 }
 
-inline EventLogReader* EventLogReaders::take()
+ESCQRS_INLINE EventLogReader* EventLogReaders::take()
 {
     writer_->check_process(); // in a fork, those who have the readers are gone
     std::unique_lock lock{mutex_};
@@ -339,7 +351,7 @@ inline EventLogReader* EventLogReaders::take()
     return reader;
 }
 
-inline void EventLogReaders::give_back(EventLogReader* reader) noexcept
+ESCQRS_INLINE void EventLogReaders::give_back(EventLogReader* reader) noexcept
 {
     {
         const std::scoped_lock lock{mutex_};
@@ -347,5 +359,7 @@ inline void EventLogReaders::give_back(EventLogReader* reader) noexcept
     }
     returned_.notify_one();
 }
+
+#endif // ESCQRS_HAS_BODIES
 
 } // namespace escqrs::sqlite::detail

@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/config.hpp>
 #include <escqrs/sqlite/database.hpp>
 
 #include <string>
@@ -65,12 +66,18 @@ CREATE TRIGGER events_stay_the_same BEFORE UPDATE ON events BEGIN SELECT RAISE(A
                                          event_log_upgrades};
 
 /// @throws StoreError if the path means memory, or a file without a name: its connections would not share that
-inline const std::string& file_path(const std::string& path)
+ESCQRS_INLINE const std::string& file_path(const std::string& path);
+
+#if ESCQRS_HAS_BODIES
+
+ESCQRS_INLINE const std::string& file_path(const std::string& path)
 {
     if (path.empty() || path == ":memory:") {
         throw StoreError{"expected the path of an SQLite file, found '" + path + "'; in_memory::EventStore needs none"};
     }
     return path;
 }
+
+#endif // ESCQRS_HAS_BODIES
 
 } // namespace escqrs::sqlite::detail

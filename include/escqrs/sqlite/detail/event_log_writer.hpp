@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/config.hpp>
 #include <escqrs/core/clock.hpp>
 #include <escqrs/core/recent_map.hpp>
 #include <escqrs/sqlite/database.hpp>
@@ -89,8 +90,10 @@ private:
                                             "SELECT id, ?, ?, ?, ? FROM streams WHERE name = ?"};
 };
 
-inline AppendResult EventLogWriter::append(const StreamId& name, ExpectedVersion expected,
-                                           std::span<const NewEvent> events)
+#if ESCQRS_HAS_BODIES
+
+ESCQRS_INLINE AppendResult EventLogWriter::append(const StreamId& name, ExpectedVersion expected,
+                                                  std::span<const NewEvent> events)
 {
     forget_what_may_be_stale();
     Stream stream = find_stream(name);
@@ -122,13 +125,13 @@ inline AppendResult EventLogWriter::append(const StreamId& name, ExpectedVersion
     return {StreamVersion{stream.version}, GlobalPosition{position}};
 }
 
-inline void EventLogWriter::write_snapshot(const StreamId& name, const Snapshot& snapshot)
+ESCQRS_INLINE void EventLogWriter::write_snapshot(const StreamId& name, const Snapshot& snapshot)
 {
     replace_snapshot_.run(snapshot.version.value(), snapshot.schema_version, snapshot.content_type, snapshot.payload,
                           name.text());
 }
 
-inline void EventLogWriter::forget_what_may_be_stale()
+ESCQRS_INLINE void EventLogWriter::forget_what_may_be_stale()
 {
     const bool is_same_transaction = seen_transactions_ == database_->transactions();
     if (is_same_transaction && seen_rollbacks_ == database_->rollbacks()) return;
@@ -149,7 +152,7 @@ inline void EventLogWriter::forget_what_may_be_stale()
     seen_data_version_ = data_version;
 }
 
-inline EventLogWriter::Stream EventLogWriter::find_stream(const StreamId& name)
+ESCQRS_INLINE EventLogWriter::Stream EventLogWriter::find_stream(const StreamId& name)
 {
     if (const Stream* const known = streams_.find(name)) return *known;
     auto rows = select_stream_.query(name.text());
@@ -157,7 +160,7 @@ inline EventLogWriter::Stream EventLogWriter::find_stream(const StreamId& name)
     return {rows.integer(0), static_cast<std::uint64_t>(rows.integer(1))};
 }
 
-inline std::int64_t EventLogWriter::find_or_add_kind(const NewEvent& event)
+ESCQRS_INLINE std::int64_t EventLogWriter::find_or_add_kind(const NewEvent& event)
 {
     for (const Kind& kind : kinds_) {
         const bool is_it = kind.type == event.type && kind.schema_version == event.schema_version &&
@@ -181,7 +184,8 @@ inline std::int64_t EventLogWriter::find_or_add_kind(const NewEvent& event)
 /// Looks whether these events are stored already, as one append of exactly these to this stream.
 /// @return where it ended; nothing if none of the ids is stored
 /// @throws DuplicateEventId if ids are stored in any other way, or given twice
-inline std::optional<AppendResult> EventLogWriter::find_repeat(const StreamId& name, std::span<const NewEvent> events)
+ESCQRS_INLINE std::optional<AppendResult> EventLogWriter::find_repeat(const StreamId& name,
+                                                                      std::span<const NewEvent> events)
 {
     const std::int64_t stream = find_stream(name).id;
     std::optional<Place> first;
@@ -208,7 +212,7 @@ inline std::optional<AppendResult> EventLogWriter::find_repeat(const StreamId& n
     return std::nullopt;
 }
 
-inline std::optional<EventLogWriter::Place> EventLogWriter::find_event(const EventId& id)
+ESCQRS_INLINE std::optional<EventLogWriter::Place> EventLogWriter::find_event(const EventId& id)
 {
     auto rows = select_event_.query(bytes_of(id));
     if (!rows.next()) return std::nullopt;
@@ -217,10 +221,12 @@ inline std::optional<EventLogWriter::Place> EventLogWriter::find_event(const Eve
 }
 
 /// Whether there is an event, and not the first of its append.
-inline bool EventLogWriter::is_inside_append(const Place& place)
+ESCQRS_INLINE bool EventLogWriter::is_inside_append(const Place& place)
 {
     auto rows = select_index_in_append_.query(place.stream, place.version);
     return rows.next() && rows.integer(0) != 0;
 }
+
+#endif // ESCQRS_HAS_BODIES
 
 } // namespace escqrs::sqlite::detail

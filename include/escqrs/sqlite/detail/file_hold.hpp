@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/config.hpp>
 #include <escqrs/sqlite/database_error.hpp>
 
 #include <sqlite3.h>
@@ -30,12 +31,18 @@ struct FileIdentity {
 };
 
 /// @return nothing if there is no such file
-inline std::optional<FileIdentity> identity_of(const std::string& path) noexcept
+ESCQRS_INLINE std::optional<FileIdentity> identity_of(const std::string& path) noexcept;
+
+#if ESCQRS_HAS_BODIES
+
+ESCQRS_INLINE std::optional<FileIdentity> identity_of(const std::string& path) noexcept
 {
     struct stat found {};
     if (::stat(path.c_str(), &found) != 0) return std::nullopt;
     return FileIdentity{found.st_dev, found.st_ino};
 }
+
+#endif // ESCQRS_HAS_BODIES
 
 /// How many forks there are between this process and the one that was started.
 inline std::atomic<unsigned> forks{0};
@@ -81,7 +88,11 @@ inline void unlock(int file, LockedBytes bytes) noexcept
 
 /// The process that keeps a descriptor from locking `bytes` exclusively, one of them if there are several; 0 if there is
 /// none, -1 if it holds them by a descriptor, nothing where the system does not tell.
-inline std::optional<pid_t> holder_of(int file, LockedBytes bytes) noexcept
+ESCQRS_INLINE std::optional<pid_t> holder_of(int file, LockedBytes bytes) noexcept;
+
+#if ESCQRS_HAS_BODIES
+
+ESCQRS_INLINE std::optional<pid_t> holder_of(int file, LockedBytes bytes) noexcept
 {
     struct flock request {};
     request.l_type = F_WRLCK;
@@ -91,6 +102,8 @@ inline std::optional<pid_t> holder_of(int file, LockedBytes bytes) noexcept
     if (::fcntl(file, F_OFD_GETLK, &request) != 0) return std::nullopt;
     return request.l_type == F_UNLCK ? 0 : request.l_pid;
 }
+
+#endif // ESCQRS_HAS_BODIES
 
 /// A file that this process has open as a database. All its connections share one: a descriptor that is closed takes every
 /// POSIX lock of the process on the file with it, so this one stays open until SQLite has closed the last of its own.
@@ -181,7 +194,9 @@ private:
     bool has_turn_ = false;
 };
 
-inline FileHold::FileHold(std::string path) : path_{std::move(path)}
+#if ESCQRS_HAS_BODIES
+
+ESCQRS_INLINE FileHold::FileHold(std::string path) : path_{std::move(path)}
 {
     const auto identity = identity_of(path_);
     if (!identity) fail_moved(path_);
@@ -203,7 +218,7 @@ inline FileHold::FileHold(std::string path) : path_{std::move(path)}
     ++file_->connections;
 }
 
-inline FileHold::~FileHold()
+ESCQRS_INLINE FileHold::~FileHold()
 {
     if (is_inherited()) return;
     unlock();
@@ -218,7 +233,7 @@ inline FileHold::~FileHold()
     files.all.erase(std::find_if(files.all.begin(), files.all.end(), [&](auto& file) { return file.get() == file_; }));
 }
 
-inline void FileHold::lock()
+ESCQRS_INLINE void FileHold::lock()
 {
     const std::scoped_lock lock{held_files().mutex};
     log_ = identity_of(log_path_);
@@ -228,7 +243,7 @@ inline void FileHold::lock()
     is_locked_ = true;
 }
 
-inline void FileHold::open_and_lock()
+ESCQRS_INLINE void FileHold::open_and_lock()
 {
     if (file_->file < 0) file_->file = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
     if (file_->file < 0) fail_locking();
@@ -245,7 +260,7 @@ inline void FileHold::open_and_lock()
     fail_locking();
 }
 
-inline void FileHold::unlock() noexcept
+ESCQRS_INLINE void FileHold::unlock() noexcept
 {
     if (!is_locked_) return;
     const std::scoped_lock lock{held_files().mutex};
@@ -255,7 +270,7 @@ inline void FileHold::unlock() noexcept
     detail::unlock(file_->file, in_use);
 }
 
-inline bool FileHold::try_turn() noexcept
+ESCQRS_INLINE bool FileHold::try_turn() noexcept
 {
     if (!is_locked_ || has_turn_) return true;
     if (file_->is_taken.exchange(true)) return false;
@@ -264,7 +279,7 @@ inline bool FileHold::try_turn() noexcept
     return has_turn_;
 }
 
-inline void FileHold::end_turn() noexcept
+ESCQRS_INLINE void FileHold::end_turn() noexcept
 {
     if (!has_turn_) return;
     has_turn_ = false;
@@ -272,7 +287,7 @@ inline void FileHold::end_turn() noexcept
     file_->is_taken = false;
 }
 
-inline void FileHold::check() const
+ESCQRS_INLINE void FileHold::check() const
 {
     if (file_->process != ::getpid()) fail_inherited();
     if (identity_of(path_) != file_->identity) fail_moved(path_);
@@ -281,7 +296,7 @@ inline void FileHold::check() const
     if (struct stat index{}; ::fstat(file_->index, &index) != 0 || index.st_nlink == 0) fail_moved(index_path_);
 }
 
-inline void FileHold::check_write() const
+ESCQRS_INLINE void FileHold::check_write() const
 {
     check();
     if (!is_locked_ || holder_of(file_->index, writing).value_or(file_->process) == file_->process) return;
@@ -291,7 +306,7 @@ inline void FileHold::check_write() const
                         SQLITE_PROTOCOL};
 }
 
-inline void FileHold::fail_inherited() const
+ESCQRS_INLINE void FileHold::fail_inherited() const
 {
     throw DatabaseError{"sqlite '" + path_ +
                             "': opened before this process was forked; expected the process that opened it, or "
@@ -299,17 +314,19 @@ inline void FileHold::fail_inherited() const
                         SQLITE_MISUSE};
 }
 
-inline void FileHold::fail_moved(const std::string& name) const
+ESCQRS_INLINE void FileHold::fail_moved(const std::string& name) const
 {
     throw DatabaseError{"sqlite '" + path_ + "': '" + name +
                             "' is not the file that was opened: it has been deleted, moved or replaced",
                         SQLITE_READONLY_DBMOVED};
 }
 
-inline void FileHold::fail_locking() const
+ESCQRS_INLINE void FileHold::fail_locking() const
 {
     throw DatabaseError{path_, "cannot keep the file in use", SQLITE_IOERR_LOCK,
                         std::generic_category().message(errno).c_str()};
 }
+
+#endif // ESCQRS_HAS_BODIES
 
 } // namespace escqrs::sqlite::detail

@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/config.hpp>
 #include <escqrs/sqlite/database_error.hpp>
 
 #include <sqlite3.h>
@@ -18,7 +19,11 @@ namespace escqrs::sqlite::detail {
 ///
 /// A later change of the working directory does not matter to it, and SQLite takes no absolute path for a URI or for memory.
 /// @throws StoreError if `path` is a URI or means memory, or there is no such folder
-inline std::string absolute_path(const std::string& path)
+ESCQRS_INLINE std::string absolute_path(const std::string& path);
+
+#if ESCQRS_HAS_BODIES
+
+ESCQRS_INLINE std::string absolute_path(const std::string& path)
 {
     if (path.empty() || path == ":memory:" || path.find('\0') != std::string::npos) {
         throw StoreError{"expected the path of an SQLite file, found '" + path + "'"};
@@ -34,5 +39,7 @@ inline std::string absolute_path(const std::string& path)
         throw DatabaseError{path, "cannot open", SQLITE_CANTOPEN, std::generic_category().message(errno).c_str()};
     return std::string{resolved.get()} + '/' + path.substr(slash + 1);
 }
+
+#endif // ESCQRS_HAS_BODIES
 
 } // namespace escqrs::sqlite::detail

@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/config.hpp>
 #include <escqrs/sqlite/detail/file_hold.hpp>
 
 #include <sqlite3.h>
@@ -50,7 +51,10 @@ private:
     int long_at_ = long_pages;
 };
 
-inline LogLock::LogLock(FileHold& hold, int attempts) : hold_{&hold}, file_{hold.file_}, had_turn_{hold.has_turn()}
+#if ESCQRS_HAS_BODIES
+
+ESCQRS_INLINE LogLock::LogLock(FileHold& hold, int attempts)
+    : hold_{&hold}, file_{hold.file_}, had_turn_{hold.has_turn()}
 {
     if (!hold.is_locked_) return;
     do {
@@ -58,13 +62,13 @@ inline LogLock::LogLock(FileHold& hold, int attempts) : hold_{&hold}, file_{hold
     } while (!is_held_ && --attempts > 0 && ::usleep(100) == 0);
 }
 
-inline LogLock::~LogLock()
+ESCQRS_INLINE LogLock::~LogLock()
 {
     if (is_held_) unlock(file_->index, writing);
     if (!had_turn_) hold_->end_turn();
 }
 
-inline void LogCheckpoint::after_commit(sqlite3* handle, FileHold& hold, int pages) noexcept
+ESCQRS_INLINE void LogCheckpoint::after_commit(sqlite3* handle, FileHold& hold, int pages) noexcept
 {
     if (pages < least_pages) {
         long_at_ = long_pages;
@@ -85,5 +89,7 @@ inline void LogCheckpoint::after_commit(sqlite3* handle, FileHold& hold, int pag
     }
     long_at_ = pages + long_pages; // a reader that stays is not waited for with each commit
 }
+
+#endif // ESCQRS_HAS_BODIES
 
 } // namespace escqrs::sqlite::detail

@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/config.hpp>
 #include <escqrs/messaging/message_queue.hpp>
 #include <escqrs/sqlite/database.hpp>
 
@@ -30,7 +31,17 @@ inline std::int64_t as_number(std::uint64_t value) noexcept
 }
 
 /// Names and values one after the other, each behind its length in four bytes, the lowest first.
-inline std::string encode_properties(const MessageProperties& properties)
+ESCQRS_INLINE std::string encode_properties(const MessageProperties& properties);
+
+/// @throws TransportError if `bytes` are not what `encode_properties` makes
+ESCQRS_INLINE MessageProperties decode_properties(std::span<const std::byte> bytes);
+
+/// The message in the columns from `first` on, in the order of `queue_sql`.
+ESCQRS_INLINE Message decode_message(const Rows& rows, int first);
+
+#if ESCQRS_HAS_BODIES
+
+ESCQRS_INLINE std::string encode_properties(const MessageProperties& properties)
 {
     std::string bytes;
     const auto append = [&](std::string_view text) {
@@ -46,8 +57,7 @@ inline std::string encode_properties(const MessageProperties& properties)
     return bytes;
 }
 
-/// @throws TransportError if `bytes` are not what `encode_properties` makes
-inline MessageProperties decode_properties(std::span<const std::byte> bytes)
+ESCQRS_INLINE MessageProperties decode_properties(std::span<const std::byte> bytes)
 {
     const auto refuse = [] { throw TransportError{"the properties of a queued message are damaged"}; };
     const auto next = [&] {
@@ -68,8 +78,7 @@ inline MessageProperties decode_properties(std::span<const std::byte> bytes)
     return properties;
 }
 
-/// The message in the columns from `first` on, in the order of `queue_sql`.
-inline Message decode_message(const Rows& rows, int first)
+ESCQRS_INLINE Message decode_message(const Rows& rows, int first)
 {
     Message message;
     message.message_id = rows.text(first);
@@ -83,5 +92,7 @@ inline Message decode_message(const Rows& rows, int first)
     message.body.assign(reinterpret_cast<const char*>(body.data()), body.size()); // NOLINT: char aliases
     return message;
 }
+
+#endif // ESCQRS_HAS_BODIES
 
 } // namespace escqrs::sqlite::detail

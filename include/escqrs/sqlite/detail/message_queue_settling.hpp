@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/config.hpp>
 #include <escqrs/sqlite/detail/message_queue_tables.hpp>
 
 #include <cstdint>
@@ -14,8 +15,10 @@
 // How `MessageQueueTables` settles messages, renews their locks and resubmits dead letters.
 namespace escqrs::sqlite::detail {
 
-inline std::vector<SettlementResult> MessageQueueTables::settle(std::span<const Settlement> settlements,
-                                                                const QueueTime& now)
+#if ESCQRS_HAS_BODIES
+
+ESCQRS_INLINE std::vector<SettlementResult> MessageQueueTables::settle(std::span<const Settlement> settlements,
+                                                                       const QueueTime& now)
 {
     pass_time(now);
     std::vector<SettlementResult> results;
@@ -42,8 +45,8 @@ inline std::vector<SettlementResult> MessageQueueTables::settle(std::span<const 
     return results;
 }
 
-inline MessageQueueTables::HeldSession MessageQueueTables::find_held(std::string_view name, std::string_view token,
-                                                                     const QueueTime& now)
+ESCQRS_INLINE MessageQueueTables::HeldSession
+MessageQueueTables::find_held(std::string_view name, std::string_view token, const QueueTime& now)
 {
     HeldSession session{.name = name, .token = token};
     if (auto rows = held_session_.query(name, token, as_number(now.steady)); rows.next()) {
@@ -53,8 +56,8 @@ inline MessageQueueTables::HeldSession MessageQueueTables::find_held(std::string
     return session;
 }
 
-inline bool MessageQueueTables::settle_single(const ReceivedMessage& message, const Disposition& disposition,
-                                              const QueueTime& now)
+ESCQRS_INLINE bool MessageQueueTables::settle_single(const ReceivedMessage& message, const Disposition& disposition,
+                                                     const QueueTime& now)
 {
     const std::int64_t number = as_number(message.sequence_number);
     if (std::holds_alternative<Complete>(disposition))
@@ -70,8 +73,8 @@ inline bool MessageQueueTables::settle_single(const ReceivedMessage& message, co
 }
 
 /// Abandoning a message takes the later ones of its session from the holder as well.
-inline bool MessageQueueTables::settle_in_session(HeldSession& session, const ReceivedMessage& message,
-                                                  const Disposition& disposition, const QueueTime& now)
+ESCQRS_INLINE bool MessageQueueTables::settle_in_session(HeldSession& session, const ReceivedMessage& message,
+                                                         const Disposition& disposition, const QueueTime& now)
 {
     const std::int64_t number = as_number(message.sequence_number);
     if (session.id == 0 || number > session.held_up_to) return false;
@@ -91,8 +94,8 @@ inline bool MessageQueueTables::settle_in_session(HeldSession& session, const Re
 }
 
 /// Abandons or dead-letters a message that is held.
-inline void MessageQueueTables::fail(std::int64_t number, HeldMessage held, const Disposition& disposition,
-                                     const QueueTime& now)
+ESCQRS_INLINE void MessageQueueTables::fail(std::int64_t number, HeldMessage held, const Disposition& disposition,
+                                            const QueueTime& now)
 {
     if (const auto* dead = std::get_if<DeadLetter>(&disposition)) {
         fail_message_.run(number);
@@ -110,22 +113,22 @@ inline void MessageQueueTables::fail(std::int64_t number, HeldMessage held, cons
 }
 
 /// Puts a message aside that has been delivered too often.
-inline void MessageQueueTables::dead_letter_if_exceeded(std::int64_t number, std::uint32_t deliveries,
-                                                        const QueueTime& now)
+ESCQRS_INLINE void MessageQueueTables::dead_letter_if_exceeded(std::int64_t number, std::uint32_t deliveries,
+                                                               const QueueTime& now)
 {
     if (deliveries < options_.max_delivery_count) return;
     dead_letter(number, rules::max_delivery_count_exceeded, rules::max_delivery_count_description(deliveries), now);
 }
 
-inline void MessageQueueTables::dead_letter(std::int64_t number, std::string_view reason, std::string_view description,
-                                            const QueueTime& now)
+ESCQRS_INLINE void MessageQueueTables::dead_letter(std::int64_t number, std::string_view reason,
+                                                   std::string_view description, const QueueTime& now)
 {
     dead_letter_.run(number, now.now, reason, description);
     remove_message_.run(number);
 }
 
 /// Ends a session's lock once nothing is held under it, and forgets a session without messages.
-inline void MessageQueueTables::release(std::int64_t session, std::int64_t held_up_to, std::string_view token)
+ESCQRS_INLINE void MessageQueueTables::release(std::int64_t session, std::int64_t held_up_to, std::string_view token)
 {
     std::int64_t first = 0;
     if (auto rows = first_of_session_.query(session); rows.next()) first = rows.integer(0);
@@ -136,7 +139,7 @@ inline void MessageQueueTables::release(std::int64_t session, std::int64_t held_
     }
 }
 
-inline bool MessageQueueTables::renew_lock(const ReceivedMessage& message, const QueueTime& now)
+ESCQRS_INLINE bool MessageQueueTables::renew_lock(const ReceivedMessage& message, const QueueTime& now)
 {
     pass_time(now);
     const std::int64_t until = as_number(lock_until(now));
@@ -154,7 +157,7 @@ inline bool MessageQueueTables::renew_lock(const ReceivedMessage& message, const
     return true;
 }
 
-inline bool MessageQueueTables::resubmit(const std::string& message_id, const QueueTime& now)
+ESCQRS_INLINE bool MessageQueueTables::resubmit(const std::string& message_id, const QueueTime& now)
 {
     pass_time(now);
     std::int64_t dead = 0;
@@ -169,5 +172,7 @@ inline bool MessageQueueTables::resubmit(const std::string& message_id, const Qu
     remove_dead_letter_.run(dead);
     return true;
 }
+
+#endif // ESCQRS_HAS_BODIES
 
 } // namespace escqrs::sqlite::detail

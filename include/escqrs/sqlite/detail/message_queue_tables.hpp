@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/config.hpp>
 #include <escqrs/messaging/message_queue_rules.hpp>
 #include <escqrs/sqlite/database.hpp>
 #include <escqrs/sqlite/detail/message_queue_codec.hpp>
@@ -126,8 +127,10 @@ private:
     Statement remove_dead_letter_{*database_, queue_sql::remove_dead_letter};
 };
 
+#if ESCQRS_HAS_BODIES
+
 /// The last of `count` new numbers.
-inline std::int64_t MessageQueueTables::next_numbers(std::size_t count)
+ESCQRS_INLINE std::int64_t MessageQueueTables::next_numbers(std::size_t count)
 {
     count_on_.run(count);
     auto rows = last_number_.query();
@@ -136,7 +139,7 @@ inline std::int64_t MessageQueueTables::next_numbers(std::size_t count)
 }
 
 /// The id of the session `name`; if it is new, it is `number`, which is its place in line as well.
-inline std::int64_t MessageQueueTables::session_of(std::string_view name, std::int64_t number)
+ESCQRS_INLINE std::int64_t MessageQueueTables::session_of(std::string_view name, std::int64_t number)
 {
     if (name.empty()) return 0;
     if (add_session_.run(number, name) > 0) return number;
@@ -145,7 +148,7 @@ inline std::int64_t MessageQueueTables::session_of(std::string_view name, std::i
     return rows.integer(0);
 }
 
-inline void MessageQueueTables::send(std::span<const Message> messages, const QueueTime& now)
+ESCQRS_INLINE void MessageQueueTables::send(std::span<const Message> messages, const QueueTime& now)
 {
     pass_time(now);
     const std::int64_t window_begin = as_number(later_by(now.steady, -options_.duplicate_detection_window));
@@ -169,7 +172,7 @@ inline void MessageQueueTables::send(std::span<const Message> messages, const Qu
     forget_ids_.run(2 * messages.size() + 4, window_begin);
 }
 
-inline void MessageQueueTables::pass_time(const QueueTime& now)
+ESCQRS_INLINE void MessageQueueTables::pass_time(const QueueTime& now)
 {
     const bool is_known = seen_transactions_ == database_->transactions() && seen_rollbacks_ == database_->rollbacks();
     if (!is_known) next_change_ = read_next_change(select_next_change_);
@@ -181,7 +184,7 @@ inline void MessageQueueTables::pass_time(const QueueTime& now)
     seen_rollbacks_ = database_->rollbacks();
 }
 
-inline void MessageQueueTables::pass_some_time(const QueueTime& now)
+ESCQRS_INLINE void MessageQueueTables::pass_some_time(const QueueTime& now)
 {
     constexpr int at_once = 256;
     std::vector<std::pair<std::int64_t, std::string>> due;
@@ -221,8 +224,8 @@ inline void MessageQueueTables::pass_some_time(const QueueTime& now)
     }
 }
 
-inline std::vector<ReceivedMessage> MessageQueueTables::take(std::size_t at_most, const std::string& token,
-                                                             bool sessions_first, const QueueTime& now)
+ESCQRS_INLINE std::vector<ReceivedMessage> MessageQueueTables::take(std::size_t at_most, const std::string& token,
+                                                                    bool sessions_first, const QueueTime& now)
 {
     pass_time(now);
     std::vector<ReceivedMessage> taken;
@@ -233,7 +236,7 @@ inline std::vector<ReceivedMessage> MessageQueueTables::take(std::size_t at_most
 }
 
 /// The end of a lock that begins now.
-inline SteadyTime MessageQueueTables::lock_until(const QueueTime& now)
+ESCQRS_INLINE SteadyTime MessageQueueTables::lock_until(const QueueTime& now)
 {
     const SteadyTime end = later_by(now.steady, options_.lock_duration);
     next_change_.lock_end = std::min(next_change_.lock_end, end);
@@ -242,8 +245,8 @@ inline SteadyTime MessageQueueTables::lock_until(const QueueTime& now)
 
 /// Appends what is ready of a session to `taken`.
 /// @return false if there was nothing
-inline bool MessageQueueTables::take_ready(std::int64_t session, std::size_t at_most, const std::string& token,
-                                           const QueueTime& now, Messages& taken)
+ESCQRS_INLINE bool MessageQueueTables::take_ready(std::int64_t session, std::size_t at_most, const std::string& token,
+                                                  const QueueTime& now, Messages& taken)
 {
     const std::size_t before = taken.size();
     const Timestamp until = later_by(now.now, options_.lock_duration);
@@ -258,8 +261,8 @@ inline bool MessageQueueTables::take_ready(std::int64_t session, std::size_t at_
     return taken.size() > before;
 }
 
-inline void MessageQueueTables::take_sessions(std::size_t at_most, const std::string& token, const QueueTime& now,
-                                              Messages& taken)
+ESCQRS_INLINE void MessageQueueTables::take_sessions(std::size_t at_most, const std::string& token,
+                                                     const QueueTime& now, Messages& taken)
 {
     if (taken.size() >= at_most) return;
     const std::int64_t until = as_number(lock_until(now));
@@ -272,8 +275,8 @@ inline void MessageQueueTables::take_sessions(std::size_t at_most, const std::st
     }
 }
 
-inline void MessageQueueTables::take_single(std::size_t at_most, const std::string& token, const QueueTime& now,
-                                            Messages& taken)
+ESCQRS_INLINE void MessageQueueTables::take_single(std::size_t at_most, const std::string& token, const QueueTime& now,
+                                                   Messages& taken)
 {
     if (taken.size() >= at_most) return;
     const std::int64_t until = as_number(lock_until(now));
@@ -283,6 +286,8 @@ inline void MessageQueueTables::take_single(std::size_t at_most, const std::stri
         lock_message_.run(message.sequence_number, until, token);
     }
 }
+
+#endif // ESCQRS_HAS_BODIES
 
 } // namespace escqrs::sqlite::detail
 

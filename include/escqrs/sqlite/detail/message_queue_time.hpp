@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/config.hpp>
 #include <escqrs/messaging/message_queue_time.hpp>
 #include <escqrs/sqlite/database.hpp>
 #include <escqrs/sqlite/detail/message_queue_sql.hpp>
@@ -30,7 +31,15 @@ struct NextChange {
 };
 
 /// @param next_change  the statement of that name
-inline NextChange read_next_change(Statement& next_change)
+ESCQRS_INLINE NextChange read_next_change(Statement& next_change);
+
+/// Has the file count from where the clock does. If that is new, the machine has been started anew: the locks have ended
+/// with their holders, and ids of messages are as old as the time of day says.
+ESCQRS_INLINE void adopt_clock(Database& database, const Clock& clock);
+
+#if ESCQRS_HAS_BODIES
+
+ESCQRS_INLINE NextChange read_next_change(Statement& next_change)
 {
     NextChange next;
     auto rows = next_change.query();
@@ -42,9 +51,7 @@ inline NextChange read_next_change(Statement& next_change)
     return next;
 }
 
-/// Has the file count from where the clock does. If that is new, the machine has been started anew: the locks have ended
-/// with their holders, and ids of messages are as old as the time of day says.
-inline void adopt_clock(Database& database, const Clock& clock)
+ESCQRS_INLINE void adopt_clock(Database& database, const Clock& clock)
 {
     const std::string origin = clock.steady_origin();
     Transaction transaction{database};
@@ -63,5 +70,7 @@ inline void adopt_clock(Database& database, const Clock& clock)
     Statement{database, queue_sql::set_clock}.run(origin, now.now.time_since_epoch().count() - steady);
     transaction.commit();
 }
+
+#endif // ESCQRS_HAS_BODIES
 
 } // namespace escqrs::sqlite::detail

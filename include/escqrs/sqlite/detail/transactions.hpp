@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/config.hpp>
 #include <escqrs/sqlite/database.hpp>
 
 #include <sqlite3.h>
@@ -10,8 +11,10 @@
 // How `Transaction` and `Savepoint` begin and end.
 namespace escqrs::sqlite {
 
+#if ESCQRS_HAS_BODIES
+
 /// Waits for as long as SQLite would for its write lock.
-inline void Database::take_turn()
+ESCQRS_INLINE void Database::take_turn()
 {
     check_process();
     for (int attempts = 0; hold_ && !hold_->try_turn(); ++attempts) {
@@ -20,12 +23,12 @@ inline void Database::take_turn()
     }
 }
 
-inline void Database::end_turn() noexcept
+ESCQRS_INLINE void Database::end_turn() noexcept
 {
     if (hold_) hold_->end_turn();
 }
 
-inline std::string Transaction::checked_file(const Database& database)
+ESCQRS_INLINE std::string Transaction::checked_file(const Database& database)
 {
     database.check_process(); // of a fork's mutexes, some may have no owner any more
     std::string file = database.file();
@@ -33,7 +36,7 @@ inline std::string Transaction::checked_file(const Database& database)
     return file;
 }
 
-inline Transaction::Transaction(Database& database) : database_{&database}, open_{checked_file(database)}
+ESCQRS_INLINE Transaction::Transaction(Database& database) : database_{&database}, open_{checked_file(database)}
 {
     database.take_turn();
     try {
@@ -45,7 +48,7 @@ inline Transaction::Transaction(Database& database) : database_{&database}, open
     ++database.transactions_;
 }
 
-inline Transaction::~Transaction()
+ESCQRS_INLINE Transaction::~Transaction()
 {
     if (committed_ || database_->is_inherited()) return;
     ++database_->rollbacks_;
@@ -54,7 +57,7 @@ inline Transaction::~Transaction()
     database_->end_turn();
 }
 
-inline void Transaction::commit()
+ESCQRS_INLINE void Transaction::commit()
 {
     database_->execute("COMMIT");
     committed_ = true;
@@ -62,20 +65,22 @@ inline void Transaction::commit()
     open_.end();
 }
 
-inline Savepoint::Savepoint(Database& database) : database_{&database} { database.execute("SAVEPOINT part"); }
+ESCQRS_INLINE Savepoint::Savepoint(Database& database) : database_{&database} { database.execute("SAVEPOINT part"); }
 
-inline void Savepoint::commit()
+ESCQRS_INLINE void Savepoint::commit()
 {
     database_->execute("RELEASE part");
     committed_ = true;
 }
 
-inline Savepoint::~Savepoint()
+ESCQRS_INLINE Savepoint::~Savepoint()
 {
     if (committed_ || database_->is_inherited()) return;
     ++database_->rollbacks_;
     if (!database_->in_transaction()) return; // undone as a whole
     sqlite3_exec(database_->handle(), "ROLLBACK TO part; RELEASE part", nullptr, nullptr, nullptr);
 }
+
+#endif // ESCQRS_HAS_BODIES
 
 } // namespace escqrs::sqlite

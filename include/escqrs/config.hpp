@@ -1,0 +1,15 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+// A program may define ESCQRS_SEPARATE_COMPILATION for all its files. Then the headers only declare the larger functions that
+// are no templates, and one of the files compiles them: it includes <escqrs/src.hpp> or <escqrs/sqlite/src.hpp>.
+#if !defined(ESCQRS_SEPARATE_COMPILATION)
+#define ESCQRS_HAS_BODIES 1
+#define ESCQRS_INLINE inline
+#elif defined(ESCQRS_SOURCE)
+#define ESCQRS_HAS_BODIES 1
+#define ESCQRS_INLINE
+#else
+#define ESCQRS_HAS_BODIES 0
+#define ESCQRS_INLINE
+#endif
