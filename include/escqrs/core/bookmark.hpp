@@ -7,12 +7,14 @@ namespace escqrs {
 
 /// How far a reader has come, and in which log.
 ///
-/// A position alone does not tell: a log that was restored from a backup, or that lost its end in a failover, goes on with
-/// other events at positions that the reader has passed. They are recognised by the id of the event at the position.
+/// A position alone is not enough: a log that was restored from a backup, or that lost its end in a failover, continues
+/// with other events at positions that the reader has passed. The id of the event at the position detects that.
 struct Bookmark {
     GlobalPosition position{};
-    LogId log{};     ///< nil: not known; the next reader takes it to be its own log
-    EventId event{}; ///< the one at `position`; nil: not known, or no event is there
+    /// Nil: not known; the next reader assumes its own log.
+    LogId log{};
+    /// The one at `position`; nil: not known, or no event is there.
+    EventId event{};
 
     friend bool operator==(const Bookmark&, const Bookmark&) = default;
 };

@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-// Every options struct is checked by these, in the constructors that take it.
+// Every constructor that takes options checks them with these functions.
 namespace escqrs::detail {
 
 /// @throws InvalidOption unless `value` is at least `least`
@@ -34,6 +34,7 @@ void check_given(const Value& value, std::string_view option)
 }
 
 inline constexpr Duration not_negative{0};
-inline constexpr Duration not_zero{1}; ///< for what would be asked over and over without a pause otherwise
+/// For intervals of polling, which must have a pause.
+inline constexpr Duration not_zero{1};
 
 } // namespace escqrs::detail

@@ -17,7 +17,7 @@
 
 namespace escqrs {
 
-/// Where the library's parts get the time from, and how they wait. A test hands in one that it moves itself.
+/// Tells the parts of the library the time, and lets them wait. A test passes a clock that only the test moves.
 /// @par Thread safety  all members may be called from any thread
 class Clock {
 public:
@@ -26,15 +26,15 @@ public:
     Clock& operator=(const Clock&) = delete;
     virtual ~Clock() = default;
 
-    /// The time of day. It may be set, forward or back, at any moment: what lasts a while is measured by `steady`.
+    /// The time of day. It may be set, forward or back, at any moment: measure durations by `steady`.
     virtual Timestamp now() const = 0;
 
-    /// The time that has passed since some moment, whatever becomes of the time of day. Unless a clock has better, this
-    /// counts by how much `now` goes forward between calls.
+    /// The time that has passed since some moment, independent of the time of day. By default this counts by how much
+    /// `now` goes forward between calls.
     virtual SteadyTime steady() const;
 
-    /// Names what `steady` counts from. Its readings compare with those of other clocks, in this process or another, that
-    /// have the same name for it.
+    /// Names what `steady` counts from. Readings compare with those of other clocks, in this process or another, that
+    /// return the same name.
     virtual std::string steady_origin() const { return {}; }
 
     /// Waits on `wake` until `ready()`, until `stop` is requested, or until `at_most` has passed on this clock.
@@ -49,7 +49,7 @@ private:
     mutable SteadyTime steady_;
 };
 
-/// The machine's clock. `steady` counts from its start, and goes on while it sleeps.
+/// The machine's clock. `steady` counts from its start, and continues while it sleeps.
 class SystemClock final : public Clock {
 public:
     Timestamp now() const override { return std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now()); }

@@ -13,13 +13,13 @@
 
 namespace escqrs::detail {
 
-/// Has the work of many threads done in groups, each by one of them.
+/// Batches work from many threads; one caller runs each batch.
 ///
-/// A caller that finds nobody at work, or fewer than may be, does its own at once, with that of those who came before it, if they
-/// are no more than a group holds. So there is no thread in between, a lone caller never waits, and under load the groups grow.
-/// When a group is done, the first of those who wait is woken to do theirs; whoever comes before it is awake does so in its
-/// place.
-/// `Caller` derives from `GroupQueue<Caller>::Entry`, and lives on its thread's stack.
+/// A caller that finds fewer groups at work than allowed runs its own work at once, together with that of the callers
+/// before it, up to the size of a group. So there is no extra thread, a lone caller never waits, and under load the
+/// groups grow. When a group is done, it wakes the first waiting caller to run the next one; a caller that comes before
+/// that one is awake runs it instead. `Caller` derives from `GroupQueue<Caller>::Entry`, and lives on its thread's
+/// stack.
 /// @par Thread safety  may be called from any thread
 template <class Caller>
 class GroupQueue {
@@ -38,7 +38,7 @@ public:
     {
     }
 
-    /// Returns when `self` was in a group for which `work(first)` was called, on whichever of their threads.
+    /// Returns when `self` was in a group for which `work(first)` was called, on the thread of any caller in it.
     /// @param work  must not throw; goes through the group by `next`
     template <class Work>
     void take_part(Caller& self, Work work);
@@ -55,7 +55,7 @@ private:
     Caller* first_ = nullptr;
     Caller* last_ = nullptr;
     std::size_t waiting_ = 0;
-    std::size_t groups_ = 0; ///< worked on
+    std::size_t groups_ = 0; ///< at work
 };
 
 template <class Caller>
@@ -87,7 +87,8 @@ void GroupQueue<Caller>::lead(std::unique_lock<std::mutex>& lock, const Caller& 
     };
     Caller* const group = take_group();
     ++groups_;
-    wake(groups_ < max_groups_ ? first_parker() : nullptr); // whoever was woken for the free place may be in this group
+    // The caller that was woken for the free place may be in this group.
+    wake(groups_ < max_groups_ ? first_parker() : nullptr);
     work(group);
     lock.lock();
     --groups_;
@@ -95,7 +96,7 @@ void GroupQueue<Caller>::lead(std::unique_lock<std::mutex>& lock, const Caller& 
     dismiss(group, self);
 }
 
-/// Of those who wait, the first to come.
+/// Parker of the caller that has waited longest.
 template <class Caller>
 Caller* GroupQueue<Caller>::take_group() noexcept
 {

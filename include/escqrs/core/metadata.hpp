@@ -10,16 +10,20 @@
 
 namespace escqrs {
 
-/// What is known about an event beside its content: who and what caused it. Nil ids and empty texts mean "not given".
+/// What is known about an event next to its content: who and what caused it. Nil ids and empty texts mean "not given".
 struct Metadata {
-    CorrelationId correlation_id{}; ///< the same for everything one outside request set off
-    CausationId causation_id{};     ///< the message that led directly to this event
-    CommandId command_id{};         ///< the command it came from; makes a repeated command recognisable
-    std::string actor{};            ///< who asked
-    std::string traceparent{};      ///< W3C Trace Context, carried along
-    std::vector<std::pair<std::string, std::string>> headers{}; ///< each name once, and none of CloudEvents' own
-    /// Equals `command_id` if that was looked for in the log before the handler began, and nothing found: a repository does
-    /// not look again. Never stored.
+    /// Shared by all that results from one request.
+    CorrelationId correlation_id{};
+    /// The message that led directly to this event.
+    CausationId causation_id{};
+    /// The command it came from; makes a repeated command recognisable.
+    CommandId command_id{};
+    std::string actor{};       ///< who asked
+    std::string traceparent{}; ///< W3C Trace Context, carried along
+    /// Each name once, and none of CloudEvents' own.
+    std::vector<std::pair<std::string, std::string>> headers{};
+    /// Equals `command_id` if that was looked for in the log before the handler began, and nothing found: a repository
+    /// does not look again. Never stored.
     CommandId new_command{};
 
     friend bool operator==(const Metadata&, const Metadata&) = default;
@@ -28,7 +32,7 @@ struct Metadata {
 /// For default arguments, so that a call without metadata does not construct any.
 inline const Metadata no_metadata{};
 
-/// What a subscriber or projection is told beside the event itself.
+/// What a subscriber or projection receives with an event.
 struct EventContext {
     StreamId stream;
     StreamVersion version;
@@ -36,9 +40,10 @@ struct EventContext {
     EventId id;
     Timestamp recorded_at{};
     Metadata metadata{};
-    bool is_replay =
-        false;         ///< the event was handled before and a read model is being rebuilt: cause nothing outside it
-    unsigned part = 0; ///< counts the events that an upcaster makes of one stored event: they share its id and version
+    /// The event was handled before, and a read model is being rebuilt: cause nothing outside it.
+    bool is_replay = false;
+    /// Counts the events that an upcaster makes from one stored event: they share its id and version.
+    unsigned part = 0;
 };
 
 } // namespace escqrs

@@ -11,9 +11,9 @@
 
 namespace escqrs::detail {
 
-/// Objects with memory of their own, kept for whoever needs one next. They come as they were left.
+/// Objects that own memory, kept for the next use. They come as they were left.
 ///
-/// They are no part of the value of what has them: a copy begins without any.
+/// They are not part of their owner's value: a copy begins without any.
 /// @par Thread safety  may be called from any thread; a loan belongs to one
 template <class T>
 class ObjectPool {
@@ -30,7 +30,7 @@ public:
 
         T& operator*() const noexcept { return *object_; }
 
-        /// Of an object that has grown too large to be kept: it ends with the loan.
+        /// For an object that has grown too large to be kept: it is destroyed with the loan.
         void discard_afterwards() noexcept { is_kept_ = false; }
 
     private:

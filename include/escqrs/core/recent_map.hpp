@@ -10,11 +10,11 @@
 
 namespace escqrs::detail {
 
-/// A bounded map that forgets what has not been used for longest.
+/// A bounded map that forgets the entries that have not been used for longest.
 ///
-/// It has two generations. An entry that is used moves to the younger one; when that holds half of the entries, it becomes the
-/// older one, and what was not used since is forgotten. So the last `at_most / 2` keys are always known, at the price of a hash
-/// table.
+/// It has two generations. An entry that is used moves to the younger one; when that holds half of the entries, it
+/// becomes the older one, and entries not used since are forgotten. So the last `at_most / 2` keys are always known, at
+/// the price of a hash table.
 template <class Key, class Value, class Hash = std::hash<Key>>
 class RecentMap {
 public:

@@ -13,7 +13,7 @@ template <class Parameter, class Argument>
     requires(std::is_base_of_v<std::remove_cv_t<Parameter>, Argument> && !std::is_reference_v<Parameter>)
 inline constexpr bool is_copy<Parameter, Argument> = true;
 
-/// Whether the first parameter of a function or of a call operator is a copy of the argument.
+/// True if the first parameter of a function or of a call operator is a copy of the argument.
 template <class Signature, class Argument>
 inline constexpr bool first_is_copy = false;
 template <class R, class First, class... Others, class Argument>
@@ -29,7 +29,7 @@ inline constexpr bool first_is_copy<R (C::*)(First, Others...) noexcept, Argumen
 template <class R, class C, class First, class... Others, class Argument>
 inline constexpr bool first_is_copy<R (C::*)(First, Others...) const noexcept, Argument> = is_copy<First, Argument>;
 
-/// Whether `Function` takes its argument by value, so that what it does to it is lost. False if it cannot be told, as of
+/// True if `Function` takes its argument by value, so that its changes are lost. False if that is unknown, as with
 /// overloaded call operators.
 template <class Function, class Argument>
 consteval bool takes_copy()

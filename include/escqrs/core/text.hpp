@@ -47,7 +47,7 @@ inline std::size_t valid_utf8_length(std::string_view text) noexcept
     return at;
 }
 
-/// Whether every character is one of ASCII, and so valid UTF-8: the usual case, in which a text need not be looked at closely.
+/// True if every character is ASCII, and so valid UTF-8: the usual case, which needs no closer look.
 inline bool is_ascii(std::string_view text) noexcept
 {
     constexpr std::uint64_t high_bits = 0x8080808080808080U;

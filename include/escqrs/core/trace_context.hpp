@@ -11,14 +11,16 @@
 
 namespace escqrs {
 
-/// Where in a trace something stands: W3C Trace Context, https://www.w3.org/TR/trace-context/.
+/// A place in a trace: W3C Trace Context, https://www.w3.org/TR/trace-context/.
 struct TraceContext {
-    std::string trace_id; ///< of the whole trace: 32 lower-case hexadecimal digits, not all of them 0
-    std::string span_id;  ///< of the step in it, which is the parent of what it causes: 16 such digits
+    /// Of the whole trace: 32 lower-case hexadecimal digits, not all of them 0.
+    std::string trace_id;
+    /// Of the step in it, which is the parent of what it causes: 16 such digits.
+    std::string span_id;
     bool is_sampled = false;
 
-    /// What a `traceparent` header says; nothing if it is not valid (section 3.2 of the recommendation). Of versions newer
-    /// than 00, which is written here, it takes what version 00 knows.
+    /// What a `traceparent` header says; nothing if it is not valid (section 3.2 of the recommendation). From versions
+    /// newer than 00, which this class writes, it takes what version 00 knows.
     static std::optional<TraceContext> parse(std::string_view traceparent);
 
     /// The header, in version 00.
@@ -31,7 +33,8 @@ struct TraceContext {
 
 ESCQRS_INLINE std::optional<TraceContext> TraceContext::parse(std::string_view traceparent)
 {
-    // version "-" trace-id "-" parent-id "-" trace-flags: 2, 32, 16 and 2 digits. A newer version may go on after a dash.
+    // version "-" trace-id "-" parent-id "-" trace-flags: 2, 32, 16 and 2 digits. A newer version may continue after a
+    // dash.
     constexpr std::size_t length = 55;
     if (traceparent.size() < length) return std::nullopt;
     const auto version = traceparent.substr(0, 2);

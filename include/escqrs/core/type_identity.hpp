@@ -16,9 +16,9 @@ namespace escqrs::detail {
 
 /// Identifies a type, with the same result in every shared library of the process.
 ///
-/// With hidden visibility, each library has its own copy of all that the compiler makes for a type, so only its mangled name
-/// tells what it is. A type of one translation unit alone (in an unnamed namespace, or local to a static function) may share
-/// its name with another such type; those are told apart by address.
+/// With hidden visibility, each library has its own copy of all that the compiler makes for a type, so only the mangled
+/// name identifies it. A type of one translation unit (in an unnamed namespace, or local to a static function) may
+/// share its name with another such type; the address distinguishes those.
 class TypeIdentity {
 public:
     /// @pre the object is the only one for this type in its library, and does not move
@@ -40,8 +40,8 @@ public:
     }
 
 private:
-    /// Whether the mangled name holds an entity with internal linkage. Where it is in doubt, that is assumed: such a type is
-    /// then unknown in other libraries, but never taken for another one.
+    /// True if the mangled name holds an entity with internal linkage, and in case of doubt: then the type is unknown
+    /// in other libraries, but never taken for another one.
     static bool is_local(std::string_view name) noexcept
     {
         if (name.starts_with("Ul") || name.starts_with("Ut")) return true;   // a lambda, or a class without a name
@@ -96,7 +96,8 @@ public:
 
 private:
     struct Slot {
-        const void* seen = nullptr; ///< the identity that was added; null if the slot is free
+        /// The identity that was added; null if the slot is free.
+        const void* seen = nullptr;
         std::size_t hash = 0;
         Value value{};
     };
@@ -123,8 +124,10 @@ private:
         names_ = std::move(larger.names_);
     }
 
-    std::vector<Slot> slots_;        ///< a power of two, at most half of them in use
-    std::vector<std::string> names_; ///< of the same slots; apart, because few lookups read them
+    /// A power of two; at most half are in use.
+    std::vector<Slot> slots_;
+    /// Of the same slots; apart, because few lookups read them.
+    std::vector<std::string> names_;
     std::size_t size_ = 0;
 };
 

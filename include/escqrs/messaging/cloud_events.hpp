@@ -22,25 +22,26 @@ namespace escqrs {
 /// Translates stored events into messages that are CloudEvents 1.0, and such messages back into typed events.
 ///
 /// AMQP protocol binding, binary mode: the body is the event as JSON, the attributes are properties named
-/// `cloudEvents:…`. The event id is the message id, the stream the session id. Extension attributes carry what CloudEvents
-/// has no word for: `streamversion`, `position`, `schemaversion`, `correlationid`, `causationid`, `commandid`, `actor`,
-/// `traceparent`; headers of the metadata become plain properties.
-/// @par Thread safety  any thread may use a copy of its own; a copy is cheap
+/// `cloudEvents:…`. The event id is the message id, the stream the session id. Extension attributes carry what
+/// CloudEvents has no word for: `streamversion`, `position`, `schemaversion`, `correlationid`, `causationid`,
+/// `commandid`, `actor`, `traceparent`; headers of the metadata become plain properties.
+/// @par Thread safety  each thread needs its own copy; a copy is cheap
 template <class List, class StoredFormat = archive::Binary, class WireFormat = archive::Json>
 class CloudEvents {
 public:
     /// @param source  URI-reference that names the producer (CloudEvents `source`)
     explicit CloudEvents(std::string source) : source_{std::move(source)} {}
 
-    /// The message of one event, in the shape in which it was stored: whoever receives it upcasts. An event that an
-    /// `Evolution` drops is passed on with its stored bytes, for the stream versions on the queue have no gaps.
+    /// The message of one event, in the shape in which it was stored: the receiver upcasts. An event that an
+    /// `Evolution` drops is passed on with its stored bytes, because the stream versions on the queue have no gaps.
     /// @throws UnknownEventType, NewerSchemaVersion, CodecError
     Message operator()(const RecordedEvent& event);
 
-    /// Calls `visit(const E&, const EventContext&)` for each event that comes of a message: one, or under an `Evolution`
-    /// any number, told apart by `part`.
-    /// @return the context of the message, also if nothing came of it
-    /// @throws UnknownEventType, NewerSchemaVersion; CodecError if the message is not a CloudEvent that this class writes
+    /// Calls `visit(const E&, const EventContext&)` for each event that results from a message: one, or with an
+    /// `Evolution` any number, distinguished by `part`.
+    /// @return the context of the message, also if no event resulted
+    /// @throws UnknownEventType, NewerSchemaVersion; CodecError if the message is not a CloudEvent that this class
+    ///         writes
     template <class Visitor>
     EventContext decode(const Message& message, Visitor&& visit);
 

@@ -15,12 +15,12 @@ namespace escqrs {
 
 /// Named texts that travel with a message, in the order in which they were added.
 ///
-/// They lie in one piece of memory: a message has a dozen of them, and is copied each time it changes hands.
+/// They are in one piece of memory: a message has a dozen of them, and is copied at each hand-over.
 /// @par Complexity  linear in the number of bytes
 class MessageProperties {
 public:
-    using value_type =
-        std::pair<std::string_view, std::string_view>; ///< name and text; valid until the next change or move
+    /// Name and text; valid until the next change or move.
+    using value_type = std::pair<std::string_view, std::string_view>;
 
     class Iterator {
     public:
@@ -129,7 +129,7 @@ public:
 
     void clear() noexcept { bytes_.clear(); }
 
-    /// Makes room for so many bytes: names, texts, and 16 for each property.
+    /// Makes room for this many bytes: names, texts, and 16 for each property.
     void reserve(std::size_t bytes) { bytes_.reserve(bytes); }
 
     friend bool operator==(const MessageProperties&, const MessageProperties&) = default;
@@ -147,7 +147,8 @@ private:
         return sizes;
     }
 
-    std::string bytes_; ///< of each: the sizes of name and text, name, text
+    /// For each property: the sizes of name and text, name, text.
+    std::string bytes_;
 };
 
 } // namespace escqrs

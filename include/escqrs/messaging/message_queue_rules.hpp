@@ -19,9 +19,10 @@
 /// The rules that all queues of this library share: which messages and options a queue refuses, and what it writes on a
 /// message that it dead-letters. No I/O.
 ///
-/// A queue of your own that calls these functions refuses what the library's queues refuse, with the same texts:
+/// Your own queue that calls these functions refuses what the library's queues refuse, with the same texts:
 /// - `send` calls `check_messages` before it stores anything,
-/// - `settle` calls `check_disposition` for every message before it settles any, and `throw_lock_lost` if the lock is gone,
+/// - `settle` calls `check_disposition` for every message before it settles any, and `throw_lock_lost` if the lock is
+///   gone,
 /// - the constructor calls `check_options`.
 /// @par Thread safety  all functions may be called from any thread
 namespace escqrs::message_queue_rules {
@@ -145,7 +146,7 @@ ESCQRS_INLINE void check_disposition(const ReceivedMessage& received, const Disp
 {
     const auto* abandon = std::get_if<Abandon>(&disposition);
     if (abandon == nullptr || abandon->properties.empty()) return;
-    check_properties(received.message, abandon->properties); // what it came with need not be as we would send it
+    check_properties(received.message, abandon->properties); // what it came with may break our rules
     Message changed = received.message;
     merge_properties(changed.properties, abandon->properties);
     check_size(changed, options);

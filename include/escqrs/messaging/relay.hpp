@@ -29,19 +29,19 @@ namespace escqrs {
 /// Publishes the store's log on a queue: the log is the outbox.
 ///
 /// Nothing is sent that was not stored; everything stored is sent at least once, in log order. A page that was sent but
-/// not checkpointed is sent again; the queue drops it by message id, within its window, and consumers by stream version.
-/// `Translate` makes a message of an event: `Message translate(const RecordedEvent&)`, see `CloudEvents`.
+/// not checkpointed is sent again; the queue drops it by message id, within its window, and consumers by stream
+/// version. `Translate` makes a message from an event: `Message translate(const RecordedEvent&)`, see `CloudEvents`.
 ///
-/// A stream is sent whole or not at all, since consumers wait for the version that comes next: the options may filter by
-/// category, and by a predicate that decides alike about all events of a stream.
-/// One relay at a time for each checkpoint, also for `replay`.
+/// A stream is sent whole or not at all, since consumers wait for the version that comes next: the options may filter
+/// by category, and by a predicate that decides alike about all events of a stream. One relay at a time for each
+/// checkpoint, also for `replay`.
 ///
-/// An event that cannot be sent, because no message can be made of it or the queue refuses the message (`MessageRefused`),
-/// is parked, and so are all later events of its stream; other streams go on. The relay calls `on_failure` with a
-/// `StreamParked`. Any other failure of the sender passes: the page is sent again after a delay.
-/// With a parking lot the checkpoint goes on past parked events, which wait for `replay`. Without one it stays before the
-/// first of them: a new relay tries them again, and sends again what was sent since.
-/// @par Thread safety  `position`, `parked` and `replay` may be called from any thread; `run` it in a thread of its own.
+/// An event that cannot be sent, because it cannot become a message or the queue refuses the message
+/// (`MessageRefused`), is parked, and so are all later events of its stream; other streams continue. The relay calls
+/// `on_failure` with a `StreamParked`. Any other failure of the sender passes: the page is sent again after a delay.
+/// With a parking lot the checkpoint continues past parked events, which wait for `replay`. Without one it stays before
+/// the first of them: a new relay tries them again, and sends again what was sent since.
+/// @par Thread safety  `position`, `parked` and `replay` may be called from any thread; `run` it in its own thread.
 /// Checkpoint, parking lot, sender and `translate` are used by one thread at a time
 template <EventStore Store, Checkpoint CheckpointType, MessageSender Sender, class Translate,
           class Parking = NoParkingLot>
@@ -68,7 +68,7 @@ public:
     /// @return the position reached
     /// @throws InvalidOption if the predicate took an event, but not the one before it in the stream; LogMismatch; what
     ///         store, checkpoint and sender throw
-    /// @throws StreamParked if a stream was parked and there is no parking lot to tell of it, once all others are sent
+    /// @throws StreamParked if a stream was parked and there is no parking lot to keep it, once all others are sent
     GlobalPosition catch_up()
     {
         first_parked_.reset();
@@ -78,7 +78,7 @@ public:
         return reached;
     }
 
-    /// Sends, then goes on with whatever is appended, until stopped; backs off after a failure.
+    /// Sends, then continues with whatever is appended, until stopped; backs off after a failure.
     void run(std::stop_token stop)
     {
         subscription_.run(
@@ -95,14 +95,14 @@ public:
         return all;
     }
 
-    /// Sends the parked events of a stream, in order. What could be sent is no longer parked; from the next event on that
-    /// cannot be sent, the rest still is.
+    /// Sends the parked events of a stream, in order. What could be sent is no longer parked; from the next event on
+    /// that cannot be sent, the rest still is.
     /// @return whether nothing of the stream is parked now
     /// @throws LogMismatch; what store, checkpoint and sender throw; then nothing has changed
     bool replay(const StreamId& stream);
 
-    /// How far the log is known to be on the queue, but for what the options' filter keeps from it and what is parked in a
-    /// lot.
+    /// How far the log is known to be on the queue, except for what the options' filter leaves out and what is parked
+    /// in a lot.
     GlobalPosition position() const noexcept { return GlobalPosition{position_.load(std::memory_order_relaxed)}; }
 
 private:
@@ -187,9 +187,10 @@ private:
     Sender* sender_;
     Translate translate_;
     SubscriptionOptions options_;
-    std::mutex mutex_; ///< of all but the page and what is constant
+    std::mutex mutex_; ///< guards all but the page and constants
     Bookmark saved_;
-    Bookmark resume_;     ///< where reading goes on as long as the checkpoint is as saved
+    /// Where reading continues while the checkpoint is as saved.
+    Bookmark resume_;
     GlobalPosition read_; ///< up to there, events are sent or parked
     std::atomic<std::uint64_t> position_;
     GuardedCheckpoint guarded_checkpoint_{this};
@@ -216,7 +217,7 @@ void Relay<Store, CheckpointType, Sender, Translate, Parking>::check_predicate(c
 template <EventStore Store, Checkpoint CheckpointType, MessageSender Sender, class Translate, class Parking>
 Bookmark Relay<Store, CheckpointType, Sender, Translate, Parking>::load()
 {
-    page_.clear(); // it may hold what is left over from one that failed
+    page_.clear(); // it may hold the rest of one that failed
     const std::scoped_lock lock{mutex_};
     const Bookmark loaded = detail::bookmark_of(*checkpoint_);
     if (loaded.position != saved_.position || (knows_log && loaded != saved_)) { // another relay was here
@@ -227,7 +228,7 @@ Bookmark Relay<Store, CheckpointType, Sender, Translate, Parking>::load()
     return resume_;
 }
 
-/// Without a parking lot, saves no position at or beyond an event that is parked.
+/// Without a parking lot, saves no position at or beyond a parked event.
 template <EventStore Store, Checkpoint CheckpointType, MessageSender Sender, class Translate, class Parking>
 void Relay<Store, CheckpointType, Sender, Translate, Parking>::save(const Bookmark& mark)
 {
@@ -260,7 +261,7 @@ void Relay<Store, CheckpointType, Sender, Translate, Parking>::send(GlobalPositi
     }
 }
 
-/// Adds the events of streams that are parked to what is parked of them.
+/// Adds the events of parked streams to what is parked of them.
 template <EventStore Store, Checkpoint CheckpointType, MessageSender Sender, class Translate, class Parking>
 void Relay<Store, CheckpointType, Sender, Translate, Parking>::leave_out_parked()
 {

@@ -5,7 +5,7 @@
 
 namespace escqrs {
 
-/// What a consumer of a queue is to do with an event of a stream, going by its version.
+/// What a consumer of a queue must do with an event of a stream, judging by its version.
 enum class Advance : std::uint8_t {
     apply,     ///< it is the next one
     duplicate, ///< it was applied before

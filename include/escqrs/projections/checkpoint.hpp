@@ -9,8 +9,8 @@ namespace escqrs {
 
 /// Remembers how far a reader of the log has come.
 ///
-/// One that also has `bookmark()` and `save_bookmark(const Bookmark&)` remembers in which log, for readers in later processes.
-/// `save(position)` sets it anew: the next reader takes its own log for the one that is meant.
+/// One that also has `bookmark()` and `save_bookmark(const Bookmark&)` remembers the log as well, for readers in later
+/// processes. `save(position)` clears that: the next reader assumes its own log.
 template <class CheckpointType>
 concept Checkpoint = requires(CheckpointType& checkpoint, GlobalPosition position) {
     { checkpoint.load() } -> std::same_as<GlobalPosition>;
@@ -19,22 +19,24 @@ concept Checkpoint = requires(CheckpointType& checkpoint, GlobalPosition positio
 
 /// A checkpoint that is saved in one transaction with the read model it belongs to.
 ///
-/// `begin()` opens a transaction on the read model, which the transaction's destructor rolls back unless it was committed:
+/// `begin()` opens a transaction on the read model, which the transaction's destructor rolls back unless it was
+/// committed:
 /// - `position()` how far the read model has come;
 /// - `replay_until()` the furthest it had come before it was last rebuilt: events up to there were handled before;
 /// - `commit(position)` makes what was written, and the position, durable together;
 /// - `commit_restart()` sets the position to 0 and `replay_until()` to the furthest ever reached.
 ///
-/// To remember in which log, for readers in later processes, it also has
-/// - `bookmark()` the position with that, and `commit_bookmark(const Bookmark&)`;
+/// To remember the log, for readers in later processes, it also has
+/// - `bookmark()` the position with the log, and `commit_bookmark(const Bookmark&)`;
 /// - `commit_restart(handled_limit)` as `commit_restart()`, with a `replay_until()` of `handled_limit` at most.
 ///
-/// A read model that is built beside a running one also has
-/// - `limit()` the position beyond which it must not go yet; once it is there, `commit(limit())` ends the waiting;
+/// A read model that is built next to a running one also has
+/// - `limit()` the position beyond which it must not go yet; once it is there, `commit(limit())` ends the wait;
 /// - `live()` the bookmark of the running one.
 ///
-/// One that has its streams from others, which had come to different positions, also has
-/// - `is_taking_over()` whether it has not passed all of these yet, and `handled_until(stream)` the one that goes for a stream.
+/// One that has taken its streams from others, which had come to different positions, also has
+/// - `is_taking_over()` whether it has not passed all of these yet, and `handled_until(stream)` the position that holds
+///   for a stream.
 template <class CheckpointType>
 concept TransactionalCheckpoint =
     requires(CheckpointType& checkpoint, decltype(checkpoint.begin())& transaction, GlobalPosition position) {

@@ -12,7 +12,8 @@
 
 namespace escqrs::detail {
 
-/// Where `checkpoint` stands: a checkpoint, or a transaction on one. Checkpoints of the user's own may know the position only.
+/// The bookmark of `checkpoint`: a checkpoint, or a transaction on one. The user's own checkpoints may keep the
+/// position only.
 template <class CheckpointType>
 Bookmark bookmark_of(CheckpointType& checkpoint)
 {
@@ -28,7 +29,7 @@ void save(CheckpointType& checkpoint, const Bookmark& mark)
     else checkpoint.save(mark.position);
 }
 
-/// Has a checkpoint from before checkpoints knew their log remember it.
+/// Makes a checkpoint from before checkpoints knew their log remember it.
 template <class CheckpointType>
 void adopt(CheckpointType& checkpoint, const Bookmark& saved, const Bookmark& mark)
 {
@@ -73,11 +74,11 @@ std::string description_of(CheckpointType& checkpoint)
     throw LogMismatch{text, mark, log, head};
 }
 
-/// Holds a reader to the log that its checkpoint was made from.
+/// Keeps a reader from any log but the one that its checkpoint was made from.
 ///
-/// The log's id is compared when a reader begins and after a failure. The event at the checkpoint is looked up then, when
-/// there is nothing more to read, and once in each page, after the store has read it: by then another server may have taken
-/// over, to which the last events never came. The first event of the page is shown after that.
+/// The log's id is compared when a reader begins and after a failure. The event at the checkpoint is looked up then,
+/// when there is nothing more to read, and once in each page, after the store has read it: by then another server may
+/// have taken over, which never got the last events. The first event of the page is shown after that.
 /// @par Thread safety  none
 template <EventStore Store>
 class LogGuard {
@@ -85,7 +86,7 @@ public:
     /// @param reader  names the checkpoint in error messages
     LogGuard(Store& store, std::string reader) : store_{&store}, reader_{std::move(reader)} {}
 
-    /// Where `checkpoint` stands, if it keeps positions only with what is remembered here.
+    /// The bookmark of `checkpoint`; if that keeps positions only, with what is remembered here.
     template <class CheckpointType>
     Bookmark load(CheckpointType& checkpoint) const
     {
@@ -94,7 +95,7 @@ public:
         else return mark.position == last_.position ? last_ : mark;
     }
 
-    /// @return `mark`, with what it did not know: log and event
+    /// @return `mark`, completed by log and event
     /// @throws LogMismatch if it is not of this log
     Bookmark begin(Bookmark mark)
     {
@@ -111,7 +112,7 @@ public:
     }
 
     /// Notes an event that was read, before it is handled.
-    /// @throws LogMismatch as `check`, of where the page began
+    /// @throws LogMismatch as `check` does, for the beginning of the page
     void note(const RecordedEvent& event)
     {
         check_page();
@@ -124,7 +125,7 @@ public:
         if (!is_held(mark)) throw_mismatch(reader_, mark, log_, store_->head());
     }
 
-    /// As `check`, of the live version of the read model that is built.
+    /// As `check`, for the live version of the read model that is being built.
     void check_live(Bookmark mark) const
     {
         if (mark.position == GlobalPosition{}) return;
@@ -134,7 +135,7 @@ public:
     }
 
     /// Ends a page, and begins the next one.
-    /// @param reached  the last event that was read, or passed over
+    /// @param reached  the last event that was read, or skipped
     /// @throws LogMismatch as `note`
     Bookmark advance(GlobalPosition reached)
     {
@@ -145,14 +146,14 @@ public:
         return last_ = shown_;
     }
 
-    /// Whether `advance` was called since this was asked the last time.
+    /// True if `advance` was called since the last call of this function.
     bool take_advanced() noexcept { return std::exchange(has_advanced_, false); }
 
     /// Notes that all went well since `begin`.
     void settle() noexcept { is_settled_ = true; }
 
-    /// The position up to which a reader that starts again takes events for handled, if its checkpoint is `mark`: 0 with
-    /// another log; with one that has lost its end, that of its present end, for nothing tells where the loss began.
+    /// The position up to which a reader that starts again takes events for handled, if its checkpoint is `mark`: 0
+    /// with another log; with one that has lost its end, its present end, because nothing shows where the loss began.
     GlobalPosition handled_limit(const Bookmark& mark)
     {
         try {
@@ -168,7 +169,7 @@ private:
     {
         page_begin_ = mark;
         shown_ = mark;
-        is_page_checked_ = mark.event.is_nil(); // where there are more events, the position is not beyond the end
+        is_page_checked_ = mark.event.is_nil(); // if there are more events, the position is not beyond the end
     }
     void check_page()
     {
@@ -195,7 +196,8 @@ private:
     std::string reader_;
     LogId log_;
     Bookmark shown_; ///< the last event shown
-    Bookmark last_;  ///< for checkpoints that keep the position only
+    /// For checkpoints that keep the position only.
+    Bookmark last_;
     bool is_settled_ = false;
     bool has_advanced_ = false;
     Bookmark page_begin_;

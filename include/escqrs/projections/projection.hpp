@@ -37,14 +37,14 @@ namespace escqrs {
 /// ```
 /// `Events` may be an `Evolution`; handlers of some of its events name a `Codec` instead (see `CodecOf`).
 ///
-/// Unless the options filter by type, the store is asked for these types only, and events of others are passed over. With
-/// `using KnownEvents = EventList<...>` the handlers name all the types that can be in what they read (filter by category,
-/// then): an event of any other type was written by newer code, and so was one of a higher schema version in any case.
-/// `SubscriptionOptions::unknown_events` says what becomes of those.
+/// Unless the options filter by type, the projection asks the store for these types only, and skips events of others.
+/// With `using KnownEvents = EventList<...>` the handlers name all the types that can be in what they read (filter by
+/// category, then): an event of any other type was written by newer code, and so was one of a higher schema version in
+/// any case. `SubscriptionOptions::unknown_events` says what happens to those.
 ///
-/// An event that cannot be handled stops the projection in front of it, unless there is a parking lot: then it is parked,
-/// and so are all later events of its stream, while other streams go on; see `replay`.
-/// @par Thread safety  none, but for `position` and `wait_for`; `run` it in a thread of its own
+/// An event that cannot be handled stops the projection before it, unless there is a parking lot: then it is parked,
+/// and so are all later events of its stream, while other streams continue; see `replay`.
+/// @par Thread safety  none, except for `position` and `wait_for`; `run` it in its own thread
 template <EventStore Store, TransactionalCheckpoint CheckpointType, class Handlers,
           class EventCodec = CodecOf<Handlers>, class Parking = NoParkingLot>
 class Projection {
@@ -67,8 +67,9 @@ public:
 
     /// Handles the events after the checkpoint, until the end of the log or a stop request.
     /// @return the position reached
-    /// @throws HydrationError if an event cannot be decoded, or was written by newer code; what handlers and store throw;
-    ///         ReadModelSuperseded; LogMismatch if the read model is of another log, or beyond this one; the page is rolled back
+    /// @throws HydrationError if an event cannot be decoded, or was written by newer code; what handlers and store
+    ///         throw; ReadModelSuperseded; LogMismatch if the read model is of another log, or beyond this one; the
+    ///         page is rolled back
     GlobalPosition catch_up(std::stop_token stop = {})
     {
         GlobalPosition reached;
@@ -76,9 +77,9 @@ public:
         return reached;
     }
 
-    /// Catches up, then goes on with what is appended, until stopped; backs off after a failure.
+    /// Catches up, then continues with what is appended, until stopped; backs off after a failure.
     /// @throws ReadModelSuperseded when a newer version of the read model has taken this one's place
-    /// @throws LogMismatch, after a call of `on_failure`: to try again is of no use
+    /// @throws LogMismatch, after a call of `on_failure`: trying again is of no use
     void run(std::stop_token stop)
     {
         detail::follow_log(*store_, guard_, options_, stop, [&] { return catch_up(stop); });
@@ -87,17 +88,18 @@ public:
     /// Empties the read model and starts again from the beginning of the log; handlers see `is_replay` for events that
     /// were handled before. Parked streams are tried again with the others.
     ///
-    /// So a read model can be made from another log than before, or from one that has lost its end: no event of another log
-    /// counts as handled before, and none that comes after the end of this one.
+    /// So a read model can be made from another log than before, or from one that has lost its end: no event of another
+    /// log counts as handled before, and none that comes after the end of this one.
     void restart();
 
     /// The streams that are parked, in order of their names.
     std::vector<ParkedStream> parked()
         requires ParkingLot<Parking>;
 
-    /// Handles the parked events of a stream again, in order, in transactions of a page each. What could be handled is no
-    /// longer parked; from the next failure on, the rest still is. A read model that is built beside another one waits with
-    /// that until it has taken its place. May be called while another projection over the same checkpoint runs, anywhere.
+    /// Handles the parked events of a stream again, in order, in transactions of a page each. What could be handled is
+    /// no longer parked; from the next failure on, the rest still is. A read model that is built next to another one
+    /// does this only after it has taken its place. May be called while another projection over the same checkpoint
+    /// runs, anywhere.
     /// @return whether nothing of the stream is parked now
     /// @throws LogMismatch as `catch_up`
     bool replay(const StreamId& stream)
@@ -159,10 +161,10 @@ template <class Store, class CheckpointType, ParkingLot Parking, class Handlers>
 Projection(Store&, CheckpointType&, Parking&, Handlers&, SubscriptionOptions = {})
     -> Projection<Store, CheckpointType, Handlers, CodecOf<Handlers>, Parking>;
 
-/// Waits until a projection that runs in this process has committed a position at or beyond `position`: then a question to
-/// its read model is answered with that event in it, unless it was parked. In another process, wait on its checkpoint.
+/// Waits until a projection that runs in this process has committed a position at or beyond `position`: then a query of
+/// its read model sees that event, unless it was parked. In another process, wait on its checkpoint.
 /// @param deadline  by the projection's clock
-/// @return false if that did not come about by the deadline, or `stop` was requested first
+/// @return false if that did not happen by the deadline, or `stop` was requested first
 /// @par Thread safety  may be called from any thread
 template <class Store, class CheckpointType, class Handlers, class EventCodec, class Parking>
 bool wait_for(const Projection<Store, CheckpointType, Handlers, EventCodec, Parking>& projection,

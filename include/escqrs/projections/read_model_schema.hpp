@@ -9,18 +9,21 @@
 
 namespace escqrs {
 
-/// What one version of a read model consists of. In SQL texts `{v}` stands for the version: `title{v}` is a table of each
-/// version's own.
+/// The tables of one version of a read model. In SQL texts `{v}` stands for the version: each version has its own table
+/// `title{v}`.
 struct ReadModelSchema {
-    std::string name;                ///< of the read model, the same for all its versions
-    unsigned version = 1;            ///< a higher one replaces a lower one
-    std::vector<std::string> tables; ///< names without `{v}`, under which readers find the live version's tables
-    std::string sql;                 ///< creates each of them as `name{v}`, in an order that suits their foreign keys
+    /// Of the read model, the same for all its versions.
+    std::string name;
+    unsigned version = 1; ///< a higher one replaces a lower one
+    /// Names without `{v}`, under which readers find the live version's tables.
+    std::vector<std::string> tables;
+    /// Creates each of them as `name{v}`, in an order that suits their foreign keys.
+    std::string sql;
 };
 
 namespace detail {
 
-/// `text` with the version put in for each `{v}`.
+/// `text` with the version in place of each `{v}`.
 inline std::string with_version(std::string_view text, unsigned version)
 {
     constexpr std::string_view mark = "{v}";

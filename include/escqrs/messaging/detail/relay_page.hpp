@@ -15,14 +15,14 @@
 
 namespace escqrs::detail {
 
-/// Messages that are sent together, and the events that they are made of.
+/// Messages that are sent together, and the events that they are made from.
 class RelayPage {
 public:
     struct Origin {
         StreamId stream;
         StreamVersion version;
         GlobalPosition position;
-        std::optional<std::string> problem; ///< why no message could be made of the event
+        std::optional<std::string> problem; ///< why the event cannot become a message
     };
 
     template <class Translate>

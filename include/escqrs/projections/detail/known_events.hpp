@@ -20,8 +20,8 @@ constexpr bool has_name(EventList<Events...>, std::string_view type) noexcept
 template <class Handlers>
 concept NamesKnownEvents = requires { typename Handlers::KnownEvents; };
 
-/// The types a projection asks its store for: those its codec reads, also under old names; all of them if the handlers say
-/// which they know, for then an unknown one has to be seen.
+/// The types a projection asks its store for: those its codec reads, also under old names; all of them if the handlers
+/// say which they know, because then an unknown one must be noticed.
 template <class EventCodec, class Handlers>
 std::vector<std::string> types_to_read()
 {
@@ -29,7 +29,7 @@ std::vector<std::string> types_to_read()
     else return EventCodec::type_names();
 }
 
-/// Whether the handlers may pass over a type that their codec does not read.
+/// True if the handlers may skip a type that their codec does not read.
 template <class Handlers>
 constexpr bool is_known_to(std::string_view type) noexcept
 {

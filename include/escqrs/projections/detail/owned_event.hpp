@@ -9,7 +9,7 @@
 
 namespace escqrs::detail {
 
-/// A stored event that outlives the call which showed it.
+/// A stored event that outlives the call that showed it.
 class OwnedEvent {
 public:
     explicit OwnedEvent(const RecordedEvent& event)

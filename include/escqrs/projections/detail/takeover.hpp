@@ -8,8 +8,8 @@
 
 namespace escqrs::detail {
 
-/// Up to where what is shown was handled before. While a checkpoint takes over from others (see `TransactionalCheckpoint`), all
-/// that is shown is new: each of them had handled what it had come to.
+/// The position up to which events that are shown were handled before. While a checkpoint takes over from others (see
+/// `TransactionalCheckpoint`), all that is shown is new: each of them had handled what it had come to.
 template <class Transaction>
 GlobalPosition replay_until(const Transaction& transaction)
 {
@@ -19,7 +19,7 @@ GlobalPosition replay_until(const Transaction& transaction)
     return transaction.replay_until();
 }
 
-/// Whether the checkpoint from which this one has the event's stream had passed the event.
+/// True if the checkpoint from which this one has taken the event's stream had passed the event.
 template <class Transaction>
 bool was_taken_over(const Transaction& transaction, const RecordedEvent& event)
 {
@@ -30,7 +30,7 @@ bool was_taken_over(const Transaction& transaction, const RecordedEvent& event)
     }
 }
 
-/// Up to where a stream has been read: here, or by the checkpoint from which this one has it.
+/// The position up to which a stream has been read: here, or by the checkpoint from which this one has taken it.
 template <class Transaction>
 GlobalPosition reached_in(const Transaction& transaction, const StreamId& stream)
 {
