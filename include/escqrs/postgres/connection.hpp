@@ -36,28 +36,29 @@ using Result = std::unique_ptr<PGresult, ClearResult>;
 } // namespace detail
 
 struct ConnectionOptions {
-    /// Whether statements are prepared on the server, once for each connection. Not behind a PgBouncer that pools
-    /// transactions: there, a statement may meet a connection on which it was never prepared.
+    /// Whether statements are prepared on the server, once for each connection. Set it to false behind a PgBouncer that
+    /// pools transactions: there, a statement may meet a connection on which it was never prepared.
     bool prepares_statements = true;
 
     /// How long the server may stay silent while it owes an answer. Then the connection is closed, and the call throws
     /// ConnectionLost. Also how long connecting may take as a whole, from the look-up of names to the end of TLS and
-    /// authentication; several hosts share that time, and each has 2 seconds at least. A `connect_timeout` in the address can
-    /// give each host less.
+    /// authentication; several hosts share that time, and each has 2 seconds at least. A `connect_timeout` in the
+    /// address can give each host less.
     Duration answer_timeout = std::chrono::seconds{30};
 
-    /// When its stop is requested, no wait for the server goes on for longer than a second, connecting included: for a
+    /// When its stop is requested, no wait for the server lasts longer than a second, connecting included: for a
     /// program that must end while its server is silent.
     std::stop_token stop{};
 };
 
 /// A connection to a PostgreSQL database.
 ///
-/// It speaks libpq's own connection string, with all it knows of TLS, passwords, keepalives and several hosts:
-/// `postgresql://user@host:5432/database?sslmode=verify-full&connect_timeout=5`. Texts are UTF-8, whatever the string, the
-/// environment, the role or the database say about `client_encoding`. A connection that was lost is made again by
-/// the next transaction or statement outside of one. No call waits for longer than `answer_timeout` without hearing from the
-/// server: TCP does not notice a server process that is stopped, or a frozen machine whose network card still acknowledges.
+/// It takes libpq's own connection string, with all it knows of TLS, passwords, keepalives and several hosts:
+/// `postgresql://user@host:5432/database?sslmode=verify-full&connect_timeout=5`. Texts are UTF-8, whatever the string,
+/// the environment, the role or the database say about `client_encoding`. A connection that was lost is made again by
+/// the next transaction or statement outside one. No call waits for longer than `answer_timeout` without a sign of the
+/// server: TCP does not notice a server process that is stopped, or a frozen machine whose network card still
+/// acknowledges.
 /// @par Thread safety  one thread at a time; use a connection per thread, or a `ConnectionPool`
 class Connection {
 public:
@@ -99,28 +100,28 @@ public:
         return status == PQTRANS_INTRANS || status == PQTRANS_INERROR;
     }
 
-    /// Whether it was found to be gone.
+    /// True if the connection was found to be lost.
     bool is_lost() const noexcept { return PQstatus(handle()) != CONNECTION_OK; }
 
-    /// Connects again if the connection was lost outside of a transaction.
+    /// Connects again if the connection was lost outside a transaction.
     /// @throws ConnectionLost if it was lost within one, or no connection can be made
     void ensure_connected();
 
     /// Gives up the connection, whatever is under way.
     void close() noexcept { handle_.reset(); }
 
-    /// Asks the server to end what it is doing for this connection; it may be too late for that. Closes the connection if the
-    /// server does not answer.
+    /// Asks the server to cancel its work for this connection, for which it may be too late. Closes the connection if
+    /// the server does not answer.
     void cancel() noexcept;
 
-    /// Tells the connection from all others of this process, also from those before one was lost; 0: none was made.
+    /// Identifies the connection among all of this process, also among earlier ones of this object; 0: none was made.
     std::uint64_t generation() const noexcept { return generation_; }
 
     /// For names of prepared statements.
     std::uint64_t next_statement_number() noexcept { return ++statements_; }
 
-    /// SQL that has the server forget prepared statements. Those that end add to it, while a query may be under way, or after
-    /// this object.
+    /// SQL that makes the server forget prepared statements. Statements that are destroyed add to it, while a query may
+    /// be under way, or after this object.
     const std::shared_ptr<std::string>& released() const noexcept { return released_; }
 
     /// Runs it, unless the server is in a transaction that has failed.
@@ -172,8 +173,8 @@ private:
     bool is_within_transaction_ = false; ///< as this object has begun it
 };
 
-/// A transaction, in which each statement sees what was committed before it (isolation level "read committed", whatever the
-/// default is). Rolls back when it ends without `commit`.
+/// A transaction, in which each statement sees what was committed before it (isolation level "read committed", whatever
+/// the default is). Rolls back when it ends without `commit`.
 class Transaction {
 public:
     explicit Transaction(Connection& connection);
@@ -239,12 +240,12 @@ inline void Connection::connect()
         handle(), [](void*, const char*) {}, nullptr); // libpq would write them to stderr
     static std::atomic<std::uint64_t> generations{0};
     generation_ = ++generations;
-    released_ = std::make_shared<std::string>(); // those before are gone with their connection
+    released_ = std::make_shared<std::string>(); // earlier ones are gone with their connection
     if (set_up_.empty()) return;
     try {
         execute(set_up_);
     } catch (...) {
-        close(); // rather than to go on without
+        close(); // rather than continue without it
         throw;
     }
 }
@@ -328,7 +329,7 @@ inline void Connection::cancel() noexcept
 {
     try {
         if (!detail::cancel_within(handle(), limit_of(options_.answer_timeout))) close();
-    } catch (...) { // there is no thread to be had
+    } catch (...) { // no thread can be started
         close();
     }
 }

@@ -19,10 +19,10 @@
 
 namespace escqrs::postgres {
 
-/// Connections to one database for many threads, each opened when it is needed and kept; at most a fixed number. A caller that
-/// finds all of them in use waits for one.
+/// Connections to one database for many threads, each opened when it is needed and kept; at most a fixed number. A
+/// caller that finds all of them in use waits for one.
 ///
-/// `Session` is what each connection carries with it, such as prepared statements.
+/// `Session` is a connection with what belongs to it, such as prepared statements.
 /// @par Thread safety  may be called from any thread
 template <class Session>
 class ConnectionPool {
@@ -47,9 +47,9 @@ public:
         escqrs::detail::check_at_least(1, at_most, "at_most");
     }
 
-    /// Calls `use(session)`; nothing in there may take another one. If that loses its connection, the idle ones are closed as
-    /// well: they are likely to be lost, and each could take its `answer_timeout` to find that out.
-    /// @param limit  of the whole call, but that the server has a second at least once there is a connection
+    /// Calls `use(session)`, which must not take another session. If it loses its connection, the idle ones are closed
+    /// as well: they are likely to be lost, and each could take its `answer_timeout` to find that out.
+    /// @param limit  of the whole call, except that the server has a second at least once there is a connection
     /// @throws ConnectionLost also if no connection became free in time
     template <class Use>
     auto with_one(Use use, const detail::CallLimit& limit = {})
@@ -72,12 +72,12 @@ public:
         }
     }
 
-    /// A session that stays with its holder, and goes back when this ends.
+    /// A session that stays with its holder; the destructor gives it back.
     class Loan {
     public:
         Session& session() noexcept { return entry_->session; }
 
-        /// Puts what is asked of the session under a limit, until the next call.
+        /// Limits the time of what the session does, until the next call.
         void set_limit(const detail::CallLimit& limit) { pool_->set_limit(entry_->connection, limit); }
 
         Loan(const Loan&) = delete;
@@ -92,8 +92,8 @@ public:
         std::unique_ptr<Entry> entry_;
     };
 
-    /// A session that is idle now, to be kept for long. One that can be opened is always left to those who need one briefly,
-    /// so that a holder may wait for another one.
+    /// A session that is idle now, to be kept for long. One that can still be opened is always left to callers that
+    /// need it briefly, so that a holder may wait for another one.
     /// @return nothing if there is none to spare
     std::unique_ptr<Loan> try_borrow();
 
@@ -118,7 +118,7 @@ private:
     std::size_t lent_ = 0;
 };
 
-/// An answer that is under way is not given up for want of less than a second.
+/// An answer that is under way gets a second at least.
 template <class Session>
 detail::CallLimit::Time ConnectionPool<Session>::least_end(const detail::CallLimit& limit)
 {
@@ -189,7 +189,7 @@ std::unique_ptr<typename ConnectionPool<Session>::Loan> ConnectionPool<Session>:
     return loan;
 }
 
-/// One that was lost is closed, and its place is free for another.
+/// A lost one is closed, and its place is free for another.
 template <class Session>
 void ConnectionPool<Session>::give_back(std::unique_ptr<Entry> entry, bool was_lent) noexcept
 {

@@ -29,18 +29,26 @@
 namespace escqrs::postgres {
 
 struct EventStoreOptions {
-    std::string schema = "escqrs";    ///< in which its tables are, created if they are not there
-    std::size_t max_readers = 8;      ///< connections for reading, opened as needed, beside those that append
-    std::size_t max_writers = 1;      ///< connections for appending, opened as needed
+    std::string schema = "escqrs"; ///< of its tables, created if missing
+    /// Connections for reading, opened as needed, in addition to those that append.
+    std::size_t max_readers = 8;
+    /// Connections for appending, opened as needed.
+    std::size_t max_writers = 1;
     std::size_t max_group_size = 256; ///< appends that go out together
-    bool notifies = true; ///< whether waiters in other processes are told of appends, by one more connection
-    bool requires_durable_commits = true; ///< refuse a server that answers before a commit is on its disk
-    std::uint64_t partition_size = 0;     ///< positions in each partition of a log that is made now; 0: not partitioned
-    Duration poll_interval = std::chrono::milliseconds{20}; ///< how often a waiter looks, whether it is told or not
-    /// How long after its first failure a call tries to get a lost connection back. A call that a silent server does not answer
-    /// throws after `connection.answer_timeout`, this time and two seconds at the latest, however many threads call at once.
+    /// Whether waiters in other processes are notified of appends, by one more connection.
+    bool notifies = true;
+    /// Refuse a server that answers before a commit is on its disk.
+    bool requires_durable_commits = true;
+    /// Positions in each partition of a log that is made now; 0: not partitioned.
+    std::uint64_t partition_size = 0;
+    /// How often a waiter looks, notified or not.
+    Duration poll_interval = std::chrono::milliseconds{20};
+    /// How long after its first failure a call tries to get a lost connection back. A call that a silent server does
+    /// not answer throws after `connection.answer_timeout`, this time and two seconds at the latest, however many
+    /// threads call at once.
     Duration reconnect_timeout = std::chrono::seconds{10};
-    Duration head_timeout = std::chrono::seconds{10}; ///< how long `head` waits for appends that are under way
+    /// How long `head` waits for appends that are under way.
+    Duration head_timeout = std::chrono::seconds{10};
     ConnectionOptions connection{};
     Clock* clock = &system_clock();
 };
@@ -48,12 +56,13 @@ struct EventStoreOptions {
 /// An event store in a PostgreSQL database, for any number of processes on any number of machines.
 ///
 /// An append is one round trip, or two if another process has just appended to the same stream. Appends of this process
-/// that wait for each other go out together, in one transaction, each failing or succeeding alone. One whose answer was lost
-/// with the connection is sent again, and stored once. No two appends to different streams wait for each other, and a reader
-/// waits for nobody: docs/postgres.md tells how no event is ever missed nevertheless. Reads go to the primary server.
+/// that wait for each other go out together, in one transaction, each failing or succeeding alone. One whose answer was
+/// lost with the connection is sent again, and stored once. No two appends to different streams wait for each other,
+/// and a reader waits for no one: docs/postgres.md explains why it never misses an event nevertheless. Reads go to the
+/// primary server.
 ///
-/// Reads go page by page: a page is copied out of the database, and then shown, while the server sends the next one. So a sink
-/// may take its time, throw, and use the store; what it may hold up on the server is one page.
+/// Reads go page by page: a page is copied out of the database, and then shown, while the server sends the next one. So
+/// a sink may take its time, throw, and use the store; what it may hold up on the server is one page.
 /// @par Thread safety  every operation may be called from any thread
 class EventStore {
 public:
@@ -73,7 +82,7 @@ public:
     void write_snapshot(const StreamId& stream, const Snapshot& snapshot);
 
     /// The position of the last event. Of appends that are under way some may be stored before others that drew earlier
-    /// positions; then this waits for the earlier ones, so that none turns up behind it. Reading the log does not wait.
+    /// positions; then this waits for the earlier ones, so that none turns up later. Reading the log does not wait.
     /// @throws StoreError if it would have to wait for longer than `head_timeout`
     GlobalPosition head();
     LogId log_id()
@@ -109,8 +118,8 @@ private:
 
     std::mutex wait_mutex_;
     std::condition_variable_any appended_;
-    std::uint64_t appends_ = 0;                ///< heard of
-    std::optional<detail::Doorbell> doorbell_; ///< the last to be made, and the first to go
+    std::uint64_t appends_ = 0;                ///< known of
+    std::optional<detail::Doorbell> doorbell_; ///< constructed last, destroyed first
 };
 
 /// Grants `role` what an application needs to use the event store of `schema`, and no more: it can append and read, but
@@ -270,7 +279,7 @@ inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_
     const auto next_page = [&](auto& session) {
         const std::size_t count = std::min(page_size, at_most);
         auto request = session.next_log_page(position, limit, count, filter);
-        // Where the last server had nothing to show, another may have.
+        // Another server may have events where the last one had none.
         if (request && last.check(session)) request = session.log_page(last.position(), request->end, count, filter);
         return request;
     };
@@ -282,7 +291,7 @@ inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_
         const std::size_t shown = std::min(page.size(), at_most);
         at_most -= shown;
         if (shown > 0) last.set(page, shown - 1);
-        // A short page passes over what is between its last event and the end that it was itself asked for, and over no more.
+        // A short page skips what is between its last event and the end of its own request, and no more.
         position = end.is_last && at_most > 0 ? end.end : last.position();
         const bool reads_on = at_most > 0 && position < limit;
         if (reads_on && !end.is_last) reader.begin(next_page, persistence_.limit());
@@ -347,7 +356,7 @@ inline bool EventStore::wait_for_events(GlobalPosition after, Duration at_most, 
     const SteadyTime end = later_by(clock.steady(), at_most);
     std::unique_lock lock{wait_mutex_};
     while (true) {
-        const std::uint64_t seen = appends_; // before the look: an append after it is not slept through
+        const std::uint64_t seen = appends_; // read before the look, so that an append after it wakes the wait
         lock.unlock();
         try {
             if (readable_beyond(after.value(), stop) > after.value()) return true;

@@ -14,18 +14,19 @@
 
 namespace escqrs::postgres {
 
-/// Does `work(lease, stop)` whenever, and as long as, this process holds the lease of that name: of any number of processes that
-/// call this, one works. When it ends or dies, another takes over, at the latest when the lease has run out.
+/// Calls `work(lease, stop)` whenever, and as long as, this process holds the lease of that name: of any number of
+/// processes that call this, one works. When it ends or dies, another takes over, at the latest when the lease has run
+/// out.
 ///
-/// `work` must return soon after a stop request. One is made when the lease is lost, when it ends and has not been renewed, by the
-/// machine's steady clock and whether or not the server answers, and when `stop` is requested. What `work` writes with a
-/// `Checkpoint` that knows the lease is refused once another holds it. What `work` does outside of the database is not: look at the
-/// stop token before each such effect.
+/// `work` must return soon after a stop request. One is made when the lease is lost, when it ends and has not been
+/// renewed, by the machine's steady clock and whether or not the server answers, and when `stop` is requested. What
+/// `work` writes with a `Checkpoint` that knows the lease is refused once another holds it. What `work` does outside
+/// the database is not: check the stop token before each such effect.
 /// @param connection  used for the lease only
-/// @return when stopped, a few seconds after `work` has returned even if the server does not answer; or when `work` has returned
-///         by itself
-/// @throws what `work` threw, but for LeaseLost and what is passing (`DatabaseError::is_passing`): then it is begun again, here
-///         or elsewhere. DatabaseError if the lease cannot be acquired, and that is not passing
+/// @return when stopped, a few seconds after `work` has returned even if the server does not answer; or when `work` has
+///         returned by itself
+/// @throws what `work` threw, except LeaseLost and passing errors (`DatabaseError::is_passing`): then it is begun
+///         again, here or elsewhere. DatabaseError if the lease cannot be acquired, and that is not passing
 template <class Work>
 void run_leased(Connection& connection, const std::string& name, std::stop_token stop, Work work,
                 const LeaseOptions& options = {}, Clock& clock = system_clock())
@@ -49,14 +50,16 @@ void run_leased(Connection& connection, const std::string& name, std::stop_token
     }
 }
 
-/// Does `work(shard, lease, stop)` for shards 0 to `shards` - 1, spread evenly over all processes that call this with the same
-/// name: each shard is worked on by one of them at a time. When a process comes or goes, the shards are spread anew.
+/// Calls `work(shard, lease, stop)` for shards 0 to `shards` - 1, spread evenly over all processes that call this with
+/// the same name: each shard is worked on by one of them at a time. When a process comes or goes, the shards are spread
+/// anew.
 ///
-/// `work` as for `run_leased`. Each shard has its own lease, and needs its own checkpoint and connection. The number of shards
-/// is kept in the database: a stream belongs to another shard, with another checkpoint, as soon as the number is another one.
+/// `work` is as for `run_leased`. Each shard has its own lease, and needs its own checkpoint and connection. The
+/// database keeps the number of shards: with another number, a stream belongs to another shard, with another
+/// checkpoint.
 /// @param connection  used for the leases only
 /// @return when stopped
-/// @throws as `run_leased`; ShardCountMismatch if the name has another number of shards, from the first worker on
+/// @throws as `run_leased`; ShardCountMismatch if the name has another number of shards, which the first worker has set
 template <class Work>
 void run_sharded(Connection& connection, const std::string& name, std::size_t shards, std::stop_token stop, Work work,
                  const LeaseOptions& options = {}, Clock& clock = system_clock())

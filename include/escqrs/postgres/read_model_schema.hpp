@@ -8,7 +8,7 @@
 
 namespace escqrs::postgres::detail {
 
-/// What is kept with read models: how far each has come, what it has parked, and which process may write to it.
+/// The tables kept with read models: how far each has come, what it has parked, and which process may write to it.
 inline constexpr const char* create_read_models = R"(
 CREATE TABLE {s}.checkpoints (
     name         text PRIMARY KEY,
@@ -50,7 +50,8 @@ CREATE TABLE {s}.read_models (
 );
 )";
 
-/// In which log a checkpoint is, and which event was at `position` when that was `event_position`; all zeros: not known.
+/// In which log a checkpoint is, and which event was at `position` when that was `event_position`; all zeros: not
+/// known.
 inline constexpr const char* add_bookmarks = R"(
 ALTER TABLE {s}.checkpoints
     ADD COLUMN log            uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000',
@@ -58,8 +59,8 @@ ALTER TABLE {s}.checkpoints
     ADD COLUMN event_position bigint NOT NULL DEFAULT 0;
 )";
 
-/// Each shard's lease has the number of shards. Workers leave the table of leases, where they stayed for ever. Shards that were
-/// leased before this step are as many as there are leases of them.
+/// Each shard's lease has the number of shards. Workers move out of the table of leases, where they stayed for ever.
+/// Shards that were leased before this step are as many as there are leases of them.
 inline constexpr const char* create_shard_workers = R"(
 ALTER TABLE {s}.leases ADD COLUMN shards bigint; -- that its name is divided into; NULL: it is none
 CREATE TABLE {s}.shard_workers (
@@ -78,7 +79,7 @@ DELETE FROM {s}.leases AS worker WHERE worker.shards IS NULL AND EXISTS
      starts_with(worker.name, regexp_replace(lease.name, '[0-9]+$', 'worker/')));
 )";
 
-/// What it takes to give the streams of a checkpoint to others.
+/// What is needed to give the streams of a checkpoint to others.
 inline constexpr const char* add_handled_before = R"(
 ALTER TABLE {s}.checkpoints
     ADD COLUMN lease          text,     -- under which it was last opened; NULL: under none
@@ -100,7 +101,8 @@ inline Connection& with_read_models(Connection& connection, const std::string& s
 
 namespace escqrs::postgres {
 
-/// Grants `role` what a worker needs to use checkpoints, parking lots and leases in `schema`; its read model's own tables not.
+/// Grants `role` what a worker needs to use checkpoints, parking lots and leases in `schema`, but nothing on its read
+/// model's tables.
 /// @param owner  a connection of the role that owns the schema
 inline void grant_read_models(Connection& owner, std::string_view schema, std::string_view role)
 {

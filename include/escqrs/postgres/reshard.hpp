@@ -21,18 +21,18 @@
 
 namespace escqrs::postgres {
 
-/// Divides the streams of `name` into another number of shards (`run_sharded`), in one transaction. Projections lose no event and
-/// handle none twice; readers without a transaction of their own may see events again.
+/// Divides the streams of `name` into another number of shards (`run_sharded`), in one transaction. Projections lose no
+/// event and handle none twice; readers without a transaction may see events again.
 ///
-/// All checkpoints that were opened under the shards' leases are divided, those of one projection from the lowest position
-/// on. Where each of the former shards stood is kept with them until they have passed the highest: up to there, a projection passes
-/// over what the stream's former shard has handled. What is parked in a `ParkingLot` with the name of the checkpoint goes with
-/// it.
+/// All checkpoints that were opened under the shards' leases are divided, those of one projection from the lowest
+/// position on. The position of each former shard is kept with them until they have passed the highest: up to there, a
+/// projection skips what the stream's former shard has handled. What is parked in a `ParkingLot` with the name of the
+/// checkpoint moves with it.
 ///
 /// May be called while workers run: those with another number write nothing from then on, and get a ShardCountMismatch.
-/// Does nothing if there are as many shards already.
-/// @throws StoreError, and nothing is changed, if a projection is being rebuilt, or has not passed what the last change left; or if
-///         the name of a checkpoint does not end in the number of its shard
+/// Does nothing if that is the number already.
+/// @throws StoreError, and nothing is changed, if a projection is being rebuilt, or has not passed what the last change
+///         left; or if the name of a checkpoint does not end in the number of its shard
 void reshard(Connection& connection, const std::string& name, std::size_t shards, const std::string& schema = "escqrs");
 
 namespace detail {
@@ -107,7 +107,7 @@ inline std::set<std::string> Resharding::find_stems()
     return stems;
 }
 
-/// Waits until no worker is in a transaction, and lets none begin one.
+/// Waits until no worker is in a transaction, and keeps any from beginning one.
 inline Resharding::Former Resharding::lock(const std::string& stem)
 {
     auto create = statement("INSERT INTO {s}.checkpoints (name, position, replay_until) VALUES ($1, 0, 0) "
@@ -137,8 +137,8 @@ inline Resharding::Former Resharding::lock(const std::string& stem)
     return former;
 }
 
-/// Takes them from their holders. Those that are no longer needed keep the number as well, so that no worker with the former
-/// one can acquire them.
+/// Takes the leases from their holders. Those that are no longer needed get the number as well, so that no worker with
+/// the former one can acquire them.
 inline void Resharding::change_leases()
 {
     auto first = statement("SELECT 1 FROM {s}.leases WHERE name = $1 || '/0' FOR UPDATE"); // as `claim_shards`

@@ -14,10 +14,11 @@
 
 namespace escqrs::postgres {
 
-/// What part of a database schema has to hold. In the texts `{s}` stands for the schema.
+/// What a part of a database schema must hold. In the texts `{s}` stands for the schema.
 struct SchemaPart {
-    std::string_view name;              ///< "event store"
-    std::span<const char* const> steps; ///< each makes the next version, the first of them version 1
+    std::string_view name; ///< "event store"
+    /// Each makes the next version, the first of them version 1.
+    std::span<const char* const> steps;
 };
 
 /// `name` as an SQL identifier.
@@ -31,7 +32,8 @@ inline std::string quoted_name(std::string_view name)
     return text += '"';
 }
 
-/// `text` as an SQL expression of digits: no byte of it means anything to SQL, in whatever encoding or by whatever setting.
+/// `text` as an SQL expression of digits: no byte of it means anything to SQL, in whatever encoding or by whatever
+/// setting.
 inline std::string literal(std::string_view text)
 {
     return "pg_catalog.convert_from(pg_catalog.decode('" + to_hex(text) + "', 'hex'), 'UTF8')";
@@ -52,9 +54,9 @@ inline std::string with_schema(std::string_view text, std::string_view schema)
     }
 }
 
-/// Brings a part of a schema to its newest version: creates it, or takes the steps that are missing, each once, all in one
-/// transaction. Any number of processes may do so at once. If nothing is missing, nothing is locked, and no more rights
-/// are needed than to read.
+/// Brings a part of a schema to its newest version: creates it, or takes the steps that are missing, each once, all in
+/// one transaction. Any number of processes may do so at once. If nothing is missing, nothing is locked, and no more
+/// rights are needed than to read.
 /// @throws StoreError if the part is of a newer version than this code knows; nothing is changed then
 /// @throws DatabaseError if the rights are missing, or the server cannot do it
 void migrate(Connection& connection, std::string_view schema, const SchemaPart& part);
@@ -95,7 +97,7 @@ private:
     Duration before_;
 };
 
-/// Waits until nobody else migrates `schema`, and keeps others from it until the transaction ends.
+/// Waits until no other process migrates `schema`, and keeps others from it until the transaction ends.
 inline void lock_migration(Connection& connection, std::string_view schema)
 {
     // That may take long, by an administrator's standards.
@@ -119,11 +121,11 @@ inline void migrate(Connection& connection, std::string_view schema, const Schem
 
     const detail::Patience patience{connection};
     Transaction transaction{connection};
-    // Serialises those who migrate; what each sees is taken after it has the lock.
+    // Serialises migrations; each takes its snapshot after it has the lock.
     detail::lock_migration(connection, schema);
     const std::int64_t found = detail::version_of(connection, schema, part);
     if (found == 0) {
-        // To create a schema "if not exists" takes the right to create one, whether it exists or not.
+        // Creating a schema "if not exists" needs the right to create one, whether it exists or not.
         Statement exists{connection, "SELECT 1 FROM pg_namespace WHERE nspname = $1"};
         if (!exists.query(schema).next()) connection.execute("CREATE SCHEMA " + quoted_name(schema));
         connection.execute(with_schema("CREATE TABLE IF NOT EXISTS {s}.schema_versions "

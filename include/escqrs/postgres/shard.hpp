@@ -15,7 +15,7 @@
 
 namespace escqrs::postgres {
 
-/// A worker divides the streams of a name into another number of shards than the others do, or did before. It works on none.
+/// A worker has another number of shards for a name than the other workers have, or had. It works on none.
 class ShardCountMismatch : public StoreError {
 public:
     ShardCountMismatch(const std::string& name, std::size_t expected, std::size_t found)
@@ -33,7 +33,7 @@ private:
     std::size_t found_;
 };
 
-/// Which of `shards` a stream belongs to; the same in every process and release.
+/// The one of `shards` that a stream belongs to; the same in every process and release.
 inline std::size_t shard_of(const StreamId& stream, std::size_t shards) noexcept
 {
     std::uint64_t hash = escqrs::detail::fnv1a(stream.text());
@@ -43,8 +43,8 @@ inline std::size_t shard_of(const StreamId& stream, std::size_t shards) noexcept
 
 namespace detail {
 
-/// Makes the leases of the shards of `name`, unless there are any: each has their number. They stay, so that the number does.
-/// Within a transaction.
+/// Makes the leases of the shards of `name`, unless there are any: each has their number. They stay, so that the number
+/// does. Within a transaction.
 /// @return the number of shards
 inline std::size_t claim_shards(Connection& connection, const std::string& name, std::size_t shards,
                                 const std::string& schema)
@@ -53,7 +53,7 @@ inline std::size_t claim_shards(Connection& connection, const std::string& name,
         "INSERT INTO {s}.leases AS lease (name, holder, token, expires_at, shards) "
         "SELECT $1 || '/' || shard::text, '', 1, '-infinity', $2 FROM generate_series($3, $4) "
         "AS shard ON CONFLICT (name) DO UPDATE SET shards = ";
-    // The first one settles it.
+    // The first one decides.
     Statement first{
         connection,
         with_schema(std::string{insert} + "coalesce(lease.shards, excluded.shards) RETURNING shards", schema)};

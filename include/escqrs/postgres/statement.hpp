@@ -27,7 +27,7 @@ class Rows {
 public:
     Rows(detail::Result result, std::string where) noexcept : result_{std::move(result)}, where_{std::move(where)} {}
 
-    /// Goes to the next row, at first to the first one.
+    /// Moves to the next row, at first to the first one.
     /// @return false if there is none
     bool next() noexcept { return ++row_ < PQntuples(result_.get()); }
 
@@ -37,7 +37,8 @@ public:
     // Columns of this row, from 0; NULL reads as 0 or empty. Views are valid as long as the rows.
     // They throw StoreError if the column is of another type.
     bool is_null(int column) const noexcept { return PQgetisnull(result_.get(), row_, column) != 0; }
-    std::int64_t integer(int column) const; ///< of a bigint, integer, smallint or boolean
+    /// Of a bigint, integer, smallint or boolean.
+    std::int64_t integer(int column) const;
     double real(int column) const;
     std::string_view text(int column) const noexcept;
     std::span<const std::byte> blob(int column) const noexcept;
@@ -93,11 +94,13 @@ private:
 
 } // namespace detail
 
-/// A statement, made once and run often. It must not outlive its connection. From the second run on it is prepared on the
-/// server, which forgets it with the next statement that is prepared after this object's end, or with the connection.
+/// A statement, made once and run often. It must not outlive its connection. From the second run on it is prepared on
+/// the server, which forgets it with the next statement that is prepared after this object's end, or with the
+/// connection.
 ///
-/// Values take the places `$1`, `$2`, … in order: integers (as bigint), bool, floating point, text (`std::string_view`),
-/// bytes (`std::span<const std::byte>`), moments (as timestamptz), UUIDs and ids, and `nullptr` (NULL).
+/// Values fill the places `$1`, `$2`, … in order: integers (as bigint), bool, floating point, text
+/// (`std::string_view`), bytes (`std::span<const std::byte>`), moments (as timestamptz), UUIDs and ids, and `nullptr`
+/// (NULL).
 class Statement {
 public:
     Statement(Connection& connection, std::string sql) : connection_{&connection}, sql_{std::move(sql)} {}
@@ -118,7 +121,7 @@ public:
         return Rows{ask(values...), connection_->where()};
     }
 
-    /// Has the server begin with a query, whose rows `Connection::next_result` then gives one at a time.
+    /// Lets the server begin with a query, whose rows `Connection::next_result` then returns one at a time.
     template <class... Values>
     void begin(const Values&... values)
     {
@@ -213,7 +216,7 @@ inline bool Statement::prepare()
         if (nulls_[index]) types_[index] = prepared_types_[index]; // NULL is of any type
     }
     if (!name_.is_of(*connection_) || types_ != prepared_types_) {
-        name_ = detail::PreparedName{}; // what it was is released
+        name_ = detail::PreparedName{}; // releases the previous name
         connection_->deallocate_released();
         std::string name = "s" + std::to_string(connection_->next_statement_number());
         const auto queue = [&](PGconn* handle) {

@@ -30,8 +30,8 @@ struct CallLimit {
     bool is_over() const noexcept { return stop.stop_requested() || std::chrono::steady_clock::now() >= end; }
 };
 
-/// How long to wait for a server's answer, from now on, and not beyond the end of the call. A stop request leaves a second of it
-/// at most.
+/// How long to wait for a server's answer, from now on, and not beyond the end of the call. After a stop request it is
+/// a second at most.
 class AnswerLimit {
 public:
     AnswerLimit(Duration at_most, CallLimit call) : at_most_{at_most}, stop_{std::move(call.stop)}
@@ -63,10 +63,10 @@ private:
     std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
 };
 
-/// Calls `(*task)()` in a thread of its own, and waits for its end within the limit: for what libpq only does blocking, such as
-/// looking up a host's name. A task that takes longer goes on, keeps itself alive, and ends by itself.
-/// @return whether it has ended; only then its results may be looked at
-/// @throws std::system_error if there is no thread to be had
+/// Calls `(*task)()` in its own thread, and waits for its end within the limit: for what libpq only does blocking, such
+/// as looking up a host's name. A task that takes longer continues, keeps itself alive, and ends by itself.
+/// @return whether it has ended; only then may its results be read
+/// @throws std::system_error if no thread can be started
 template <class Task>
 bool run_apart(const std::shared_ptr<Task>& task, AnswerLimit& limit)
 {

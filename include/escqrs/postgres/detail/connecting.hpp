@@ -48,9 +48,10 @@ inline ConnectLimits connect_limits(const std::string& address, Duration answer_
     return {std::max<Duration>(answer_timeout, std::chrono::seconds{least * hosts}), std::to_string(of_a_host)};
 }
 
-/// Connects to the first of the hosts that lets us, whatever looking up names, TLS and authentication take, within the limit.
+/// Connects to the first of the hosts that lets us, with all of looking up names, TLS and authentication within the
+/// limit.
 /// @return what libpq made, which may have failed; null if that took longer
-/// @throws std::system_error if there is no thread to be had; std::bad_alloc
+/// @throws std::system_error if no thread can be started; std::bad_alloc
 inline Handle connect_within(const std::string& address, const std::string& of_a_host, AnswerLimit& limit)
 {
     struct Attempt {
@@ -72,7 +73,7 @@ inline Handle connect_within(const std::string& address, const std::string& of_a
     return std::move(attempt->handle);
 }
 
-/// Asks the server to end what it is doing for a connection. libpq waits for the answer without end.
+/// Asks the server to cancel its work for a connection. libpq waits for the answer without end.
 /// @return false if that took longer than the limit
 inline bool cancel_within(PGconn* handle, AnswerLimit limit)
 {

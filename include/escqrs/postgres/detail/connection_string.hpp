@@ -12,7 +12,7 @@
 
 namespace escqrs::postgres::detail {
 
-/// Whether `ports`, with commas between them, are all ports.
+/// True if `ports`, separated by commas, are all ports.
 inline bool are_ports(std::string_view ports) noexcept
 {
     unsigned long port = 1;
@@ -44,7 +44,7 @@ public:
 
     bool is_readable() const noexcept { return options_ != nullptr; }
 
-    /// Empty if it says nothing of that.
+    /// Empty if the string does not say.
     std::string_view value_of(std::string_view keyword) const noexcept
     {
         const PQconninfoOption* option = options_.get();
@@ -56,8 +56,8 @@ private:
     std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> options_;
 };
 
-/// Whether libpq can read `address`, and reads no host, port or database in it that looks like a piece of a password whose
-/// special characters are not escaped: libpq's messages would show that.
+/// True if libpq can read `address`, and reads no host, port or database in it that looks like a piece of a password
+/// whose special characters are not escaped: libpq's messages would show that.
 inline bool is_connection_string(const std::string& address)
 {
     const ConnectionString parts{address};

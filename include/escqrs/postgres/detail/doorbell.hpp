@@ -21,16 +21,16 @@
 
 namespace escqrs::postgres::detail {
 
-/// Tells other processes of an append, and hears of theirs, by NOTIFY and LISTEN on a connection of its own.
+/// Notifies other processes of an append, and learns of theirs, by NOTIFY and LISTEN on its own connection.
 ///
-/// Only a hint: what is rung while the connection is away, or through a PgBouncer, is not heard. It is not rung within the
-/// append's transaction, since PostgreSQL lets only one transaction commit at a time of those that notify; and many
-/// rings on the heels of each other are one.
+/// Only a hint: a ring while the connection is lost, or through a PgBouncer, is not heard. It does not ring within the
+/// append's transaction, since of transactions that notify, PostgreSQL lets only one commit at a time; and many rings
+/// in quick succession become one.
 /// @par Thread safety  `ring` may be called from any thread
 class Doorbell {
 public:
-    /// @param on_ring  called on the bell's own thread, for each ring of another process, and when the connection is there
-    ///                 (again)
+    /// @param on_ring  called on the bell's own thread, for each ring of another process, and after connecting, also
+    ///                 again
     Doorbell(std::string address, ConnectionOptions options, const std::string& channel, std::function<void()> on_ring)
         : address_{std::move(address)}, options_{std::move(options)}, channel_{quoted_name(channel)},
           on_ring_{std::move(on_ring)}
@@ -80,7 +80,8 @@ private:
                     on_ring_();
                 }
                 if (is_rung_) {
-                    // So that under load it costs the server little beside the appends: with 1 ms, a tenth of them.
+                    // So that under load it costs the server little compared with the appends: with 1 ms, a tenth of
+                    // them.
                     std::this_thread::sleep_until(last_ring + least_interval);
                     is_rung_ = false;
                     last_ring = std::chrono::steady_clock::now();
@@ -88,7 +89,7 @@ private:
                 }
                 hear(*connection);
                 wait(PQsocket(connection->handle()), -1);
-            } catch (...) { // the server's, or no memory: until it is over, readers look for themselves
+            } catch (...) { // the server's, or no memory: until it is over, readers poll
                 connection.reset();
                 wait(-1, retry_milliseconds);
             }

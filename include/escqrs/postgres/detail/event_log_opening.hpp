@@ -12,14 +12,17 @@
 
 namespace escqrs::postgres::detail {
 
-/// What the order of the log rests on.
+/// What the order of the log depends on.
 struct Positions {
-    bool one_at_a_time;  ///< no session keeps positions in store (CACHE 1)
-    bool in_bounds;      ///< each is the next one, below 2^48, and none comes twice
-    bool is_called;      ///< the last one drawn can be told
+    /// No session keeps positions in store (CACHE 1).
+    bool one_at_a_time;
+    /// Each is the next one, below 2^48, and none comes twice.
+    bool in_bounds;
+    bool is_called;      ///< the last one drawn is known
     std::int64_t drawn;  ///< the last one
     std::int64_t stored; ///< the highest of an event
-    bool ids_are_ahead;  ///< of streams and kinds, their sequences' last values of those that are stored
+    /// The sequences of streams and kinds are at or beyond the stored numbers.
+    bool ids_are_ahead;
 
     bool is_sound() const noexcept
     {
@@ -28,7 +31,7 @@ struct Positions {
 };
 
 /// Without a lock: what is stored in the statement's snapshot was drawn before, and the sequences are read after it.
-/// Sequences that this role may not look at pass.
+/// Sequences that this role may not read count as sound.
 inline Positions positions_of(Connection& connection, const std::string& schema)
 {
     Statement select{
@@ -51,12 +54,12 @@ inline Positions positions_of(Connection& connection, const std::string& schema)
             rows.integer(2),      rows.integer(3),      rows.integer(4) != 0};
 }
 
-/// Sets the sequences right, while nobody can append.
+/// Corrects the sequences, while no one can append.
 inline void repair_positions(Connection& connection, const std::string& schema)
 {
     Transaction transaction{connection};
     lock_migration(connection, schema);
-    // What appends takes these in the same order, and draws positions and ids only when it has them.
+    // Appends take these in the same order, and draw positions and ids only when they have them.
     connection.execute(with_schema("LOCK TABLE {s}.streams, {s}.event_kinds, {s}.events IN EXCLUSIVE MODE", schema));
     if (positions_of(connection, schema).is_sound()) return; // by another process
     constexpr const char* repair =
@@ -71,8 +74,8 @@ inline void repair_positions(Connection& connection, const std::string& schema)
     transaction.commit();
 }
 
-/// Refuses a sequence from which positions may come out of order; sets right one that stands where it was not left, as after
-/// logical replication or a copy of the tables, which do not carry the values of sequences.
+/// Refuses a sequence from which positions may come out of order; corrects one whose value was lost, as after logical
+/// replication or a copy of the tables, which do not carry the values of sequences.
 inline void check_positions(Connection& connection, const std::string& schema)
 {
     const Positions found = positions_of(connection, schema);
@@ -119,7 +122,7 @@ inline void check_first_version(Connection& connection, const std::string& schem
                      "upgraded"};
 }
 
-/// Makes the event log's tables, or upgrades them, and looks whether positions come in order.
+/// Makes the event log's tables, or upgrades them, and checks that positions come in order.
 /// @param partition_size  of a log that is made now; 0: it is not partitioned
 inline void open_event_log(Connection& connection, const std::string& schema, std::uint64_t partition_size)
 {

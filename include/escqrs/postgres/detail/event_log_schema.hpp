@@ -9,13 +9,13 @@
 
 namespace escqrs::postgres::detail {
 
-/// Streams and kinds of events (type, schema version and content type together) stand for themselves once, and as numbers
-/// in each event.
+/// Streams and kinds of events (type, schema version and content type together) are stored once, and as numbers in each
+/// event.
 ///
-/// Positions are given out by a sequence, without waiting for others, and so become visible in another order. What keeps a
-/// reader from going past one that is still to come is that each writer, before it draws positions, takes a lock whose key
-/// holds the last position drawn until then (a shared advisory lock, which nobody ever waits for), and keeps it until it has
-/// committed. docs/postgres.md has the argument.
+/// A sequence gives out positions, without waiting for others, and so they become visible in another order. To keep a
+/// reader from passing one that is still to come, each writer takes a lock before it draws positions, and keeps it
+/// until it has committed. The key of this lock holds the last position drawn until then (a shared advisory lock, for
+/// which no one ever waits). docs/postgres.md has the argument.
 inline constexpr const char* create_event_tables = R"(
 CREATE TABLE {s}.streams (
     id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -71,8 +71,8 @@ CREATE VIEW {s}.stream_events AS SELECT * FROM {s}.events;
 CREATE FUNCTION {s}.make_partitions(wanted bigint) RETURNS void LANGUAGE sql AS '';
 )";
 
-/// The events in partitions of `{partition_size}` positions each. What must be unique among all events, and what finds them by it,
-/// is in a table of its own, since PostgreSQL has no unique index over partitions but by what parts them.
+/// The events in partitions of `{partition_size}` positions each. What must be unique among all events, and finds them,
+/// is in its own table, since PostgreSQL has no unique index over partitions except by their key.
 inline constexpr const char* create_partitioned_table = R"( PARTITION BY RANGE (position);
 CREATE TABLE {s}.event_keys (
     stream          bigint NOT NULL,
@@ -330,8 +330,8 @@ INSERT INTO {s}.log VALUES (gen_random_uuid());
 GRANT SELECT ON {s}.log TO PUBLIC;
 )";
 
-/// Step 1 of the schema. It stays as it is, byte for byte: there are databases that were made by it. What changes goes into
-/// further steps.
+/// Step 1 of the schema. It stays as it is, byte for byte: there are databases that were made by it. What changes goes
+/// into further steps.
 /// @param partition_size  0: not partitioned
 inline std::string create_event_log(std::uint64_t partition_size)
 {
@@ -357,7 +357,7 @@ inline std::string with_max_position(std::string sql)
     return sql.replace(sql.find(mark), mark.size(), std::to_string(max_position));
 }
 
-/// Before each step: names in it mean what they mean to PostgreSQL, whoever may create others in `public`.
+/// Before each step: names in it mean what they mean to PostgreSQL, whatever others have created in `public`.
 inline constexpr const char* unhindered = "SET LOCAL search_path = pg_catalog, pg_temp;";
 
 } // namespace escqrs::postgres::detail

@@ -26,14 +26,14 @@ struct EventKind {
     std::string content_type;
 };
 
-using EventKinds = std::unordered_map<std::int32_t, EventKind>; ///< by the number that they have in the database
+using EventKinds = std::unordered_map<std::int32_t, EventKind>; ///< by their number in the database
 
-/// Some consecutive events, copied out of the database: a sink may take as long as it likes over them, and use the store,
-/// while no snapshot of the database is held.
+/// Some consecutive events, copied out of the database: a sink may take as long as it likes over them, and use the
+/// store, while no snapshot of the database is held.
 ///
-/// It takes the bytes that `COPY … TO STDOUT (FORMAT binary)` sends (PostgreSQL's manual, "COPY", "Binary Format"), in which
-/// each row has the columns position, version, recorded_at, id, kind, metadata, payload, in a page of the log the stream's name,
-/// and then, unless the connection knows the kinds, the kind's type, schema version and content type.
+/// It takes the bytes that `COPY … TO STDOUT (FORMAT binary)` sends (PostgreSQL's manual, "COPY", "Binary Format"), in
+/// which each row has the columns position, version, recorded_at, id, kind, metadata, payload, in a page of the log the
+/// stream's name, and then, unless the connection knows the kinds, the kind's type, schema version and content type.
 class EventPage {
 public:
     void clear() noexcept
@@ -53,7 +53,7 @@ public:
     /// Takes a row of a query's answer in the binary format; the first one begins the page.
     void append_row(const PGresult* row);
 
-    /// Ends the bytes here, behind a whole row.
+    /// Ends the bytes here, after a whole row.
     void cut()
     {
         bytes_.insert(bytes_.end(), 2, std::byte{0xFF}); // as the server ends them
@@ -61,7 +61,7 @@ public:
 
     /// Finds the rows in what was taken.
     /// @param columns  of each row: 7 or 8, or 3 more with the kind
-    /// @throws StoreError if the bytes are not of this form; rows that are whole are there then
+    /// @throws StoreError if the bytes are not of this form; the whole rows are kept
     void parse(int columns);
 
     std::size_t size() const noexcept { return rows_.size(); }
@@ -70,7 +70,7 @@ public:
     const EventId& id(std::size_t index) const noexcept { return rows_[index].id; }
     std::int32_t kind(std::size_t index) const noexcept { return rows_[index].kind; }
 
-    /// Says which kind each number stands for, and keeps `kinds` until it says so again; all of the page are in there.
+    /// Sets the kind of each number; `kinds` must hold all of the page, and is kept until the next call.
     void set_kinds(std::shared_ptr<const EventKinds> kinds);
 
     /// Name of the event's stream; empty if the page is of one stream.

@@ -22,9 +22,9 @@
 
 namespace escqrs::postgres::detail {
 
-/// Work that is done in a thread of its own as long as a lease is held.
+/// Work that is done in its own thread as long as a lease is held.
 ///
-/// A watchdog requests its stop when the lease ends, whatever the connection is doing then; so does whoever stops the whole.
+/// A watchdog requests its stop when the lease ends, whatever the connection is doing then; so does `stop`.
 /// @par Thread safety  none; `work` runs in its own thread
 class LeasedWork {
 public:
@@ -58,8 +58,8 @@ public:
     /// Takes the lease if it is free, and begins.
     void try_begin();
 
-    /// Renews the lease, and requests the work's stop if another holds it. If the work has ended, lets others have the lease.
-    /// @return false if the server could not be asked: the connection is lost, and there is no new one
+    /// Renews the lease, and requests the work's stop if another holds it. If the work has ended, releases the lease.
+    /// @return false if the server could not be reached: the connection is lost, and there is no new one
     /// @throws what `work` threw
     bool tend();
 
@@ -88,16 +88,16 @@ private:
     std::stop_token stop_;
     Work work_;
     bool is_finished_ = false;
-    std::exception_ptr failure_; ///< before `state_` tells of it
+    std::exception_ptr failure_; ///< set before `state_` says so
     std::atomic<State> state_{State::works};
     std::stop_source stop_work_{std::nostopstate};
 
     std::mutex mutex_;
     std::condition_variable_any renewed_;
-    SteadyTime held_until_; ///< at the least
+    SteadyTime held_until_; ///< or later
 
     std::jthread thread_;
-    std::jthread watchdog_; ///< the first to go
+    std::jthread watchdog_; ///< destroyed first
 };
 
 /// Takes or renews the lease.

@@ -14,12 +14,13 @@
 
 namespace escqrs::postgres::detail {
 
-/// The last event that was read so far. What follows may be read on another connection, and after a failover that may lead to
-/// a server that has lost the end of the log: whoever read on behind an event that is not there would pass over others.
+/// The last event that was read so far. What follows may be read on another connection, and after a failover that may
+/// lead to a server that has lost the end of the log: a reader that continued after an event that is not there would
+/// skip others.
 /// @par Thread safety  none
 class LastRead {
 public:
-    /// @param position  behind which reading begins
+    /// @param position  after which reading begins
     explicit LastRead(std::uint64_t position = 0) noexcept : position_{position} {}
 
     void set(const EventPage& page, std::size_t index)
@@ -30,8 +31,8 @@ public:
 
     std::uint64_t position() const noexcept { return position_; }
 
-    /// To be called for each session that is to read.
-    /// @return whether it may read from another server than the one before
+    /// Call it for each session before it reads.
+    /// @return whether it may read from another server than the previous one
     /// @throws StoreError if its log does not hold the event at its position
     bool check(EventLogSession& session)
     {
@@ -55,11 +56,11 @@ private:
 
     std::optional<EventId> id_;
     std::uint64_t position_;
-    std::uint64_t connection_ = 0; ///< on which the log was last seen to hold it
+    std::uint64_t connection_ = 0; ///< on which the event was last found
 };
 
-/// Reads pages one after the other; the server sends the next one while this one is being shown, if there is a connection to
-/// spare.
+/// Reads pages one after the other; the server sends the next one while this one is being shown, if a connection is
+/// free.
 /// @par Thread safety  none
 class PageReader {
 public:
@@ -72,7 +73,8 @@ public:
     }
 
     /// Reads a page: the one that was begun, if there is one.
-    /// @param make_request  called as `make_request(session)`; gives a `PageRequest`, or nothing if there is nothing to ask for
+    /// @param make_request  called as `make_request(session)`; returns a `PageRequest`, or nothing if there is nothing
+    ///                      to read
     template <class MakeRequest>
     PageEnd read(MakeRequest make_request, EventPage& page, const CallLimit& limit)
     {
@@ -94,7 +96,7 @@ public:
         return sessions_->with_one(read_now, limit);
     }
 
-    /// Has the server begin with the page that is to be read next, if there is a connection to spare.
+    /// Lets the server begin with the next page, if a connection is free.
     template <class MakeRequest>
     void begin(MakeRequest make_request, const CallLimit& limit)
     {

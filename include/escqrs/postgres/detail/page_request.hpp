@@ -15,18 +15,22 @@ struct PageRequest {
     std::string query;
     int columns;         ///< of each row
     std::size_t at_most; ///< rows
-    std::uint64_t end;   ///< position up to which a page of the log looks
+    /// Position up to which a page of the log looks.
+    std::uint64_t end;
 };
 
 /// Where a page has ended.
 struct PageEnd {
-    bool is_last = true;   ///< there was nothing more, in a page of the log up to `end`
-    std::uint64_t end = 0; ///< position up to which a page of the log looked; 0 if there was nothing to read
+    /// There was nothing more, in a page of the log up to `end`.
+    bool is_last = true;
+    /// Position up to which a page of the log looked; 0 if there was nothing to read.
+    std::uint64_t end = 0;
 };
 
-/// What `filter` asks for, as the rest of an SQL condition on events `e` and their streams `s`.
+/// What `filter` matches, as the rest of an SQL condition on events `e` and their streams `s`.
 ///
-/// There is no index by kind: it would cost every append, and a read that matches more than a few events is faster by position.
+/// There is no index by kind: it would cost every append, and a read that matches more than a few events is faster by
+/// position.
 inline std::string condition_of(const EventFilter& filter, const std::string& schema)
 {
     std::string sql;
@@ -40,7 +44,7 @@ inline std::string condition_of(const EventFilter& filter, const std::string& sc
         sql += " AND (false";
         for (const std::string& category : filter.categories) {
             if (category.empty() || category.find('-') != std::string::npos) continue; // no stream has such a category
-            // All that begins with "category-": '.' follows '-' in ASCII, and the column goes by bytes.
+            // All that begins with "category-": '.' follows '-' in ASCII, and the column sorts by bytes.
             sql += " OR (s.name >= " + literal(category + '-') + " AND s.name < " + literal(category + '.') + ')';
         }
         sql += ')';

@@ -7,9 +7,9 @@
 
 namespace escqrs::postgres::detail {
 
-/// Makes a connection of the event store's own independent of what an administrator has set for its role, database or server:
-/// names mean what they mean to PostgreSQL, a reader may be slow, a wait for a lock ends with the lock, and each statement sees
-/// what was committed before it. `ConnectionOptions::answer_timeout` bounds statements instead.
+/// Makes the event store's own connection independent of what an administrator has set for its role, database or
+/// server: names mean what they mean to PostgreSQL, a reader may be slow, a wait for a lock ends with the lock, and
+/// each statement sees what was committed before it. `ConnectionOptions::answer_timeout` bounds statements instead.
 ///
 /// Not behind a PgBouncer, which would pass the settings on to other clients.
 inline void pin_settings(Connection& connection)

@@ -22,7 +22,7 @@
 
 namespace escqrs::postgres::detail {
 
-/// The workers that share the shards of a name. Each has a row that runs out like a lease.
+/// The workers that share the shards of a name. Each has a row that expires like a lease.
 /// @par Thread safety  as its connection: one thread at a time
 class ShardWorkers {
 public:
@@ -37,7 +37,7 @@ public:
                                           "(SELECT shards FROM {s}.leases WHERE name = $1 || '/0') "
                                           "FROM {s}.shard_workers WHERE name = $1",
                                           options.schema)},
-          // One worker removes a row; the others pass over it.
+          // One worker removes a row; the others skip it.
           delete_dead_{connection, with_schema("DELETE FROM {s}.shard_workers WHERE name = $1 AND worker IN "
                                                "(SELECT worker FROM {s}.shard_workers WHERE name = $1 AND "
                                                "expires_at < clock_timestamp() FOR UPDATE SKIP LOCKED)",
@@ -47,8 +47,8 @@ public:
     {
     }
 
-    /// Says that this worker lives, and removes what the dead have left.
-    /// @return how many of `shards` it is to have
+    /// Reports that this worker lives, and removes the rows of dead workers.
+    /// @return how many of `shards` it should have
     /// @throws ShardCountMismatch if there are not as many any more
     std::size_t share_of(std::size_t shards)
     {
@@ -59,7 +59,7 @@ public:
         while (rows.next()) {
             const auto found = static_cast<std::size_t>(rows.integer(2));
             if (found != shards) {
-                leave(); // no shard is to wait for this worker
+                leave(); // no shard should wait for this worker
                 throw ShardCountMismatch{name_, found, shards};
             }
             if (rows.integer(1) == 0) continue;
@@ -101,9 +101,9 @@ public:
     }
     ShardedWork(const ShardedWork&) = delete;
     ShardedWork& operator=(const ShardedWork&) = delete;
-    ~ShardedWork() { request_stop(); } // of all of them, before the first is waited for
+    ~ShardedWork() { request_stop(); } // of all of them, before waiting for the first
 
-    /// Renews what is held, gives away what is too much, takes what is missing. A server that cannot be reached is tried
+    /// Renews what is held, releases what is too much, takes what is missing. A server that cannot be reached is tried
     /// once.
     void tend()
     {
