@@ -130,7 +130,7 @@ private:
     const IdGenerator lock_tokens_;
     std::mutex mutex_;
     std::condition_variable_any wake_;
-    std::uint64_t changes_ = 0; ///< what may shorten a receiver's wait
+    std::uint64_t changes_ = 0; ///< counts what may end a receiver's wait
     detail::MessageQueueState state_;
 };
 

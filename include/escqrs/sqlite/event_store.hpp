@@ -26,23 +26,26 @@ namespace escqrs::sqlite {
 
 struct EventStoreOptions {
     Synchronous synchronous = Synchronous::full;
-    Duration busy_timeout = std::chrono::seconds{10};       ///< how long to wait for another process's write to end
-    Duration poll_interval = std::chrono::milliseconds{10}; ///< how often a waiter looks for other processes' events
-    std::size_t max_readers = 8;                            ///< connections for reading, opened as needed
+    /// How long to wait for another process's write to end.
+    Duration busy_timeout = std::chrono::seconds{10};
+    /// How often a waiter looks for other processes' events.
+    Duration poll_interval = std::chrono::milliseconds{10};
+    /// Connections for reading, opened as needed.
+    std::size_t max_readers = 8;
     Clock* clock = &system_clock();
 };
 
 /// An event store in an SQLite file. Several processes may use one file.
 ///
-/// Appends of many threads share transactions, each failing or succeeding alone. Reads go page by page: a page is copied out
-/// of the database, and shown when the database has been left again. So a sink may take its time, throw, and use the store;
-/// a long read sees what is appended meanwhile, never blocks a writer, and does not keep the write-ahead log from being
-/// reused.
+/// Appends of many threads share transactions, each failing or succeeding alone. Reads go page by page: a page is
+/// copied out of the database, and shown after the read has ended. So a sink may take its time, throw, and use the
+/// store; a long read sees what is appended meanwhile, never blocks a writer, and does not keep the write-ahead log
+/// from being reused.
 ///
-/// With `Synchronous::full`, what was acknowledged survives SIGKILL and power cuts: SQLite forces the write-ahead log to
-/// disk within each commit, before it returns, and so the log's folder when the log is new. A transaction cut short has no
-/// commit record, whose checksum runs over everything before it; recovery stops there. Before the log is reused, its content
-/// has been forced to disk in the database file.
+/// With `Synchronous::full`, what was acknowledged survives SIGKILL and power cuts: SQLite forces the write-ahead log
+/// to disk within each commit, before it returns, and so the log's folder when the log is new. A transaction cut short
+/// has no commit record, whose checksum runs over everything before it; recovery stops there. Before the log is reused,
+/// its content has been forced to disk in the database file.
 /// @par Thread safety  every operation may be called from any thread
 class EventStore {
 public:
@@ -75,7 +78,7 @@ private:
     static constexpr std::size_t max_page_size = 512;
     static constexpr std::uint64_t max_looked_at = 65'536; ///< in one filtered read
 
-    /// Who wants no more than a page gets it by one query; whoever wants more may still end early.
+    /// A read that fits one page is a single query; a longer one may still end early.
     static std::size_t first_page_of_log(std::size_t at_most) noexcept
     {
         return at_most <= max_page_size ? max_page_size : first_page_size;
@@ -86,7 +89,8 @@ private:
     detail::EventLogWriter writer_{database_, *options_.clock};
     GroupCommit commits_{database_};
     detail::EventLogReaders readers_;
-    escqrs::detail::ObjectPool<detail::EventPage> pages_; ///< 150 KB grown anew for each page took a third of its time
+    /// Growing 150 KB anew for each page took a third of its time.
+    escqrs::detail::ObjectPool<detail::EventPage> pages_;
 
     std::mutex wait_mutex_;
     std::condition_variable_any appended_;
@@ -172,7 +176,7 @@ ESCQRS_INLINE GlobalPosition EventStore::read_log(GlobalPosition after, std::siz
     detail::EventPage& page = *loan;
     std::optional<StreamId> stream;
     std::uint64_t position = after.value();
-    // What is behind this head may be committed while pages are read, but nothing at or below it any more.
+    // Events after this head may be committed while pages are read, but none at or below it any more.
     const std::uint64_t head_now = head().value();
     const std::uint64_t end =
         head_now - std::min(head_now, position) > max_looked_at ? position + max_looked_at : head_now;
@@ -226,7 +230,7 @@ ESCQRS_INLINE bool EventStore::wait_for_events(GlobalPosition after, Duration at
     const SteadyTime end = later_by(clock.steady(), at_most);
     std::unique_lock lock{wait_mutex_};
     while (true) {
-        const std::uint64_t seen = appends_; // before the look: an append after it is not slept through
+        const std::uint64_t seen = appends_; // read before the look, so that an append after it wakes the wait
         lock.unlock();
         if (head() > after) return true;
         database_.check_file(); // what others append to another file would never be seen

@@ -24,8 +24,8 @@ namespace escqrs::sqlite {
 ///                     transaction open on the same file
 class GroupCommit {
 public:
-    /// @param database        must outlive this, and is used by nobody else meanwhile
-    /// @param max_group_size  bounds the time a caller waits for others' work
+    /// @param database        must outlive this; nothing else may use it meanwhile
+    /// @param max_group_size  bounds the time that a caller waits for others' work
     /// @throws InvalidOption
     explicit GroupCommit(Database& database, std::size_t max_group_size = 256)
         : database_{&database}, file_{database.file()}, queue_{max_group_size}
@@ -37,10 +37,10 @@ public:
 
     /// Runs `work(database)` within a transaction, and returns what it returned once that is durable.
     ///
-    /// If `work` throws, what it wrote is undone, nothing else is, and the exception comes out here. `work` may run on
-    /// another caller's thread, and more than once: the whole group is repeated if a part of it failed after it had changed
+    /// If `work` throws, only what it wrote is undone, and this call throws the exception. `work` may run on another
+    /// caller's thread, and more than once: the whole group is repeated if a part of it failed after it had changed
     /// rows. Only rows count: create tables elsewhere.
-    /// @throws DatabaseError if the transaction fails; so it does for the whole group
+    /// @throws DatabaseError if the transaction fails, which fails the whole group
     /// @throws DatabaseError at once if the thread has a transaction open on the file, for which it would wait in vain
     template <class Work>
     auto commit(Work&& work) -> std::invoke_result_t<Work&, Database&>
@@ -48,8 +48,8 @@ public:
         return commit(std::forward<Work>(work), true);
     }
 
-    /// As `commit`, but does not wait for the disk: other processes see it at once and it survives the death of this one,
-    /// but a power cut may undo it, with whatever was not durable either. A later `commit` makes it durable.
+    /// As `commit`, but does not wait for the disk: other processes see it at once and it survives the death of this
+    /// one, but a power cut may undo it, with whatever was not durable either. A later `commit` makes it durable.
     template <class Work>
     auto commit_without_sync(Work&& work) -> std::invoke_result_t<Work&, Database&>
     {
@@ -87,8 +87,10 @@ private:
 
     Database* database_;
     std::string file_;
-    std::optional<bool> can_sync_; ///< whether the database was opened with `Synchronous::full`
-    bool syncs_ = true;            ///< whether it syncs now; the leader alone uses these two
+    /// Whether the database was opened with `Synchronous::full`.
+    std::optional<bool> can_sync_;
+    /// Whether it syncs now; the leader alone uses these two.
+    bool syncs_ = true;
     escqrs::detail::GroupQueue<Caller> queue_;
 };
 
@@ -96,8 +98,8 @@ private:
 
 ESCQRS_INLINE void GroupCommit::wait_for_commit(FunctionRef<void(Database&)> work, bool needs_sync)
 {
-    database_->check_process(); // in a fork, those ahead in the queue are gone
-    detail::OpenTransactions::of_process().check(file_, database_->path()); // another thread may do the waiting
+    database_->check_process(); // in a fork, the callers ahead in the queue are gone
+    detail::OpenTransactions::of_process().check(file_, database_->path()); // another thread may be the one that waits
     Caller self{work, needs_sync};
     queue_.take_part(self, [this](Caller* group) { commit_group(group); });
     if (self.failure) std::rethrow_exception(self.failure);
@@ -105,7 +107,7 @@ ESCQRS_INLINE void GroupCommit::wait_for_commit(FunctionRef<void(Database&)> wor
 
 ESCQRS_INLINE void GroupCommit::commit_group(Caller* group) noexcept
 {
-    // Each caller gets an exception object of its own: it is read and destroyed on a thread of its own.
+    // Each caller gets its own exception object, which its thread reads and destroys.
     const auto fail_all = [group](const auto& make_failure) {
         for (Caller* caller = group; caller != nullptr; caller = caller->next) {
             if (!caller->failure) caller->failure = make_failure();
@@ -163,7 +165,7 @@ ESCQRS_INLINE void GroupCommit::run_apart(Caller* group)
         } catch (...) {
             caller->failure = std::current_exception();
         }
-        // Disk full, and the like: SQLite has undone everything, so everybody must hear of it.
+        // Disk full, and the like: SQLite has undone everything, so every caller must get the error.
         if (!database_->in_transaction())
             throw DatabaseError{database_->path(), "transaction undone", SQLITE_ABORT_ROLLBACK,
                                 sqlite3_errstr(SQLITE_ABORT_ROLLBACK)};

@@ -31,29 +31,30 @@ namespace escqrs::sqlite {
 
 struct MessageQueueSettings {
     DatabaseOptions database{};
-    /// How long a waiting receiver may take to notice what another process did. At first it looks about every millisecond,
-    /// then at intervals that grow by a 32nd, up to this one. In the same object it notices at once.
+    /// How long a waiting receiver may take to notice what another process did. At first it looks about every
+    /// millisecond, then at intervals that grow by a 32nd, up to this one. In the same object it notices at once.
     Duration poll_interval = std::chrono::milliseconds{10};
-    IdGenerator lock_tokens = random_uuid; ///< draws what nobody can guess: a lock is held by whoever knows its token
+    /// Draws tokens that cannot be guessed: who knows a lock's token holds the lock.
+    IdGenerator lock_tokens = random_uuid;
 };
 
-/// A queue in an SQLite file of its own: `MessageSender`, `MessageReceiver` and `DeadLetterQueue`.
+/// A queue in its own SQLite file: `MessageSender`, `MessageReceiver` and `DeadLetterQueue`.
 ///
 /// Any number of processes may use the file at once, on one machine; they must give the same options, and clocks of the
-/// same `steady_origin`. What was sent, settled or resubmitted is durable once the member has returned; members running at
-/// once share the commits. A lock outlives the process, but not the machine's next start, as its holder does not either. A
-/// holder that dies loses its locks when they run out, not before.
+/// same `steady_origin`. What was sent, settled or resubmitted is durable once the member has returned; members running
+/// at once share the commits. A lock outlives the process, but not the machine's next start, which no holder survives.
+/// A holder that dies loses its locks when they run out, not before.
 ///
-/// Sessions that have something to hand out stand in line; one that has been served goes to the end. Messages without a
+/// Sessions with messages to hand out stand in line; one that has been served goes to the end. Messages without a
 /// session are handed out in the order they came; they and the sessions take turns at being served first.
 /// @par Thread safety  all members may be called from any thread
 /// @par Complexity     logarithmic in what the queue holds, times the messages moved; `counts` looks at every message
 class MessageQueue {
 public:
     /// Opens the queue at `path`, or creates it.
-    /// @param options  the clock must live longer than the queue
-    /// @throws TransportError if `options` make no sense, or the file cannot be opened, is something else than a queue,
-    ///         or was written by a newer version of this library
+    /// @param options  the clock must outlive the queue
+    /// @throws TransportError if nothing can work with `options`, or the file cannot be opened, is not a queue, or was
+    ///         written by a newer version of this library
     explicit MessageQueue(const std::string& path, const MessageQueueOptions& options = {},
                           MessageQueueSettings settings = {});
 
@@ -98,7 +99,8 @@ private:
             [&] { return commits_.commit([&](Database&) { return action(tables_, QueueTime{*options_.clock}); }); });
     }
 
-    /// As `change`, for locks and for what time does: after a power cut their holders are gone, and time does it again.
+    /// As `change`, for locks and for what time changes: after a power cut the holders are gone, and time does the rest
+    /// again.
     template <class Action>
     auto change_for_now(Action action)
     {
@@ -139,12 +141,14 @@ private:
     detail::MessageQueueTables tables_;
     GroupCommit commits_;
 
-    Reader receivers_;  ///< for receivers to see whether there is anything to take
-    Reader inspection_; ///< for counts and dead letters, which may take long
+    /// For receivers to check whether there is anything to take.
+    Reader receivers_;
+    /// For counts and dead letters, which may take long.
+    Reader inspection_;
 
     std::mutex wake_mutex_;
     std::condition_variable_any wake_;
-    std::uint64_t changes_ = 0; ///< counts what may end or shorten a receiver's wait
+    std::uint64_t changes_ = 0; ///< counts what may end a receiver's wait
     std::atomic<unsigned> takes_{0};
 };
 

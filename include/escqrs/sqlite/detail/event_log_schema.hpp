@@ -8,12 +8,12 @@
 
 namespace escqrs::sqlite::detail {
 
-/// Streams and kinds of events (type, schema version and content type together) stand for themselves once, and as small
-/// integers in each event: measured, half again as fast and a third smaller than their texts.
+/// Streams and kinds of events (type, schema version and content type together) are stored once, and as small integers
+/// in each event: measured, half again as fast and a third smaller than their texts.
 ///
-/// Positions are given out inside the write transaction, of which there is one at a time, so their order is the order of
-/// the commits: a reader never finds an event behind its back. What is stored stays as it is; that also keeps a position
-/// from being given out twice, for which AUTOINCREMENT would cost a row written with each event.
+/// Positions are given out inside the write transaction, of which there is one at a time, so their order is the order
+/// of the commits: no event ever turns up at a position that a reader has passed. What is stored stays as it is; that
+/// also keeps a position from being given out twice, for which AUTOINCREMENT would write one more row with each event.
 inline constexpr const char* add_snapshots = R"(
 CREATE TABLE snapshots (
     stream         INTEGER PRIMARY KEY,

@@ -21,7 +21,7 @@ namespace escqrs::sqlite::detail {
 /// An id as SQLite stores it.
 inline Bytes bytes_of(const EventId& id) noexcept { return std::as_bytes(std::span{id.value().data}); }
 
-/// Appends events within a transaction that somebody else begins and commits.
+/// Appends events within a transaction that the caller begins and commits.
 /// @par Thread safety  as its database: one thread at a time
 class EventLogWriter {
 public:
@@ -29,7 +29,7 @@ public:
 
     AppendResult append(const StreamId& name, ExpectedVersion expected, std::span<const NewEvent> events);
 
-    /// Keeps a stream's snapshot in place of the one before; does nothing if there is no such stream.
+    /// Keeps a stream's snapshot in place of the previous one; does nothing if there is no such stream.
     void write_snapshot(const StreamId& name, const Snapshot& snapshot);
 
 private:
@@ -62,10 +62,10 @@ private:
     Database* database_;
     Clock* clock_;
 
-    // What the file holds as seen by the transaction that is open, or the last one. It is stale if another connection has
-    // written since, or if anything was rolled back.
+    // What the file holds as seen by the transaction that is open, or the last one. It is stale if another connection
+    // has written since, or if anything was rolled back.
     escqrs::detail::RecentMap<StreamId, Stream> streams_{max_streams_remembered};
-    std::vector<Kind> kinds_; ///< few, so they are looked through
+    std::vector<Kind> kinds_; ///< few: searched one by one
     std::uint64_t last_position_ = 0;
     std::uint64_t seen_transactions_ = 0;
     std::uint64_t seen_rollbacks_ = 0;
@@ -181,7 +181,7 @@ ESCQRS_INLINE std::int64_t EventLogWriter::find_or_add_kind(const NewEvent& even
     return id;
 }
 
-/// Looks whether these events are stored already, as one append of exactly these to this stream.
+/// Checks whether these events are stored already, as one append of exactly these to this stream.
 /// @return where it ended; nothing if none of the ids is stored
 /// @throws DuplicateEventId if ids are stored in any other way, or given twice
 ESCQRS_INLINE std::optional<AppendResult> EventLogWriter::find_repeat(const StreamId& name,

@@ -22,7 +22,7 @@
 
 namespace escqrs::sqlite::detail {
 
-/// What tells a file from all others, wherever it is moved.
+/// Identifies a file, wherever it is moved.
 struct FileIdentity {
     dev_t device;
     ino_t inode;
@@ -56,17 +56,19 @@ inline unsigned count_forks()
 }
 
 /// The bytes that SQLite locks, in the database and in the index of its log: https://sqlite.org/walformat.html and
-/// `os_unix.c` of SQLite, unchanged since 3.7.0, for processes of all versions have to agree on them.
+/// `os_unix.c` of SQLite, unchanged since 3.7.0, because processes of all versions must agree on them.
 struct LockedBytes {
     short type;
     off_t begin;
     off_t size;
 };
 inline constexpr LockedBytes in_use{F_RDLCK, 0x40000002, 510}; ///< in the database: the file is open
-inline constexpr LockedBytes index_in_use{F_RDLCK, 128, 1};    ///< in the index: it is not to be made anew
+inline constexpr LockedBytes index_in_use{F_RDLCK, 128, 1};    ///< in the index: it must not be made anew
 inline constexpr LockedBytes writing{F_WRLCK, 120, 1};         ///< in the index: the right to write
-inline constexpr LockedBytes turn{F_WRLCK, 256, 1};            ///< in the index, and not SQLite's: the turn to write
-inline constexpr LockedBytes reading_log{F_WRLCK, 124, 4};     ///< in the index: held shared by readers of the log
+/// In the index, and not SQLite's: the turn to write.
+inline constexpr LockedBytes turn{F_WRLCK, 256, 1};
+/// In the index: held shared by readers of the log.
+inline constexpr LockedBytes reading_log{F_WRLCK, 124, 4};
 
 /// Locks that belong to a descriptor, and not to the process: `F_OFD_SETLK` of fcntl(2).
 /// @return false if another process has the bytes; true also where the system knows no such locks
@@ -115,8 +117,9 @@ struct HeldFile {
     int file = -1;
     int index = -1;
     unsigned connections = 0;
-    unsigned locks = 0;                ///< connections that want it locked
-    std::atomic<bool> is_taken{false}; ///< the turn: a descriptor's locks do not keep threads from each other
+    unsigned locks = 0; ///< connections that want it locked
+    /// The turn: a descriptor's locks do not exclude other threads.
+    std::atomic<bool> is_taken{false};
 };
 
 struct HeldFiles {
@@ -131,14 +134,15 @@ inline HeldFiles& held_files()
     return files;
 }
 
-/// Keeps a connection's file in use, and tells whether it is still the file that was opened, and this the process.
+/// Keeps a connection's file in use, and checks that it is still the file that was opened, and this the process that
+/// opened it.
 ///
-/// SQLite marks a file as in use by POSIX locks. A process loses all of those on a file as soon as any part of it opens and
-/// closes the file; another process may then close the database as the last one, and remove the log under this one. So the
-/// same bytes are locked a second time, by locks that belong to a descriptor.
+/// SQLite marks a file as in use by POSIX locks. A process loses all of those on a file as soon as any part of it opens
+/// and closes the file; another process may then close the database as the last one, and remove the log under this one.
+/// So the same bytes are locked a second time, by locks that belong to a descriptor.
 ///
-/// To be made when SQLite has opened the file and before it locks anything; to be unlocked before SQLite closes the file,
-/// which then may be the last one, and destroyed after that.
+/// Make it after SQLite has opened the file and before it locks anything; unlock it before SQLite closes the file,
+/// which then may be the last one, and destroy it after that.
 /// @par Thread safety  `check` and `identity` may be called from any thread
 class FileHold {
 public:
@@ -155,8 +159,8 @@ public:
     void lock();
     void unlock() noexcept;
 
-    /// Takes the turn to write, among the connections of this library: SQLite's own write lock goes when a part of the process
-    /// opens and closes the log's index, and another process must not begin to write then.
+    /// Takes the turn to write, among the connections of this library: SQLite's own write lock is lost when a part of
+    /// the process opens and closes the log's index, and another process must not begin to write then.
     /// @return false if another connection has it
     bool try_turn() noexcept;
     void end_turn() noexcept;
@@ -170,7 +174,8 @@ public:
         if (is_inherited()) fail_inherited();
     }
 
-    /// @throws DatabaseError as `check_process`, and if the file, its log or the log's index was deleted, moved or replaced
+    /// @throws DatabaseError as `check_process`, and if the file, its log or the log's index was deleted, moved or
+    ///         replaced
     void check() const;
 
     /// @throws DatabaseError as `check`, and if the process has lost the write lock that this connection has taken
@@ -225,8 +230,8 @@ ESCQRS_INLINE FileHold::~FileHold()
     HeldFiles& files = held_files();
     const std::scoped_lock lock{files.mutex};
     if (--file_->connections > 0) return;
-    // Somebody in this process may have the file open by means of their own, whose locks would go with the descriptors:
-    // unless it is certain that nobody has, they wait for the next time that the file is opened.
+    // Other code in this process may have the file open by its own means, and would lose its locks with the
+    // descriptors: unless it is certain that none has, the descriptors are kept until the file is opened again.
     if (file_->file >= 0 && holder_of(file_->file, in_use).value_or(0) != 0) return;
     if (file_->index >= 0) ::close(file_->index);
     if (file_->file >= 0) ::close(file_->file);

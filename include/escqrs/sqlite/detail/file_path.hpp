@@ -15,9 +15,10 @@
 
 namespace escqrs::sqlite::detail {
 
-/// The absolute path of a file that need not exist yet; its folder has to.
+/// The absolute path of a file that need not exist yet; its folder must.
 ///
-/// A later change of the working directory does not matter to it, and SQLite takes no absolute path for a URI or for memory.
+/// A later change of the working directory does not affect it, and SQLite takes no absolute path for a URI or for
+/// memory.
 /// @throws StoreError if `path` is a URI or means memory, or there is no such folder
 ESCQRS_INLINE std::string absolute_path(const std::string& path);
 

@@ -10,8 +10,8 @@
 
 namespace escqrs::sqlite::detail {
 
-/// The turn to write, and SQLite's write lock, taken beside SQLite: nobody commits while this is held, and no log is begun
-/// anew.
+/// The turn to write, and SQLite's write lock, taken without SQLite: while this is held, no process commits and no log
+/// is begun anew.
 class LogLock {
 public:
     /// Tries `attempts` times, a tenth of a millisecond apart.
@@ -22,7 +22,7 @@ public:
 
     explicit operator bool() const noexcept { return is_held_; }
 
-    /// Whether anybody reads from the log, here or in another process.
+    /// True if a reader reads from the log, here or in another process.
     bool is_log_read() const noexcept { return holder_of(file_->index, reading_log).value_or(0) != 0; }
 
 private:
@@ -34,12 +34,12 @@ private:
 
 /// Moves the log of a database into the file after a commit, so that a later commit begins it anew.
 ///
-/// Nobody commits meanwhile: before SQLite 3.51.3 (3.50.7, 3.44.6) a commit that begins the log anew just then can lose
-/// other commits (https://sqlite.org/wal.html#walresetbug).
+/// No process commits meanwhile: before SQLite 3.51.3 (3.50.7, 3.44.6) a commit that begins the log anew at that moment
+/// can lose other commits (https://sqlite.org/wal.html#walresetbug).
 /// @par Thread safety  as its database: one thread at a time
 class LogCheckpoint {
 public:
-    /// From here on, writers and readers are made to wait.
+    /// From here on, writers and readers must wait.
     static constexpr int long_pages = 8192;
 
     /// @param pages  that the log holds
@@ -82,12 +82,12 @@ ESCQRS_INLINE void LogCheckpoint::after_commit(sqlite3* handle, FileHold& hold, 
         return sqlite3_wal_checkpoint_v2(handle, "main", SQLITE_CHECKPOINT_PASSIVE, &pages, &moved) == SQLITE_OK;
     };
     if (!move() || !is_long) return;
-    // Once all is moved, new readers read from the file; those that read from the log are waited for.
+    // Once all is moved, new readers read from the file; this waits for those that read from the log.
     for (int attempts = 0; attempts < 100 && (moved < pages || lock.is_log_read()); ++attempts) {
         sqlite3_sleep(1);
         if (moved < pages && !move()) return;
     }
-    long_at_ = pages + long_pages; // a reader that stays is not waited for with each commit
+    long_at_ = pages + long_pages; // not every commit waits for a reader that stays
 }
 
 #endif // ESCQRS_HAS_BODIES

@@ -31,7 +31,7 @@ ESCQRS_INLINE std::vector<SettlementResult> MessageQueueTables::settle(std::span
         if (name.empty()) {
             is_held = settle_single(message, disposition, now);
         } else {
-            // The messages of a session mostly stand together.
+            // The messages of a session are mostly next to each other.
             if (sessions.empty() || sessions.back().name != name || sessions.back().token != message.lock_token) {
                 sessions.push_back(find_held(name, message.lock_token, now));
             }

@@ -3,18 +3,18 @@
 
 #include <escqrs/sqlite/database.hpp>
 
-// The tables of a queue, and every statement that is run often. Each of them finds its rows by an index, however many
-// messages and sessions there are; the only one that looks at all rows counts them.
+// The tables of a queue, and every statement that runs often. Each finds its rows by an index, however many messages
+// and sessions there are; the only one that looks at all rows counts them.
 namespace escqrs::sqlite::detail::queue_sql {
 
 // - counter: the last number given to a message, or to a session as its place in line.
 // - session: those with messages. `turn` is the place in line, NULL while locked; messages up to `held_up_to` are held
 //   under the lock. The id is the number of the session's first message.
 // - message: what waits or is held. `session` is 0 without a session, and while scheduled, when `due` is not NULL. Only
-//   a message without a session has a lock of its own.
+//   a message without a session has its own lock.
 // - seen: ids of messages sent within the duplicate detection window, by number of the message.
-// - clock: what `locked_until` and `seen_at` count from, and by how many microseconds the time of day was ahead of it then.
-//   The moments `due`, `scheduled_at`, `enqueued_at` and `dead_lettered_at` are of the time of day.
+// - clock: what `locked_until` and `seen_at` count from, and by how many microseconds the time of day was ahead of it
+//   then. The moments `due`, `scheduled_at`, `enqueued_at` and `dead_lettered_at` are of the time of day.
 inline constexpr const char* add_clock = R"(
     CREATE TABLE clock (id INTEGER PRIMARY KEY CHECK (id = 1), origin TEXT NOT NULL, ahead INTEGER NOT NULL);
     INSERT INTO clock VALUES (1, '', 0);
@@ -129,7 +129,7 @@ inline constexpr const char* lock_session =
     "UPDATE session SET turn = NULL, held_up_to = ?2, locked_until = ?3, lock_token = ?4 WHERE id = ?1";
 inline constexpr const char* lock_message = "UPDATE message SET locked_until = ?2, lock_token = ?3 WHERE number = ?1";
 
-// Settling. A session is asked for by name, and found only for the holder of its lock.
+// Settling. A session is looked up by name, and found only for the holder of its lock.
 inline constexpr const char* held_session =
     "SELECT id, held_up_to FROM session WHERE name = ?1 AND lock_token = ?2 AND locked_until > ?3";
 inline constexpr const char* held_message =
@@ -183,7 +183,7 @@ inline constexpr const char* counts =
 #undef ESCQRS_CONTENT
 #undef ESCQRS_READY
 
-/// Those whose cost must not grow with the queue, for a test to look at their plans.
+/// The statements whose cost must not grow with the queue, for a test to check their plans.
 inline constexpr const char* flat[] = {
     count_on,           last_number,      remember_id,       forget_ids,     add_session,
     find_session,       add_message,      due_messages,      enqueue_due,    expired_sessions,

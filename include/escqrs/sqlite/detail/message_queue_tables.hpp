@@ -21,8 +21,8 @@ namespace escqrs::sqlite::detail {
 
 namespace rules = escqrs::message_queue_rules;
 
-/// Changes the tables of a queue. Every function runs within a transaction, and is given the time; what has become due by
-/// then comes first.
+/// Changes the tables of a queue. Every function runs within a transaction and receives the time; what has become due
+/// by then comes first.
 /// @par Thread safety  as the database: one thread at a time
 class MessageQueueTables {
 public:
@@ -35,7 +35,7 @@ public:
     /// Does what has become due by `now`: enqueues scheduled messages, and takes back locks that ran out.
     void pass_time(const QueueTime& now);
 
-    /// Hands out under a lock what is available, sessions in line first or messages without a session first.
+    /// Hands out available messages under a lock, sessions in line first or messages without a session first.
     std::vector<ReceivedMessage> take(std::size_t at_most, const std::string& token, bool sessions_first,
                                       const QueueTime& now);
 

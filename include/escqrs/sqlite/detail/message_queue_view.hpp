@@ -14,15 +14,16 @@
 
 namespace escqrs::sqlite::detail {
 
-/// Looks at the tables of a queue, on a connection of its own.
+/// Looks at the tables of a queue, on its own connection.
 /// @par Thread safety  as the database: one thread at a time
 class MessageQueueView {
 public:
-    /// What a receiver has to know before it waits.
+    /// What a receiver must know before it waits.
     struct State {
-        std::int64_t version = 0; ///< differs as soon as anybody has changed the file
+        std::int64_t version = 0; ///< differs after any change of the file
         bool can_take = false;    ///< something is available
-        NextChange next_change{}; ///< else, when time alone will make something available
+        /// Else, when time alone will make something available.
+        NextChange next_change{};
     };
 
     explicit MessageQueueView(Database& database) : database_{&database} {}
