@@ -29,7 +29,7 @@ public:
     Rows(Rows&& other) noexcept : statement_{std::exchange(other.statement_, nullptr)}, database_{other.database_} {}
     ~Rows();
 
-    /// Goes to the next row, at first to the first one.
+    /// Moves to the next row, at first to the first one.
     /// @return false if there is none
     bool next();
 

@@ -8,22 +8,22 @@
 
 namespace escqrs::detail {
 
-/// Where one thread waits until another lets it go on.
+/// Lets one thread wait until another releases it.
 ///
-/// Shared by both, so that the one who wakes need not hold a lock over that, which the woken thread would run into at once: a
-/// condition variable that is gone with what is waited for asks for one.
+/// Shared by both, so that the waking thread need not hold a lock while it wakes, which the woken thread would run into
+/// at once. A condition variable that is destroyed with what is waited for would need such a lock.
 /// @par Thread safety  `park` may be called by its thread, `unpark` from any
 class Parker {
 public:
-    /// That of the calling thread.
+    /// The parker of the calling thread.
     static const std::shared_ptr<Parker>& of_this_thread()
     {
         thread_local const std::shared_ptr<Parker> parker = std::make_shared<Parker>();
         return parker;
     }
 
-    /// Waits for `unpark`, or returns at once if it was called since the last time. Whoever is woken looks again at what he
-    /// waits for: the call may have been meant for something earlier.
+    /// Waits for `unpark`, or returns at once if it was called since the last time. Wake-ups may be spurious: re-check
+    /// the condition.
     void park()
     {
         std::unique_lock lock{mutex_};

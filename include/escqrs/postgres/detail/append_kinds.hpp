@@ -15,8 +15,9 @@ namespace escqrs::postgres::detail {
 
 /// The kinds of events that a connection appends, as numbers.
 ///
-/// They are the database's numbers, remembered as long as the connection. Behind a PgBouncer, where another server may take over
-/// unseen and give those numbers to other kinds, they are numbers within one statement, which brings the kinds along.
+/// They are the database's numbers, remembered as long as the connection. Behind a PgBouncer, where another server may
+/// take over unseen and give those numbers to other kinds, they are numbers within one statement, which brings the
+/// kinds along.
 /// @par Thread safety  one thread at a time
 class AppendKinds {
 public:
@@ -28,8 +29,8 @@ public:
 
     bool is_pooled() const noexcept { return is_pooled_; }
 
-    /// The statement that appends, in which `{s}` stands for the schema. Where it brings the kinds along, they are its last three
-    /// parameters.
+    /// The statement that appends, in which `{s}` stands for the schema. If it brings the kinds along, they are its
+    /// last three parameters.
     std::string_view append() const noexcept
     {
         return is_pooled_ ? "SELECT is_met::int4[], bases, positions, streams FROM "
@@ -89,7 +90,7 @@ private:
 
     bool is_pooled_;
     Statement select_;
-    std::vector<Kind> kinds_; ///< few, so they are looked through
+    std::vector<Kind> kinds_; ///< few: searched one by one
     ArrayValue types_{type_id::text};
     ArrayValue schema_versions_{type_id::int8};
     ArrayValue content_types_{type_id::text};

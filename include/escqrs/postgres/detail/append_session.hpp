@@ -45,8 +45,8 @@ class AppendSession {
 public:
     AppendSession(Connection& connection, const std::string& schema);
 
-    /// Stores several appends, in one round trip and one transaction, but for those that do not find their version, or come
-    /// behind such in the same stream.
+    /// Stores several appends, in one round trip and one transaction, except those that do not find their version, or
+    /// come after such in the same stream.
     /// @throws DatabaseError  and nothing is stored
     template <class Append>
     void send(Timestamp now, std::span<Append* const> group);
@@ -55,10 +55,10 @@ public:
     /// @throws DatabaseError  of a unique violation if an id is stored already, or another append came between
     void send_alone(Timestamp now, PendingAppend& append);
 
-    /// In a partitioned log, makes partitions for so many events.
+    /// In a partitioned log, makes partitions for this many events.
     void make_partitions(std::size_t events) { (void)make_partitions_.query(events); }
 
-    /// Looks whether these events are stored already, as one append of exactly these to this stream.
+    /// Checks whether these events are stored already, as one append of exactly these to this stream.
     /// @return where it ended; nothing if none of the ids is stored
     /// @throws DuplicateEventId if ids are stored in any other way, or given twice
     std::optional<AppendResult> find_repeat(const PendingAppend& append);
@@ -68,7 +68,7 @@ private:
     struct StreamEnd {
         std::int64_t id;
         StreamVersion version;
-        bool is_ours; ///< nobody else seems to append to it
+        bool is_ours; ///< no one else seems to append to it
     };
 
     static constexpr std::size_t max_ends = 16'384;
@@ -103,7 +103,8 @@ private:
     [[noreturn]] static void refuse_sequence(const PendingAppend& append);
 
     AppendKinds kinds_;
-    escqrs::detail::RecentMap<StreamId, StreamEnd> ends_{max_ends}; ///< none behind a PgBouncer: see `AppendKinds`
+    /// None behind a PgBouncer: see `AppendKinds`.
+    escqrs::detail::RecentMap<StreamId, StreamEnd> ends_{max_ends};
     Statement append_;
     Statement append_one_;
     Statement append_behind_;
@@ -227,7 +228,7 @@ inline void AppendSession::send_alone(Timestamp now, PendingAppend& append)
     if (!insert_next(now, append)) append_one(now, append);
 }
 
-/// Where an append belongs, if this connection has seen what it follows.
+/// The place of an append, if this connection has seen what it follows.
 inline std::optional<AppendSession::Behind> AppendSession::known_place(PendingAppend& append)
 {
     const StreamEnd* const end = ends_.find(*append.stream);
@@ -239,7 +240,7 @@ inline std::optional<AppendSession::Behind> AppendSession::known_place(PendingAp
     return Behind{&append, end->id, end->version};
 }
 
-/// Each to a stream of its own, whose end is known: nothing has to be looked up.
+/// Each to a different stream, whose end is known: nothing needs to be looked up.
 /// @return false if two are to the same stream, or an end is not where it was, or an event is stored already
 inline bool AppendSession::insert_all(Timestamp now)
 {
@@ -299,8 +300,8 @@ inline void AppendSession::note_stored(const Behind& place, std::int64_t last_po
     remember(append, place.stream);
 }
 
-/// As the next event behind one whose version is known, or guessed: without the function, and so at little more cost than any
-/// insert.
+/// As the next event after one whose version is known, or guessed: without the function, and so at little more cost
+/// than any insert.
 /// @return false if that event is not there or another follows it, or nothing can be guessed
 inline bool AppendSession::insert_next(Timestamp now, PendingAppend& append)
 {

@@ -28,10 +28,10 @@ struct SnapshotCopy {
     std::vector<std::byte> payload;
 };
 
-/// A connection that reads the log, with its prepared statements, and with what it has learned from the server: up to where the
-/// log can be read, and the kinds of events. Another server may know less and give the same numbers to others, as after a
-/// failover that lost the last events; so all that is forgotten with the connection. Behind a PgBouncer, where any statement may
-/// meet another server, each page asks anew.
+/// A connection that reads the log, with its prepared statements, and with what it has learned from the server: how far
+/// the log can be read, and the kinds of events. Another server may know less and give the same numbers to other kinds,
+/// as after a failover that lost the last events; so all of that is forgotten with the connection. Behind a PgBouncer,
+/// where any statement may meet another server, each page asks anew.
 /// @par Thread safety  one thread at a time
 class EventLogSession {
 public:
@@ -72,8 +72,8 @@ public:
                " ORDER BY e.position LIMIT " + std::to_string(at_most);
     }
 
-    /// Reads the first `first_page_size` events of a stream, from `version` on: most streams are no longer, and a prepared
-    /// query takes half the time of the COPY that is better at long ones.
+    /// Reads the first `first_page_size` events of a stream, from `version` on: most streams are no longer, and a
+    /// prepared query takes half the time of the COPY that is better at long ones.
     PageEnd read_stream_begin(const StreamId& stream, std::uint64_t version, EventPage& page)
     {
         forget_other_connections();
@@ -81,15 +81,16 @@ public:
         return receive_first(page, 0);
     }
 
-    /// The same of the log: what `filter` asks for, after `position`, as far as the log can be read, but not beyond `limit`. All
-    /// `at_most` events if a page holds them.
+    /// The same for the log: what `filter` matches, after `position`, as far as the log can be read, but not beyond
+    /// `limit`. All `at_most` events if a page holds them.
     PageEnd read_log_begin(std::uint64_t position, std::uint64_t limit, std::size_t at_most, const EventFilter& filter,
                            EventPage& page);
 
     /// A page of up to `at_most` events of a stream, from `version` on.
     PageRequest stream_page(const StreamId& stream, std::uint64_t version, std::size_t at_most) const;
 
-    /// A page of up to `at_most` events that `filter` asks for, after `position` and up to `end`, which must be readable.
+    /// A page of up to `at_most` events that `filter` matches, after `position` and up to `end`, which must be
+    /// readable.
     PageRequest log_page(std::uint64_t position, std::uint64_t end, std::size_t at_most,
                          const EventFilter& filter) const;
 
@@ -97,7 +98,7 @@ public:
     std::optional<PageRequest> next_log_page(std::uint64_t position, std::uint64_t limit, std::size_t at_most,
                                              const EventFilter& filter);
 
-    /// Has the server begin to send a page. Nothing else can be asked before it has been received.
+    /// Lets the server begin to send a page. Nothing else can run on the connection before it has been received.
     void begin(const PageRequest& request);
 
     /// Receives the page that was begun.
@@ -106,8 +107,8 @@ public:
     /// Gives up a page that was begun, and the connection with it.
     void abandon() noexcept { connection_->close(); }
 
-    /// The position of the last event up to which nothing will turn up any more, as this connection last saw it if that is
-    /// beyond `position`.
+    /// The position of the last event up to which nothing will turn up any more, as this connection last saw it if that
+    /// is beyond `position`.
     std::uint64_t readable_beyond(std::uint64_t position)
     {
         forget_other_connections();
@@ -115,7 +116,7 @@ public:
         return readable_;
     }
 
-    /// `Connection::generation` of the connection that is asked next; 0 if that may be any.
+    /// `Connection::generation` of the connection that is used next; 0 if that may be any.
     std::uint64_t connected_as()
     {
         forget_other_connections();
@@ -127,7 +128,7 @@ public:
     /// The position of the last event that is stored.
     GlobalPosition last() { return position(select_last_); }
 
-    /// Who holds readers back, for people who look; empty if nobody does by now.
+    /// What holds readers back, for people to read; empty if nothing does by now.
     std::string holder();
 
     std::optional<EventLocation> locate(const EventId& id);
@@ -147,7 +148,7 @@ private:
         auto rows = select.query();
         return GlobalPosition{rows.next() ? static_cast<std::uint64_t>(rows.integer(0)) : 0};
     }
-    /// Where the connection knows no kinds, the events bring theirs.
+    /// If the connection knows no kinds, the events bring theirs.
     std::string kind_columns() const
     {
         return is_pooled_ ? ", kinds.type, kinds.schema_version, kinds.content_type" : "";
@@ -176,8 +177,9 @@ private:
 
     Connection* connection_;
     std::string schema_;
-    bool is_pooled_;               ///< statements may go to different servers
-    std::uint64_t generation_ = 0; ///< of the connection on which the next two were learned
+    bool is_pooled_; ///< statements may go to different servers
+    /// Of the connection that the next two are from.
+    std::uint64_t generation_ = 0;
     std::uint64_t readable_ = 0;
     std::shared_ptr<EventKinds> kinds_;
     Statement select_readable_;
@@ -217,7 +219,7 @@ inline PageEnd EventLogSession::read_log_begin(std::uint64_t position, std::uint
 {
     const std::uint64_t end = std::min(readable_beyond(position), limit);
     if (end <= position) return {};
-    // What fits one page, and is not near the end of the log, is read by one query.
+    // A read that fits one page, and is not near the end of the log, is a single query.
     if (at_most <= page_size && std::min<std::uint64_t>(at_most, end - position) > first_page_size) {
         const PageRequest request = log_page(position, end, at_most, filter);
         begin(request);
@@ -245,7 +247,7 @@ inline void EventLogSession::forget_other_connections()
     while (rows.next()) kinds_->emplace(static_cast<std::int32_t>(rows.integer(0)), kind_in(rows));
 }
 
-/// Says what the kinds in a page are, by the connection on which it came.
+/// Sets the kinds in a page, as the connection on which it came has them.
 inline void EventLogSession::name_kinds(EventPage& page)
 {
     if (is_pooled_) return; // it has them
@@ -376,7 +378,8 @@ inline std::optional<EventLocation> EventLogSession::locate(const EventId& id)
 
 inline EventKind EventLogSession::kind(std::int32_t id)
 {
-    // A page that was cut may have cost the connection. Another one may have other kinds, and begins by reading all of them.
+    // A page that was cut may have cost the connection. Another one may have other kinds, and begins by reading all of
+    // them.
     if (connection_->is_lost())
         throw ConnectionLost{connection_->where(), "reading events", "the connection was lost", ""};
     auto rows = select_kinds_.query(id);

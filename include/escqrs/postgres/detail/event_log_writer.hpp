@@ -21,11 +21,12 @@
 
 namespace escqrs::postgres::detail {
 
-/// Appends of many threads over a few connections: those that wait go out together, in one round trip and one transaction,
-/// each failing or succeeding alone.
+/// Appends of many threads over a few connections: appends that wait go out together, in one round trip and one
+/// transaction, each failing or succeeding alone.
 ///
-/// When a connection is lost, what was under way is sent again, with the same event ids, so that it is stored once. When the limit
-/// of the caller that came first is over, all that went out with it have failed: else each would wait for a silent server in turn.
+/// When a connection is lost, what was under way is sent again, with the same event ids, so that it is stored once.
+/// When the limit of the caller that came first is over, all appends that went out with it have failed: otherwise each
+/// would wait for a silent server in turn.
 /// @par Thread safety  `append` may be called from any thread
 class EventLogWriter {
 public:
@@ -152,7 +153,7 @@ inline AppendResult EventLogWriter::append_alone(Caller& caller, AppendSession& 
             if (attempt == most_attempts || (!is_unique_violation && error.state() != check_violation)) throw;
             if (!is_unique_violation) session.make_partitions(caller.events.size());
             else if (const auto repeat = session.find_repeat(caller)) return *repeat;
-            // Or else another append came between.
+            // Otherwise another append came between.
         }
     }
     if (caller.result) return *caller.result;
