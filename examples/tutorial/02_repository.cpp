@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 
 // A repository over a store in memory: aggregates are saved as their events and loaded by applying them again. Of two
-// people who change what they both have seen, the second one is told.
+// people who change what they both have seen, the second one gets a conflict.
 #include "book.hpp"
 
 #include <escqrs/commands/repository.hpp>

@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 
 // A command bus: each command goes to its one handler, through the middleware that all of them share. A command with an
-// id of its own has its effect once, however often it is sent.
+// id has its effect once, however often it is sent.
 #include "desk.hpp"
 
 #include <escqrs/in_memory/event_store.hpp>

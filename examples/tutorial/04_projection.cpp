@@ -60,10 +60,10 @@ int main()
 
     desk.send(ReturnBook{dune});
     desk.send(LendBook{emma, "Bob"});
-    reached = projection.catch_up(); // goes on where it was
+    reached = projection.catch_up(); // continues where it was
     std::cout << "at position " << reached.value() << ":\n" << catalogue;
 
-    projection.restart(); // a new column, a mended handler: build it all again
+    projection.restart(); // a new column, a fixed handler: build it all again
     std::cout << "emptied:\n" << catalogue;
     reached = projection.catch_up(); // nothing rings: these events were handled before
     std::cout << "rebuilt up to position " << reached.value() << ":\n" << catalogue;

@@ -64,7 +64,7 @@ int main()
     std::cout << turnstiles.get(id).visitors() << " visitors in " << turnstiles.get(id).version().value()
               << " events\n";
 
-    // Whatever becomes of the snapshot, the events tell the same.
+    // Whatever happens to the snapshot, the events give the same.
     store.write_snapshot(stream, {escqrs::StreamVersion{1400}, 1, escqrs::archive::Binary::content_type, {}});
     std::cout << turnstiles.get(id).visitors() << " visitors after the snapshot was damaged\n";
 }

@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 
-// Tests that read like a specification: given what happened, when somebody asks, then this happens. For aggregates, deciders
-// and read models; with a test framework or, as here, without.
+// Tests that read like a specification: given what happened, when something is asked for, then this happens. For
+// aggregates, deciders and read models; with a test framework or, as here, without.
 #include "lending_decider.hpp"
 
 #include <escqrs/testing/given_when_then.hpp>

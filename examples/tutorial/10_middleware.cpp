@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 
-// Everything around the handlers: commands are checked, repeats recognised, conflicts tried again, and what happens is told;
-// and commands are sent onto the threads of an executor, those for one book in order.
+// Everything around the handlers: commands are checked, repeats recognised, conflicts tried again, and outcomes
+// reported; and commands are sent onto the threads of an executor, those for one book in order.
 #include "desk.hpp"
 
 #include <escqrs/commands/dispatcher/command_dispatcher.hpp>

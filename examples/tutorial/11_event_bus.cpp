@@ -1,6 +1,6 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 
-// An event bus in full: who comes before whom, who comes and goes while an event is under way, and who is told of failures.
+// An event bus in full: the order of subscribers, subscribing and leaving while an event is under way, and failures.
 #include "book.hpp"
 
 #include <escqrs/events/event_bus.hpp>
@@ -31,7 +31,7 @@ int main()
     const escqrs::EventContext context{escqrs::StreamId{"book", "1"}, escqrs::StreamVersion{1},
                                        escqrs::GlobalPosition{1}, escqrs::EventId{}};
 
-    // Lower groups come first; whoever names none is in group 0. Subscribers of every event stand in the same row.
+    // Lower groups come first; the default is group 0. Subscribers to every event stand in the same order.
     constexpr escqrs::SubscriberGroup journal{-10};
     constexpr escqrs::SubscriberGroup mail{10};
     const auto mails = bus.subscribe<BookReturned>(
@@ -43,7 +43,7 @@ int main()
     auto desk = std::make_shared<ReturnDesk>("evening desk");
     bus.subscribe<BookReturned>(desk, [&desk = *desk](const BookReturned& event) { desk.notice(event); });
 
-    // A failure keeps nobody from the event, and reaches the publisher.
+    // A failure keeps no other from the event, and reaches the publisher.
     const auto publish = [&] {
         try {
             bus.publish(BookReturned{"Ada"}, context);

@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 
-// A read model for every day: it runs in a thread, is waited for, puts aside what it cannot handle, and is replaced by a
-// better one while people go on reading.
+// A read model for every day: it runs in a thread, can be waited for, parks what it cannot handle, and is replaced by a
+// better one while people read.
 #include "desk.hpp"
 
 #include <escqrs/in_memory/checkpoint.hpp>
@@ -29,7 +29,7 @@ const std::string file = "tutorial-12.db";
 const auto dune = Book::Id::parse("00000000-0000-4000-8000-000000000001");
 const auto emma = Book::Id::parse("00000000-0000-4000-8000-000000000002");
 
-/// Each version has tables of its own: `loans{v}` is loans_v1, then loans_v2. Readers ask `loans`.
+/// Each version has its own tables: `loans{v}` is loans_v1, then loans_v2. Readers query `loans`.
 sqlite::ReadModelSchema loans_schema(unsigned version)
 {
     return {.name = "lending",
@@ -58,7 +58,7 @@ public:
     }
     void clear() { clear_.run(); }
 
-    std::string stranger; ///< somebody the mail cannot reach yet
+    std::string stranger; ///< a reader whom the mail cannot reach yet
 
 private:
     unsigned version_;
@@ -122,7 +122,7 @@ int main()
     for (const escqrs::ParkedStream& parked : first.projection.parked()) {
         std::cout << "parked from version " << parked.version.value() << ", " << parked.events
                   << " events: " << parked.error << '\n';
-        first.loans.stranger.clear(); // mended
+        first.loans.stranger.clear(); // repaired
         first.projection.replay(parked.stream);
     }
 

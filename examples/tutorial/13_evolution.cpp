@@ -25,7 +25,7 @@ struct BookAcquiredV0 {
     }
 };
 
-/// Two steps in one: nobody does that any more.
+/// Two steps in one, which is no longer done.
 struct BookSwapped {
     static constexpr std::string_view event_name = "BookSwapped";
 

@@ -67,7 +67,7 @@ public:
         return book;
     }
 
-    /// @throws Refused if somebody has the book
+    /// @throws Refused if a reader has the book
     void lend_to(std::string reader)
     {
         if (!reader_.empty()) throw Refused{title_ + " is with " + reader_};

@@ -72,7 +72,7 @@ std::string option_of_variable(const std::string& variable, const po::options_de
     return name;
 }
 
-/// What goes behind a scheme.
+/// What comes after a scheme.
 const char* rest_of(std::string_view scheme)
 {
     if (scheme == "memory") return ":";

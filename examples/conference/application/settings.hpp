@@ -15,8 +15,8 @@ public:
     using std::runtime_error::runtime_error;
 };
 
-/// `scheme:rest`, as in `sqlite:conference-data/events.db`. A message broker has the scheme `broker` and, as its rest, the
-/// whole connection string, which may hold a secret; so does a PostgreSQL database, with the scheme `postgres`.
+/// `scheme:rest`, as in `sqlite:conference-data/events.db`. A message broker has the scheme `broker` and, as its rest,
+/// the whole connection string, which may hold a secret; so does a PostgreSQL database, with the scheme `postgres`.
 struct Location {
     std::string scheme;
     std::string rest;
@@ -35,23 +35,33 @@ enum class Role : std::uint8_t { web, worker, all };
 /// What the program was asked to do. Each value comes from a flag, else from the environment, else from its default.
 struct Settings {
     Role role = Role::all;
-    ListenAddress listen;                       ///< of the page
-    bool is_behind_proxy = false;               ///< which appends its client's address to X-Forwarded-For
-    std::optional<ListenAddress> worker_listen; ///< of the worker's health and metrics; none: they are not served
+    ListenAddress listen; ///< of the page
+    /// The proxy appends its client's address to X-Forwarded-For.
+    bool is_behind_proxy = false;
+    /// Address of the worker's health and metrics; none: they are not served.
+    std::optional<ListenAddress> worker_listen;
     Location store;
     Location queue;
-    std::string queue_name;         ///< at a broker, if the connection string names none
+    /// The queue at a broker, if the connection string names none.
+    std::string queue_name;
     bool queue_has_sessions = true; ///< at Service Bus
-    std::string azure_identity;   ///< how Service Bus knows us, if the connection string has no key; empty: it has one
-    std::string queue_management; ///< address of Service Bus's REST API; empty: that of its host
-    std::string queue_certificates; ///< PEM file of the authorities trusted for the broker; empty: the system's
+    /// How Service Bus identifies us, if the connection string has no key; empty: it has one.
+    std::string azure_identity;
+    /// Address of Service Bus's REST API; empty: that of its host.
+    std::string queue_management;
+    /// PEM file of the authorities trusted for the broker; empty: the system's.
+    std::string queue_certificates;
     Location read_model;
-    std::string mail;       ///< dir:PATH or smtp://…, as the mailer takes it
-    std::string public_url; ///< how people reach the page, without a slash at the end
+    /// `dir:PATH` or `smtp://…`, as the mailer takes it.
+    std::string mail;
+    /// How people reach the page, without a slash at the end.
+    std::string public_url;
     std::string organiser_token;
-    bool is_token_generated = false; ///< nobody knows it yet, so it has to be shown
-    bool rebuild = false;            ///< the worker builds the read model anew from the store before it begins
-    bool durable = true; ///< an acknowledged command survives a power failure, not only the end of the process
+    bool is_token_generated = false; ///< it is still unknown, so it must be shown
+    /// The worker builds the read model anew from the store before it begins.
+    bool rebuild = false;
+    /// An acknowledged command survives a power failure, not only the end of the process.
+    bool durable = true;
 };
 
 /// Reads the settings; nothing if help was asked for, which is then written to `out`.

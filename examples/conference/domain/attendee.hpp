@@ -19,7 +19,8 @@ class Attendee : public escqrs::AggregateRoot<Attendee, AttendeeRegistered, Emai
 public:
     static constexpr std::string_view category = "attendee";
 
-    /// How often another address may be asked for. It bounds the events of a registration, and so what reading one costs.
+    /// How often another address may be asked for. It bounds the events of a registration, and so what reading one
+    /// costs.
     static constexpr std::size_t max_email_changes = 100;
 
     explicit Attendee(const Id& id) : AggregateRoot{id} {}
@@ -27,8 +28,8 @@ public:
     /// A newly registered attendee.
     static Attendee register_with(const Id& id, const Email& email);
 
-    /// Asks for another address; `confirmation_id` is to be mailed there and must come back through `confirm_email`.
-    /// A later request replaces an earlier one.
+    /// Asks for another address; `confirmation_id` must be mailed there and come back through `confirm_email`. A later
+    /// request replaces an earlier one.
     /// @throws RuleViolation "already-unregistered", "same-email", "too-many-email-changes"
     void change_email(const Email& email, const ConfirmationId& confirmation_id);
 

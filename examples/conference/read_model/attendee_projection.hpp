@@ -22,13 +22,13 @@ public:
 
 /// Keeps the read model: subscribes to the attendee events on a bus and writes what they tell.
 ///
-/// It begins and commits nothing: whoever publishes does so inside a transaction on the same database, checks there by
+/// It begins and commits nothing: the publisher does so inside a transaction on the same database, checks there by
 /// stream version that an event is neither a repeat nor early, and rolls back if publishing fails.
 ///
-/// A registration and a request to change the email each leave a row in `outgoing_mail`, in that same transaction, so the
-/// mail is owed exactly if the event was handled. A replayed event owes none: its mail stays as it is, or is noted as given up,
-/// so that a link in it goes on to work. A later event gives up the unsent mails that it makes useless: a request an earlier
-/// request, a confirmation and the end of the registration all.
+/// A registration and a request to change the email each leave a row in `outgoing_mail`, in that same transaction, so
+/// the mail is owed exactly if the event was handled. A replayed event owes none: its mail stays as it is, or is noted
+/// as given up, so that a link in it still works. A later event gives up the unsent mails that it makes useless: a
+/// request an earlier request, a confirmation and the end of the registration all.
 /// @par Thread safety  none: events are published by the thread that uses the database
 class AttendeeProjection {
 public:

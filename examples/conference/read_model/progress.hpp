@@ -16,10 +16,12 @@ namespace conference::read_model {
 struct ProgressFigures {
     escqrs::GlobalPosition position; ///< of the newest event handled
     std::uint64_t events = 0;        ///< handled so far, each once
-    std::uint64_t dead_lettered = 0; ///< so far; one that was resubmitted in vain, once more
+    /// Dead letters so far; one that was resubmitted in vain counts again.
+    std::uint64_t dead_lettered = 0;
 };
 
-/// What the read model says of itself: how many events it has handled, and whether it lacks some that will not come again.
+/// What the read model says of itself: how many events it has handled, and whether it lacks some that will not come
+/// again.
 /// @par Thread safety  as its database: one thread at a time
 class Progress {
 public:
@@ -35,7 +37,7 @@ public:
     void add_dead_lettered(std::uint64_t count);
     void report_gap(std::string_view reason);
 
-    /// As in a new read model. Revisions go on, so that those who follow the changes see what comes.
+    /// As in a new read model. Revisions continue, so that followers of the changes see what comes.
     void restart();
 
 private:

@@ -11,7 +11,7 @@
 // What is inside the read model's file; for the classes of this folder and the worker, which keeps its mails there.
 namespace conference {
 
-/// Tables of the read model. Every part that opens the file gives this, so whoever comes first creates it.
+/// Tables of the read model. Every part that opens the file passes this, so the first one creates it.
 extern const escqrs::sqlite::Schema read_model_schema;
 
 /// Columns of `attendee` in the order in which `read_attendee` expects them.

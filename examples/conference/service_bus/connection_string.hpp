@@ -11,8 +11,9 @@ namespace service_bus {
 
 /// What a broker speaks on top of AMQP 1.0.
 enum class Dialect : std::uint8_t {
-    service_bus, ///< tokens on `$cbs`, locks with an end, confirmed settlement, `$management`
-    amqp10,      ///< nothing
+    /// Tokens on `$cbs`, locks with an end, confirmed settlement, `$management`.
+    service_bus,
+    amqp10, ///< nothing
 };
 
 struct SharedAccessKey {
@@ -22,7 +23,7 @@ struct SharedAccessKey {
     friend bool operator==(const SharedAccessKey&, const SharedAccessKey&) = default;
 };
 
-/// A token that somebody else has signed: `SharedAccessSignature sr=…&sig=…&se=…&skn=…`.
+/// A token that another party has signed: `SharedAccessSignature sr=…&sig=…&se=…&skn=…`.
 struct SharedAccessSignature {
     std::string token;
 
@@ -42,7 +43,8 @@ struct Broker {
     std::string host;
     std::uint16_t port = 0;
     bool tls = true;
-    std::string entity; ///< queue, topic, or `topic/Subscriptions/name`; empty if not named
+    /// Queue, topic, or `topic/Subscriptions/name`; empty if not named.
+    std::string entity;
     std::variant<std::monostate, SharedAccessKey, SharedAccessSignature, UserPassword> credentials;
     bool is_emulator = false;
 
@@ -50,10 +52,10 @@ struct Broker {
 };
 
 /// Reads a Service Bus connection string,
-/// `Endpoint=sb://host[:port]/;SharedAccessKeyName=…;SharedAccessKey=…[;EntityPath=…][;UseDevelopmentEmulator=true]`
-/// or with `SharedAccessSignature=…` for a key, or the address of a queue at another AMQP 1.0 broker,
-/// `amqp[s]://[user:password@]host[:port]/queue`, percent-encoded. `sb://host[:port][/queue]` is Service Bus without a key: the
-/// connection needs a token source.
+/// `Endpoint=sb://host[:port]/;SharedAccessKeyName=…;SharedAccessKey=…[;EntityPath=…][;UseDevelopmentEmulator=true]` or
+/// with `SharedAccessSignature=…` for a key, or the address of a queue at another AMQP 1.0 broker,
+/// `amqp[s]://[user:password@]host[:port]/queue`, percent-encoded. `sb://host[:port][/queue]` is Service Bus without a
+/// key: the connection needs a token source.
 /// @throws escqrs::TransportError naming the part, what was expected and what was found, but never a secret
 Broker parse_broker(std::string_view text);
 
@@ -66,8 +68,8 @@ struct SubscriptionPath {
 /// @return nothing if `entity` is a queue or a topic
 std::optional<SubscriptionPath> subscription_in(std::string_view entity);
 
-/// Refuses a broker that would get a token or a password unencrypted over a network. Only the key that Microsoft publishes with its
-/// emulator, `SAS_KEY_VALUE`, is no secret.
+/// Refuses a broker that would get a token or a password unencrypted over a network. Only the key that Microsoft
+/// publishes with its emulator, `SAS_KEY_VALUE`, is no secret.
 /// @param has_token_source  tokens come from a source, not from the broker's key
 /// @throws escqrs::TransportError naming the broker
 void require_private(const Broker& broker, bool has_token_source);

@@ -40,7 +40,7 @@ constexpr std::array<std::pair<std::string_view, EntraIdentity>, 4> identities{{
 
 void take_variable(const char* name, std::string& setting)
 {
-    const char* const value = std::getenv(name); // NOLINT(concurrency-mt-unsafe): nobody sets variables
+    const char* const value = std::getenv(name); // NOLINT(concurrency-mt-unsafe): nothing sets variables
     if (value != nullptr && *value != '\0') setting = value;
 }
 
@@ -89,8 +89,8 @@ Tree parse_answer(const std::string& body)
 /// 404 and 410 are what a virtual machine's metadata service answers while it is updated.
 bool may_pass(long status) { return status == 404 || status == 408 || status == 410 || status == 429 || status >= 500; }
 
-/// The moment that the answer names as the token's end: the earlier one, for a server may keep a token, and name the life it had
-/// at first. A moment in the past may be due to a clock that is wrong. Seconds are told as numbers or texts.
+/// The moment that the answer names as the token's end: the earlier one, for a server may keep a token, and name the
+/// life it had at first. A moment in the past may result from a clock that is wrong. Seconds come as numbers or texts.
 escqrs::Timestamp expiry_in(const Tree& answer, escqrs::Timestamp now)
 {
     constexpr std::int64_t longest = 86'400 * 366;
@@ -169,8 +169,9 @@ bool has_endpoint(const EntraSettings& settings)
     return !settings.identity_endpoint.empty() && !settings.identity_header.empty();
 }
 
-/// https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference, and, without an endpoint in
-/// the environment, https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token
+/// https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference, and, without an
+/// endpoint in the environment,
+/// https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token
 HttpRequest managed_identity_request(const EntraSettings& settings)
 {
     const bool has_endpoint = service_bus::has_endpoint(settings);

@@ -57,7 +57,7 @@ std::optional<Server> server_of(const std::string& url)
                   part(CURLUPART_USER).has_value() || part(CURLUPART_PASSWORD).has_value()};
 }
 
-/// Whether nobody else reads what goes to `host`, as far as `plain_http` trusts its address.
+/// True if no one else reads what goes to `host`, as far as `plain_http` trusts its address.
 bool is_near(const std::string& host, PlainHttp plain_http)
 {
     if (is_loopback(host)) return true;

@@ -29,12 +29,13 @@ public:
     using Action = std::variant<Renew, Over>;
     using Actions = std::vector<Action>;
 
-    /// @param max_renewal  how long locks are renewed, from the last message on that has come under them; 0: they are not
+    /// @param max_renewal  how long locks are renewed, from the last message on that has come under them; 0: they are
+    ///                     not
     explicit LockKeeping(escqrs::Duration max_renewal) : max_renewal_{max_renewal} {}
 
     /// A session was accepted, with a lock until then by the broker's clock.
     void took_session(LinkId link, const std::string& session_id, escqrs::Timestamp locked_until, const Moment& now);
-    /// A message has come, under a lock of its own. Its `locked_until` becomes that by this machine's clock.
+    /// A message has come, under its own lock. Its `locked_until` becomes that by this machine's clock.
     void took_message(escqrs::ReceivedMessage& received, const Moment& now);
     /// A message has come, under the lock of the link's session.
     void took_message_of(LinkId link, escqrs::ReceivedMessage& received, const Moment& now);

@@ -26,7 +26,7 @@ public:
     void renew_message(const std::string& lock_token, Renewed done);
     void renew_session(const std::string& session_id, Renewed done);
 
-    /// Detaches; who still waits for a renewal is told that there will be none.
+    /// Detaches; pending renewals fail.
     void close() { management_.close(); }
 
     /// To be called when the connection is lost.

@@ -25,9 +25,9 @@ struct TimeLeft {
 
 /// Works out how long locks last on this machine.
 ///
-/// The broker names the end of a lock by its own time of day. Where this machine's time of day is wrong, a lock would seem to be
-/// over when it arrives, or to last for hours. Messages tell more: the broker enqueued each before it locked it, so its clock
-/// had reached that time. Where the clocks still disagree, the bounds of all locks are used instead.
+/// The broker names the end of a lock by its own time of day. Where this machine's time of day is wrong, a lock would
+/// seem to be over when it arrives, or to last for hours. Messages tell more: the broker enqueued each before it locked
+/// it, so its clock had reached that time. Where the clocks still disagree, the bounds of all locks are used instead.
 /// @par Thread safety  none
 class LockTimes {
 public:
@@ -39,8 +39,9 @@ public:
         broker_ = Moment{.steady = now, .time_of_day = enqueued_at};
     }
 
-    /// The longest that a message's own lock can last: the broker took it after it had enqueued the message. This says nothing of
-    /// other locks, not even of the same one once it is renewed, since the lock duration of a queue may be raised at any time.
+    /// The longest that a message's own lock can last: the broker took it after it had enqueued the message. This says
+    /// nothing of other locks, not even of the same one once it is renewed, since the lock duration of a queue may be
+    /// raised at any time.
     static escqrs::Duration longest_for(escqrs::Timestamp locked_until, escqrs::Timestamp enqueued_at) noexcept
     {
         if (enqueued_at > locked_until) return longest; // one of the two is nonsense
@@ -62,8 +63,8 @@ public:
         return locked_until != escqrs::Timestamp::max() && seems_wrong(difference(locked_until, now.time_of_day));
     }
 
-    /// Whether messages show that this machine's time of day is behind the broker's, by so much that a lock could be renewed
-    /// too late.
+    /// Whether messages show that this machine's time of day is behind the broker's, by so much that a lock could be
+    /// renewed too late.
     bool is_behind(const Moment& now) const noexcept { return difference(latest(now), now.time_of_day) > tolerance; }
 
 private:
@@ -83,7 +84,7 @@ private:
         return to >= from ? escqrs::time_until(to, from) : -escqrs::time_until(from, to);
     }
 
-    /// The broker's time of day is this or later, by a clock that nobody sets.
+    /// The broker's time of day is this or later, by a clock that is never set.
     escqrs::Timestamp broker_time(escqrs::SteadyTime now) const noexcept
     {
         return escqrs::later_by(broker_->time_of_day, time_until(now, broker_->steady));
@@ -93,7 +94,8 @@ private:
         return broker_ ? std::max(broker_time(now.steady), now.time_of_day) : now.time_of_day;
     }
 
-    std::optional<Moment> broker_; ///< the steady clock's, and the broker's time of day at least
+    /// The steady clock's time, and the broker's time of day at least.
+    std::optional<Moment> broker_;
 };
 
 } // namespace service_bus

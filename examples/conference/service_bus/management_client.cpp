@@ -42,7 +42,7 @@ std::vector<PeekedMessage> ManagementClient::peek(std::uint64_t after, std::size
             found.message = to_message(std::move(decoded.received));
             peeked.push_back(std::move(found));
         }
-        if (peeked.back().sequence_number <= last) break; // it tells no number to go on from
+        if (peeked.back().sequence_number <= last) break; // it has no number to continue from
     }
     return peeked;
 }

@@ -16,8 +16,8 @@
 
 namespace service_bus {
 
-/// Messages that are looked at, scheduled or deferred, and the state that is kept with a session: what an entity's `$management`
-/// node is asked for.
+/// Messages that are looked at, scheduled or deferred, and the state that is kept with a session: what an entity's
+/// `$management` node is asked for.
 /// @par Thread safety  any thread
 class ManagementClient final : ConnectionUser {
 public:
@@ -26,7 +26,7 @@ public:
     ~ManagementClient() override;
 
     /// Looks at messages in the order of their sequence numbers, and locks none; also at scheduled and deferred ones.
-    /// @param after  begin behind this sequence number; 0: with the first
+    /// @param after  begin after this sequence number; 0: with the first
     /// @return fewer than `at_most` only if there are no more
     /// @throws escqrs::TransportError if the broker does not answer, or a message cannot be decoded
     std::vector<PeekedMessage> peek(std::uint64_t after, std::size_t at_most);
@@ -34,15 +34,18 @@ public:
     /// Stores messages that are handed out at their `scheduled_enqueue_time`, which each must have.
     /// @return the number of each, by which it can be cancelled; 0 for one that was a duplicate
     /// @throws escqrs::MessageRefused  if a message could not be sent either, or names no time; none is stored then
-    /// @throws escqrs::TransportError  if the broker does not answer, which leaves open whether they are stored; at once for a
-    ///         subscription: its topic stores the messages, so schedule and cancel with a `MessageQueue` of the topic
+    /// @throws escqrs::TransportError  if the broker does not answer, which leaves open whether they are stored; at
+    ///         once for a subscription: its topic stores the messages, so schedule and cancel with a `MessageQueue` of
+    ///         the topic
     std::vector<std::uint64_t> schedule(std::span<const Message> messages);
 
     /// Cancels scheduled messages, before their time.
-    /// @throws escqrs::TransportError if one of them is not there any more, the broker does not answer, or this is a subscription
+    /// @throws escqrs::TransportError if one of them is not there any more, the broker does not answer, or this is a
+    ///         subscription
     void cancel_scheduled(std::span<const std::uint64_t> sequence_numbers);
 
-    /// Locks messages that were deferred; a queue hands them out in no other way. Their locks are not renewed by itself.
+    /// Locks messages that were deferred; a queue hands them out in no other way. Their locks are not renewed by
+    /// itself.
     /// @param session_id  theirs, held by a receive of this connection; empty: the queue has no sessions
     /// @throws escqrs::TransportError if one of them is not there; then none is locked
     std::vector<ReceivedMessage> receive_deferred(std::span<const std::uint64_t> sequence_numbers,

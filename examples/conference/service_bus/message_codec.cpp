@@ -78,8 +78,8 @@ std::vector<char> sections_up_to(std::uint64_t last, const std::vector<char>& by
     return {bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(end)};
 }
 
-/// The text of a scalar of any type. A time becomes one as CloudEvents writes it, whose binding to AMQP (1.0.2, 3.1.3.2)
-/// allows both forms.
+/// The text of a scalar of any type. A time becomes one as CloudEvents writes it, whose binding to AMQP (1.0.2,
+/// 3.1.3.2) allows both forms.
 std::string text_of(const proton::value& value)
 {
     switch (value.type()) {
@@ -154,7 +154,7 @@ std::optional<PropertyValue> typed_value_of(const proton::value& value)
     }
 }
 
-/// A trace that Azure's SDKs have begun goes on in a CloudEvent's own terms.
+/// Continues a trace that Azure's SDKs have begun, in a CloudEvent's own terms.
 void sort_out_trace(const std::string& trace, escqrs::MessageProperties& properties)
 {
     const bool is_told =

@@ -16,8 +16,8 @@ struct pn_message_t;
 
 namespace service_bus {
 
-/// Name of the application property that carries the message id of a message that was given back from the dead letters: the
-/// queue knows it under another id, or it would drop it as a duplicate.
+/// Name of the application property that carries the message id of a message that was given back from the dead letters:
+/// the queue knows it under another id, or it would drop it as a duplicate.
 inline constexpr const char* original_message_id = "escqrs-original-message-id";
 
 /// What a message on the wire says.
@@ -30,9 +30,9 @@ struct DecodedMessage {
     bool is_whole = true;          ///< false: something could not be decoded
 };
 
-/// Encodes a message as AMQP 1.0 has it: texts in the properties section, named texts as application properties, the body
-/// as one data section. A W3C `traceparent` (CloudEvents' or a plain property) is written as `Diagnostic-Id`, too, where
-/// Azure's SDKs look for it.
+/// Encodes a message as AMQP 1.0 has it: texts in the properties section, named texts as application properties, the
+/// body as one data section. A W3C `traceparent` (CloudEvents' or a plain property) is written as `Diagnostic-Id`, too,
+/// where Azure's SDKs look for it.
 /// @param details          the time to live is cut to milliseconds
 /// @param message          its texts must be UTF-8, which `MessageSender` has checked
 /// @param wire_message_id  the id that the queue is to see
@@ -45,14 +45,14 @@ std::vector<char> encode_message(const escqrs::Message& message, const MessageDe
 /// The bytes of a message; nothing if Proton cannot encode it.
 std::optional<std::vector<char>> encode_wire(pn_message_t* message, std::size_t expected_size);
 
-/// Decodes a message. Application properties that are no texts become texts. A `Diagnostic-Id` that repeats the `traceparent` is
-/// left out; it stands for the one of a CloudEvent that has none.
+/// Decodes a message. Application properties that are no texts become texts. A `Diagnostic-Id` that repeats the
+/// `traceparent` is left out; it stands for the one of a CloudEvent that has none.
 /// @param default_session  session that stands for none
 /// @throws escqrs::TransportError if the bytes are no message, or its body is neither bytes nor text
 DecodedMessage decode_message(const std::vector<char>& bytes, const std::string& default_session);
 
 /// As `decode_message`, but what cannot be decoded is left out: first the body, then also all but the broker's own
-/// annotations. Why it could not be is told as the dead letter's description, if that tells nothing else.
+/// annotations. The reason is in the dead letter's description, if that has nothing else.
 /// @throws escqrs::TransportError if not even the annotations can be read
 DecodedMessage decode_dead_letter(const std::vector<char>& bytes, const std::string& default_session);
 

@@ -20,11 +20,13 @@
 
 namespace service_bus {
 
-/// What a process does with an entity; each needs its right: Send or Listen. Of a subscription, what is sent goes to its topic.
+/// What a process does with an entity; each needs its right: Send or Listen. Of a subscription, what is sent goes to
+/// its topic.
 enum class QueueUse : std::uint8_t {
     send,    ///< to a queue, and look at its dead letters
     receive, ///< from a queue or a subscription
-    both,    ///< with a queue, or with a subscription whose dead letters are to be seen and resubmitted
+    /// For a queue, or a subscription whose dead letters are shown and resubmitted.
+    both,
     publish, ///< send to a topic
 };
 
@@ -42,10 +44,11 @@ struct QueueHealth {
     bool connected = false;
     bool authorised = false;
     bool attached = false;
-    /// The receiver is not attached because the broker has no session for it, or has not said so yet; all else is well. An attach
-    /// that the broker never answers counts as such until it is given up, after the operation time-out.
+    /// The receiver is not attached because the broker has no session for it, or has not said so yet; all else is well.
+    /// An attach that the broker never answers counts as such until it is given up, after the operation time-out.
     bool waits_for_session = false;
-    std::string last_error; ///< the last there was; stays when all is well again
+    /// The last error; it stays when all is well again.
+    std::string last_error;
     std::uint64_t connections = 0;
 
     /// What is wrong now, for people; nothing if messages can go.
@@ -54,17 +57,18 @@ struct QueueHealth {
 
 /// An entity over a connection that it shares with others.
 struct EntityUse {
-    std::string entity; ///< queue, topic, or `topic/Subscriptions/name`
+    /// Queue, topic, or `topic/Subscriptions/name`.
+    std::string entity;
     QueueUse use = QueueUse::both;
 };
 
-/// A connection for several entities, each used by a `MessageQueue` of its own. Its tokens are put for all of them before any is
-/// used, so one that is missing at the broker may keep the others from being used.
+/// A connection for several entities, each used by its own `MessageQueue`. Its tokens are put for all of them before
+/// any is used, so one that is missing at the broker may keep the others from being used.
 /// @param options  their audiences follow from the entities
 std::shared_ptr<AmqpConnection> connect(AmqpConnectionOptions options, const std::vector<EntityUse>& entities);
 
-/// A queue on Azure Service Bus, or on another AMQP 1.0 broker: sender, receiver and dead letters over one connection. A topic to
-/// publish to, or a subscription to receive from, is used in the same way.
+/// A queue on Azure Service Bus, or on another AMQP 1.0 broker: sender, receiver and dead letters over one connection.
+/// A topic to publish to, or a subscription to receive from, is used in the same way.
 /// @par Thread safety  any thread
 class MessageQueue {
 public:

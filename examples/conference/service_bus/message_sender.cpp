@@ -43,7 +43,7 @@ void MessageSender::send(std::span<const escqrs::Message> messages)
     limits.max_message_size = options_.max_message_size;
     escqrs::message_queue_rules::check_messages(messages, limits);
     if (messages.empty()) return;
-    std::vector<std::vector<char>> encoded; // here, so that what cannot be encoded is told before anything is sent
+    std::vector<std::vector<char>> encoded; // here, so that what cannot be encoded is reported before anything is sent
     encoded.reserve(messages.size());
     for (const auto& message : messages) {
         encoded.push_back(encode_message(message, {}, message.message_id, options_.default_session,
@@ -273,7 +273,7 @@ void MessageSender::finish(Batch& batch, bool has_failed)
     {
         const std::scoped_lock lock{mutex_};
         batch.has_failed = has_failed;
-        batch.is_done = true; // from here on it may go away with the one who waits for it
+        batch.is_done = true; // from here on it may be destroyed with its waiting caller
     }
     done_.notify_all();
 }

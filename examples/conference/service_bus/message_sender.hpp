@@ -28,17 +28,18 @@ struct SenderOptions {
     /// The same in bytes, which Proton keeps until then; the message that goes over it still goes.
     std::size_t max_bytes_in_flight = 16 * 1024 * 1024;
     escqrs::Duration timeout = std::chrono::seconds{30}; ///< of one `send`, with all its attempts
-    std::string default_session;                         ///< of messages that have none; empty: they go without
-    std::size_t max_message_size =
-        256 * 1024; ///< as `MessageQueueOptions` counts it; the link's own limit holds besides
+    /// Session of messages that have none; empty: they go without.
+    std::string default_session;
+    /// As `MessageQueueOptions` counts it; the link's own limit holds as well.
+    std::size_t max_message_size = 256 * 1024;
 };
 
 /// Sends messages to a queue or topic: `escqrs::MessageSender`.
 ///
-/// A message is sent when the broker has accepted it. Whatever becomes of connection and link, messages without an answer
-/// are sent again under the same message id, until the timeout; a queue with duplicate detection drops those that it has. A
-/// message goes out only when the earlier ones of its session have been accepted, so nothing that is sent again comes out
-/// of order.
+/// A message is sent when the broker has accepted it. Whatever becomes of connection and link, messages without an
+/// answer are sent again under the same message id, until the timeout; a queue with duplicate detection drops those
+/// that it has. A message goes out only when the earlier ones of its session have been accepted, so nothing that is
+/// sent again comes out of order.
 /// @par Thread safety  any thread
 class MessageSender final : ConnectionUser, LinkEvents {
 public:
@@ -69,12 +70,13 @@ private:
         SendWindow window;
         escqrs::SteadyTime not_before{}; ///< after the broker asked for patience
         std::string last_error{};
-        std::optional<std::size_t> refused{}; ///< a message that the broker will never take
+        /// A message that the broker will never take.
+        std::optional<std::size_t> refused{};
         bool is_done = false;
         bool has_failed = false;
     };
     struct InFlight {
-        Batch* batch; ///< null: nobody waits for it any more
+        Batch* batch; ///< null: no caller waits for it any more
         std::size_t index;
         std::size_t bytes;
         escqrs::SteadyTime since;

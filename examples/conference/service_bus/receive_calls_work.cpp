@@ -120,8 +120,8 @@ void ReceiveCalls::accept_more(const Call& call, SteadyTime now)
     }
 }
 
-/// Asks sessions of which nothing was asked yet. Those for which the call has no share wait until another one has had less, or for
-/// another call.
+/// Asks sessions of which nothing was asked yet. Those for which the call has no share wait until another one has had
+/// less, or for another call.
 void ReceiveCalls::ask_fresh_sessions(Call& call, SteadyTime now)
 {
     links_.for_each([&](Link& link) {
@@ -208,7 +208,7 @@ void ReceiveCalls::leave(Link& link, Call& call, SteadyTime now)
     if (options_.takes_credit_back) call.share.give_back(link.credit.want_none());
 }
 
-/// Has the links go on without the call: the broker answers a drain in its own time.
+/// Lets the links continue without the call: the broker answers a drain in its own time.
 void ReceiveCalls::leave_all(Call& call, SteadyTime now)
 {
     links_.for_each_of(call.id, [&](Link& link) {
@@ -248,8 +248,8 @@ void ReceiveCalls::become_idle(Link& link, Call* call, SteadyTime now)
     if (call != nullptr) check(*call, now);
 }
 
-/// Whether a session that the broker says is held may be held by a link that we have let go or lost: the broker may take its time
-/// to notice.
+/// Whether a session that the broker says is held may be held by a link that we have let go or lost: the broker may
+/// take its time to notice.
 bool ReceiveCalls::may_be_ours(SteadyTime now)
 {
     if (!links_.last_let_go) return false;

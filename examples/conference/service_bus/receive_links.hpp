@@ -16,8 +16,8 @@
 
 namespace service_bus {
 
-/// How long the broker may take to say that nothing more comes. Azure was seen to take seconds, or not to answer; Microsoft's
-/// client for JavaScript waits as long.
+/// How long the broker may take to say that nothing more comes. Azure was seen to take seconds, or not to answer;
+/// Microsoft's client for JavaScript waits as long.
 inline constexpr std::chrono::milliseconds drain_patience{200};
 
 /// The links of a receiver: the sessions that they hold, their credit, and what has come over them unclaimed. Part of
@@ -28,13 +28,15 @@ public:
     struct Link {
         LinkId id;
         LinkLife life;
-        std::optional<escqrs::Duration>
-            session_wait{};    ///< that the broker may wait for a session; nothing: no sessions
+        /// How long the broker may wait for a session; nothing: no sessions.
+        std::optional<escqrs::Duration> session_wait{};
         std::string session{}; ///< once it is open
         LinkCredit credit{};
-        std::optional<CallId> call{};     ///< for which it works at the moment
-        std::size_t in_hand = 0;          ///< messages that have come and are not settled
-        bool is_ending = false;           ///< a message of its session went back: what comes later would overtake it
+        std::optional<CallId> call{}; ///< for which it works at the moment
+        /// Messages that have come and are not settled.
+        std::size_t in_hand = 0;
+        /// A message of its session went back, which what comes later would overtake.
+        bool is_ending = false;
         bool was_asked = false;           ///< for messages, over its credit
         escqrs::SteadyTime released_at{}; ///< if it works for no call
 
@@ -53,7 +55,8 @@ public:
     }
 
     UnclaimedMessages unclaimed;
-    std::optional<escqrs::SteadyTime> last_let_go; ///< of a link: its session may still seem to be held
+    /// When a link was last detached: its session may still seem to be held.
+    std::optional<escqrs::SteadyTime> last_let_go;
 
     /// Null if it is gone.
     Link* find(LinkId id);
@@ -93,23 +96,25 @@ public:
     bool is_drained(Link& link, std::size_t outstanding);
 
     bool is_default_session(const Link& link) const;
-    /// Whether the link may begin to work for any call. An attach that is not answered yet may; so may the link of a queue without
-    /// sessions, and that of the default session, whose messages are independent of those in hand.
+    /// Whether the link may begin to work for any call. An attach that is not answered yet may; so may the link of a
+    /// queue without sessions, and that of the default session, whose messages are independent of those in hand.
     bool is_for_any_call(const Link& link) const;
     /// Whether any call may have what has come over a link: of a session, nothing else may be in hand.
     bool is_free(const Link& link) const;
-    /// Whether a message may come to the call, or a session be accepted. Nothing may ever come to the default session while
-    /// other sessions have messages.
+    /// Whether a message may come to the call, or a session be accepted. Nothing may ever come to the default session
+    /// while other sessions have messages.
     bool has_prospects(CallId call) const;
     /// Whether the broker can send nothing over any link.
     bool are_quiet() const noexcept;
 
-    /// Detaches a link if it has a session of which nothing is in hand, so that no session is starved. A fresh one stays for the next
-    /// call: the broker accepts a session for a message, and may have it wait behind all others if it is let go. A session that is
-    /// kept may be received from again, once nothing is on its way that would overtake what went back.
+    /// Detaches a link if it has a session of which nothing is in hand, so that no session is starved. A fresh one
+    /// stays for the next call: the broker accepts a session for a message, and may let it wait after all others if it
+    /// is released. A session that is kept may be received from again, once nothing is on its way that would overtake
+    /// what went back.
     void close_if_unused(Link& link, escqrs::SteadyTime now);
-    /// Gives back what no call has asked for. Of a session it goes once nothing else is in hand, and the session with it. Over
-    /// credit that is open the message would come again at once, so there, too, the link goes, with all it has.
+    /// Gives back what no call has asked for. Of a session it goes once nothing else is in hand, and the session with
+    /// it. Over credit that is open the message would come again at once, so there, too, the link goes, with all it
+    /// has.
     void give_back_unclaimed(escqrs::SteadyTime now);
     /// Detaches links whose drain the broker does not answer, which takes their credit back.
     void end_drained(escqrs::SteadyTime now);

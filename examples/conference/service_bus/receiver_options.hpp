@@ -13,14 +13,17 @@
 namespace service_bus {
 
 struct ReceiverOptions {
-    bool sessions = true; ///< the queue requires sessions; false: it has none (always so with plain AMQP 1.0)
-    /// Receives from this session only, and keeps it from one `receive` to the next; nothing: from the sessions that are free.
+    /// The queue requires sessions; false: it has none (always so with plain AMQP 1.0).
+    bool sessions = true;
+    /// Receives from this session only, and keeps it from one `receive` to the next; nothing: from the sessions that
+    /// are free.
     std::optional<std::string> session_id{};
     std::size_t max_sessions = 32; ///< that one `receive` may hold at once
-    /// Messages that are locked for us ahead of being asked for; they come quicker, and wait under lock. Not with sessions.
+    /// Messages that are locked for us before a call asks for them; they come quicker, and wait under lock. Not with
+    /// sessions.
     std::size_t prefetch = 0;
     std::string default_session; ///< that stands for messages without one
-    /// A shorter wait is lengthened to this: before the broker has answered, nobody knows whether there is a message.
+    /// A shorter wait is lengthened to this: before the broker has answered, it is unknown whether there is a message.
     escqrs::Duration least_wait = std::chrono::milliseconds{200};
     /// Once there is a message: for further ones, and further sessions. The call ends when none has come for so long.
     escqrs::Duration linger = std::chrono::milliseconds{5};

@@ -15,7 +15,7 @@ namespace service_bus {
 /// Which messages of a batch may be on their way: at most so many at once, and of a session only one.
 ///
 /// So order within a session is kept whatever becomes of a message: refused for now, or of unknown outcome after a lost
-/// connection. Messages without a session go out one behind the other. Does no I/O. Each step takes at most logarithmic
+/// connection. Messages without a session go out one after the other. Does no I/O. Each step takes at most logarithmic
 /// time.
 /// @par Thread safety  none
 class SendWindow {
@@ -31,7 +31,7 @@ public:
     /// It was not taken this time.
     void to_be_retried(std::size_t index);
 
-    /// Nobody knows what became of those in flight: all go out again, in order.
+    /// What became of those in flight is unknown: all go out again, in order.
     void connection_lost();
 
     bool is_done() const noexcept { return left_ == 0; }
@@ -44,7 +44,8 @@ private:
     std::size_t max_in_flight_;
     std::size_t left_;
     std::size_t in_flight_ = 0;
-    std::vector<std::size_t> follower_; ///< the next message of the same session, by index
+    /// The next message of the same session, by index.
+    std::vector<std::size_t> follower_;
     std::vector<bool> is_in_flight_;
     std::priority_queue<std::size_t, std::vector<std::size_t>, std::greater<>> ready_; ///< the lowest index first
 };

@@ -27,7 +27,8 @@ namespace service_bus {
 struct SettleCall {
     std::vector<escqrs::SettlementResult> results;
     std::string error{}; ///< of what the broker left unanswered
-    std::size_t pending; ///< decisions without a result; guarded by the receiver's mutex
+    /// Decisions without a result; guarded by the receiver's mutex.
+    std::size_t pending;
 };
 
 /// A message that has come and is not settled.
@@ -38,23 +39,26 @@ struct HeldMessage {
     std::uint64_t sequence_number = 0;
     LinkId link{};
     bool has_session_lock = false; ///< its lock is that of the link's session
-    bool came_settled = false;     ///< the broker has forgotten it already: it can be completed, and nothing else
+    /// The broker has forgotten it already: it can be completed, and nothing else.
+    bool came_settled = false;
     pn_delivery_t* delivery = nullptr;
     std::stop_source lock_lost{};
-    bool is_decided = false;          ///< the broker was asked, and has not answered
-    SettleCall* decided_by = nullptr; ///< the call that waits for the answer; null: none does
-    std::size_t index = 0;            ///< of the decision in its call
+    /// The broker was asked, and has not answered.
+    bool is_decided = false;
+    /// The call that waits for the answer; null: none does.
+    SettleCall* decided_by = nullptr;
+    std::size_t index = 0; ///< of the decision in its call
     Outcome asked = Outcome::complete;
     escqrs::SteadyTime asked_at{};
 
     LockName lock() const { return has_session_lock ? LockName{link} : LockName{token}; }
 };
 
-/// Decides what becomes of messages that have come: whom a caller may settle, what the broker is asked, and what its answer
-/// means. Takes what happens as events; each returns the actions to take, in their order. No I/O.
+/// Decides what becomes of messages that have come: whom a caller may settle, what the broker is asked, and what its
+/// answer means. Takes what happens as events; each returns the actions to take, in their order. No I/O.
 ///
-/// What a caller says of a message must agree with what it was given. A message that goes back takes the later ones of its
-/// session with it, so that none of them is handled before it.
+/// What a caller says of a message must agree with what it was given. A message that goes back takes the later ones of
+/// its session with it, so that none of them is handled before it.
 /// @par Thread safety  none
 class Settlements {
 public:
@@ -62,7 +66,8 @@ public:
     struct Ask {
         pn_delivery_t* delivery;
         Outcome outcome;
-        const escqrs::Disposition* disposition; ///< for complete, abandon and dead-letter; lives as long as its call
+        /// For complete, abandon and dead-letter; lives as long as its call.
+        const escqrs::Disposition* disposition;
     };
     struct Forget {
         pn_delivery_t* delivery; ///< settle it here
@@ -71,7 +76,8 @@ public:
         SettleCall* call;
         std::size_t index;
         escqrs::SettlementResult result;
-        std::string error{}; ///< why nobody knows whether it was done; empty: it is known
+        /// Why it is unknown whether it was done; empty: it is known.
+        std::string error{};
     };
     struct GoesBack {
         LinkId link; ///< to whose session a message goes back
@@ -86,8 +92,8 @@ public:
     /// @param confirms  the broker answers what it is asked, and counts deliveries; else what is asked is final
     explicit Settlements(bool confirms) : confirms_{confirms} {}
 
-    /// Holds a message that has come. Sets its lock token's companions: `lock_lost`, and the count of its deliveries where the
-    /// broker does not count them.
+    /// Holds a message that has come. Sets its lock token's companions: `lock_lost`, and the count of its deliveries
+    /// where the broker does not count them.
     /// @param is_first  false: it may have been delivered to others before
     /// @param came_settled  the broker has forgotten it already, and answers nothing about it
     /// @return what is held; stays where it is until it is gone
@@ -138,10 +144,11 @@ private:
     Actions take_actions() { return std::exchange(actions_, {}); }
 
     bool confirms_;
-    Held held_;                                                 ///< by lock token
-    std::unordered_map<std::string, std::uint32_t> deliveries_; ///< by message id, where the broker does not count
-    std::uint64_t rejected_ = 0;                                ///< so far
-    Actions actions_;                                           ///< of the event that is being handled
+    Held held_; ///< by lock token
+    /// By message id, where the broker does not count.
+    std::unordered_map<std::string, std::uint32_t> deliveries_;
+    std::uint64_t rejected_ = 0; ///< so far
+    Actions actions_;            ///< of the event that is being handled
 };
 
 } // namespace service_bus

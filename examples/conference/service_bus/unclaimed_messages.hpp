@@ -23,8 +23,8 @@ struct ArrivedMessage {
     escqrs::SteadyTime at;
 };
 
-/// Messages that were received and not handed out: they came ahead of any call, or after the one that had asked for them.
-/// They keep the order in which they came.
+/// Messages that were received and not handed out: they came before any call, or after the call that had asked for
+/// them. They keep the order in which they came.
 /// @par Thread safety  none
 class UnclaimedMessages {
 public:

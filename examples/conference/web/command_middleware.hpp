@@ -8,9 +8,9 @@
 
 namespace conference::web {
 
-/// What happens around every command, from the outside in: it is measured, a repeat gets the first answer, and a conflict is
-/// tried again.
-/// @param attendees  with one attempt of its own, so that attempts do not multiply; must outlive the bus
+/// What happens around every command, from the outside in: it is measured, a repeat gets the first answer, and a
+/// conflict is tried again.
+/// @param attendees  makes a single attempt, so that attempts do not multiply; must outlive the bus
 /// @param metrics    must outlive the bus
 void use_command_middleware(escqrs::CommandBus& bus, const AttendeeRepository& attendees, http::Metrics& metrics);
 

@@ -89,7 +89,7 @@ private:
         });
     }
 
-    /// Responds, if nobody has yet.
+    /// Responds, unless that is done.
     void end(escqrs::FunctionRef<http::Response()> response)
     {
         std::shared_ptr<PositionWait> last;

@@ -7,7 +7,7 @@
 
 namespace conference::web {
 
-/// The problem that an exception means to the client. Of failures of our own it tells nothing but that there was one.
+/// The problem that an exception means to the client. Of our own failures it says only that there was one.
 http::Problem problem_of(const std::exception& error);
 
 } // namespace conference::web

@@ -20,12 +20,13 @@ struct OwedMail {
     escqrs::EventId event_id;
     std::string recipient;
     AttendeeId attendee_id;
-    std::optional<ConfirmationId>
-        confirmation_id; ///< of a requested address; none: the mail brings the registration's key
+    /// That of a requested address; none: the mail brings the registration's key.
+    std::optional<ConfirmationId> confirmation_id;
     escqrs::Timestamp created_at{};
-    std::uint32_t attempt = 0;                      ///< this one; 1 at first
-    std::optional<escqrs::Timestamp> first_begun{}; ///< when the first attempt was, if there was one
-    std::string mailbox{};                          ///< of the recipient
+    std::uint32_t attempt = 0; ///< this one; 1 at first
+    /// When the first attempt was, if there was one.
+    std::optional<escqrs::Timestamp> first_begun{};
+    std::string mailbox{}; ///< of the recipient
 };
 
 /// How many different mails may be begun in a time.
@@ -34,15 +35,17 @@ struct MailLimit {
     escqrs::Duration within;
 };
 
-/// Anybody can have mails sent to anybody, so only so many are. Those beyond wait for their turn.
+/// Anyone can cause mails to any address, so their number is limited. Mails beyond the limit wait for their turn.
 ///
-/// When a mailbox has room for a mail, that of the registration that had the fewest sent there is next, and of several the newest.
-/// A mail counts once in an hour or day, however often it fails: from its first attempt, and anew when it is sent.
+/// When a mailbox has room for a mail, that of the registration that had the fewest sent there is next, and of several
+/// the newest. A mail counts once in an hour or day, however often it fails: from its first attempt, and anew when it
+/// is sent.
 struct MailLimits {
-    MailLimit to_mailbox{5, std::chrono::hours{1}};        ///< in whatever spelling, for whatever registration
-    MailLimit of_registration{10, std::chrono::hours{24}}; ///< to whatever address
-    escqrs::Duration longest_wait =
-        std::chrono::hours{48}; ///< for its turn, from when it is owed or first tried; then the mail is given up
+    /// To one mailbox, in any spelling and for any registration.
+    MailLimit to_mailbox{5, std::chrono::hours{1}};
+    MailLimit of_registration{10, std::chrono::hours{24}}; ///< to any address
+    /// How long a mail waits for its turn, from when it is owed or first tried; then it is given up.
+    escqrs::Duration longest_wait = std::chrono::hours{48};
 };
 
 /// The mails in the read model that are still to be sent. Each is given to one sender at a time, in whatever process,
@@ -51,8 +54,8 @@ struct MailLimits {
 class MailOutbox {
 public:
     /// @param database  the read model; must outlive the outbox
-    /// @param furthest  for no longer than that is a mail claimed or put off: one that is due later than that from now was
-    ///                  written by a clock that has been set back since, and is due
+    /// @param furthest  for no longer than that is a mail claimed or put off: one that is due later than that from now
+    ///                  was written by a clock that has been set back since, and is due
     /// @param on_given_up  called with each mail whose turn did not come
     explicit MailOutbox(
         read_model::DatabaseRef database, escqrs::Duration furthest = std::chrono::hours{24}, MailLimits limits = {},

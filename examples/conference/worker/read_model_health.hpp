@@ -17,7 +17,7 @@ namespace conference {
 /// @throws StoreError if nothing can be written
 void require_writable(read_model::DatabaseRef database);
 
-/// How the read model is, on a connection of its own.
+/// Checks the read model, on its own connection.
 /// @par Thread safety  any thread
 class ReadModelHealth {
 public:

@@ -52,7 +52,7 @@ function uuid() {
     return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 }
 
-/// Whether the outcome of a request is still open, so that sending the same again is the way on.
+/// True if the outcome of a request is still open, so that sending the same again is right.
 export const undecided = (error) =>
     error instanceof Unreachable || (error instanceof Problem && (error.status >= 500 || error.status === 429));
 

@@ -1,5 +1,5 @@
-// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
-// Forms: errors beside their fields, one run at a time, and a button that shows what it is doing.
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0. Forms: errors next to their
+// fields, one run at a time, and a button that shows what it is doing.
 import { Problem, undecided } from './api.js';
 import { $, element, reveal } from './dom.js';
 import { sentence } from './words.js';
@@ -30,7 +30,7 @@ export function offerRetry(place, error, again) {
 
 const errorPlace = (form) => $(form.id.replace(/form$/, 'error'));
 
-/// Shows what went wrong beside the field that it concerns and moves there; any other error leaves the focus alone.
+/// Shows what went wrong next to the field that it concerns and moves there; any other error leaves the focus alone.
 export function showError(form, error) {
     const place = errorPlace(form);
     const named = (error?.errors ?? []).filter((entry) => form.elements.namedItem(entry.field ?? ''));

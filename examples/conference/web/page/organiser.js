@@ -196,7 +196,7 @@ $('attendees-next').addEventListener('click',
 $('attendees-previous').addEventListener('click',
     () => refresh($('attendees-previous'), () => organiser.cursors.pop()));
 
-// By itself, unless nobody looks, or the person reads or is about to press something in the list of dead letters.
+// By itself, unless the page is hidden, or the person reads or is about to press something in the list of dead letters.
 setInterval(() => {
     const list = $('dead-letters');
     if (document.hidden || $('organiser-refresh').offsetParent === null || organiser.running) return;
