@@ -53,6 +53,6 @@ int main()
     try {
         bus.send(BurnBook{}, metadata);
     } catch (const escqrs::HandlerNotFound&) {
-        std::cout << "nobody handles BurnBook, and the sender is told\n";
+        std::cout << "BurnBook has no handler, and the sender gets an error\n";
     }
 }

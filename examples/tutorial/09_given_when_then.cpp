@@ -29,7 +29,7 @@ struct BooksByReader {
 const auto id = Book::Id::parse("00000000-0000-4000-8000-000000000001");
 
 const escqrs::testing::Specification aggregates{
-    "a book that somebody has cannot be lent", [] {
+    "a book that a reader has cannot be lent", [] {
         when([] { return Book::acquire(id, "Dune"); }).then(BookAcquired{"Dune"});
         given<Book>(BookAcquired{"Dune"}, BookLent{"Ada"})
             .when([](Book& book) { book.lend_to("Bob"); })
@@ -53,7 +53,7 @@ const escqrs::testing::Specification read_models{
     }};
 
 const escqrs::testing::Specification mistaken{
-    "a book goes to whoever asks (it does not: the test is wrong)", [] {
+    "a book goes to anyone who asks (it does not: the test is wrong)", [] {
         given<Lending>(BookAcquired{"Dune"}).when(Lend{{}, "Ada"}).then(BookLent{"Bob"}, BookReturned{"Bob"});
     }};
 

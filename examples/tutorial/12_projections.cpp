@@ -118,7 +118,7 @@ int main()
     desk.send(ReturnBook{dune});
     desk.send(LendBook{dune, "ada"}); // another book
     first.projection.catch_up();
-    print_loans("one book is parked, the other goes on");
+    print_loans("one book is parked, the other continues");
     for (const escqrs::ParkedStream& parked : first.projection.parked()) {
         std::cout << "parked from version " << parked.version.value() << ", " << parked.events
                   << " events: " << parked.error << '\n';
@@ -127,7 +127,7 @@ int main()
     }
 
     LoansProgram second{store, 2};
-    print_loans("version 2 is there and empty, nobody sees it");
+    print_loans("version 2 is there and empty, and no reader sees it");
     second.projection.catch_up(); // no mail: the first version has handled these events
     print_loans("version 2 has taken over");
     try {
