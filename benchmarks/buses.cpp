@@ -142,7 +142,7 @@ BENCHMARK(publish_by_eventpp)->Name("publish/eventpp")->Arg(1)->Arg(4);
 #if __has_include(<entt/signal/dispatcher.hpp>)
 void publish_by_entt(benchmark::State& state)
 {
-    std::vector<Sum> sums(static_cast<std::size_t>(state.range(0))); // it calls nobody twice
+    std::vector<Sum> sums(static_cast<std::size_t>(state.range(0))); // it calls no subscriber twice
     entt::dispatcher dispatcher;
     for (Sum& sum : sums) dispatcher.sink<EmailConfirmed>().connect<&Sum::add>(sum);
     repeat(state, [&] { dispatcher.trigger(EmailConfirmed{event}); });

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 """What including a header costs (seconds of CPU, without optimisation, and preprocessed lines); what a service of nine commands and
-its test cost to compile (seconds of CPU and peak memory), beside the same with plain functions; and what machine code an event type
+its test cost to compile (seconds of CPU and peak memory), against the same with plain functions; and what machine code an event type
 adds to a program. Prints measurements, in JSON.
 
     compile_cost.py [--rounds N] [--compiler g++]

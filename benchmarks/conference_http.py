@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 """Commands a second over HTTP, by wrk on 64 and 1,000 kept connections: registrations with the store in memory and in durable
-SQLite, beside the same server's /healthz. Prints an array of measurements, in JSON.
+SQLite, against the same server's /healthz. Prints an array of measurements, in JSON.
 
     conference_http.py CONFERENCE [--rounds N] [--seconds N]
 """

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
-"""Whether the memory of the web and worker roles grows under a steady load that goes on: both on embedded defaults, with
-their files in a folder of their own. Prints what was measured, in JSON.
+"""Whether the memory of the web and worker roles grows under a steady load: both on embedded defaults, with
+their files in their own folder. Prints what was measured, in JSON.
 
     conference_soak.py CONFERENCE [--minutes N] [--rate REQUESTS_PER_SECOND] [--warm-up ATTENDEES]
 

@@ -1,6 +1,6 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 // growth/, growth_by_streams/   what an append, a load and a page of the log cost as a log has more events, and more streams: in
-//                               memory beside maps and a deque, in SQLite beside the same tables by hand (support/growth.hpp)
+//                               memory against maps and a deque, in SQLite against the same tables by hand (support/growth.hpp)
 #include "support/folder.hpp"
 #include "support/growing_store.hpp"
 #include "support/memory_by_hand.hpp"
@@ -57,7 +57,7 @@ void fill_tables(const std::string& path, const Shape& shape)
     transaction->commit();
 }
 
-/// A filled database of its own for each contestant; all are copies of one.
+/// A separate filled database for each contestant; all are copies of one.
 std::string filled_database(const std::string& name, const Shape& shape)
 {
     static Shape filled{};
@@ -104,7 +104,7 @@ private:
         insert_event_.run(++position_, stream + 1, ++versions_[stream], 0, std::as_bytes(std::span{id.data}),
                           bytes(metadata), bytes(payload));
     }
-    /// Looks at every column, as whoever shows the event has to.
+    /// Looks at every column, as showing the event requires.
     static std::int64_t seen(sqlite::Rows rows, bool with_name)
     {
         std::int64_t count = 0;

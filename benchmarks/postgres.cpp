@@ -1,14 +1,14 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
-// The PostgreSQL event store beside libpq by hand, against a server of its own (in the temporary folder: a real disk):
+// The PostgreSQL event store against libpq by hand, on its own server (in the temporary folder: a real disk):
 //
 // postgres_append/   from 1, 8, 32 and 64 threads
 //                    escqrs   one store, shared by all: appends that wait go out together
-//                    apart    a store for each, as in processes of their own
+//                    apart    a store for each, as in separate processes
 //                    naive    a connection for each, a prepared INSERT … RETURNING of the same row
-// postgres_batch/    appends of 10 and of 100 events, beside one INSERT … SELECT FROM unnest(…)
-// postgres_replay/   the whole log, beside COPY (SELECT …) TO STDOUT BINARY of the same columns, thrown away;
-//                    a stream of 10,000 events, beside its SELECT in binary format, thrown away
-// postgres_lag/      from before an append to a reader with a store of its own having seen it, 200 appends a second, with
+// postgres_batch/    appends of 10 and of 100 events, against one INSERT … SELECT FROM unnest(…)
+// postgres_replay/   the whole log, against COPY (SELECT …) TO STDOUT BINARY of the same columns, thrown away;
+//                    a stream of 10,000 events, against its SELECT in binary format, thrown away
+// postgres_lag/      from before an append until a reader with its own store has seen it, 200 appends a second, with
 //                    NOTIFY and without
 #include "support/payload.hpp"
 #include "support/producers.hpp"
@@ -177,7 +177,7 @@ constexpr std::uint64_t long_stream = 1'000'000;
 constexpr std::size_t long_stream_events = 10'000;
 constexpr std::size_t log_events = 200'000;
 
-/// A log with a long stream at its end, in a schema of its own.
+/// A log with a long stream at its end, in its own schema.
 postgres::EventStore& filled_log()
 {
     static const auto log = [] {

@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 // growth/postgres/, growth_by_streams/postgres/   what an append, a load and a page of the log cost in PostgreSQL as a log has more
-//                                                events, and more streams, beside libpq by hand over the same tables
-//                                                (support/growth.hpp); against a server of its own
+//                                                events, and more streams, against libpq by hand over the same tables
+//                                                (support/growth.hpp); on its own server
 #include "support/growing_store.hpp"
 
 #include <escqrs/postgres/event_store.hpp>
@@ -22,7 +22,8 @@ const std::string& address()
     return server;
 }
 
-/// Fills the tables of an empty event store, indexes last, as fast as the server can; then a copy of them in another schema.
+/// Fills the tables of an empty event store, indexes last, as fast as the server can; then a copy of them in another
+/// schema.
 void fill_tables(postgres::Connection& connection, const Shape& shape)
 {
     connection.execute("DROP SCHEMA IF EXISTS by_hand CASCADE; DROP SCHEMA IF EXISTS escqrs CASCADE");
@@ -74,10 +75,11 @@ void fill_tables(postgres::Connection& connection, const Shape& shape)
                            .c_str());
     for (const char* const table : {"escqrs.events", "escqrs.streams", "by_hand.events", "by_hand.streams"})
         connection.execute((std::string{"VACUUM ANALYZE "} + table).c_str());
-    connection.execute("CHECKPOINT"); // which would go on while others are measured
+    connection.execute("CHECKPOINT"); // which would still run while others are measured
 }
 
-/// The server, with tables of this shape; what was there before is gone, so all contestants of a shape have to run together.
+/// The server, with tables of this shape; what was there before is gone, so all contestants of a shape have to run
+/// together.
 const std::string& filled(const Shape& shape)
 {
     static Shape kept{};
@@ -117,7 +119,7 @@ public:
     std::int64_t read_page(std::uint64_t position) { return seen(select_page_.query(position, page_size), true); }
 
 private:
-    /// Looks at every column, as whoever shows the event has to.
+    /// Looks at every column, as showing the event requires.
     static std::int64_t seen(postgres::Rows rows, bool with_name)
     {
         std::int64_t count = 0;

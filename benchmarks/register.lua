@@ -1,5 +1,5 @@
 -- Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
--- For wrk: registers attendees, each with an address of its own. wrk … -s register.lua URL -- PREFIX
+-- For wrk: registers attendees, each with its own address. wrk … -s register.lua URL -- PREFIX
 local prefix, count
 
 function init(arguments)

@@ -1,6 +1,6 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 // sqlite_append/rocksdb   what the contestants of sqlite.cpp do, by a log-structured store: durable appends from 1, 8 and
-//                         32 threads, each with a key (stream, version) of its own; it writes those that wait together
+//                         32 threads, each with its own key (stream, version); it writes waiting ones together
 //
 // The files are in the folder ESCQRS_BENCHMARK_FOLDER, or else in the current one: a real disk.
 #include "support/folder.hpp"

@@ -168,7 +168,7 @@ class Bench:
         self.script("conference_soak.py", self.conference_executable(), *length)
 
     def memory(self):
-        """Each in a process of its own, whose memory is all its own."""
+        """Each in its own process, whose memory is all its own."""
         streams = 100_000 if self.options.quick else 1_000_000
         for events in (1, 10):
             for contestant in ("escqrs", "by_hand"):

@@ -1,9 +1,9 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
-// sqlite_append/   durable appends from 1, 8 and 32 threads, beside loops written by hand:
+// sqlite_append/   durable appends from 1, 8 and 32 threads, against loops written by hand:
 //                  single    the same tables, a mutex around one transaction for each append
 //                  grouped   the same tables, callers wait for a common transaction; no checks, versions counted in memory
 //                  log       no database: callers wait for a common write and fdatasync
-// sqlite_replay/   a stream of 10,000 events and a log of 1,000,000, beside the same SELECT stepped through by hand
+// sqlite_replay/   a stream of 10,000 events and a log of 1,000,000, against the same SELECT stepped through by hand
 //
 // The files are in the folder ESCQRS_BENCHMARK_FOLDER, or else in the current one: a real disk.
 #include "support/folder.hpp"

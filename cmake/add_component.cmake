@@ -1,7 +1,7 @@
 # escqrs_add_component(<name> [HEADERS <file in include/escqrs>...] ROOMS <folder in include/escqrs>...)
 #
 # Makes the interface target escqrs_<name>, alias escqrs::<name>; the core is escqrs::escqrs. The caller links its dependencies.
-# A room's headers are those in its folder, and its umbrella beside the folder.
+# A room's headers are those in its folder, and its umbrella next to the folder.
 function(escqrs_add_component name)
     cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "HEADERS;ROOMS")
     set(target escqrs_${name})
@@ -21,7 +21,7 @@ function(escqrs_add_component name)
     add_library(escqrs::${exported} ALIAS ${target})
     set_target_properties(${target} PROPERTIES EXPORT_NAME ${exported})
     target_compile_features(${target} INTERFACE cxx_std_20)
-    # What is in detail/ is a set of its own: only public headers must compile alone.
+    # What is in detail/ is a separate set: only public headers must compile alone.
     set(details ${headers})
     list(FILTER details INCLUDE REGEX "/detail/")
     list(FILTER headers EXCLUDE REGEX "/detail/")

@@ -1,4 +1,4 @@
-# Installs each component as an export set of its own, so that a user finds only the dependencies of what they ask for.
+# Installs each component as its own export set, so that a user finds only the dependencies of what they ask for.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 

@@ -135,7 +135,7 @@ def headings(text):
 
 
 def test_names(text):
-    """Of Catch2 test cases and sections, also behind a macro's parameter; of ctest cases; of Python functions."""
+    """Of Catch2 test cases and sections, also after a macro's parameter; of ctest cases; of Python functions."""
     catch = re.findall(r'(?:TEST_CASE|SECTION)\w*\s*\(\s*(?:\w+\s+)?"([^"]+)"', text)
     ctest = re.findall(r'(?:NAME|add_\w+_test\(|add_consumer\()\s*"([^"]+)"', text)
     return {title.strip() for title in catch + ctest + re.findall(r"^\s*def (\w+)", text, re.MULTILINE)}

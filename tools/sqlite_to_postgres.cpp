@@ -3,10 +3,10 @@
 //
 //   sqlite_to_postgres events.db postgresql://owner@host/database [schema]
 //
-// Streams, versions, positions, ids (that of the log too) and times stay as they are, so that checkpoints of readers stay
-// valid, and an append whose answer was lost can still be repeated. Snapshots are not copied: they are made again. All is
-// copied in one transaction, during which nobody can write to the SQLite file. Then both logs are read, and their digests
-// compared.
+// Streams, versions, positions, ids (that of the log too) and times stay as they are, so that checkpoints of readers
+// stay valid, and an append whose answer was lost can still be repeated. Snapshots are not copied: they are made again.
+// All is copied in one transaction, during which no one can write to the SQLite file. Then both logs are read, and
+// their digests compared.
 #include <escqrs/postgres/detail/binary_format.hpp>
 #include <escqrs/postgres/event_store.hpp>
 #include <escqrs/sqlite/event_store.hpp>

@@ -1,6 +1,6 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 
-// Emmett's SQLite event store, in a folder of its own below the current one (a real disk):
+// Emmett's SQLite event store, in its own folder below the current one (a real disk):
 //
 // sqlite_append/   from 1, 8 and 32 producers
 // sqlite_replay/   a stream of 10,000 events in a log of 1,000,000

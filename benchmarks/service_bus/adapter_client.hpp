@@ -12,7 +12,7 @@
 
 namespace service_bus_benchmark {
 
-/// How the adapter is to be used.
+/// How the adapter is used.
 struct AdapterTask {
     service_bus::QueueSettings queue; ///< its use and its windows are set here
     std::size_t in_flight = 1;        ///< at most so many messages at once, of all callers

@@ -68,7 +68,7 @@ void send_until(std::stop_token stop, MessageQueue& queue, const std::string& bo
             queue.send(std::span{&message, 1});
             sent.succeeded(queue.health().connections);
         } catch (const escqrs::TransportError&) {
-            continue; // whoever waits for the success has a deadline
+            continue; // the wait for the success has a deadline
         }
     }
 }

@@ -1,5 +1,5 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
-// Messages per second through the Service Bus adapter, beside a bare client written with Proton's C interface, both
+// Messages per second through the Service Bus adapter, against a bare client written with Proton's C interface, both
 // against the emulator of the tests (which needs node and the packages of tests/service_bus). Messages have 1 KiB; a sent
 // one counts when the broker has accepted it, a received one when the broker has confirmed that it is completed.
 //
@@ -125,7 +125,7 @@ QueueSettings settings_for(const Emulator& emulator, const std::string& queue, b
     return settings;
 }
 
-/// One run on a queue of its own.
+/// One run on its own queue.
 Figures run(Emulator& emulator, const Contestant& contestant, const Load& load)
 {
     const std::string queue = emulator.create_queue({{"requiresSession", contestant.has_sessions}});
@@ -236,7 +236,7 @@ int main(int argc, char** argv)
     with_late_drains.messages = std::max<std::size_t>(options.messages / 10, 3);
     try {
         Emulator emulator;
-        // Node compiles what it has run often; nobody is to be first with it.
+        // Node compiles what it has run often; no contestant should be the first.
         (void)run(emulator, base.back(), {100, make_messages(10'000, false)});
         if (options.has_part("throughput")) measure_throughput(emulator, base, options);
         if (options.has_part("sessions")) measure_throughput(emulator, with_sessions, options);

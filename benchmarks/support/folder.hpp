@@ -15,7 +15,7 @@ inline const std::string& folder()
     struct Folder {
         Folder()
         {
-            const char* const parent = std::getenv("ESCQRS_BENCHMARK_FOLDER"); // NOLINT: nobody sets it meanwhile
+            const char* const parent = std::getenv("ESCQRS_BENCHMARK_FOLDER"); // NOLINT: nothing sets it meanwhile
             path = std::string{parent != nullptr ? parent : "."} + "/benchmark-" +
                    escqrs::to_string(escqrs::random_uuid());
             std::filesystem::create_directory(path);

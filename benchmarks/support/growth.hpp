@@ -13,7 +13,7 @@ namespace benchmarks {
 
 inline constexpr std::uint64_t page_size = 500;
 
-/// The version of the first of the last ten events of a stream: where a load begins, as behind a snapshot.
+/// The version of the first of the last ten events of a stream: where a load begins, as after a snapshot.
 inline std::uint64_t last_ten(std::uint64_t version) { return version > 10 ? version - 9 : 1; }
 
 /// What a log holds.
@@ -23,7 +23,8 @@ struct Shape {
 
     std::uint64_t events() const { return streams * events_per_stream; }
 
-    /// Calls `append(stream, count)` for each part of such a log: streams grow side by side, by up to five events at a time.
+    /// Calls `append(stream, count)` for each part of such a log: streams grow side by side, by up to five events at a
+    /// time.
     template <class Append>
     void for_each_part(Append append) const
     {

@@ -15,8 +15,8 @@ namespace benchmarks {
 inline constexpr std::size_t streams_per_producer = 100;
 inline constexpr std::size_t most_producers = 64;
 
-/// A benchmark on several threads: each calls `append(producer, stream)`, with streams of its own in turn.
-/// `p99_ms` is of all their calls together.
+/// A benchmark on several threads: each calls `append(producer, stream)`, with its own streams in turn. `p99_ms` is of
+/// all their calls together.
 template <class Append>
 void produce(benchmark::State& state, Append append)
 {

@@ -256,7 +256,7 @@ TEST_CASE("a version newer than all known ones is distinguished from one that is
         CHECK(error.found() == 4);
         CHECK(error.known() == 3);
     }
-    // Without the upcasters nobody reads version 1.
+    // Without the upcasters nothing reads version 1.
     using Plain = Codec<CurrentEvents>;
     CHECK_THROWS_AS(Plain{}.decode({"GuestArrived", 4, Plain::content_type, {}}), NewerSchemaVersion);
     CHECK_THROWS_WITH(Plain{}.decode({"GuestArrived", 1, Plain::content_type, {}}), Catch::Contains("older than"));

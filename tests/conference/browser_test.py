@@ -170,7 +170,7 @@ def attendee_story(page):
     page.open()
     page.picture("1-landing")
 
-    # What the server refuses is said beside the field, and the field has the focus.
+    # What the server refuses is shown next to the field, and the field has the focus.
     page.submit("register-email", "not-an-address", "register-submit")
     page.wait_text("register-error", "@")
     field = page.find("register-email")

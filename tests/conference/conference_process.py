@@ -12,7 +12,7 @@ import time
 
 
 def free_port():
-    """A port that nobody has and that the kernel gives to nobody: others must not take it between two processes of ours."""
+    """A port that no process has and that the kernel gives to none: others must not take it between two processes of ours."""
     while True:
         with socket.socket() as probe:
             try:
@@ -107,7 +107,7 @@ class Conference:
             return "(no log)"
 
     def request(self, method, path, body=None, headers=None, timeout=15):
-        """One request on a connection of its own; returns status and decoded body."""
+        """One request on its own connection; returns status and decoded body."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
             headers = dict(headers or {})

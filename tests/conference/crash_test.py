@@ -206,7 +206,7 @@ def verify_mails(conference, expected):
     names = [name.split(".", 1) for name in os.listdir(conference.mail_folder)]
     written = {mail for mail, ending in names if ending == "eml"}
     leftovers = [mail for mail, ending in names if ending != "eml"]
-    assert not written & set(leftovers), f"half-written mails beside whole ones: {leftovers}"
+    assert not written & set(leftovers), f"half-written mails next to whole ones: {leftovers}"
     assert len(leftovers) <= len(asked) - len(mails), f"half-written mails: {leftovers}"
     return len(mails)
 
@@ -222,7 +222,7 @@ def check_files(folder, names):
 
 
 def torment(conference, kills, chance):
-    """Kills the roles and has the queue fail, in any order; and fail once more, with no restart to mend it."""
+    """Kills the roles and has the queue fail, in any order; and fail once more, with no restart to repair it."""
     actions = ["web", "worker"] * kills + list(conference.queue.faults) * (kills // 2)
     chance.shuffle(actions)
     actions.insert(len(actions) // 2, lambda: conference.queue.send_poison("<b>not an event</b>"))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 """The database falls silent: its connections stay up, and nothing answers. Commands and queries get a 503, /readyz says why in
-time for a probe, /metrics shows what it knows, all goes on when the database answers again, and SIGTERM ends the process while it is silent."""
+time for a probe, /metrics shows what it knows, all continues when the database answers again, and SIGTERM ends the process while it is silent."""
 
 import tempfile
 import threading

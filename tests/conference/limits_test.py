@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 """What the process does at the limits of its machine: a port that is taken, descriptors that are used up. It says so,
-answers the clients that it can, and goes on when it has room again."""
+answers the clients that it can, and continues when it has room again."""
 
 import os
 import socket

@@ -119,7 +119,7 @@ def torment(conference, server, kills, chance):
 
 
 def check_relay_moves(conference, server):
-    """Kills whoever relays: the other web process has to take over."""
+    """Kills the process that relays: the other web process must take over."""
     def relaying():
         """The name of the process; None if there is none, or it was killed and its lease has not run out yet."""
         found = server.query("SELECT holder FROM conference.leases WHERE expires_at > clock_timestamp()")
@@ -131,7 +131,7 @@ def check_relay_moves(conference, server):
     def wait_for_another(than):
         deadline = time.monotonic() + 30
         while (now := relaying()) is None or now == than:
-            assert time.monotonic() < deadline, "nobody took over the relay"
+            assert time.monotonic() < deadline, "no process took over the relay"
             time.sleep(0.1)
         return now
 

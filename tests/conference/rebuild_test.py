@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
-"""The read model is deleted while people go on changing their registrations: the worker takes no more messages, says what to do,
-and dead-letters nothing. `--rebuild` builds it anew beside a web role that runs, sends no mail a second time, and goes on."""
+"""The read model is deleted while people change their registrations: the worker takes no more messages, says what to do,
+and dead-letters nothing. `--rebuild` builds it anew while a web role runs, sends no mail a second time, and continues."""
 
 import glob
 import os

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
-"""An older backup of the event store is put back beside a newer relay place and read model: the web role is not ready, and says
+"""An older backup of the event store is put back next to a newer relay checkpoint and read model: the web role is not ready, and says
 which positions do not fit; the relay sends nothing, so that nothing of what is registered then is lost. After the place and the
 queue have been deleted, and the read model was built anew, it shows what is in the log."""
 

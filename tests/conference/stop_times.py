@@ -64,7 +64,7 @@ class SilentMailServer:
 
 
 class Place:
-    """What a state is made in: an installation, and what is to be ended with it."""
+    """What a state is made in: an installation, and what must end with it."""
 
     def __init__(self, executable, send_message, stack):
         self.stack = stack

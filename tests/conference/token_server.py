@@ -24,7 +24,7 @@ def make_token(key, identity, end):
 
 
 class TokenServer:
-    """Serves on a loopback port of its own, and names itself in the environment, which the conference inherits."""
+    """Serves on its own loopback port, and names itself in the environment, which the conference inherits."""
 
     secret = "header-of-a-test"
 

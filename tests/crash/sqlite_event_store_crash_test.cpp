@@ -26,11 +26,12 @@
 #include <unistd.h>
 #include <vector>
 
-// The writers are processes of their own: this program again, told by its environment what to do. Each of their threads
-// writes what was acknowledged to it into a pipe before it goes on; what is in the pipe outlives them, as the store has to.
+// The writers are separate processes: this program again, with its task in the environment. Each of their threads
+// writes what was acknowledged to it into a pipe before it continues; what is in the pipe outlives them, as the store
+// must.
 //
-// SIGKILL shows what the death of the process does. A power cut also takes what the kernel had not written yet; against that
-// stands `synchronous = FULL`, which the tests of the store look for on its connection.
+// SIGKILL shows what the death of the process does. A power cut also takes what the kernel had not written yet; against
+// that stands `synchronous = FULL`, which the tests of the store look for on its connection.
 
 namespace {
 
@@ -99,7 +100,7 @@ pid_t start_writer()
     return child;
 }
 
-/// Reads acknowledgements until `end`, or until there is nobody left who could write one.
+/// Reads acknowledgements until `end`, or until no process is left that could write one.
 void read_acknowledged(int pipe, Clock::time_point end, std::vector<Acknowledged>& records)
 {
     while (Clock::now() < end) {

@@ -24,8 +24,8 @@
 #include <unistd.h>
 #include <vector>
 
-// Senders and receivers are processes of their own: this program again, told by its environment what to do. They write
-// what was acknowledged to them into files, one line in one `write`, which outlives them as the queue has to.
+// Senders and receivers are separate processes: this program again, with its task in the environment. They write what
+// was acknowledged to them into files, one line in one `write`, which outlives them as the queue has to.
 
 namespace {
 
@@ -49,7 +49,7 @@ escqrs::MessageQueueOptions queue_options()
     return options;
 }
 
-/// A file to which lines are added, each as a whole and behind those of other processes.
+/// A file to which lines are added, each whole and after those of other processes.
 class Log {
 public:
     explicit Log(const fs::path& path) : file_{::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600)}
@@ -149,7 +149,7 @@ pid_t start(const fs::path& folder, const std::string& role)
     const pid_t child = ::fork();
     if (child < 0) throw std::system_error{errno, std::generic_category(), "fork"};
     if (child == 0) {
-        ::prctl(PR_SET_PDEATHSIG, SIGKILL); // so that none goes on alone if this program is killed
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL); // so that none continues alone if this program is killed
         const int nowhere = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
         ::dup2(nowhere, STDOUT_FILENO);
         ::execve(program.c_str(), arguments.data(), environment.data());

@@ -25,8 +25,8 @@
 #include <unistd.h>
 #include <vector>
 
-// The projection is a process of its own: this program again, told by its environment what to do. It handles events, parks
-// those it cannot handle, and replays what is parked, until it is killed; then another one goes on.
+// The projection is a separate process: this program again, with its task in the environment. It handles events, parks
+// those it cannot handle, and replays what is parked, until it is killed; then another one continues.
 
 namespace {
 
@@ -45,7 +45,7 @@ struct Happened {
     }
 };
 
-/// Writes down each event once it has been handled; fails for one event in seven, while that is not mended.
+/// Writes down each event once it has been handled; fails for one event in seven, until that is repaired.
 struct Journal {
     using Events = EventList<Happened>;
 
@@ -73,7 +73,7 @@ struct Journal {
     sqlite::Statement select_mended;
 };
 
-/// What a process needs to go on where the last one was killed.
+/// What a process needs to continue where the last one was killed.
 struct Program {
     explicit Program(const std::string& folder) : store{folder + "/events.db"}, database{folder + "/model.db"} {}
 

@@ -152,7 +152,7 @@ TEMPLATE_TEST_CASE(
     CHECK(seen == std::vector<std::string>{"owned -6", "all -5", "typed -5", "all 0", "typed 0", "all 0 again",
                                            "typed 7", "owned all 8"});
     seen.clear();
-    bus.publish(MoneyDeposited{1, ""}, context()); // which nobody has subscribed to by its type
+    bus.publish(MoneyDeposited{1, ""}, context()); // to which no handler has subscribed by its type
     CHECK(seen == std::vector<std::string>{"all -5", "all 0", "all 0 again", "owned all 8"});
 }
 

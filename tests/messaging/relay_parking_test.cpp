@@ -109,7 +109,7 @@ struct Place {
     in_memory::ParkingLot lot;
 };
 
-/// Refuses what it is told to, by message id, and fails when it is told to.
+/// Refuses the message ids that a test names, and fails when the test says so.
 struct PickySender {
     void send(std::span<const Message> messages)
     {

@@ -1,5 +1,5 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
-// Boost has a to_string of its own for UUIDs; no header may come to find both.
+// Boost has its own to_string for UUIDs; no header may find both.
 #include <boost/uuid/uuid_io.hpp>
 
 #include "everything.hpp"

@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-// What a program and its plugin share. Each uses the types in an order of its own.
+// What a program and its plugin share. Each uses the types in its own order.
 namespace plugins {
 
 struct Burn {
@@ -41,8 +41,7 @@ using Dispatcher = escqrs::CommandDispatcher<std::function<void(std::function<vo
 struct Plugin {
     void (*handle_lock)(escqrs::CommandBus&);
     std::string (*send_close)(const escqrs::CommandBus&);
-    std::string (*send_secret)(
-        const escqrs::CommandBus&); ///< a command of its own, of a name that the program uses too
+    std::string (*send_secret)(const escqrs::CommandBus&); ///< its own command, of a name that the program uses too
     bool (*is_close)(const escqrs::CommandInfo&);
     std::string* (*result_of)(const escqrs::CommandInfo&);
     void (*publish)(escqrs::EventBus&);

@@ -149,7 +149,7 @@ TEST_CASE("a role that was granted the use of a store can use it, and nothing mo
     {
         auto store = place.open();
         append_some(store, sample_stream(), 3);
-        append_some(store, sample_stream(), 3); // behind an end that is known
+        append_some(store, sample_stream(), 3); // after an end that is known
         append_some(store, sample_stream(), 1);
         CHECK(read_stream(store, sample_stream()).size() == 7);
         CHECK(read_log(store).size() == 7);

@@ -129,7 +129,7 @@ Worker::Run sharded(const LeaseOptions& options)
     };
 }
 
-/// The machine's clock, which somebody sets back.
+/// The machine's clock, set back by an administrator.
 class ClockSetBack final : public escqrs::Clock {
 public:
     escqrs::Timestamp now() const override { return escqrs::system_clock().now() - back_.load(); }

@@ -94,7 +94,7 @@ TEST_CASE("nothing is written under a lease that has gone to another")
     CHECK_THROWS_AS(checkpoint.begin().commit(GlobalPosition{3}), LeaseLost);
     CHECK_THROWS_AS(checkpoint.save(GlobalPosition{3}), LeaseLost);
     {
-        const Transaction own{connection}; // as one who writes the read model and the position by hand
+        const Transaction own{connection}; // as code that writes the read model and the position by hand
         CHECK_THROWS_AS(checkpoint.save(GlobalPosition{3}), LeaseLost);
     }
     CHECK(checkpoint.load() == GlobalPosition{2});

@@ -1,15 +1,16 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
-// Writers, readers and killers race on one PostgreSQL event store, on a server of its own:
+// Writers, readers and killers race on one PostgreSQL event store, on its own server:
 //
 //   postgres_race [--seconds 12 | --minutes 10] [--seed 1] [--partition-size 0]
 //
-// 32 writers by libpq append once or several times in transactions of their own, pause before they end them, and roll one in ten
-// back, or a part of it; two of them commit in two phases. 8 more append through two event stores; over many streams and over
-// few. Other transactions stay open all the time, in this database and in another. Backends are terminated and killed, and every
-// 20 seconds so is the whole server. Readers follow from different checkpoints; all but the last share a store, and some are slow.
-// In the end every reader has to have seen what is in the table of events behind its checkpoint, once and in order, while the
-// other transactions are still open; and in the table has to be all that was committed, and nothing that was rolled back. A naive
-// reader runs beside them: it has to miss some, or nothing was tried.
+// 32 writers by libpq append once or several times in their own transactions, pause before they end them, and roll one
+// in ten back, or a part of it; two of them commit in two phases. 8 more append through two event stores; over many
+// streams and over few. Other transactions stay open all the time, in this database and in another. Backends are
+// terminated and killed, and every 20 seconds so is the whole server. Readers follow from different checkpoints; all
+// but the last share a store, and some are slow. In the end every reader must have seen what is in the table of events
+// after its checkpoint, once and in order, while the other transactions are still open; and in the table has to be all
+// that was committed, and nothing that was rolled back. A naive reader runs as well: it must miss some, or nothing was
+// tested.
 #include <escqrs/postgres/event_store.hpp>
 
 #include "postgres/server.hpp"
@@ -80,7 +81,7 @@ std::vector<EventId> new_ids(std::mt19937& random)
     return ids;
 }
 
-/// One who calls the function in transactions of its own, and takes its time over them.
+/// A writer that calls the function in its own transactions, and takes its time over them.
 class HandWriter {
 public:
     HandWriter(Race& race, unsigned number) : race_{&race}, number_{number}, random_{race.seed * 1000 + number} {}
@@ -151,7 +152,7 @@ private:
         insert_ = std::make_unique<Statement>(*connection_, insert_next);
     }
 
-    /// As the store does that knows how a stream ends: behind its last event, if there is one.
+    /// As the store does that knows how a stream ends: after its last event, if there is one.
     static constexpr const char* insert_next =
         "INSERT INTO escqrs.events (stream, version, recorded_at, index_in_append, kind, id, metadata, payload) "
         "SELECT k.stream, k.version + 1, now(), 0, escqrs.kind('Raced', 1, 'text/plain'), $2, '', 'x' "
@@ -188,7 +189,8 @@ private:
 
     std::string prepared_name() const { return "writer " + std::to_string(number_); }
 
-    /// A transaction that was prepared outlives its connection and the server, and holds the readers back until it ends.
+    /// A transaction that was prepared outlives its connection and the server, and holds the readers back until it
+    /// ends.
     void finish_prepared()
     {
         if (number_ >= 2) return;
@@ -318,7 +320,7 @@ void read(Race& race, postgres::EventStore& store, Seen& seen, unsigned number)
     }
 }
 
-/// One who asks for what is behind the highest position seen.
+/// A reader that asks for what is after the highest position seen.
 void read_naively(Race& race, std::set<EventId>& seen)
 {
     std::unique_ptr<Connection> connection;
@@ -343,7 +345,7 @@ void read_naively(Race& race, std::set<EventId>& seen)
     until_the_server_answers(look);
 }
 
-/// Transactions that have to do with nobody, and stay open; opened anew when the server has died.
+/// Transactions that concern no writer or reader, and stay open; opened anew when the server has died.
 class Bystanders {
 public:
     explicit Bystanders(std::string address) : address_{std::move(address)} {}
@@ -415,7 +417,7 @@ std::size_t count_missing(const std::vector<Place>& from, const std::vector<Plac
     return missing.size();
 }
 
-/// What is in the table of events, when nobody writes any more.
+/// What is in the table of events, when no writer is left.
 struct Table {
     std::vector<Place> places;
     std::set<EventId> ids;
@@ -479,8 +481,8 @@ std::size_t judge(const Race& race, const std::vector<Seen>& seen, const std::se
     return faults;
 }
 
-/// Looks, when nobody appends any more, whether the log can be read to its end, whatever the bystanders do.
-/// @return who is in the way, in words; empty if nobody is
+/// Checks, when no append is left, that the log can be read to its end, whatever the bystanders do.
+/// @return what is in the way, in words; empty if nothing is
 std::string hold_up(const Race& race)
 {
     Connection connection{race.address};

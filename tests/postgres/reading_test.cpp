@@ -71,7 +71,7 @@ TEST_CASE("a page that was begun before other events can be read does not pass f
     std::uint64_t shown = 0;
     const auto reached = store.read_log({}, 100'000, filter, [&](const RecordedEvent& event) {
         last = event.position.value();
-        // While the next page is under way on one connection, another one is lost, which somebody notices.
+        // While the next page is under way on one connection, another one is lost, which a call notices.
         if (++shown == 1) {
             (void)store.locate(event.id);
             CHECK(place.terminate("%event_keys k JOIN%") == 1);

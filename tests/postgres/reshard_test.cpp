@@ -78,7 +78,8 @@ struct Model {
         return rows.next() ? rows.integer(0) : -1;
     }
 
-    /// Events that were handled more than once, or before an earlier one of their stream, or for a second time as they were told.
+    /// Events that were handled more than once, or before an earlier one of their stream, or for a second time as they
+    /// were told.
     std::int64_t wrong()
     {
         return number(
@@ -251,7 +252,7 @@ TEST_CASE("the number of shards may change under load, and nothing is doubled or
     reshard(model.connection, "model", 6, model.place.schema);
     const auto handled = model.handled();
     CHECK(comes_true([&] { return refused == 3; }));
-    CHECK(model.handled() == handled); // by nobody, since
+    CHECK(model.handled() == handled); // by no worker, since
     for (int count = 0; count < 2; ++count) workers.push_back(worker(6));
     accounts.deposit(5);
     CHECK(comes_true(all_handled));

@@ -23,8 +23,8 @@ public:
     };
     explicit Server(StandbyOf of);
 
-    /// One for all tests: the one that ctest has started, where it has, in a database that only this process uses. A test
-    /// that stops, freezes or reconfigures the server needs a `Server` of its own.
+    /// One for all tests: the one that ctest has started, where it has, in a database that only this process uses. A
+    /// test that stops, freezes or reconfigures the server needs its own `Server`.
     static Server& shared();
 
     /// What proves who it is; signed by itself, so also the authority to trust.

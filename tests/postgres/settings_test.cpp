@@ -33,7 +33,7 @@ std::int64_t number(Connection& connection, const std::string& sql)
     return rows.next() ? rows.integer(0) : -1;
 }
 
-/// A role of its own for whom `settings` hold.
+/// A separate role for which `settings` hold.
 struct Role {
     explicit Role(const std::vector<std::string>& settings)
     {

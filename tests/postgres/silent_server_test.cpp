@@ -90,7 +90,7 @@ TEST_CASE("an append to a server process that is stopped goes over another conne
             writers.emplace_back([&, number] { append_some(store, sample_stream(std::to_string(number)), size); });
         }
     }
-    // It goes on with what was sent to it, and ends.
+    // It finishes what was sent to it, and ends.
     const auto has_ended = [&](pid_t process) { return std::ranges::count(place.backends(), process) == 0; };
     while (!std::ranges::all_of(before, has_ended)) std::this_thread::sleep_for(5ms);
     CHECK(count_events(store) == 2 * threads * size);

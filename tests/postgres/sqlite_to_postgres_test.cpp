@@ -24,7 +24,7 @@ int copy(const std::string& file, const std::string& schema)
 {
     const std::string command = std::string{ESCQRS_SQLITE_TO_POSTGRES} + " '" + file + "' '" +
                                 Server::shared().address() + "' " + schema + " >/dev/null 2>&1";
-    return std::system(command.c_str()); // NOLINT: a command of our own
+    return std::system(command.c_str()); // NOLINT: our own command
 }
 
 } // namespace

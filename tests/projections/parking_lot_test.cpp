@@ -22,7 +22,7 @@ namespace {
 
 using Store = in_memory::EventStore;
 
-/// What was deposited, by stream and in order; refuses the amounts it is told to.
+/// What was deposited, by stream and in order; refuses the amounts in `refused`.
 struct Deposits {
     using Events = EventList<AccountOpened, MoneyDeposited>;
 
@@ -149,7 +149,7 @@ struct Noted {
     void serialize(auto&, unsigned) {}
 };
 
-/// The versions that were handled; refuses those it is told to.
+/// The versions that were handled; refuses those that the test names.
 template <class... Types>
 struct VersionsOf {
     using Events = EventList<Types...>;

@@ -57,7 +57,7 @@ public:
         if (tls) settings.connection.certificate_authorities = emulator.certificate();
         settings.connection.clock = &emulator.clock();
         settings.receiver.linger = std::chrono::milliseconds{50};
-        // The clock jumps on by minutes: nobody is late for that.
+        // The clock jumps by minutes: no call is late for that.
         settings.connection.operation_timeout = std::chrono::hours{24};
         settings.sender.timeout = std::chrono::hours{24};
         queue_ = std::make_unique<CountedQueue>(std::move(settings), name);
@@ -73,7 +73,7 @@ public:
     }
     void advance(escqrs::Duration duration)
     {
-        // Time that jumps on and on leaves nobody the time to hand anything out.
+        // Time that jumps all the time leaves no time to hand anything out.
         std::this_thread::sleep_until(next_advance_);
         Emulator::shared().advance(duration);
         next_advance_ = std::chrono::steady_clock::now() + std::chrono::milliseconds{300};

@@ -86,8 +86,8 @@ class Emulator {
 public:
     Emulator();
 
-    /// One for all tests: the one that ctest has started, where it has, without the faults of earlier tests. Its clock goes on
-    /// from test to test, so tests that use it exclude each other.
+    /// One for all tests: the one that ctest has started, where it has, without the faults of earlier tests. Its clock
+    /// goes on from test to test, so tests that use it exclude each other.
     static Emulator& shared();
     /// What `shared()` of another process must know of this one.
     std::string description() const;
@@ -101,7 +101,7 @@ public:
     std::string rest_endpoint() const;
     std::uint16_t amqp_port() const noexcept { return amqp_port_; }
 
-    /// Creates a queue with a name of its own. @param description  as the control port takes it
+    /// Creates a queue with its own name. @param description  as the control port takes it
     std::string create_queue(const boost::json::object& description);
     std::string new_name();
 

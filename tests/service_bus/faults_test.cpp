@@ -108,7 +108,7 @@ TEST_CASE("a broker that ends session or connection, and keeps the socket: a new
     check_that_it_works(queue, "after");
     CHECK(queue.health().connections == 2);
     CHECK_THAT(queue.health().last_error, Contains("com.example:told"));
-    Emulator::shared().fault("drop"); // the sockets that nobody listens to
+    Emulator::shared().fault("drop"); // the sockets that have no listener
 }
 
 TEST_CASE("a receiver to which nothing comes is well, also after a drop", "[faults]")

@@ -1,6 +1,6 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 
-// What is received and not settled goes back, and what nobody can read is dead-lettered.
+// What is received and not settled goes back, and what cannot be read is dead-lettered.
 #include "emulator_queue.hpp"
 
 #include <escqrs/testing/catch2.hpp>

@@ -103,7 +103,7 @@ TEST_CASE("a lock goes with the session's connection: the handler is notified at
     CHECK(eventually([&] { return held[0].lock_lost.stop_requested(); }));
     const auto again = receive_all(queue, 1);
     REQUIRE(ids_of(again) == std::vector<std::string>{"held"});
-    CHECK(again[0].delivery_count == 1); // nobody is to blame
+    CHECK(again[0].delivery_count == 1); // no failure is counted
     queue.settle(again[0], escqrs::Complete{});
 }
 

@@ -1,6 +1,6 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 
-// The adapter with a namespace in Azure, for whoever has one; and with the emulator in its place, so that this test is
+// The adapter with a namespace in Azure, if there is one; and with the emulator in its place, so that this test is
 // itself tried. From the environment:
 //   ESCQRS_SERVICEBUS_CONNECTION_STRING  with a key that may Send and Listen; queue: EntityPath's, else escqrs-test
 //   ESCQRS_SERVICEBUS_MANAGEMENT         the REST API's endpoint, if it is not https:// and the host

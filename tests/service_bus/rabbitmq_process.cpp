@@ -21,7 +21,7 @@
 namespace service_bus_test {
 namespace {
 
-constexpr const char* server = "/usr/lib/rabbitmq/bin/rabbitmq-server"; // as anybody, with folders of one's own
+constexpr const char* server = "/usr/lib/rabbitmq/bin/rabbitmq-server"; // as any user, with separate folders
 constexpr std::chrono::seconds patience{60};
 
 } // namespace
@@ -107,7 +107,7 @@ void RabbitMq::stop(int signal)
     const std::string port = "export ERL_EPMD_PORT=" + std::to_string(name_server_port_);
     (void)std::system((port + "; for i in $(seq 100); do epmd -kill; epmd -names || break; sleep 0.1; done"
                               " >/dev/null 2>&1")
-                          .c_str()); // NOLINT: a command of our own
+                          .c_str()); // NOLINT: our own command
 }
 
 void RabbitMq::restart(bool by_force)

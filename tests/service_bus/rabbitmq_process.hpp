@@ -17,7 +17,7 @@ public:
     RabbitMq(const RabbitMq&) = delete;
     RabbitMq& operator=(const RabbitMq&) = delete;
 
-    /// One for all tests: the one that ctest has started, where it has. A test that restarts the broker needs one of its own.
+    /// One for all tests: the one that ctest has started, where it has. A test that restarts the broker needs its own.
     static RabbitMq& shared();
     /// What `shared()` of another process must know of this one.
     std::string description() const;

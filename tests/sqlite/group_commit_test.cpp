@@ -28,8 +28,8 @@ struct Fixture {
     sqlite::GroupCommit commits{database};
 };
 
-/// Lets pieces of work gather behind one that is under way, so that they become one group; how long that takes is up to the
-/// machine.
+/// Lets pieces of work gather after one that is under way, so that they become one group; how long that takes is up to
+/// the machine.
 template <class... Works>
 void commit_as_one_group(Fixture& fixture, std::chrono::milliseconds patience, Works... works)
 {

@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 
-// A thread that would wait for a lock of its own is told at once: the natural way into it is a projection whose handlers
-// append to an event store in the file of the read model.
+// A thread that would wait for its own lock gets an error at once: the usual case is a projection whose handlers append
+// to an event store in the file of the read model.
 #include "support/account.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -26,7 +26,7 @@ using Accounts = Repository<Account, sqlite::EventStore>;
 
 constexpr const char* sentence = "this thread has a transaction open on the file already, and would wait for itself";
 
-/// Gives everybody who opens an account a first deposit.
+/// Gives every new account a first deposit.
 struct Welcome {
     using Events = EventList<AccountOpened>;
 

@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-/// An HTTP server on a loopback port of its own that answers as a test says, and keeps what it was asked. One connection at a
+/// An HTTP server on its own loopback port that answers as a test says, and keeps the requests. One connection at a
 /// time, and one request over each.
 class FakeHttpServer {
 public:

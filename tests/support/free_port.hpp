@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/// A port that nobody has and that the kernel gives to nobody: others must not take it while its server is away.
+/// A port that no process has and that the kernel gives to none: others must not take it while its server is away.
 inline std::uint16_t free_port()
 {
     std::random_device random;

@@ -166,7 +166,7 @@ struct Queue {
     static State evolve(State, const QueueCleared&) { return {}; }
 };
 
-/// The book and those who wait for it, in one stream.
+/// The book and the readers who wait for it, in one stream.
 struct Desk : escqrs::Compose<Lending, Queue> {
     static constexpr std::string_view category = "desk";
 };

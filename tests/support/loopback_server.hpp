@@ -16,7 +16,7 @@
 #include <thread>
 #include <utility>
 
-/// A TCP server on a loopback port of its own, with a thread of its own. One connection at a time.
+/// A TCP server on its own loopback port, with its own thread. One connection at a time.
 class LoopbackServer {
 public:
     /// Speaks with a client until one of the two has enough, or `stop` is requested.

@@ -33,8 +33,8 @@ public:
         ::waitpid(child_, nullptr, 0);
     }
 
-    /// By SQLite alone: opens the database, runs `sql`, and closes it, as the last one if SQLite finds that nobody else has it
-    /// open.
+    /// By SQLite alone: opens the database, runs `sql`, and closes it, as the last one if SQLite finds that no other
+    /// process has it open.
     /// @return SQLite's result code of `sql`
     int run(const std::string& path, const std::string& sql) { return ask('s' + path + '\n' + sql); }
 

@@ -36,7 +36,7 @@ int supervise(const std::string& file, int owner, int ready,
               const std::function<void(const std::function<void(const std::string&)>&)>& serve)
 {
     setsid();
-    // ctest waits until nobody holds the output of `start` any longer.
+    // ctest waits until no process holds the output of `start` any longer.
     const int output = open((file + ".output").c_str(), O_RDWR | O_CREAT | O_TRUNC, 0666);
     for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) dup2(output, standard);
     try {

@@ -9,8 +9,9 @@
 #include <thread>
 #include <vector>
 
-/// Stands between clients and a server on loopback, and can freeze: connections stay open, TCP acknowledges what is sent, and
-/// nothing is passed on until it thaws. New connections are made while it is frozen, and nobody answers them either.
+/// Stands between clients and a server on loopback, and can freeze: connections stay open, TCP acknowledges what is
+/// sent, and nothing is passed on until it thaws. New connections are made while it is frozen, and are not answered
+/// either.
 /// @par Thread safety  any thread
 class TcpProxy {
 public:

@@ -71,7 +71,7 @@ TEST_CASE("given events: each has the context it would have in a store")
     const auto& last = readers.contexts.back();
     CHECK(last.stream.text() == dune);
     CHECK(last.version == escqrs::StreamVersion{2});
-    CHECK(last.position == escqrs::GlobalPosition{4}); // the event that nobody handles counts
+    CHECK(last.position == escqrs::GlobalPosition{4}); // the event without a handler counts
     CHECK(last.id.value() == SequentialIds::nth(4));
     CHECK(escqrs::to_rfc3339(last.recorded_at).starts_with("2026-01-01T00:00:04"));
     CHECK_FALSE(last.is_replay);

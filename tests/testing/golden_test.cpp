@@ -44,7 +44,7 @@ struct DoorPainted {
     }
 };
 
-/// The same name and version, but another shape: somebody has forgotten to raise the version.
+/// The same name and version, but another shape: raising the version was forgotten.
 struct DoorPaintedOtherwise {
     static constexpr std::string_view event_name = "DoorPainted";
     static constexpr unsigned schema_version = 1;

@@ -1,6 +1,6 @@
 # Finds Apache Qpid Proton: its AMQP 1.0 engine, its event loop, and the C++ message class.
 #
-# Defines the target Proton::Proton. Where Proton brings a package configuration of its own, that one is taken. Debian 12's
+# Defines the target Proton::Proton. Where Proton brings its own package configuration, that one is taken. Debian 12's
 # development package brings none, and lacks the links that name two of the three libraries without their version.
 
 find_package(ProtonCpp CONFIG QUIET)

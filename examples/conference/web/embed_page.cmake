@@ -1,4 +1,4 @@
-# Writes a C++ file with the contents of the page's files, so that the executable needs no file beside it.
+# Writes a C++ file with the contents of the page's files, so that the executable needs no other file.
 #
 # cmake -Doutput=<page.cpp> -Dfolder=<web/page> "-Dfiles=index.html;app.js;style.css" -P embed_page.cmake
 # index.html is served as "/", any other file by its name.

@@ -239,7 +239,7 @@ TEST_CASE("duplicates that meet in two processes have their effect once")
     const auto account_id = Account::Id{random_uuid()};
     std::optional<CommitResult> others; // what the other process got, between this one's decision and its append
 
-    CommandBus other; // with places of its own for commands under way, as another process has them
+    CommandBus other; // with its own commands under way, as in another process
     const Accounts other_accounts{store};
     other.use(deduplication(other_accounts));
     CommandBus here;

@@ -8,8 +8,8 @@
 
 using namespace conference;
 
-// The files in golden/ hold the bytes of every event in every version that was ever released. If this test fails, mend the
-// event, not the file; a new shape is a new version, with new files.
+// The files in golden/ hold the bytes of every event in every version that was ever released. If this test fails, fix
+// the event, not the file; a new shape is a new version, with new files.
 TEST_CASE("every event that was ever released is written and read as it was then")
 {
     const auto folder = std::filesystem::path{GOLDEN_FOLDER};

@@ -102,7 +102,7 @@ TEST_CASE("projection: a replayed event changes the view and owes no mail")
     model.publisher.publish(model.id, 2, EmailChangeRequested{"lovelace@example.net", confirmation}, true);
     CHECK(model.queries.find(model.id)->pending_email == "lovelace@example.net");
     CHECK(model.mails() == 0);
-    const auto request = model.queries.confirmation_request(confirmation); // the link in the mail goes on to work
+    const auto request = model.queries.confirmation_request(confirmation); // the link in the mail still works
     REQUIRE(request);
     CHECK(request->attendee_id == model.id);
     CHECK(request->email == "lovelace@example.net");

@@ -268,7 +268,7 @@ TEST_CASE("watcher: a callback may end its own watch and others, and begin new o
     model.change(3);
     REQUIRE(last.wait_for_version(3));
     CHECK(own_calls == 1);
-    CHECK(other_calls <= 1); // which of two watches of one attendee is told first is not promised
+    CHECK(other_calls <= 1); // which of two watches of one attendee is notified first is not promised
     begun.reset();
 }
 

@@ -24,7 +24,7 @@ inline escqrs::Timestamp moment(std::uint64_t number)
            std::chrono::seconds{static_cast<std::int64_t>(number)};
 }
 
-/// Publishes events as the worker does: each in a transaction of its own, one after the other in the log.
+/// Publishes events as the worker does: each in its own transaction, one after the other in the log.
 class Publisher {
 public:
     explicit Publisher(const std::string& path) : database{path, read_model_schema} {}

@@ -42,7 +42,7 @@ public:
     Timestamp renewed(const LockName& lock) { return machine_.renewed(lock, broker_time() + duration_, now()); }
     void not_renewed(const LockName& lock, bool is_lost = false) { machine_.not_renewed(lock, is_lost, now().steady); }
 
-    /// Lets time pass. @return what is to be done: "r" for a renewal, "o" for a lock that is over
+    /// Lets time pass. @return what to do: "r" for a renewal, "o" for a lock that is over
     std::string pass(escqrs::Duration time)
     {
         passed_ += time;

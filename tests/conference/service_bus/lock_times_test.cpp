@@ -44,7 +44,7 @@ TEST_CASE("a message's own lock lasts no longer than since the message was enque
     };
     CHECK(left(now + 1h, now + 1h - 40s) == TimeLeft{5s, 40s});
     CHECK(left(now + 1h, now - 1h) == TimeLeft{5s, 5min});  // it had waited for long
-    CHECK(left(now + 35s, now + 5s) == TimeLeft{30s, 30s}); // this clock is a little behind
+    CHECK(left(now + 35s, now + 5s) == TimeLeft{30s, 30s}); // this clock is a little slow
     CHECK(left(now + 20s, now - 10s) == TimeLeft{20s, 20s});
     CHECK(left(now + 1h, now + 1h) == TimeLeft{5s, 5s});
     CHECK(left(now + 40s, now + 1h) == TimeLeft{40s, 40s}); // nonsense

@@ -47,7 +47,7 @@ TEST_CASE("a secret is masked in every form in which a server may repeat it")
     std::string lower = encoded;
     for (char& c : lower) c = c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c;
     CHECK(without(secret, lower) == "***");
-    CHECK(without(secret, "s%7Ee/c%26r%3De%20t%2b%C3%BC%3f>") == "***"); // as much of it as somebody wanted
+    CHECK(without(secret, "s%7Ee/c%26r%3De%20t%2b%C3%BC%3f>") == "***"); // as much of it as was wanted
     CHECK(without("two words", "two+words") == "***");
     CHECK(without(secret, "100 %, %4, %zz") == "100 %, %4, %zz");
 }

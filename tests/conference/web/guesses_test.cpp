@@ -49,7 +49,7 @@ TEST_CASE("a client that has guessed the token too often is refused, and no othe
     const auto refused = client.request("GET", "/api/dead-letters", {}, {{"Authorization", "Bearer wrong-token"}});
     check_problem(refused, 429, "/problems/too-many-tries");
     CHECK(refused.headers.at("Retry-After") == "5");
-    CHECK(list_with(client, right_token) == 429);                 // which one it is, nobody has looked at
+    CHECK(list_with(client, right_token) == 429);                 // not even checked
     CHECK(client.request("GET", "/api/attendees").status == 401); // without a token it is no guess
     Client elsewhere{port, "127.0.0.2"};
     for (int count = 0; count < 20; ++count) REQUIRE(list_with(elsewhere, right_token) == 200);

@@ -15,7 +15,7 @@ const cbsNode = "$cbs";
 const idleLinkMs = 10 * 60_000;
 const idleConnectionMs = 5 * 60_000;
 
-/** A mechanism that lets everybody in: the tokens decide. */
+/** A mechanism that lets everyone in: the tokens decide. */
 function open() {
     return { outcome: undefined, start() { this.outcome = true; } };
 }

@@ -22,19 +22,19 @@ function dotnetTicks(ms) {
     return bytes;
 }
 
-/** rhea keeps a delivery, and all behind it, until both sides have settled it; here nobody will any more. */
+/** rhea keeps a delivery, and all behind it, until both sides have settled it; here neither will any more. */
 function forget(delivery) {
     Object.assign(delivery, { settled: true, remote_settled: true });
 }
 
 /**
- * Settles a delivery with a state, in a frame of its own: rhea would put two neighbours into one frame whatever their states.
+ * Settles a delivery with a state, in its own frame: rhea would put two neighbours into one frame whatever their states.
  */
 function settle(delivery, state) {
     const { session, connection } = delivery.link;
     forget(delivery);
     if (delivery.link.is_closed() || !connection.is_open()) {
-        return; // nobody is left to be told
+        return; // no peer is left
     }
     delivery.state = state;
     session.output(frames.disposition({

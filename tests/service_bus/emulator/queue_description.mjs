@@ -65,7 +65,7 @@ export function shortText(text) {
  * Reads the Atom entry of a PUT.
  *
  * @param {string} text      the body
- * @param {Object} [present]  description of the queue that is to be updated
+ * @param {Object} [present]  description of the queue to update
  * @returns {Object} the whole description, defaults filled in: text by property name
  * @throws {DescriptionError} if the entry or a value is not acceptable
  */

@@ -69,7 +69,7 @@ class RestApi {
         this.#scheme = scheme;
     }
 
-    /** Answers a request; whatever goes wrong is told to the client and does not reach the caller. */
+    /** Answers a request; whatever goes wrong goes to the client and does not reach the caller. */
     async serve(request, response) {
         const url = new URL(request.url, `${this.#scheme}://${request.headers.host ?? "localhost"}`);
         try {

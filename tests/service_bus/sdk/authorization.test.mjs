@@ -95,7 +95,7 @@ test("an identity's token is refused if it is for another service, has ended, or
     }
 });
 
-test("a token that expires takes the links with it; the SDK brings a new one and goes on", limit, async () => {
+test("a token that expires takes the links with it; the SDK brings a new one and continues", limit, async () => {
     const queue = await bench.queue();
     const client = bench.client();
     const sender = client.createSender(queue);

@@ -23,7 +23,7 @@ const files = positionals.length > 0
     ? positionals.map((file) => join(process.cwd(), file))
     : readdirSync(here).filter((name) => name.endsWith(".test.mjs")).sort().map((name) => join(here, name));
 
-/** Runs the files, each in a process of its own that inherits the environment; counts their scenarios. */
+/** Runs the files, each in its own process that inherits the environment; counts their scenarios. */
 function runFiles() {
     return new Promise((resolve) => {
         const count = { passed: 0, failed: 0, skipped: 0 };

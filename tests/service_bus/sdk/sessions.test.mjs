@@ -126,7 +126,7 @@ test("session lock lost: settling fails, and the next holder has the message wit
         ["a/1 1", "a/2 0"]);
 });
 
-test("abandon in a session: the message comes again before those behind it", limit, async () => {
+test("abandon in a session: the message comes again before those after it", limit, async () => {
     const { queue, client } = await sessionQueue(["a/1", "a/2"]);
     const session = await client.acceptSession(queue, "a");
     await session.abandonMessage(await receiveOne(session));

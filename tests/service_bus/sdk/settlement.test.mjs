@@ -46,7 +46,7 @@ test("complete: a message comes as it was sent, and is gone when completed", lim
     assert.deepEqual({ active, locked, deadLettered }, { active: 0, locked: 0, deadLettered: 0 });
 });
 
-test("batch: every message of a batch is a message of its own, in order", limit, async () => {
+test("batch: every message of a batch is a separate message, in order", limit, async () => {
     const queue = await bench.queue();
     const client = bench.client();
     const sender = client.createSender(queue);

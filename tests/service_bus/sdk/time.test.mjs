@@ -66,7 +66,7 @@ test("lock lost: settling and renewing fail, and the message comes again with a 
     assert.deepEqual({ active, locked }, { active: 0, locked: 0 });
 });
 
-test("lock lost too often: the message is dead-lettered, though nobody receives", limit, async () => {
+test("lock lost too often: the message is dead-lettered, without another receive", limit, async () => {
     const { queue, client, sender, receiver } = await openQueue({ lockDurationMs: 10_000, maxDeliveryCount: 2 });
     await sender.sendMessages({ messageId: "hangs", body: "x" });
     for (const deliveryCount of [0, 1]) {
@@ -133,7 +133,7 @@ test("cancel: scheduled messages that are cancelled never come", limit, async ()
     await assertServiceBusError(sender.cancelScheduledMessages(numbers[0]), "MessageNotFound");
 });
 
-test("time to live: a message that nobody takes in time is gone", limit, async () => {
+test("time to live: a message that is not taken in time is gone", limit, async () => {
     const { queue, sender, receiver } = await openQueue();
     await sender.sendMessages([
         { messageId: "brief", body: "x", timeToLive: 10_000 }, { messageId: "lasting", body: "y" },

@@ -1,5 +1,5 @@
-// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0. Forms: errors next to their
-// fields, one run at a time, and a button that shows what it is doing.
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+// Forms: errors next to their fields, one run at a time, and a button that shows what it is doing.
 import { Problem, undecided } from './api.js';
 import { $, element, reveal } from './dom.js';
 import { sentence } from './words.js';

@@ -13,7 +13,7 @@ using escqrs::archive::Binary;
 using escqrs::archive::Json;
 using namespace sample;
 
-// The files freeze the formats: what was stored yesterday must be readable for ever. If one of these tests fails, mend
+// The files freeze the formats: what was stored yesterday must be readable for ever. If one of these tests fails, fix
 // the archive, not the file; a new shape of a value gets a new file.
 namespace {
 
