@@ -15,7 +15,7 @@ WORKS = (("append", "append"), ("load", "load of 10"), ("page", "page of 500"))
 
 
 class Row:
-    """A measurement beside its yardstick. `goal` bounds their ratio; a yardstick that is a number is a limit of its own."""
+    """A measurement and its yardstick. `goal` bounds their ratio; a yardstick that is a number is a limit itself."""
 
     def __init__(self, name, value, yardstick, goal, quantity="ns", unit="ns", better="lower", others=(), over=None, note=""):
         self.name, self.value, self.yardstick, self.goal = name, value, yardstick, goal
@@ -41,7 +41,7 @@ def append_rows():
         yield rate(f"SQLite, durable appends, {producers} producers", f"sqlite_append/escqrs/{producers}",
                    f"sqlite_append/grouped/{producers}", 0.95, "appends/s",
                    others=[f"sqlite_append/{other}/{producers}" for other in ("single", "log", "rocksdb", "emmett")])
-    yield rate("SQLite beside a raw log, 32 producers", "sqlite_append/escqrs/32", "sqlite_append/log/32", 0.4, "appends/s")
+    yield rate("SQLite against a raw log, 32 producers", "sqlite_append/escqrs/32", "sqlite_append/log/32", 0.4, "appends/s")
     yield Row("SQLite, longest 1 % of appends, 32 producers", "sqlite_append/escqrs/32", 5, 1, "p99_ms", "ms",
               others=[f"sqlite_append/{other}/32" for other in ("grouped", "single", "log")])
     yield rate("SQLite, replay of a stream of 10,000", "sqlite_replay/stream/escqrs", "sqlite_replay/stream/raw", 0.85,
@@ -64,12 +64,12 @@ def conference_rows():
     for connections in (64, 1000):
         yield rate(f"HTTP commands, store in memory, {connections} connections", f"http/in_memory/{connections}",
                    f"http/healthz_beside_in_memory/{connections}", 0.6, "requests/s")
-    yield rate("HTTP commands, durable SQLite, 64 connections, beside the store's own rate", "http/sqlite/64",
+    yield rate("HTTP commands, durable SQLite, 64 connections, against the store's own rate", "http/sqlite/64",
                "sqlite_append/escqrs/64", 0.8, "requests/s")
     for store, title in (("embedded", "SQLite"), ("postgres", "PostgreSQL")):
         yield Row(f"from 202 to the read model, {title}, median", f"lag/{store}", 5, 1, "p50_ms", "ms")
         yield Row(f"from 202 to the read model, {title}, 99 %", f"lag/{store}", 30, 1, "p99_ms", "ms")
-    yield rate("registrations sustained by both roles, SQLite, 64 connections, beside the web role alone", "sustained/embedded",
+    yield rate("registrations sustained by both roles, SQLite, 64 connections, against the web role alone", "sustained/embedded",
                "http/sqlite/64", 0.8, "requests/s")
     for store, title in (("embedded", "SQLite"), ("postgres", "PostgreSQL"), ("service_bus", "Service Bus emulator")):
         yield Row(f"longest lag of the read model meanwhile, {title}", f"sustained/{store}", 1000, 1, "longest_ms", "ms")
@@ -93,7 +93,7 @@ def compile_rows():
     for program, title, goal in (("service", "a service of nine commands", 3), ("test", "its given-when-then test", 2)):
         for level in ("O0", "O2"):
             measured, plain = f"compile_{program}/escqrs/{level}", f"compile_{program}/plain/{level}"
-            yield Row(f"compiling {title}, -{level}, beside plain functions", measured, plain, goal, "seconds", "s")
+            yield Row(f"compiling {title}, -{level}, against plain functions", measured, plain, goal, "seconds", "s")
             yield Row(f"memory to compile {title}, -{level}", measured, plain, 2, "mb", "MB")
     yield Row("code for each type of event, over by hand", "text_per_event/escqrs", 2000, 1, "bytes", "bytes",
               over="text_per_event/by_hand")
@@ -143,7 +143,7 @@ def evaluated(found):
 
 
 def growth_row(found, prefix, name, sizes, what):
-    """How much more than by hand the cost grows: the largest ratio to by hand, beside the ratio at the small end."""
+    """How much more than by hand the cost grows: the largest ratio to by hand, and the ratio at the small end."""
     ratios = {size: found[f"{prefix}/escqrs/{size}"]["ns"] / found[f"{prefix}/by_hand/{size}"]["ns"] for size in sizes
               if all(f"{prefix}/{contestant}/{size}" in found for contestant in ("escqrs", "by_hand"))}
     if len(ratios) < 2:
@@ -183,7 +183,7 @@ def note(row, found):
 
 
 def short(value):
-    """Three digits, so that nobody takes noise for a figure."""
+    """Three digits, so that noise is not taken for a figure."""
     for size, suffix in ((1e6, "M"), (1e3, "k")):
         if value >= size:
             return f"{value / size:.3g} {suffix}"
@@ -195,7 +195,7 @@ def is_met(result):
 
 
 def table(results):
-    lines = ["| work | here | yardstick | ratio | goal | beside |", "|---|---|---|---|---|---|"]
+    lines = ["| work | here | yardstick | ratio | goal | others |", "|---|---|---|---|---|---|"]
     for _, result in results:
         bound = "≤" if result["better"] == "lower" else "≥"
         yardstick = result["yardstick"].split("/")
