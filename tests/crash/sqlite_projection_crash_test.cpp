@@ -51,7 +51,7 @@ struct Journal {
 
     explicit Journal(sqlite::Database& database)
         : insert{database, "INSERT INTO journal (stream, version) VALUES (?, ?)"},
-          select_mended{database, "SELECT version FROM mended"}
+          select_repaired{database, "SELECT version FROM repaired"}
     {
     }
 
@@ -59,18 +59,18 @@ struct Journal {
     {
         insert.run(context.stream.text(), context.version.value());
         if (context.version.value() % 7 == 0 && context.version.value() > mended_until()) {
-            throw std::runtime_error{"not mended yet"};
+            throw std::runtime_error{"not repaired yet"};
         }
     }
     std::uint64_t mended_until()
     {
-        auto rows = select_mended.query();
+        auto rows = select_repaired.query();
         return rows.next() ? static_cast<std::uint64_t>(rows.integer(0)) : 0;
     }
     void clear() {}
 
     sqlite::Statement insert;
-    sqlite::Statement select_mended;
+    sqlite::Statement select_repaired;
 };
 
 /// What a process needs to continue where the last one was killed.
@@ -137,12 +137,12 @@ TEST_CASE("sqlite projection: killed over and over, it loses and doubles nothing
     {
         sqlite::Database database{folder.file("model.db")};
         database.execute("CREATE TABLE journal (number INTEGER PRIMARY KEY, stream TEXT NOT NULL, version INTEGER NOT "
-                         "NULL); CREATE TABLE mended (version INTEGER NOT NULL); INSERT INTO mended VALUES (0)");
+                         "NULL); CREATE TABLE repaired (version INTEGER NOT NULL); INSERT INTO repaired VALUES (0)");
     }
     std::int64_t handled_before = 0;
     int rounds_with_work = 0;
     int rounds_with_parked = 0;
-    std::uint64_t mended = 0;
+    std::uint64_t repaired = 0;
     const auto check = [&](Program& program) {
         sqlite::Statement select{program.database, "SELECT stream, version FROM journal ORDER BY number"};
         std::map<std::string, std::int64_t> last;
@@ -163,8 +163,8 @@ TEST_CASE("sqlite projection: killed over and over, it loses and doubles nothing
         std::this_thread::sleep_for(std::chrono::microseconds{random() % 60'000});
         if (round % 3 == 2) {
             sqlite::Database database{folder.file("model.db")};
-            mended += 14;
-            sqlite::Statement{database, "UPDATE mended SET version = ?"}.run(mended);
+            repaired += 14;
+            sqlite::Statement{database, "UPDATE repaired SET version = ?"}.run(repaired);
             std::this_thread::sleep_for(std::chrono::microseconds{random() % 20'000});
         }
         ::kill(child, SIGKILL);
@@ -184,7 +184,7 @@ TEST_CASE("sqlite projection: killed over and over, it loses and doubles nothing
     CHECK(rounds_with_parked > rounds / 2);
 
     Program program{folder.file("")};
-    sqlite::Statement{program.database, "UPDATE mended SET version = 1000000"}.run();
+    sqlite::Statement{program.database, "UPDATE repaired SET version = 1000000"}.run();
     program.projection.catch_up();
     for (const ParkedStream& parked : program.projection.parked()) CHECK(program.projection.replay(parked.stream));
     check(program);

@@ -160,7 +160,7 @@ TEST_CASE("a parallel subscription's checkpoint never passes what is not handled
     append_some(store, bad, 2);
     append_some(store, good, 3);
     Recorder recorder;
-    std::atomic<bool> mended{false};
+    std::atomic<bool> repaired{false};
     std::atomic<int> failures{0};
     auto options = quick();
     options.on_failure = [&](std::exception_ptr, Duration) { ++failures; };
@@ -170,7 +170,7 @@ TEST_CASE("a parallel subscription's checkpoint never passes what is not handled
         std::jthread runner{[&, bad = bad](std::stop_token stop) {
             ParallelSubscription subscription{store, place, 2, options};
             subscription.run(stop, [&](const RecordedEvent& event) {
-                if (event.stream == bad && event.version == StreamVersion{1} && !mended) {
+                if (event.stream == bad && event.version == StreamVersion{1} && !repaired) {
                     throw std::runtime_error{"not yet"};
                 }
                 recorder(event);
@@ -183,7 +183,7 @@ TEST_CASE("a parallel subscription's checkpoint never passes what is not handled
         CHECK(place.load() == GlobalPosition{3});
         CHECK(told == 0);
         CHECK(recorder.version_of(bad) == StreamVersion{0});
-        mended = true;
+        repaired = true;
         CHECK(comes_true([&] { return place.load() == GlobalPosition{10}; }));
         CHECK(comes_true([&] { return told == 10; }));
     }

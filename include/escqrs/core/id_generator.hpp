@@ -19,7 +19,7 @@ using IdGenerator = std::function<Uuid()>;
 
 namespace detail {
 
-/// Marks what is otherwise time or chance as a UUID of this version (RFC 9562, section 4).
+/// Sets the version and variant bits of a UUID (RFC 9562, section 4).
 inline Uuid uuid_of_version(unsigned version, Uuid uuid)
 {
     uuid.data[6] = static_cast<std::uint8_t>((uuid.data[6] & 0x0FU) | version << 4U);
@@ -33,10 +33,11 @@ inline Uuid uuid_of_version(unsigned version, Uuid uuid)
 /// @throws std::system_error if the system has no randomness to give
 ESCQRS_INLINE Uuid random_uuid();
 
-/// A UUID that begins with the time, in milliseconds (version 7, RFC 9562); 74 bits are random, so that nobody guesses one.
+/// A UUID that begins with the time, in milliseconds (version 7, RFC 9562); 74 bits are random, so that it cannot be
+/// guessed.
 ///
-/// Those drawn one after the other lie side by side in an index, where random ones are each on a page of their own that has to
-/// be written: registrations of the conference, over HTTP into SQLite, are 1.4 times as many a second.
+/// Successive ones are next to each other in an index, where random ones are each on another page that must be written:
+/// registrations of the conference, over HTTP into SQLite, are 1.4 times as many a second.
 /// @throws std::system_error if the system has no randomness to give
 ESCQRS_INLINE Uuid time_ordered_uuid();
 

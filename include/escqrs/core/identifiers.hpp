@@ -99,7 +99,7 @@ private:
     std::uint64_t value_ = 0;
 };
 
-/// What an append requires of the stream it writes to.
+/// What an append requires of its stream.
 class ExpectedVersion {
 public:
     /// No requirement: the append never conflicts.
@@ -144,12 +144,12 @@ class StreamId {
 public:
     static constexpr std::size_t max_length = 128;
 
-    /// @throws InvalidIdentifier if the category is empty or holds a hyphen, the id is empty or the nil UUID, or both are too
-    ///         long
+    /// @throws InvalidIdentifier if the category is empty or holds a hyphen, the id is empty or the nil UUID, or both
+    ///         are too long
     StreamId(std::string_view category, std::string_view id);
     StreamId(std::string_view category, const Uuid& id);
 
-    /// Also of a nil UUID, with which a stream may have been stored before this was refused.
+    /// Also accepts a nil UUID, with which a stream may have been stored before that was refused.
     /// @throws InvalidIdentifier if `text` is not `category-id`
     static StreamId parse(std::string_view text);
 
@@ -298,8 +298,8 @@ inline StreamId::StreamId(std::string text) : text_{std::move(text)}, category_l
 
 namespace boost::uuids {
 
-/// For argument-dependent lookup, as in `to_string(escqrs::random_uuid())`. A template, so that it gives way to Boost's own
-/// function, which says the same, where that is included.
+/// For argument-dependent lookup, as in `to_string(escqrs::random_uuid())`. A template, so that it gives way to Boost's
+/// own function, which says the same, where that is included.
 template <std::same_as<uuid> Uuid>
 std::string to_string(const Uuid& id)
 {

@@ -15,13 +15,13 @@ namespace escqrs {
 using Timestamp = std::chrono::sys_time<std::chrono::microseconds>;
 using Duration = std::chrono::microseconds;
 
-/// A reading of a clock that is never set, for durations (`Clock::steady`). What it counts from is the clock's affair.
+/// A reading of a clock that is never set, for durations (`Clock::steady`). What it counts from depends on the clock.
 struct SteadyCounter {
     static constexpr bool is_steady = true;
 };
 using SteadyTime = std::chrono::time_point<SteadyCounter, Duration>;
 
-/// `moment + by`, or the last or first moment there is. For all that adds a duration which a caller may choose.
+/// `moment + by`, or the last or first moment there is. For every sum with a duration that a caller chooses.
 template <class Counter>
 constexpr std::chrono::time_point<Counter, Duration> later_by(std::chrono::time_point<Counter, Duration> moment,
                                                               Duration by) noexcept

@@ -20,13 +20,14 @@
 
 namespace escqrs {
 
-/// Reads the log from a checkpoint onwards and hands every event to a handler, at least once, in several threads: the events
-/// of one stream in order, one after the other; streams side by side.
+/// Reads the log from a checkpoint onwards and passes every event to a handler, at least once, in several threads: the
+/// events of one stream in order, one after the other; streams in parallel.
 ///
-/// The checkpoint never passes an event that has not been handled. An event that fails holds up its own stream, and others
-/// that happen to share its thread; the rest goes on, as far as a few pages, and is shown again after a crash.
-/// @par Thread safety  none; `run` it in a thread of its own, which reads and keeps the checkpoint. Handlers run in
-/// other threads, several at once; `on_failure` in any of them, one call at a time
+/// The checkpoint never passes an event that has not been handled. An event that fails holds up its own stream, and
+/// others that happen to share its thread; the rest continues, up to a few pages ahead, and is shown again after a
+/// crash.
+/// @par Thread safety  none; `run` it in its own thread, which reads and keeps the checkpoint. Handlers run in other
+/// threads, several at once; `on_failure` in any of them, one call at a time
 template <EventStore Store, Checkpoint CheckpointType>
 class ParallelSubscription {
 public:
@@ -64,9 +65,9 @@ public:
         return reading.saved.position;
     }
 
-    /// Catches up, then goes on with what is appended, until stopped: then each thread ends the event it is at. Calls
-    /// `on_failure` after a failure, and tries again after a delay what failed.
-    /// @throws LogMismatch, after a call of `on_failure`: to try again is of no use
+    /// Catches up, then continues with what is appended, until stopped: then each thread finishes its current event.
+    /// Calls `on_failure` after a failure, and tries again after a delay what failed.
+    /// @throws LogMismatch, after a call of `on_failure`: trying again is of no use
     template <class Handle>
     void run(std::stop_token stop, Handle&& handle)
     {
@@ -141,7 +142,7 @@ Bookmark ParallelSubscription<Store, CheckpointType>::begin(const std::stop_toke
     return {};
 }
 
-/// Hands over what comes after `reading`, until the end of the log is reached and everything up to it has been handled.
+/// Passes on what comes after `reading`, until the end of the log is reached and everything up to it has been handled.
 template <EventStore Store, Checkpoint CheckpointType>
 GlobalPosition ParallelSubscription<Store, CheckpointType>::read(Reading& reading, detail::Shards& shards,
                                                                  const std::stop_token& stop)

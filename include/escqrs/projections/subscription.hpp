@@ -22,11 +22,11 @@
 
 namespace escqrs {
 
-/// Waits until a reader of the log, in whatever process, has saved a position at or beyond `position`: then a question to
-/// its read model is answered with that event in it.
-/// @param checkpoint          the reader's checkpoint, to be looked at every `poll_interval` by this thread
-/// @param deadline       by the clock; if that is set meanwhile, the wait is as long as it was to be at first
-/// @return false if that did not come about by the deadline, or `stop` was requested first
+/// Waits until a reader of the log, in any process, has saved a position at or beyond `position`: then a query of its
+/// read model sees that event.
+/// @param checkpoint     the reader's checkpoint, which this thread checks every `poll_interval`
+/// @param deadline       by the clock; if that is set meanwhile, the wait lasts as long as first intended
+/// @return false if that did not happen by the deadline, or `stop` was requested first
 template <class CheckpointType>
     requires requires(CheckpointType& checkpoint) {
         { checkpoint.load() } -> std::same_as<GlobalPosition>;
@@ -43,8 +43,8 @@ bool wait_for(CheckpointType& checkpoint, GlobalPosition position, Timestamp dea
     return true;
 }
 
-/// Checks that a reader could go on from its checkpoint: for a program that wants to know before the reader runs, or tells
-/// whether it is ready. Readers check it themselves.
+/// Checks that a reader could continue from its checkpoint: for a program that wants to know before the reader runs, or
+/// reports whether it is ready. Readers check it themselves.
 /// @throws LogMismatch if the checkpoint was made from another log, or is beyond what this one holds
 template <EventStore Store, Checkpoint CheckpointType>
 void require_same_log(Store& store, CheckpointType& checkpoint)
@@ -54,27 +54,31 @@ void require_same_log(Store& store, CheckpointType& checkpoint)
 
 /// What a projection does with an event that newer code has written: of a type, or of a schema version, unknown here.
 enum class UnknownEvents : std::uint8_t {
-    fail, ///< stops in front of it, with an error that names it
-    skip, ///< passes over it, for good; of an event that becomes several, over those from the unknown one on
+    /// Stops before it, with an error that names it.
+    fail,
+    /// Skips it, for good; of an event that becomes several, those from the unknown one on.
+    skip,
 };
 
-/// What a reader of the log is shown, and how it behaves when it runs until it is stopped.
+/// Which events a reader of the log gets, and how it behaves while it runs.
 struct SubscriptionOptions {
-    EventFilter filter{};                                       ///< what the store is to show
-    std::function<bool(const RecordedEvent&)> predicate{};      ///< of what the store shows: whether it is handled
+    EventFilter filter{}; ///< what the store shows
+    /// Whether to handle an event that the store shows.
+    std::function<bool(const RecordedEvent&)> predicate{};
     std::size_t page_size = 500;                                ///< events between two checkpoints
     Duration max_wait = std::chrono::seconds{1};                ///< longest sleep at the end of the log
     Duration first_retry_delay = std::chrono::milliseconds{20}; ///< after a failure; doubled each time
     Duration max_retry_delay = std::chrono::seconds{10};
-    std::function<void(std::exception_ptr, Duration)> on_failure{}; ///< told of each failure and the delay that follows
+    /// Called with each failure and the delay that follows.
+    std::function<void(std::exception_ptr, Duration)> on_failure{};
 
-    /// Called when a reader that runs has reached the end of the log: at first, and each time it had fallen behind, also by a
-    /// rebuild of its read model.
+    /// Called when a running reader has reached the end of the log: at first, and each time it had fallen behind, also
+    /// by a rebuild of its read model.
     std::function<void(GlobalPosition)> on_caught_up{};
 
     UnknownEvents unknown_events = UnknownEvents::fail; ///< projections only
-    std::function<void(const RecordedEvent&, const std::exception&)>
-        on_skipped{}; ///< told of each unknown event skipped
+    /// Called with each unknown event skipped.
+    std::function<void(const RecordedEvent&, const std::exception&)> on_skipped{};
     Clock* clock = &system_clock();
 };
 
@@ -130,10 +134,10 @@ void follow_log(Store& store, LogGuard<Store>& guard, const SubscriptionOptions&
 
 } // namespace detail
 
-/// Reads the log from a checkpoint onwards and hands every event to a handler, at least once and in order.
+/// Reads the log from a checkpoint onwards and passes every event to a handler, at least once and in order.
 ///
 /// The checkpoint is saved after each page: a crash in between shows that page's events again.
-/// @par Thread safety  none; `run` it in a thread of its own
+/// @par Thread safety  none; `run` it in its own thread
 template <EventStore Store, Checkpoint CheckpointType>
 class Subscription {
 public:
@@ -147,8 +151,8 @@ public:
 
     /// Handles the events after the checkpoint, until the end of the log or a stop request.
     /// @param handle  called as `handle(const RecordedEvent&)`
-    /// @param flush   called before each checkpoint is saved, with its position if it takes one: what was handled must be
-    ///                safe then
+    /// @param flush   called before each checkpoint is saved, with its position if it takes one: afterwards, what was
+    ///               handled must be safe
     /// @return the position reached
     /// @throws LogMismatch if the checkpoint was made from another log, or is beyond what this one holds
     /// @throws what `handle`, `flush`, store and checkpoint throw; the page is shown again next time
@@ -184,9 +188,9 @@ public:
         return catch_up(handle, [] {});
     }
 
-    /// Catches up, then goes on with what is appended, until stopped. Calls `on_failure` after a failure, and tries the page
-    /// again after a delay.
-    /// @throws LogMismatch, after a call of `on_failure`: to try again is of no use
+    /// Catches up, then continues with what is appended, until stopped. Calls `on_failure` after a failure, and tries
+    /// the page again after a delay.
+    /// @throws LogMismatch, after a call of `on_failure`: trying again is of no use
     template <class Handle, class Flush>
     void run(std::stop_token stop, Handle&& handle, Flush&& flush)
     {

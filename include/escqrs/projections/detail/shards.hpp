@@ -25,11 +25,11 @@
 
 namespace escqrs::detail {
 
-/// Threads that handle events, each stream's always in the same one, and the account of what has been handled.
+/// Threads that handle events, each stream's always in the same thread, and the record of what has been handled.
 ///
-/// An event that fails is tried again after a delay, and keeps its thread from going on; or, if there are to be no retries,
-/// ends the work of all threads.
-/// @par Thread safety  one thread pushes and asks
+/// An event that fails is tried again after a delay, and holds up its thread; or, without retries, ends the work of all
+/// threads.
+/// @par Thread safety  one thread pushes and queries
 class Shards {
 public:
     using Handle = std::function<void(const RecordedEvent&)>;
@@ -40,20 +40,20 @@ public:
     Shards& operator=(const Shards&) = delete;
     ~Shards() { stop(); }
 
-    /// Hands an event to its thread, once there is room.
+    /// Passes an event to its thread, once there is room.
     /// @return false if it was not taken, because of a stop or a failure
     bool push(const RecordedEvent& event, LogId log, const std::stop_token& stop);
 
-    /// Tells that every event up to there has been pushed, or is not wanted.
+    /// Notes that every event up to there has been pushed, or is not wanted.
     void set_read(const Bookmark& mark);
 
-    /// Up to where everything has been handled.
+    /// The position up to which everything has been handled.
     Bookmark handled() const;
 
     bool is_idle() const;
     bool has_failed() const;
 
-    /// Waits until nothing is left to be handled, at most that long.
+    /// Waits until everything has been handled, at most that long.
     void wait_until_idle(Duration at_most, const std::stop_token& stop);
 
     /// Ends the threads after the events they are handling.
@@ -89,7 +89,8 @@ private:
 
     mutable std::mutex mutex_;
     std::condition_variable_any progress_;
-    std::deque<InFlight> in_flight_; ///< in order of the log, from the first that is not done
+    /// In order of the log, from the first that is not done.
+    std::deque<InFlight> in_flight_;
     std::uint64_t first_number_ = 0; ///< of `in_flight_`
     Bookmark read_;
     Bookmark handled_;

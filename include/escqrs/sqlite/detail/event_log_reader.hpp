@@ -24,7 +24,7 @@
 
 namespace escqrs::sqlite::detail {
 
-/// The largest number that can stand in an SQLite column; no version or position comes near it.
+/// The largest number that an SQLite column can hold; no version or position comes near it.
 inline constexpr std::uint64_t max_number = std::numeric_limits<std::int64_t>::max();
 
 /// Some consecutive events, copied out of the database.
@@ -57,8 +57,9 @@ private:
         std::uint64_t version;
         Timestamp recorded_at;
         EventId id;
-        const Kind* kind;   ///< lives as long as its reader
-        std::size_t offset; ///< in `bytes_`, of metadata, payload and the stream's name
+        const Kind* kind; ///< lives as long as its reader
+        /// In `bytes_`, of metadata, payload and the stream's name.
+        std::size_t offset;
         std::size_t metadata_size;
         std::size_t payload_size;
         std::size_t name_size;
@@ -72,7 +73,7 @@ private:
 /// `text` as an SQL expression, whatever its bytes.
 ESCQRS_INLINE std::string sql_text(std::string_view text);
 
-/// What `filter` asks for, as the rest of an SQL condition on `events` joined with `streams`.
+/// What `filter` matches, as the rest of an SQL condition on `events` joined with `streams`.
 ///
 /// The rows are gone through by position; the unary `+` keeps SQLite from another order, which it would have to sort. There
 /// is no index by kind: where one event in a thousand matches, going through ten million rows takes about a second, once for
@@ -131,10 +132,10 @@ public:
     /// Reads up to `at_most` events of a stream from `version` on.
     void read_stream(const StreamId& stream, std::uint64_t version, std::size_t at_most, EventPage& page);
 
-    /// Reads up to `at_most` events behind `position`.
+    /// Reads up to `at_most` events after `position`.
     void read_log(std::uint64_t position, std::size_t at_most, EventPage& page);
 
-    /// Reads up to `at_most` events that `filter` asks for, behind `position` and up to `end`.
+    /// Reads up to `at_most` events that `filter` matches, after `position` and up to `end`.
     void read_log(std::uint64_t position, std::uint64_t end, std::size_t at_most, const EventFilter& filter,
                   EventPage& page);
     std::optional<SnapshotCopy> read_snapshot(const StreamId& stream);
@@ -168,14 +169,14 @@ private:
     Statement select_kind_{database_, "SELECT type, schema_version, content_type FROM event_kinds WHERE id = ?"};
 };
 
-/// Readers for many threads at once, at most a fixed number; who comes when all are busy waits for one.
+/// Readers for many threads at once, at most a fixed number; a caller that finds all of them busy waits for one.
 /// @par Thread safety  may be called from any thread
 class EventLogReaders {
 public:
-    /// @param writer  has the file open that is to be read; must outlive this
+    /// @param writer  has the file open; must outlive this
     EventLogReaders(const Database& writer, std::size_t at_most) : writer_{&writer}, at_most_{at_most} {}
 
-    /// Calls `use(reader)`; nothing in there may take another reader.
+    /// Calls `use(reader)`, which must not take another reader.
     template <class Use>
     auto with_one(Use use)
     {
@@ -203,7 +204,8 @@ private:
     std::mutex mutex_;
     std::condition_variable returned_;
     std::vector<EventLogReader*> idle_;
-    std::vector<std::unique_ptr<EventLogReader>> all_; ///< until the end: pages refer to their kinds
+    /// Until the end: pages refer to their kinds.
+    std::vector<std::unique_ptr<EventLogReader>> all_;
 };
 
 #if ESCQRS_HAS_BODIES
@@ -338,7 +340,7 @@ ESCQRS_INLINE std::optional<EventLocation> EventLogReader::locate(const EventId&
 
 ESCQRS_INLINE EventLogReader* EventLogReaders::take()
 {
-    writer_->check_process(); // in a fork, those who have the readers are gone
+    writer_->check_process(); // in a fork, the threads that have the readers are gone
     std::unique_lock lock{mutex_};
     returned_.wait(lock, [&] { return !idle_.empty() || all_.size() < at_most_; });
     if (idle_.empty()) {
