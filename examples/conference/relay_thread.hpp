@@ -28,7 +28,7 @@
 
 namespace conference {
 
-/// Runs the relay in a thread of its own, from the store to the queue.
+/// Runs the relay in its own thread, from the store to the queue.
 class RelayThread {
 public:
     /// @param give_up  as for `open_relay_place`
@@ -53,8 +53,8 @@ public:
         return head.value() - std::min(head.value(), place_->holes());
     }
 
-    /// What keeps it from its work: its place is not in this log, which a person has to decide about, or it has failed to
-    /// send what follows. Any thread.
+    /// What keeps it from its work: its place is not in this log, which a person has to decide about, or it has failed
+    /// to send what follows. Any thread.
     std::optional<std::string> problem(escqrs::GlobalPosition head) const
     {
         const std::scoped_lock lock{mutex_};
@@ -98,7 +98,7 @@ private:
         }
     }
 
-    /// @return whether the relay can go on from its place, for all that is known
+    /// @return whether the relay can continue from its place, for all that is known
     bool check(escqrs::AnyEventStore& store)
     {
         std::optional<std::string> problem;

@@ -33,7 +33,7 @@ struct MoneyDepositedBefore {
     }
 };
 
-/// Passes everything on, and loses the answer to the appends it is told to.
+/// Passes everything on, and loses the answer to the appends that a test names.
 class ForgetfulStore : public ForwardingEventStore<Store> {
 public:
     AppendResult append(const StreamId& stream, ExpectedVersion expected, std::span<const NewEvent> events)
@@ -157,7 +157,7 @@ TEST_CASE("execute_or_begin begins an aggregate that has no events, and continue
     };
     CHECK(accounts.execute_or_begin(id, [](Account&) {}).version == StreamVersion{});
     CHECK_FALSE(accounts.find(id));
-    CHECK(accounts.execute_or_begin(id, contested).version == StreamVersion{2}); // somebody else was first
+    CHECK(accounts.execute_or_begin(id, contested).version == StreamVersion{2}); // another was first
     CHECK(decisions == 2);
     CHECK(accounts.get(id).balance() == 101);
 

@@ -25,7 +25,7 @@ public:
     using StoreError::StoreError;
 };
 
-/// How far the relay has come, and which streams it has parked: a checkpoint and a parking lot beside the event store.
+/// How far the relay has come, and which streams it has parked: a checkpoint and a parking lot next to the event store.
 /// @par Thread safety  none but for `position`
 class RelayPlace {
 public:
@@ -41,15 +41,15 @@ public:
 
     static constexpr const char* name() noexcept { return "relay"; }
 
-    /// To be called by the process that relays, before it begins and at the end of the log: counts the log's holes up to the
-    /// place, unless they are known. A stopped call keeps its count, and the next call continues it.
+    /// To be called by the process that relays, before it begins and at the end of the log: counts the log's holes up
+    /// to the place, unless they are known. A stopped call keeps its count, and the next call continues it.
     virtual void count_holes(escqrs::AnyEventStore& /*store*/, const std::stop_token& /*stop*/) {}
 
     /// To be called with the position of each event that is read, also again.
     virtual void pass(escqrs::GlobalPosition /*position*/) noexcept {}
 
-    /// Positions up to the place at which the log has no event: those of appends that a server has drawn and given up. Any
-    /// thread.
+    /// Positions up to the place at which the log has no event: those of appends that a server has drawn and given up.
+    /// Any thread.
     std::uint64_t holes() const noexcept { return holes_.load(std::memory_order_relaxed); }
 
     // What escqrs::ParkedStreams asks for; `put` and `remove` throw RelayedElsewhere like `save`.
@@ -82,9 +82,10 @@ private:
 
 static_assert(escqrs::ParkedStreams<RelayPlace>);
 
-/// The place that goes with the store that the settings name: a file of its own beside an SQLite store, so that the relay
-/// never waits for the store's writers; a table in a PostgreSQL database. There, one of all processes is the one that
-/// relays: another takes over within seconds when that one dies, loses its connection, or is stopped in its tracks.
+/// The place that goes with the store that the settings name: a separate file next to an SQLite store, so that the
+/// relay never waits for the store's writers; a table in a PostgreSQL database. There, one of all processes is the one
+/// that relays: another takes over within seconds when that one dies, loses its connection, or is stopped in its
+/// tracks.
 /// @param give_up  as for `open_event_store`
 /// @throws escqrs::StoreError
 std::unique_ptr<RelayPlace> open_relay_place(const Settings& settings, std::stop_token give_up = {});

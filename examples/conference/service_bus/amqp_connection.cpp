@@ -73,7 +73,7 @@ void AmqpConnection::post(Task task)
 {
     const std::scoped_lock lock{mutex_};
     tasks_.push_back(std::move(task));
-    if (tasks_.size() > 1) return; // whoever was first has called already
+    if (tasks_.size() > 1) return; // the first one has called already
     if (wakeable_ != nullptr) pn_connection_wake(wakeable_);
     else pn_proactor_interrupt(proactor_.get());
 }
@@ -147,7 +147,7 @@ void AmqpConnection::run() noexcept
     while (!finished_) {
         pn_event_batch_t* const batch = pn_proactor_wait(proactor_.get());
         while (pn_event_t* const event = pn_event_batch_next(batch)) {
-            // An exception must not end the thread that everybody waits for.
+            // An exception must not end the thread that all callers wait for.
             try {
                 dispatch(event);
             } catch (...) {

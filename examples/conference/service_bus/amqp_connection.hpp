@@ -69,20 +69,21 @@ struct ConnectionHealth {
 
 /// One AMQP 1.0 connection, made anew whenever it is lost: connect, put tokens, tell the users.
 ///
-/// Proton's own reconnecting is not used: it attaches the links again before there is a token, and they are refused. All
-/// that happens on the connection happens on one thread of its own; links belong to that thread. It also looks up the
+/// Proton's own reconnecting is not used: it attaches the links again before there is a token, and they are refused.
+/// All that happens on the connection happens on its own thread; links belong to that thread. It also looks up the
 /// host's name: while that takes its time, what waits for the thread (`call`, the destructor) waits for it.
-/// @par Thread safety  `post` and `health` may be called from any thread, everything else on the connection's thread only
+/// @par Thread safety  `post` and `health` may be called from any thread, everything else on the connection's thread
+/// only
 class AmqpConnection {
 public:
     using Task = std::function<void()>;
 
-    /// @throws escqrs::TransportError if Service Bus would need a token, and there is no source of any; or if a token or password
-    ///         would travel unencrypted
+    /// @throws escqrs::TransportError if Service Bus would need a token, and there is no source of any; or if a token
+    ///         or password would travel unencrypted
     explicit AmqpConnection(AmqpConnectionOptions options);
 
-    /// Closes the connection in good order, or not, if the peer does not answer for two seconds. Stops the token source, and
-    /// waits until it has returned.
+    /// Closes the connection in good order, or not, if the peer does not answer for two seconds. Stops the token
+    /// source, and waits until it has returned.
     ~AmqpConnection();
 
     AmqpConnection(const AmqpConnection&) = delete;
@@ -99,7 +100,7 @@ public:
 
     ConnectionHealth health() const;
 
-    /// From here on `user` is told; at once, if the connection is ready.
+    /// From here on `user` is notified; at once, if the connection is ready.
     void add(ConnectionUser& user);
     void remove(ConnectionUser& user) noexcept;
 

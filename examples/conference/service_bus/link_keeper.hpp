@@ -30,8 +30,8 @@ enum class LinkState : std::uint8_t {
     failing, ///< links are refused, not answered, or detached at once
 };
 
-/// Decides when a sender or receiver may attach a link, how long the broker may take to answer, and how to recover when a link
-/// ends; and knows what is wrong meanwhile. No I/O.
+/// Decides when a sender or receiver may attach a link, how long the broker may take to answer, and how to recover when
+/// a link ends; and knows what is wrong meanwhile. No I/O.
 /// @par Thread safety  none
 class LinkKeeper {
 public:
@@ -54,29 +54,30 @@ public:
     /// A link was of use. A link that is older than the last failure does not count.
     void worked(const LinkLife& life);
 
-    /// A link has ended: the broker detached or refused it, or `overdue` gave it up. If it was of no use, the next attach has to
-    /// wait, longer after each failure.
+    /// A link has ended: the broker detached or refused it, or `overdue` gave it up. If it was of no use, the next
+    /// attach has to wait, longer after each failure.
     Step ended(const LinkLife& life, const Condition& why, escqrs::SteadyTime now);
 
-    /// The broker refused an attach because no session was free for `wait`, which is no failure. If it did so earlier, the next
-    /// attach waits for a moment.
+    /// The broker refused an attach because no session was free for `wait`, which is no failure. If it did so earlier,
+    /// the next attach waits for a moment.
     void no_session(const LinkLife& life, escqrs::Duration wait, escqrs::SteadyTime now);
 
-    /// The connection is gone. Pauses between links end with it: the connection has pauses of its own.
+    /// The connection is gone. Pauses between links end with it: the connection has its own pauses.
     void connection_lost() noexcept;
 
     /// Checks a link's time limits. Call it several times a second.
     /// @param allowance  extra time for the attach, such as the wait for a session
     /// @param waits_for_credit  true while there is a message to send, and no credit
-    /// @return why the link must be given up: the broker has not answered its attach, or has not given it credit, in time
+    /// @return why the link must be given up: the broker has not answered its attach, or has not given it credit, in
+    ///         time
     std::optional<Condition> overdue(const LinkLife& life, escqrs::Duration allowance, bool waits_for_credit,
                                      escqrs::SteadyTime now);
 
     /// What the last call of `overdue` was given.
     bool waits_for_credit() const noexcept { return no_credit_since_.has_value(); }
 
-    /// Working or waiting once the broker has answered so; failing once a link has ended that was of no use, until one is of use,
-    /// or the broker says that no session is free.
+    /// Working or waiting once the broker has answered so; failing once a link has ended that was of no use, until one
+    /// is of use, or the broker says that no session is free.
     LinkState state() const noexcept { return state_; }
     /// Why links are of no use; empty while they are of use, or nothing is known.
     const std::string& problem() const noexcept { return problem_; }

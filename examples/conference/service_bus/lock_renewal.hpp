@@ -9,7 +9,7 @@
 
 namespace service_bus {
 
-/// When a lock is to be renewed that was got, or renewed, at `since`: 10 seconds before its end, or at half of its time if
+/// When to renew a lock that was taken, or renewed, at `since`: 10 seconds before its end, or at half of its time if
 /// that is shorter. Nothing if that would be after `give_up_at`.
 inline std::optional<escqrs::SteadyTime> next_renewal(escqrs::SteadyTime since, escqrs::SteadyTime locked_until,
                                                       escqrs::SteadyTime give_up_at)

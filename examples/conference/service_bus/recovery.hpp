@@ -33,12 +33,12 @@ enum class Recovery : std::uint8_t {
     reattach_link,            ///< a new link on the same connection
     reconnect,                ///< a new connection
     put_token_and_retry_once, ///< the token may have been overtaken by a new key; if not, it will not get better
-    fail,                     ///< nothing: somebody has to change something
+    fail,                     ///< nothing: a person must change something
 };
 
 /// The conditions of AMQP 1.0 and Service Bus and what Microsoft's own clients do about them (`retryableErrors` of the
 /// JavaScript client's core-amqp 4.4, `exceptions.py` of the Python client 7.8; where they differ, the more careful).
-/// Unknown ones get a new link: what nobody has heard of may pass.
+/// Unknown ones get a new link: they may pass.
 Recovery recovery_for(std::string_view condition, ConditionSource source) noexcept;
 
 /// Whether a broker that rejects a message with this condition means that message, and so would reject it again, while

@@ -12,8 +12,8 @@
 
 namespace service_bus {
 
-/// When the token of one audience is put on one connection: at its start, and again ahead of its expiry, while the links
-/// go on. A refusal is no harm before the old token ends: it is tried again. Does no I/O and reads no clock.
+/// When the token of one audience is put on one connection: at its start, and again ahead of its expiry, while the
+/// links go on. A refusal is no harm before the old token ends: it is tried again. Does no I/O and reads no clock.
 /// @par Thread safety  none
 class TokenSchedule {
 public:
@@ -22,7 +22,7 @@ public:
     {
     }
 
-    /// True if the token is to be put now; false while an answer is outstanding.
+    /// True if the token must be put now; false while an answer is outstanding.
     bool is_due(escqrs::SteadyTime now) const noexcept { return !is_asking_ && now >= next_; }
 
     void sent() noexcept { is_asking_ = true; }

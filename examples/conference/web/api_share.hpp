@@ -24,8 +24,8 @@ struct ApiShare : std::enable_shared_from_this<ApiShare> {
     /// The problem that `work` throws, if it does.
     std::optional<http::Response> problem_in(escqrs::FunctionRef<void()> work) const;
 
-    /// Runs `work`, which responds, on the pool. If that is full, or has no thread for it in time, as when all of them wait for
-    /// a silent database, the client is told to come back.
+    /// Runs `work`, which responds, on the pool. If that is full, or has no thread for it in time, as when all of them
+    /// wait for a silent database, the client is asked to come back.
     void run_in_time(http::BlockingPool& pool, const http::Responder& responder, std::function<void()> work) const;
 
     /// Runs `work` on the pool and responds with its answer.

@@ -75,7 +75,8 @@ std::uint64_t version_after(const http::RoutedRequest& request)
 
 } // namespace
 
-/// The work of each route, and the pool that does it: commands and queries run on separate threads, so neither delays the other.
+/// The work of each route, and the pool that does it: commands and queries run on separate threads, so neither delays
+/// the other.
 class AttendeeApi::Implementation : public std::enable_shared_from_this<Implementation> {
 public:
     explicit Implementation(AttendeeApiParts given)
@@ -121,7 +122,8 @@ public:
         const CommandBody body{request.request};
         const RequestMetadata about{request.request};
         const auto given = body.optional_text("attendeeId");
-        // The id is the key to the registration, so nobody may be able to compute it. A repeat is answered with the first one.
+        // The id is the key to the registration, so no one may be able to compute it. A repeat is answered with the
+        // first one.
         const AttendeeId id =
             given ? parse_id<AttendeeId>(*given, "attendeeId") : AttendeeId{escqrs::time_ordered_uuid()};
         return accept(about, RegisterAttendee{id, body.text("email")});
@@ -150,8 +152,8 @@ public:
                              to_json(find_change(parts.store, find_request(parts.queries, confirmation_id(request)))));
     }
 
-    /// Confirms by the confirmation id alone. It works once and then is answered as the first time, with or without a key.
-    /// The registration is read a second time only if it cannot be confirmed.
+    /// Confirms by the confirmation id alone. It works once and then is answered as the first time, with or without a
+    /// key. The registration is read a second time only if it cannot be confirmed.
     http::Response confirm_by_link(const http::RoutedRequest& request) const
     {
         const auto asked = find_request(parts.queries, confirmation_id(request));

@@ -111,7 +111,7 @@ private:
     {
         const auto seen = seen_;
         try {
-            if (send_next()) return; // `sent` goes on from here
+            if (send_next()) return; // `sent` continues from here
         } catch (...) {
             seen_ = seen;
             api_->log("web: stream: " + escqrs::text_of(std::current_exception()));

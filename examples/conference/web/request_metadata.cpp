@@ -13,7 +13,7 @@
 namespace conference::web {
 namespace {
 
-// Namespaces of our own for name-based ids (RFC 9562, section 5.5).
+// Our own namespaces for name-based ids (RFC 9562, section 5.5).
 const escqrs::Uuid command_namespace = escqrs::parse_uuid("8f0c9b52-0c3e-4c43-9c7e-52e8d3c5a1f0");
 const escqrs::Uuid digest_namespace = escqrs::parse_uuid("b7a1d6de-5d0f-4b7b-8a55-0d4a3f1c9e21");
 

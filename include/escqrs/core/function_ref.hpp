@@ -17,7 +17,7 @@ public:
     template <class Function>
         requires(!std::same_as<std::remove_cvref_t<Function>, FunctionRef> &&
                  std::is_invocable_r_v<Result, Function&, Arguments...>)
-    FunctionRef(Function&& function) noexcept // NOLINT(google-explicit-constructor): a lambda is to be passed as it is
+    FunctionRef(Function&& function) noexcept // NOLINT(google-explicit-constructor): a lambda is passed as it is
         : object_{const_cast<void*>(static_cast<const void*>(&function))}, // NOLINT: given back as it was
           call_{[](void* object, Arguments... arguments) -> Result {
               return (*static_cast<std::remove_reference_t<Function>*>(object))(std::forward<Arguments>(arguments)...);

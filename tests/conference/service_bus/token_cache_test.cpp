@@ -204,7 +204,7 @@ TEST_CASE("the fetcher passes refused tokens to the source, and forgets callers 
 {
     std::promise<std::string> seen;
     TokenFetcher fetcher{[&](const TokenRequest& request) -> AccessToken {
-        if (request.resource == "sb://host/gone") throw TokenError{"asked for one who is gone"};
+        if (request.resource == "sb://host/gone") throw TokenError{"asked for a caller that is gone"};
         return {"token for " + request.resource + ", not " + request.refused, TokenType::jwt, {}, {}};
     }};
     fetcher.refused("the old one");

@@ -74,7 +74,7 @@ private:
     std::atomic<int> passed_{0};
 };
 
-/// Refuses or delays what it is told to, and counts what is read.
+/// Refuses or delays what a test says, and counts what is read.
 class FailingStore : public escqrs::ForwardingEventStore<escqrs::in_memory::EventStore> {
 public:
     escqrs::AppendResult append(const escqrs::StreamId& stream, escqrs::ExpectedVersion expected,
@@ -140,8 +140,8 @@ public:
 
     Client client() const { return Client{role->port()}; }
 
-    /// Registers an attendee who has asked for other addresses until there are `events` events, more than the rules allow today, and
-    /// shows them. Needs no worker.
+    /// Registers an attendee who has asked for other addresses until there are `events` events, more than the rules
+    /// allow today, and shows them. Needs no worker.
     std::string attendee_with(std::size_t events)
     {
         const AttendeeId id{escqrs::random_uuid()};

@@ -91,7 +91,7 @@ TEST_CASE(
     const auto messages = place.history.messages();
     CHECK(rebuild(place) == messages.size());
     CHECK(place.model.attendees() == place.history.fold());
-    CHECK(place.model.mails() == place.history.owed_mails()); // noted, so that the links in them go on to work,
+    CHECK(place.model.mails() == place.history.owed_mails()); // noted, so that the links in them still work,
     CHECK(mails_owed(place.own.database) == 0);               // and not sent again
 
     const auto revision = place.model.queries.revision();
@@ -134,7 +134,7 @@ TEST_CASE("rebuild: a damaged view is made anew, and the mails stay what they we
     CHECK(place.model.attendees() == place.history.fold());
     CHECK(mail_rows(place.own.database) == mails);
     CHECK(mails_owed(place.own.database) == 3);
-    CHECK(place.model.queries.revision() > revision); // those who follow the changes see them
+    CHECK(place.model.queries.revision() > revision); // followers of the changes see them
 }
 
 TEST_CASE("rebuild: until it is done, and if it is stopped, the old read model stands")

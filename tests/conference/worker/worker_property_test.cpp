@@ -125,7 +125,7 @@ TEST_CASE("worker: hostile messages are dead-lettered, and do no harm")
             auto forged = good[draw(chance, good.size())];
             forged.message_id = "forged" + std::to_string(messages.size());
             forged.session_id = "forged" + std::to_string(draw(chance, 3));
-            // It claims to be of another attendee, so what it may do, it does to nobody of ours.
+            // It claims to be of another attendee, so whatever it does, it does not concern our attendees.
             const std::string stranger = "attendee-" + escqrs::to_string(escqrs::random_uuid());
             // A queue takes texts in UTF-8 only, and any bytes as the body.
             const auto spoil = [&](std::string& text, std::size_t first, std::size_t last) {

@@ -30,7 +30,7 @@ std::string compare_values(const Found& found, const Expected& expected)
     using Value = Comparable<Found>;
     static_assert(ComparableWith<Value, Expected>,
                   "escqrs: what is expected cannot be compared with what is found: it is of another type");
-    // A copy of its own type only.
+    // Only as a copy of the same type.
     const auto wanted = static_cast<Value>(expected);
     if constexpr (std::is_integral_v<Value> && !std::is_same_v<Value, Expected>) {
         // 1.5 expected of an int, -1 of an unsigned, 2 of a bool
