@@ -28,8 +28,8 @@ inline std::string text_of(const std::exception_ptr& failure)
     }
 }
 
-/// What a failure says about the work that failed. One that is not of the library's types is taken for the work's own, but
-/// for a lack of memory.
+/// What a failure says about the work that failed. One that is not of the library's types is taken for the work's own,
+/// except for a lack of memory.
 /// @par Databases  their own codes are told apart by `failure_kind` of their `DatabaseError`
 inline FailureKind classify(const std::exception& failure) noexcept
 {
@@ -73,7 +73,8 @@ private:
     EventId id_;
 };
 
-/// A change was not stored, because its command id belongs to another change: one command id is one append to one stream.
+/// A change was not stored, because its command id belongs to another change: one command id is one append to one
+/// stream.
 class CommandIdRefused : public Error {
 public:
     /// The id is that of an append that ended at version `stored_at` of stream `stored_in`.
@@ -104,7 +105,7 @@ private:
     std::optional<StreamId> stored_in_;
 };
 
-/// An aggregate was asked for that has no events.
+/// The requested aggregate has no events.
 class AggregateNotFound : public Error {
 public:
     explicit AggregateNotFound(StreamId stream)
@@ -124,7 +125,7 @@ public:
     using Error::Error;
 };
 
-/// An event's wire name is not in the codec's list.
+/// An event's name is not in the codec's list.
 class UnknownEventType : public CodecError {
 public:
     explicit UnknownEventType(std::string name)
@@ -178,7 +179,7 @@ private:
     GlobalPosition position_;
 };
 
-/// A command was sent for which nobody registered a handler.
+/// A command was sent that has no handler.
 class HandlerNotFound : public Error {
 public:
     explicit HandlerNotFound(const std::string& command) : Error{"no handler is registered for command " + command} {}
@@ -193,7 +194,7 @@ public:
     }
 };
 
-/// A command was not begun, for its deadline had passed.
+/// A command was not begun, because its deadline had passed.
 class CommandDeadlineExceeded : public Error {
 public:
     explicit CommandDeadlineExceeded(const std::string& command)
@@ -202,7 +203,7 @@ public:
     }
 };
 
-/// A command was not begun, for its sender had requested a stop.
+/// A command was not begun, because its sender had requested a stop.
 class CommandCancelled : public Error {
 public:
     explicit CommandCancelled(const std::string& command)
@@ -216,7 +217,7 @@ public:
     }
 };
 
-/// A command does not say what it has to, so it was not begun. Holds every problem, in words.
+/// A command is not valid, so it was not begun. Holds every problem, in words.
 class InvalidCommand : public Error {
 public:
     InvalidCommand(const std::string& command, std::vector<std::string> problems)
@@ -267,14 +268,14 @@ inline FailureKind EventDispatchError::failure_kind() const noexcept
     return FailureKind::refused;
 }
 
-/// A newer version of a read model has taken the place of this one, whose tables are gone. Running on is of no use.
+/// A newer version of a read model has taken the place of this one, whose tables are gone. Trying again is of no use.
 class ReadModelSuperseded : public Error {
 public:
     using Error::Error;
 };
 
-/// A checkpoint was not made from the log that is read, or that log does not hold any more what was read: it is older, a
-/// restored backup for instance. To read on would pass over events. Running on is of no use.
+/// A checkpoint was not made from the log that is read, or that log no longer holds what was read: it is older, a
+/// restored backup for instance. Reading on would miss events. Trying again is of no use.
 class LogMismatch : public Error {
 public:
     LogMismatch(const std::string& text, const Bookmark& checkpoint, LogId log, GlobalPosition head)
@@ -340,7 +341,7 @@ private:
     std::string message_id_;
 };
 
-/// The lock of a received message ran out or was given back; whoever holds it now decides about the message.
+/// The lock of a received message ran out or was given back; its present holder decides about the message.
 class MessageLockLost : public TransportError {
 public:
     using TransportError::TransportError;

@@ -56,7 +56,7 @@ private:
     std::string state_;
 };
 
-/// The server could not be reached, or went away: what was under way may have been done, or not.
+/// The server could not be reached, or the connection was lost: what was under way may have been done, or not.
 class ConnectionLost : public DatabaseError {
 public:
     using DatabaseError::DatabaseError;

@@ -26,7 +26,7 @@
 
 namespace escqrs::postgres {
 
-/// How the read side (`escqrs::sql`) is kept in a PostgreSQL database: in a schema's tables. Checkpoints are locked by their
+/// Keeps the read side (`escqrs::sql`) in a PostgreSQL database: in a schema's tables. Checkpoints are locked by their
 /// rows; streams, and read models whose versions take turns, by advisory locks.
 class Dialect {
 public:
@@ -87,7 +87,7 @@ private:
 class Dialect::CheckpointRow {
 public:
     struct State : sql::CheckpointState {
-        std::vector<std::int64_t> handled_before; ///< where each of the former shards stood
+        std::vector<std::int64_t> handled_before; ///< position of each former shard
 
         bool is_taking_over() const noexcept { return !handled_before.empty(); }
         GlobalPosition handled_until(const StreamId& stream) const noexcept
@@ -102,7 +102,7 @@ public:
         }
     };
 
-    /// The row, and the lease, are looked at before they are written.
+    /// The row and the lease are read before they are written.
     static constexpr bool needs_transaction = true;
     static constexpr const char* bookmark_columns = "position, log, event, event_position";
 
@@ -122,7 +122,8 @@ public:
     State read() { return read(select_); }
     State lock() { return read(lock_); }
 
-    /// @throws LeaseLost if there is a lease, and another holder has it by now; no other can take it before the transaction ends
+    /// @throws LeaseLost if there is a lease, and another holder has it by now; no other can take it before the
+    ///         transaction ends
     void write(const State& state)
     {
         update_.run(name_, state.mark.position.value(), state.replay_until.value(), state.mark.log, state.mark.event);
@@ -143,7 +144,7 @@ public:
                          std::to_string(state.mark.position.value())};
     }
 
-    /// Of the `bookmark_columns`, from `first` on. A program that knows no logs moves the position alone.
+    /// Of the `bookmark_columns`, from `first` on. A program that does not know logs moves the position alone.
     static Bookmark bookmark_in(const Rows& rows, int first)
     {
         const bool is_at_event = rows.integer(first) == rows.integer(first + 3);
@@ -187,7 +188,7 @@ inline Dialect::CheckpointRow::CheckpointRow(const Dialect& dialect, std::string
     create(dialect);
 }
 
-/// Sees to it that there is a row, and that it tells the lease.
+/// Makes sure that there is a row, and that it has the lease.
 inline void Dialect::CheckpointRow::create(const Dialect& dialect)
 {
     const auto statement = [&](std::string_view sql) { return sql::statement(dialect, sql); };

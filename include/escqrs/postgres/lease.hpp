@@ -33,7 +33,7 @@ public:
     }
 };
 
-/// A name for this process, for `Lease`: unlike any other, and for people to read.
+/// A name for this process, for `Lease`: unique, and readable for people.
 inline std::string new_lease_holder()
 {
     char host[256] = "?"; // NOLINT(modernize-avoid-c-arrays): as gethostname wants it
@@ -44,16 +44,18 @@ inline std::string new_lease_holder()
 struct LeaseOptions {
     /// After which others may take it, unless it is renewed; by the server's clock. Longer than a century is a century.
     Duration duration = std::chrono::seconds{5};
-    std::string holder = new_lease_holder(); ///< another one for each process; for people who look at the table, too
+    /// Different in each process; also for people who read the table.
+    std::string holder = new_lease_holder();
     std::string schema = "escqrs";
 };
 
 /// The right to do something that only one of many processes may do at a time.
 ///
-/// It is a row in the database, and runs out by the server's clock; clocks of clients play no part. Each change of holder gives
-/// out a greater token. A process that was paused for too long still believes that it holds the lease; so a `Checkpoint` that
-/// was made with the lease compares token and holder when it commits, and nothing is written for an earlier holder.
-/// @par Thread safety  one thread at a time, but for `token` and `name`
+/// It is a row in the database, and expires by the server's clock; clients' clocks play no part. Each change of holder
+/// gives out a greater token. A process that was paused for too long still believes that it holds the lease; so a
+/// `Checkpoint` that was made with the lease compares token and holder when it commits, and nothing is written for an
+/// earlier holder.
+/// @par Thread safety  one thread at a time, except `token` and `name`
 class Lease {
 public:
     /// Creates its table if there is none.
@@ -84,7 +86,7 @@ public:
         return true;
     }
 
-    /// Lets others have it at once, if this object holds it.
+    /// Releases the lease, if this object holds it.
     void release() { release_.run(name_, options_.holder, token()); }
 
 private:

@@ -13,23 +13,26 @@
 
 namespace escqrs {
 
-/// A stream whose events a projection, or a relay, has parked: one that it could not handle, or send, and the later ones.
+/// A stream whose events a projection, or a relay, has parked: one that it could not handle, or send, and the later
+/// ones.
 ///
-/// The events themselves stay in the store; only where they begin and end is kept.
+/// The events themselves stay in the store; this keeps only where they begin and end.
 struct ParkedStream {
     StreamId stream;
     StreamVersion version{};   ///< of the event that could not be handled
     GlobalPosition position{}; ///< of that event
-    StreamVersion last{}; ///< of the last event parked; 0: none is any more, and only `unhandled_from` is remembered
-    std::uint64_t events = 0; ///< how many are, for people to see
+    /// Of the last event parked; 0: none is any more, and only `unhandled_from` is remembered.
+    StreamVersion last{};
+    std::uint64_t events = 0; ///< how many are parked, for people
     std::string error{};      ///< why the first one could not be handled
 
-    /// Events from this version on have never been handled, not even before the read model was last rebuilt; 0 if all have.
+    /// Events from this version on have never been handled, not even before the read model was last rebuilt; 0 if all
+    /// have.
     StreamVersion unhandled_from{};
 
     bool is_parked() const noexcept { return last != StreamVersion{}; }
 
-    /// Leaves nothing but what `unhandled_from` remembers.
+    /// Clears all but `unhandled_from`.
     void unpark() noexcept
     {
         last = {};
@@ -60,10 +63,10 @@ private:
     GlobalPosition position_;
 };
 
-/// Where the streams are kept that a relay has parked.
+/// Keeps the streams that a relay has parked.
 ///
-/// - `is_empty()`, `find(stream)`, `all()` tell what is there; `all` in order of the streams' names;
-/// - `put(parked)` adds a stream or takes the place of what is there; `remove(stream)` forgets it.
+/// - `is_empty()`, `find(stream)`, `all()` show what is there; `all` in order of the streams' names;
+/// - `put(parked)` adds a stream or replaces what is there; `remove(stream)` forgets it.
 template <class Parking>
 concept ParkedStreams = requires(Parking& parking, const StreamId& stream, const ParkedStream& parked) {
     { parking.is_empty() } -> std::same_as<bool>;
@@ -73,10 +76,12 @@ concept ParkedStreams = requires(Parking& parking, const StreamId& stream, const
     { parking.remove(stream) } -> std::same_as<void>;
 };
 
-/// Where a projection keeps the streams it has parked: in one transaction with its checkpoint, where there are transactions.
+/// Keeps the streams that a projection has parked: in one transaction with its checkpoint, where there are
+/// transactions.
 ///
-/// - `attempt(work)` calls `work()`; if that throws, what it wrote to the read model is undone, and the exception passes;
-/// - `is_passing(error)` tells whether a failure says nothing about the event, so that it is to be tried again later.
+/// - `attempt(work)` calls `work()`; if that throws, what it wrote to the read model is undone, and the exception
+///   passes;
+/// - `is_passing(error)` returns whether a failure says nothing about the event, which must then be tried again later.
 template <class Parking>
 concept ParkingLot = ParkedStreams<Parking> && requires(Parking& parking, const std::exception& error) {
     {
@@ -85,8 +90,8 @@ concept ParkingLot = ParkedStreams<Parking> && requires(Parking& parking, const 
     { parking.is_passing(error) } -> std::same_as<bool>;
 };
 
-/// For a projection that parks nothing, so that an event that it cannot handle stops it; and for a relay that keeps the
-/// streams it has parked to itself.
+/// For a projection that parks nothing, so that an event that it cannot handle stops it; and for a relay that keeps its
+/// parked streams in memory.
 struct NoParkingLot {};
 
 /// Whether a failure says nothing about the event: a store or broker that cannot work, or no memory.
@@ -94,8 +99,8 @@ inline bool is_passing_fault(const std::exception& error) noexcept { return clas
 
 namespace detail {
 
-/// To be called while an exception is being handled that an event may have caused.
-/// @return its text; throws it again if `is_passing` says that it is not the event's
+/// Call it while an exception is being handled that an event may have caused.
+/// @return its text; rethrows it if `is_passing` says that the event is not the cause
 template <class IsPassing>
 std::string problem_of_event(IsPassing is_passing)
 {

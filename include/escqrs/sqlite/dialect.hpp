@@ -19,8 +19,8 @@
 
 namespace escqrs::sqlite {
 
-/// How the read side (`escqrs::sql`) is kept in an SQLite file: in tables whose names begin with `escqrs_`. A write
-/// transaction keeps all other writers out, so nothing else is ever locked.
+/// Keeps the read side (`escqrs::sql`) in an SQLite file: in tables whose names begin with `escqrs_`. A write
+/// transaction keeps all other writers out, so no other lock is needed.
 class Dialect {
 public:
     using Database = sqlite::Database;
@@ -67,7 +67,7 @@ public:
     static std::string drop(const std::vector<std::string>& tables, const std::string& suffix, bool views)
     {
         std::string sql;
-        for (auto table = tables.rbegin(); table != tables.rend(); ++table) { // it may refer to those before it
+        for (auto table = tables.rbegin(); table != tables.rend(); ++table) { // it may refer to earlier ones
             if (views) sql.append("DROP VIEW ").append(*table).append(1, ';');
             sql.append("DROP TABLE ").append(*table).append(suffix).append(1, ';');
         }
@@ -85,7 +85,7 @@ class Dialect::CheckpointRow {
 public:
     using State = sql::CheckpointState;
 
-    /// To save alone is one statement.
+    /// Saving alone is one statement.
     static constexpr bool needs_transaction = false;
     static constexpr const char* bookmark_columns = "position, log, event";
 
@@ -143,7 +143,7 @@ public:
     Advance advance(const std::string& projection, const StreamId& stream, StreamVersion version, VersionOf version_of)
     {
         if (version == StreamVersion{}) return Advance::duplicate;
-        // What comes in its turn takes one statement.
+        // An event in its turn takes one statement.
         const int changed = version == StreamVersion{1} ? insert_.run(projection, stream.text())
                                                         : update_.run(version.value(), projection, stream.text());
         if (changed == 1) return Advance::apply;

@@ -34,10 +34,10 @@ public:
         return CallLimit::within(in_all, stop.stop_possible() ? stop : stop_);
     }
 
-    /// Does `work` again, with growing pauses, when it was interrupted: a connection was lost, the server chose a victim among
-    /// those that waited for each other, or it lost patience by an administrator's `lock_timeout` or `statement_timeout`, which
-    /// only happens behind a PgBouncer (see `pin_settings`). A server that is read-only, or short of something, is reported at
-    /// once: the caller decides whether to wait for it.
+    /// Does `work` again, with growing pauses, when it was interrupted: a connection was lost, the server chose a
+    /// victim among those that waited for each other, or it lost patience by an administrator's `lock_timeout` or
+    /// `statement_timeout`, which only happens behind a PgBouncer (see `pin_settings`). A server that is read-only, or
+    /// short of something, is reported at once: the caller decides whether to wait for it.
     template <class Work>
     auto run(const CallLimit& limit, Work work) const
     {

@@ -20,7 +20,7 @@ namespace escqrs::sql {
 
 namespace detail {
 
-/// A transaction, or a part of one, of a database that is chosen when the program runs.
+/// A transaction, or a part of one, of a database that is chosen at run time.
 template <class AnyDatabase, class... Scopes>
 class AnyScope {
 public:
@@ -47,11 +47,11 @@ private:
 
 } // namespace detail
 
-/// Refers to a database, as a pointer does: one of several kinds, chosen when the program runs. With the place in it, where it
+/// Refers to a database, as a pointer does: one of several kinds, chosen at run time, with the place in it, where it
 /// has places: `AnyDatabase<sqlite::Dialect, postgres::Dialect>{postgres::Dialect{connection, "conference"}}`.
 ///
-/// The nested classes have the verbs of each kind's own. SQL must be such that all of them understand it; values take the places
-/// `$1`, `$2`, …, which have to appear in this order, since SQLite numbers them as they come.
+/// The nested classes have the verbs of each kind's own. SQL must be such that all of them understand it; values take
+/// the places `$1`, `$2`, …, which must appear in this order, since SQLite numbers them as they come.
 /// @par Thread safety  as its database: one thread at a time
 template <class... Dialects>
 class AnyDatabase {
@@ -108,7 +108,7 @@ public:
         return std::visit(use, dialect_);
     }
 
-    /// Which of the kinds `Dialect` is.
+    /// The index of `Dialect` among the kinds.
     template <class Dialect>
     static constexpr std::size_t index_of()
     {

@@ -14,8 +14,8 @@ namespace escqrs::sql {
 
 /// How far a reader of the log has come, kept in the database of the read model that it belongs to.
 ///
-/// `begin` opens a transaction in which the read model and the position change together. Only one such transaction of a name
-/// is open at a time; others wait for it, and go on from where it has come to.
+/// `begin` opens a transaction in which the read model and the position change together. Only one such transaction of a
+/// name is open at a time; others wait for it, and continue from where it ends.
 /// @par Thread safety  as its database: one thread at a time
 template <class Dialect>
 class Checkpoint {
@@ -32,15 +32,15 @@ public:
         /// The furthest position ever reached before the last restart.
         GlobalPosition replay_until() const noexcept { return state_.replay_until; }
 
-        /// Whether this checkpoint has its streams from others (`postgres::reshard`), and has not yet passed where all of those
-        /// stood.
+        /// True if this checkpoint has taken its streams from others (`postgres::reshard`), and has not yet passed all
+        /// of their positions.
         bool is_taking_over() const noexcept
             requires requires(const State& state) { state.is_taking_over(); }
         {
             return state_.is_taking_over();
         }
 
-        /// Up to where a stream was handled by the shard that it was in before; 0 if this one is not taking over.
+        /// The position up to which a stream's former shard has handled it; 0 if this one is not taking over.
         GlobalPosition handled_until(const StreamId& stream) const noexcept
             requires requires(const State& state) { state.handled_until(stream); }
         {
@@ -94,9 +94,9 @@ public:
 
     /// Creates its table if there is none.
     /// @param database  must outlive this
-    /// @param name      tells this reader's checkpoint from those of others
-    /// @param owner     PostgreSQL: the schema; or a lease, in its schema, without which the checkpoint cannot be moved. It must
-    ///                  outlive this; it may be renewed in another thread, over another connection
+    /// @param name      distinguishes this reader's checkpoint from those of others
+    /// @param owner     PostgreSQL: the schema; or a lease, in its schema, without which the checkpoint cannot be
+    ///                  moved. It must outlive this; it may be renewed in another thread, over another connection
     Checkpoint(typename Dialect::Database& database, std::string name, const typename Dialect::Owner& owner = {})
         : dialect_{database, owner}, row_{dialect_, std::move(name), owner}
     {
@@ -107,8 +107,8 @@ public:
     GlobalPosition load() { return bookmark().position; }
     Bookmark bookmark() { return row_.read().mark; }
 
-    /// Writes the position; within a transaction that is open on the database, as a part of it. Forgets which log was read: the
-    /// next reader takes its own for the one that is meant.
+    /// Writes the position; within a transaction that is open on the database, as a part of it. Forgets which log was
+    /// read: the next reader assumes its own.
     /// @throws postgres::LeaseLost as `Transaction::commit`; the owner of an open transaction must then roll it back
     void save(GlobalPosition position) { save_bookmark({position}); }
 

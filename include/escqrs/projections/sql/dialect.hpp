@@ -10,13 +10,13 @@
 #include <string_view>
 #include <vector>
 
-// What an SQL database must offer for checkpoints, parked streams and read models to be kept in it.
+// What an SQL database must offer to keep checkpoints, parked streams and read models.
 namespace escqrs::sql {
 
 /// A connection, prepared statements, their rows, and transactions.
 ///
-/// Values take the places `$1`, `$2`, … of a statement, which appear in it in this order. Transactions and savepoints roll
-/// back when they end without `commit`.
+/// Values fill the places `$1`, `$2`, … of a statement, which appear in it in this order. Transactions and savepoints
+/// roll back when they end without `commit`.
 template <class Connection, class Statement, class Rows, class Transaction, class Savepoint>
 concept Database = requires(Connection& database, Statement& statement, Rows& rows, Transaction& transaction,
                             Savepoint& savepoint, const std::string& text) {
@@ -40,7 +40,7 @@ concept Database = requires(Connection& database, Statement& statement, Rows& ro
 /// Which tables a part of the read side needs.
 enum class Tables : std::uint8_t { checkpoints, stream_checkpoints, parked_streams, read_models };
 
-/// What is kept of a checkpoint.
+/// The stored state of a checkpoint.
 struct CheckpointState {
     Bookmark mark;
     GlobalPosition replay_until;
@@ -50,13 +50,13 @@ struct CheckpointState {
 ///
 /// - `Place`: where the tables are; `Owner`: a place, and by what right a checkpoint in it is moved;
 /// - `with(tables)`: creates or upgrades them where that is needed;
-/// - `text(sql)`: the library's SQL, in which `{s}.` stands before each of its tables, for this database;
+/// - `text(sql)`: the library's SQL, in which `{s}.` is before each of its tables, for this database;
 /// - `users_text(sql)`, `users_table(name)`: the same for a read model's own tables;
 /// - `drop(tables, suffix, views)`: SQL that drops `tables`, with `suffix` in their names, and the views of them;
-/// - `grants(tables)`: SQL that gives others again the rights that they have to the views;
+/// - `grants(tables)`: SQL that restores the rights that others have to the views;
 /// - `storable(text)`: a text that the database takes;
 /// - `CheckpointRow`: reads, locks and writes a `CheckpointState`;
-/// - `StreamVersions`: moves a stream's version on if the given one is the next;
+/// - `StreamVersions`: advances a stream's version if the given one is the next;
 /// - `Turns`: `take(name)` waits until no other version of the read model is in a transaction.
 template <class D>
 concept Dialect =

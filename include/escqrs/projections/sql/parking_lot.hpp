@@ -20,7 +20,7 @@ class ParkingLot {
 public:
     /// Creates its table if there is none.
     /// @param database    must outlive this; the one of the projection's checkpoint
-    /// @param projection  tells this projection's streams from those of others
+    /// @param projection  distinguishes this projection's streams from those of others
     /// @param place       PostgreSQL: the schema
     ParkingLot(typename Dialect::Database& database, std::string projection, const typename Dialect::Place& place = {})
         : ParkingLot{{}, Dialect{database, place}, std::move(projection)}
@@ -67,7 +67,7 @@ public:
         part.commit();
     }
 
-    /// Whether a failure is not the event's own (`classify`), or has undone the whole transaction.
+    /// True if the event did not cause the failure (`classify`), or if it has undone the whole transaction.
     bool is_passing(const std::exception& error) const noexcept
     {
         return !dialect_.database().in_transaction() || is_passing_fault(error);
@@ -79,8 +79,8 @@ private:
 
     using Statement = typename Dialect::Statement;
 
-    /// Of one version of a read model. While that is not live, `find` also tells which events the live version has parked
-    /// without ever having handled them: they are not to be handled here before that one has given way.
+    /// For one version of a read model. While that is not live, `find` also shows which events the live version has
+    /// parked without ever having handled them: they must not be handled here before that version has been replaced.
     /// @param read_model  empty: of none
     ParkingLot(std::string read_model, const Dialect& dialect, std::string projection)
         : dialect_{dialect.with(Tables::parked_streams)}, projection_{std::move(projection)},

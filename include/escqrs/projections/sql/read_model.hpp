@@ -18,21 +18,21 @@
 
 namespace escqrs::sql {
 
-/// A version of a read model, and how far it has come: the checkpoint of a `Projection` that builds it. In SQL texts `{v}`
-/// stands for the version, with PostgreSQL `{s}` for the database schema.
+/// A version of a read model, and how far it has come: the checkpoint of a `Projection` that builds it. In SQL texts
+/// `{v}` stands for the version, with PostgreSQL `{s}` for the database schema.
 ///
-/// The first version is live at once. A later one is built beside it, from the beginning of the log, while the old one goes
-/// on; every event is a replay to its handlers. Once it has come as far as the old one it takes its place: the views that
-/// readers ask, the tables and both checkpoints change in one transaction, so that a reader sees the old version or the new
-/// one, whole. The old version's tables go with the same transaction; a program that still builds it gets
-/// `ReadModelSuperseded`. A version that is being built never gets ahead of the live one, so that each event is new to exactly
-/// one of them. For that their transactions take turns.
+/// The first version is live at once. A later one is built next to it, from the beginning of the log, while the old one
+/// continues; every event is a replay to its handlers. Once it has come as far as the old one it takes its place: the
+/// views that readers query, the tables and both checkpoints change in one transaction, so that a reader sees the old
+/// version or the new one, whole. The old version's tables go with the same transaction; a program that still builds it
+/// gets `ReadModelSuperseded`. A version that is being built never gets ahead of the live one, so that each event is
+/// new to exactly one of them. For that their transactions take turns.
 ///
-/// Versions share one database, and readers ask views, because only then can a switch be one transaction that needs no
-/// reader to open anything again: a second file could not be renamed over a database that others have open.
+/// Versions share one database, and readers query views, because only then can a switch be one transaction after which
+/// no reader must open anything again: a second file could not be renamed over a database that others have open.
 ///
-/// PostgreSQL: roles that could read the old version's views can read the new one's. Other objects that depend on the views
-/// keep the switch from happening: it fails with PostgreSQL's error. A statement that readers have prepared stays good if its
+/// PostgreSQL: roles that could read the old version's views can read the new one's. Other objects that depend on the
+/// views prevent the switch: it fails with PostgreSQL's error. A statement that readers have prepared stays good if its
 /// columns do.
 /// @par Thread safety  as its database: one thread at a time
 template <class Dialect>
@@ -40,10 +40,10 @@ class ReadModel {
 public:
     class Transaction;
 
-    /// Creates the tables if there are none; goes on with them if there are. Versions lower than this one that were never
-    /// completed are dropped.
-    /// @param database  must outlive this; PostgreSQL: of a role that may create tables in the schema, and owns the lower
-    ///                  versions
+    /// Creates the tables if there are none; continues with them if there are. Versions lower than this one that were
+    /// never completed are dropped.
+    /// @param database  must outlive this; PostgreSQL: of a role that may create tables in the schema, and owns the
+    ///                  lower versions
     /// @param owner     PostgreSQL: the schema; or a lease, in its schema, whose holder alone can build this version
     /// @throws ReadModelSuperseded if this version is not there, and a higher one is
     /// @throws StoreError if a name is not made of letters, digits and underscores
@@ -54,7 +54,7 @@ public:
         static_assert(sql::Dialect<Dialect>);
     }
 
-    /// `text` with the version put in for each `{v}`, and the database schema for each `{s}`.
+    /// `text` with the version in place of each `{v}`, and the database schema in place of each `{s}`.
     std::string sql(std::string_view text) const
     {
         return dialect_.users_text(escqrs::detail::with_version(text, schema_.version));
@@ -65,8 +65,9 @@ public:
     /// Whether readers see this version.
     bool is_live() { return state().value_or(false); }
 
-    /// Where a projection of this version parks streams. What is parked in the live version, and so was never handled, is
-    /// parked here as well, and is still to be replayed when this version has taken its place. Nothing is replayed before.
+    /// The parking lot of a projection of this version. What is parked in the live version, and so was never handled,
+    /// is parked here as well, and is still to be replayed when this version has taken its place. Nothing is replayed
+    /// before.
     ParkingLot<Dialect> parking_lot() { return ParkingLot<Dialect>{schema_.name, dialect_, checkpoint_name()}; }
 
     /// The name of this version's checkpoint.
@@ -82,7 +83,7 @@ private:
     using Statement = typename Dialect::Statement;
     using CheckpointRow = typename Dialect::CheckpointRow;
 
-    /// The versions that give way to this one.
+    /// The versions that this one replaces.
     static constexpr const char* lower = "name = $1 AND version < $2 AND (NOT is_live OR $3)";
 
     std::string checkpoint_name() const { return detail::checkpoint_name(schema_.name, schema_.version); }
@@ -111,13 +112,14 @@ public:
     GlobalPosition position() const noexcept { return transaction_.position(); }
     const Bookmark& bookmark() const noexcept { return transaction_.bookmark(); }
 
-    /// The last event that was handled before, by this version or an earlier one; while this one is being built, all were.
+    /// The last event that was handled before, by this version or an earlier one; while this one is being built, all
+    /// were.
     GlobalPosition replay_until() const noexcept { return is_live_ ? transaction_.replay_until() : everything; }
 
-    /// Where the live version is: this one must not go beyond it before it takes its place.
+    /// Position of the live version: this one must not go beyond it before it takes its place.
     GlobalPosition limit() const noexcept { return limit_; }
 
-    /// Where the live version is, and in which log.
+    /// Position of the live version, and its log.
     const Bookmark& live() const noexcept { return live_; }
 
     /// Makes what was written, and the position, durable together. At the limit this version becomes the live one.
@@ -152,7 +154,7 @@ private:
     GlobalPosition limit_ = everything;
 };
 
-/// How far the live version of a read model has come, for readers who wait: `wait_for(live, position, deadline)`.
+/// How far the live version of a read model has come, for waiting readers: `wait_for(live, position, deadline)`.
 /// @par Thread safety  as its database: one thread at a time
 template <class Dialect>
 class LiveReadModel {
@@ -183,7 +185,7 @@ private:
     typename Dialect::Statement select_;
 };
 
-/// Sees to it that this version is there.
+/// Makes sure that this version is there.
 /// @return the name of its checkpoint
 template <class Dialect>
 std::string ReadModel<Dialect>::created()
@@ -209,7 +211,7 @@ std::string ReadModel<Dialect>::created()
     return checkpoint_name();
 }
 
-/// Whether this version is live; nothing if it is gone.
+/// True if this version is live; nothing if it is gone.
 template <class Dialect>
 std::optional<bool> ReadModel<Dialect>::state()
 {
@@ -244,7 +246,7 @@ void ReadModel<Dialect>::make_live()
         .run(schema_.name, schema_.version);
 }
 
-/// Of what is parked here, only that is still new to the handlers which is to the live version's: it may have been replayed
+/// Of what is parked here, only what is new to the live version's handlers is still new here: it may have been replayed
 /// there in the meantime.
 template <class Dialect>
 void ReadModel<Dialect>::inherit_parked()

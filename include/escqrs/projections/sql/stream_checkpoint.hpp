@@ -11,15 +11,15 @@
 
 namespace escqrs::sql {
 
-/// How far each stream has been applied to a read model: for a consumer of a queue, to whom messages may come twice or too
-/// soon. Kept in the read model's database.
+/// How far each stream has been applied to a read model: for a consumer of a queue, which may get messages twice or too
+/// early. Kept in the read model's database.
 /// @par Thread safety  as its database: one thread at a time
 template <class Dialect>
 class StreamCheckpoint {
 public:
     /// Creates its table if there is none.
     /// @param database    must outlive this
-    /// @param projection  tells this read model's checkpoints from those of others
+    /// @param projection  distinguishes this read model's checkpoints from those of others
     /// @param place       PostgreSQL: the schema
     StreamCheckpoint(typename Dialect::Database& database, std::string projection,
                      const typename Dialect::Place& place = {})
@@ -38,8 +38,8 @@ public:
         static_assert(sql::Dialect<Dialect>);
     }
 
-    /// Tells what to do with an event, and if it is to be applied, remembers its version. Call it in the transaction that
-    /// applies it; others who ask about the stream wait until that has ended.
+    /// Returns what to do with an event, and remembers its version if it must be applied. Call it in the transaction
+    /// that applies the event; other calls for the stream wait until that has ended.
     Advance advance(const StreamId& stream, StreamVersion version)
     {
         return versions_.advance(projection_, stream, version, [&] { return version_of(stream); });
@@ -52,7 +52,8 @@ public:
         return rows.next() ? StreamVersion{static_cast<std::uint64_t>(rows.integer(0))} : StreamVersion{};
     }
 
-    /// Forgets all streams: for a read model that is built anew. Call it in the transaction that empties the read model.
+    /// Forgets all streams: for a read model that is built anew. Call it in the transaction that empties the read
+    /// model.
     void clear() { clear_.run(projection_); }
 
 private:

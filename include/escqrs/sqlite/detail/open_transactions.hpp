@@ -13,8 +13,8 @@
 
 namespace escqrs::sqlite::detail {
 
-/// The files on which threads of this process have write transactions open, so that a thread which is about to wait for
-/// itself hears of it at once.
+/// The files on which threads of this process have write transactions open, so that a thread that would wait for itself
+/// gets an error at once.
 /// @par Thread safety  any thread; a transaction may end on another thread than it began on
 class OpenTransactions {
 public:
