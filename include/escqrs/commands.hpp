@@ -1,8 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-// The command bus and its middleware, Repository, snapshots. <escqrs/commands/dispatcher/command_dispatcher.hpp>, which brings
-// threads, runs commands asynchronously.
+// The command bus and its middleware, Repository, snapshots. <escqrs/commands/dispatcher/command_dispatcher.hpp>, which
+// brings threads, runs commands asynchronously.
 #include <escqrs/commands/command_bus.hpp>
 #include <escqrs/commands/command_info.hpp>
 #include <escqrs/commands/commit_result.hpp>

@@ -87,7 +87,7 @@ public:
     Emulator();
 
     /// One for all tests: the one that ctest has started, where it has, without the faults of earlier tests. Its clock
-    /// goes on from test to test, so tests that use it exclude each other.
+    /// runs on from test to test, so tests that use it exclude each other.
     static Emulator& shared();
     /// What `shared()` of another process must know of this one.
     std::string description() const;

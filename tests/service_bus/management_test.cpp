@@ -1,6 +1,6 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 
-// What goes beyond receiving in order: deferred messages, session state, dead letters that nobody can read.
+// What goes beyond receiving in order: deferred messages, session state, dead letters that cannot be read.
 #include "emulator_queue.hpp"
 
 #include <escqrs/testing/catch2.hpp>

@@ -63,7 +63,7 @@ public:
     }
 
 private:
-    /// A place among those who wait; free again when it is left, or when nothing comes of the work.
+    /// A place in the queue; free again when it is left, or when the work fails to start.
     class Place {
     public:
         explicit Place(std::atomic<std::size_t>& taken) : taken_{&taken}, number_{taken.fetch_add(1) + 1} {}
@@ -107,7 +107,7 @@ BlockingPool::BlockingPool(std::size_t threads, std::size_t max_waiting, Log log
 {
 }
 
-BlockingPool::~BlockingPool() { stop(); } // NOLINT(bugprone-exception-escape): nobody to tell
+BlockingPool::~BlockingPool() { stop(); } // NOLINT(bugprone-exception-escape): no one to report to
 
 bool BlockingPool::try_run(std::function<void()> work) { return implementation_->try_run(std::move(work)); }
 

@@ -19,7 +19,7 @@ public:
     /// @param log          of what work throws; it must not, but no thread ends by it
     BlockingPool(
         std::size_t threads, std::size_t max_waiting, Log log = [](std::string_view) {});
-    ~BlockingPool(); // NOLINT(bugprone-exception-escape): nobody to tell
+    ~BlockingPool(); // NOLINT(bugprone-exception-escape): no one to report to
 
     /// Runs `work` on one of the threads, and never on the caller's, who may hold a lock that it takes.
     /// @return false if too much is waiting already, or the pool is stopped; it is not run then
@@ -29,8 +29,8 @@ public:
     /// @return false if the pool is stopped; it is not run then
     bool run_after(std::chrono::milliseconds delay, std::function<void()> work);
 
-    /// Finishes what has begun, runs at once what waits for its time, drops what waits for a thread, and ends the threads. What
-    /// is given to the pool from then on is refused.
+    /// Finishes what has begun, runs at once what waits for its time, drops what waits for a thread, and ends the
+    /// threads. What is given to the pool from then on is refused.
     void stop();
 
 private:

@@ -25,8 +25,8 @@ std::string key_of(std::string_view client)
     return {bytes.begin(), bytes.begin() + 8};
 }
 
-/// One of at most 256 groups of networks: for clients that cannot be remembered each, so that who has very many addresses of one
-/// network shuts nobody out but its neighbours.
+/// One of at most 256 groups of networks: for clients that cannot be remembered each, so that who has very many
+/// addresses of one network shuts out only its neighbours.
 std::string neighbourhood_of(std::string_view client)
 {
     boost::system::error_code error;

@@ -26,9 +26,9 @@ struct GuessLimitOptions {
 
 /// Limits how often a secret can be guessed, by one client and by all clients together.
 ///
-/// Each try is a charge on its client's account; a right one is paid back. A client waits for others only if it was wrong lately
-/// and never right, so guesses of strangers lock nobody out. While more clients guess than are remembered, the unknown ones
-/// share one account.
+/// Each try is a charge on its client's account; a right one is paid back. A client waits for others only if it was
+/// wrong lately and never right, so guesses of strangers lock no one out. While more clients guess than are remembered,
+/// the unknown ones share one account.
 /// @par Thread safety  any thread
 class GuessLimit {
 public:

@@ -56,7 +56,7 @@ public:
         }
     }
 
-    ~Implementation() { stop(std::chrono::milliseconds{0}); } // NOLINT(bugprone-exception-escape): nobody to tell
+    ~Implementation() { stop(std::chrono::milliseconds{0}); } // NOLINT(bugprone-exception-escape): no one to report to
 
     std::uint16_t port() const noexcept { return port_; }
     std::function<std::size_t()> connection_counter() const
@@ -98,7 +98,8 @@ public:
     }
 
 private:
-    /// A thread's. A connection stays with one thread: a strand would stand still for ever after a failure to post to it.
+    /// A thread's. A connection stays with one thread: a strand would stand still for ever after a failure to post to
+    /// it.
     struct Context : asio::io_context {
         Context() : asio::io_context{1} {}
         asio::executor_work_guard<executor_type> until_stopped{get_executor()};
@@ -210,7 +211,8 @@ private:
         accept();
     }
 
-    /// Answers with a 503. Takes in what the client has sent: it would not read the answer of a connection that is reset.
+    /// Answers with a 503. Takes in what the client has sent: it would not read the answer of a connection that is
+    /// reset.
     void turn_away(tcp::socket& client) noexcept
     {
         shared_.send_failure(client, 503);

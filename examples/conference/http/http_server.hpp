@@ -35,14 +35,14 @@ struct Response {
     std::string body;
 };
 
-/// A response that goes on: server-sent events, until the client goes away or the server stops.
+/// A response without an end: server-sent events, until the client leaves or the server stops.
 /// @par Thread safety  any thread
 class EventStream {
 public:
     virtual ~EventStream() = default;
 
-    /// Sends `text` as it is. A producer that waits for `StreamEvents::sent` before it makes the next text holds no more than
-    /// one; a stream on which more than 256 KiB wait is closed, and its client may come back.
+    /// Sends `text` as it is. A producer that waits for `StreamEvents::sent` before it makes the next text holds no
+    /// more than one; a stream on which more than 256 KiB wait is closed, and its client may come back.
     virtual void send(std::string text) = 0;
     virtual bool is_open() const noexcept = 0;
 };
@@ -104,8 +104,8 @@ struct HttpServerOptions {
 /// An asynchronous HTTP/1.1 server. It knows nothing of what it serves.
 class HttpServer {
 public:
-    /// Called for each request on one of the server's threads, which it must not block. What it throws is answered as by
-    /// `Responder::fail`.
+    /// Called for each request on one of the server's threads, which it must not block. What it throws is answered as
+    /// by `Responder::fail`.
     using Handler = std::function<void(Request, Responder)>;
     /// Makes the response to what the server itself refuses: a status and a sentence.
     using Refusal = std::function<Response(unsigned status, std::string_view sentence)>;

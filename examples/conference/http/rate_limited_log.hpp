@@ -35,7 +35,7 @@ public:
                 if (left_out != 0) log_("(" + std::to_string(left_out) + " lines like these were left out)");
             }
             if (++logged_ <= lines_) log_(line);
-        } catch (...) { // NOLINT(bugprone-empty-catch): there is nobody else to tell
+        } catch (...) { // NOLINT(bugprone-empty-catch): there is no one else to report to
         }
     }
 

@@ -65,7 +65,7 @@ void RequestParser::on_chunk_header_impl(std::uint64_t, beast::string_view exten
     count(static_cast<std::size_t>(std::ranges::count(extensions, ';')), extensions.size(), error);
 }
 
-/// Whether the field goes on in the next line (obs-fold). Beast unfolds it, but has to see the line's end for that.
+/// True if the field continues on the next line (obs-fold). Beast unfolds it, but must see the line's end for that.
 bool RequestParser::is_folded(beast::string_view name) const noexcept
 {
     const std::string_view rest = input_.substr(static_cast<std::size_t>(name.data() - input_.data()));

@@ -19,9 +19,9 @@
 // What counts as a request that this server serves: for `Connection` only.
 namespace http {
 
-/// Parses a request, stricter than Beast does: number and size of the fields, and what a chunked body has beside its data,
-/// are limited, lines that are folded are refused, and trailer fields are dropped, for a header can say what they must not
-/// (RFC 9110, section 6.5.1).
+/// Parses a request, stricter than Beast does: number and size of the fields, and what a chunked body has besides its
+/// data, are limited, lines that are folded are refused, and trailer fields are dropped, for a header can say what they
+/// must not (RFC 9110, section 6.5.1).
 class RequestParser final : public boost::beast::http::request_parser<boost::beast::http::string_body> {
 public:
     explicit RequestParser(const HttpServerOptions& options);
@@ -52,7 +52,7 @@ struct Refused {
 /// or unknown, so that others on the way may take it for another request than we do.
 std::optional<Refused> refusal_of(const RequestParser::value_type& header);
 
-/// What a failure to read a request means to its client, if there is anybody left to answer.
+/// What a failure to read a request means to its client, if there is still one to answer.
 std::optional<Refused> refusal_of(const boost::beast::error_code& failure);
 
 /// Whether the client waits for a 100 before it sends the body.

@@ -19,8 +19,8 @@
 #include <utility>
 #include <variant>
 
-// How a response gets from the thread that makes it to the connection that waits for it: what `Responder` hides from those
-// who use the server.
+// How a response gets from the thread that makes it to the connection that waits for it: what `Responder` hides from
+// those who use the server.
 namespace http {
 
 /// Wakes the coroutine that waits for something of another thread.
@@ -68,7 +68,7 @@ private:
     std::size_t bytes_ = 0;
 };
 
-/// The sending side of an event stream: what is to be sent, and the news that it is.
+/// The sending side of an event stream: what to send, and the notice that it is sent.
 class Outbox final : public EventStream {
 public:
     /// @param executor  of the connection's thread
@@ -82,8 +82,8 @@ public:
     void send(std::string text) override;
     bool is_open() const noexcept override;
 
-    /// The text to send next, once all before it is sent; after a while without news a comment, so that the server notices a
-    /// client that has gone. On the connection's thread only, as `close`.
+    /// The text to send next, once all before it is sent; after a while without news a comment, so that the server
+    /// notices a client that has gone. On the connection's thread only, as `close`.
     boost::asio::awaitable<std::string> next();
     void close();
 

@@ -15,7 +15,7 @@ namespace http {
 
 /// Answers requests with what a look at something finds, in time for probes and scrapes, however long the look takes.
 ///
-/// One look at a time, on a thread of its own, answers every request that comes meanwhile. A look that takes longer than
+/// One look at a time, on its own thread, answers every request that comes meanwhile. A look that takes longer than
 /// `patience` is answered for with what it has noted so far.
 /// @par Thread safety  any thread
 class TimedLook {

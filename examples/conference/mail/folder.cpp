@@ -93,7 +93,7 @@ void Folder::deliver(const Message& mail, const std::stop_token& /*stop*/)
 {
     const std::string name = path_ + "/" + checked_name(mail.id);
     const std::string path = name + ".eml";
-    // Each attempt writes a file of its own: one thought dead may still be writing.
+    // Each attempt writes its own file: one thought dead may still be writing.
     const auto unfinished_path = [&](std::uint32_t attempt) { return name + "." + std::to_string(attempt) + ".tmp"; };
     if (!std::filesystem::exists(path)) {
         Unfinished unfinished{unfinished_path(mail.attempt)};

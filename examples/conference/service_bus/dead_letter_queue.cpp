@@ -37,7 +37,7 @@ escqrs::DeadLetteredMessage to_dead_letter(DecodedMessage decoded)
 {
     escqrs::DeadLetteredMessage dead;
     dead.sequence_number = decoded.received.sequence_number;
-    dead.delivery_count = decoded.received.delivery_count - 1; // nobody is holding it
+    dead.delivery_count = decoded.received.delivery_count - 1; // no receiver holds it
     dead.enqueued_at = decoded.received.enqueued_at;
     dead.dead_lettered_at = decoded.dead_lettered_at.value_or(decoded.received.enqueued_at);
     dead.reason = std::move(decoded.dead_letter_reason);
@@ -74,7 +74,7 @@ std::vector<escqrs::DeadLetteredMessage> DeadLetterQueue::dead_letters(std::uint
         const auto page = peek(last, at_most - found.size());
         if (page.empty()) break;
         for (const auto& bytes : page) found.push_back(to_dead_letter(decode_dead_letter(bytes, default_session_)));
-        if (found.back().sequence_number <= last) break; // it tells no number to go on from
+        if (found.back().sequence_number <= last) break; // it has no number to continue from
     }
     return found;
 }

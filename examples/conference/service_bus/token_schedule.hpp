@@ -13,7 +13,7 @@
 namespace service_bus {
 
 /// When the token of one audience is put on one connection: at its start, and again ahead of its expiry, while the
-/// links go on. A refusal is no harm before the old token ends: it is tried again. Does no I/O and reads no clock.
+/// links continue. A refusal is no harm before the old token ends: it is tried again. Does no I/O and reads no clock.
 /// @par Thread safety  none
 class TokenSchedule {
 public:

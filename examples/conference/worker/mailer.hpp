@@ -38,12 +38,12 @@ struct MailerOptions {
     std::function<void(MailOutcome)> on_attempt = [](MailOutcome) {}; ///< called after each attempt at a mail
 };
 
-/// Sends the mails that the read model owes. Each is tried, less and less often, until it was taken over, was refused for
-/// good, or has failed for days.
+/// Sends the mails that the read model owes. Each is tried, less and less often, until it was taken over, was refused
+/// for good, or has failed for days.
 ///
 /// A mail is marked as sent after the transport took it. Dying in between sends it once more; a `mail::Folder` knows it
 /// again, SMTP cannot. Any number of mailers, in any number of processes, may share the read model.
-/// @par Thread safety  none; `run` it in a thread of its own
+/// @par Thread safety  none; `run` it in its own thread
 class Mailer {
 public:
     /// @param read_model  a connection of this thread's own; must outlive the mailer, as `transport`
@@ -55,10 +55,11 @@ public:
     /// Sends what is due. A mail that fails is put off, longer each time, and the others are sent.
     /// @return how many were taken over
     /// @throws StoreError
-    /// @throws mail::ServerUnavailable if two mails in a row meet an unavailable server: the fault is not one mail's then
+    /// @throws mail::ServerUnavailable if two mails in a row meet an unavailable server: the fault is not one mail's
+    ///         then
     std::size_t send_due(const std::stop_token& stop = {});
 
-    /// Sends until stopped. Reports failures to the log and goes on.
+    /// Sends until stopped. Reports failures to the log and continues.
     void run(std::stop_token stop);
 
 private:

@@ -13,8 +13,9 @@
 
 namespace escqrs {
 
-/// How many attempts are made in all, and how long the pause between them is: `delay`, doubled each time up to `max_delay`.
-/// `Repository::execute` makes its second attempt at once, and waits without jitter; `retry_on_conflict` adds jitter.
+/// How many attempts are made in all, and how long the pause between them is: `delay`, doubled each time up to
+/// `max_delay`. `Repository::execute` makes its second attempt at once, and waits without jitter; `retry_on_conflict`
+/// adds jitter.
 struct RetryPolicy {
     unsigned attempts = 10;
     Duration delay = std::chrono::milliseconds{1};
@@ -39,7 +40,8 @@ struct JitterRange {
     double most;
 };
 
-/// Delays that double after each failure. Jitter spreads them, so that many who failed at once do not come back at once.
+/// Delays that double after each failure. Jitter spreads them, so that many who failed at once do not come back at
+/// once.
 /// @par Thread safety  none
 class Backoff {
 public:

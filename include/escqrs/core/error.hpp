@@ -30,7 +30,7 @@ inline std::string text_of(const std::exception_ptr& failure)
 
 /// What a failure says about the work that failed. One that is not of the library's types is taken for the work's own,
 /// except for a lack of memory.
-/// @par Databases  their own codes are told apart by `failure_kind` of their `DatabaseError`
+/// @par Databases  `failure_kind` of their `DatabaseError` distinguishes their own codes
 inline FailureKind classify(const std::exception& failure) noexcept
 {
     if (const auto* const error = dynamic_cast<const Error*>(&failure)) return error->failure_kind();

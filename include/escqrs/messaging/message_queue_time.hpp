@@ -10,8 +10,8 @@
 
 namespace escqrs::detail {
 
-/// The time by both readings of a queue's clock: messages are scheduled by the time of day; locks, waits and the window of
-/// duplicates are measured by the steady reading.
+/// The time by both readings of a queue's clock: messages are scheduled by the time of day; locks, waits and the window
+/// of duplicates are measured by the steady reading.
 struct QueueTime {
     explicit QueueTime(const Clock& clock) : now{clock.now()}, steady{clock.steady()} {}
 

@@ -27,7 +27,7 @@ HttpServer serve()
             plain};
 }
 
-/// The answer to `raw`, which is sent over a connection of its own.
+/// The answer to `raw`, which is sent over its own connection.
 Reply answer(const HttpServer& server, const std::string& raw)
 {
     Client client{server.port()};

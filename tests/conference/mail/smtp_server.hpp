@@ -16,7 +16,7 @@
 
 namespace conference::test {
 
-/// A small SMTP server on a loopback port of its own, which records what it is told. One connection at a time.
+/// A small SMTP server on its own loopback port, which records what it receives. One connection at a time.
 class SmtpServer {
 public:
     /// What it received as one mail.
@@ -28,8 +28,8 @@ public:
 
     std::uint16_t port() const { return server_.port(); }
 
-    /// Decides about answers: given a command line, or "." for the end of a mail; empty for the usual answer, "close" to
-    /// break the connection, "silence" for none.
+    /// Decides about answers: given a command line, or "." for the end of a mail; empty for the usual answer, "close"
+    /// to break the connection, "silence" for none.
     void answer_with(std::function<std::string(const std::string&)> answer)
     {
         const std::scoped_lock lock{mutex_};

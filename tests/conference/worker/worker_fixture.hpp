@@ -184,7 +184,7 @@ private:
     escqrs::sqlite::Database database_;
 };
 
-/// A worker with a connection of its own to the read model: another process, as it were.
+/// A worker with its own connection to the read model: another process, as it were.
 struct Worker {
     Worker(const std::string& path, escqrs::AnyMessageReceiver receiver, escqrs::Clock& clock,
            std::vector<std::string>* log = nullptr, std::uint32_t max_attempts = 3, escqrs::Duration busy_timeout = {})

@@ -56,7 +56,7 @@ struct UnreliableReceiver {
     std::atomic<bool> loses_a_lock{false};
 };
 
-/// A worker role as `conference worker` runs it: with a server of its own.
+/// A worker role as `conference worker` runs it: with its own server.
 struct Installation {
     TemporaryFolder folder;
     std::string path = folder.file("read-model.db");

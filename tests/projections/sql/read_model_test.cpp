@@ -100,7 +100,7 @@ TEST_CASE("a new version is built beside the running one, and takes its place wh
     CHECK_FALSE(next.model.is_live());
     CHECK(shown() == 10);
     CHECK(live.version() == 1);
-    old.projection.catch_up(); // goes on meanwhile
+    old.projection.catch_up(); // continues meanwhile
     CHECK(shown() == 15);
     deposit(store, account, 6);
 

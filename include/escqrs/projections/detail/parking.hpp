@@ -12,8 +12,8 @@
 #include <utility>
 #include <vector>
 
-// How a projection parks the events that it cannot handle. In all that follows, `handle(event, is_replay)` decodes an event and
-// calls its handler.
+// How a projection parks the events that it cannot handle. In all that follows, `handle(event, is_replay)` decodes an
+// event and calls its handler.
 namespace escqrs::detail {
 
 /// Handles an event; what the handlers wrote is undone if they fail.
@@ -40,7 +40,7 @@ inline bool was_never_handled(const ParkedStream& parked, const RecordedEvent& e
 template <class Parking>
 class PageHandling {
 public:
-    /// @param is_beside  whether the read model is built beside another version, which runs
+    /// @param is_beside  whether the read model is built next to another version, which runs
     PageHandling(Parking* parking, bool is_beside)
         : parking_{parking}, some_are_parked_{!parking->is_empty()}, is_beside_{is_beside}
     {
@@ -121,7 +121,7 @@ public:
     {
     }
 
-    /// @return whether to go on with the next event of the stream
+    /// @return whether to continue with the next event of the stream
     template <class Handle>
     bool show(const RecordedEvent& event, bool was_handled, Handle handle);
 
