@@ -8,10 +8,14 @@ namespace escqrs {
 
 /// What a failure says about the work that failed.
 enum class FailureKind : std::uint8_t {
-    refused,     ///< it fails again with the same values: the work itself is at fault
-    interrupted, ///< others were in the way, or the connection was lost: it may succeed at once
-    unavailable, ///< no such work can be done now, whatever the values: it may succeed later
-    broken,      ///< no such work can be done until a person has set something right
+    /// It fails again with the same values: the work itself is at fault.
+    refused,
+    /// Others were in the way, or the connection was lost: it may succeed at once.
+    interrupted,
+    /// No such work can be done now, whatever the values: it may succeed later.
+    unavailable,
+    /// No such work can be done until a person has set something right.
+    broken,
 };
 
 /// Root of everything the library throws. The text says what failed, for which id, and expected against found.
