@@ -7,6 +7,7 @@
 #include <escqrs/core/clock.hpp>
 #include <escqrs/core/error.hpp>
 #include <escqrs/store/any_event_store.hpp>
+#include <escqrs/store/forwarding_event_store.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -22,12 +23,12 @@
 namespace conference::web {
 
 /// Passes everything on to another store, measures how long appends take, and remembers whether appends and reads succeed.
-class MeasuredEventStore {
+class MeasuredEventStore : public escqrs::ForwardingEventStore<escqrs::AnyEventStore> {
 public:
     /// @param metrics, clock  must outlive the store
     MeasuredEventStore(escqrs::AnyEventStore store, http::Metrics& metrics,
                        escqrs::Clock& clock = escqrs::system_clock())
-        : store_{std::move(store)}, clock_{&clock},
+        : ForwardingEventStore{std::move(store)}, clock_{&clock},
           latency_{&metrics.histogram("conference_append_seconds", "Time until an append was durable.")}
     {
     }
@@ -37,7 +38,7 @@ public:
     {
         const auto start = std::chrono::steady_clock::now();
         try {
-            const auto result = store_.append(stream, expected, events);
+            const auto result = store().append(stream, expected, events);
             latency_->observe(std::chrono::steady_clock::now() - start);
             remember(std::nullopt);
             return result;
@@ -56,35 +57,25 @@ public:
     }
     void read_stream(const escqrs::StreamId& stream, escqrs::StreamVersion from, escqrs::EventSink sink)
     {
-        read([this](auto to, const auto&... what) { store_.read_stream(what..., to); }, sink, stream, from);
+        read([this](auto to, const auto&... what) { store().read_stream(what..., to); }, sink, stream, from);
     }
     escqrs::GlobalPosition read_log(escqrs::GlobalPosition after, std::size_t at_most, escqrs::EventSink sink)
     {
-        return read([this](auto to, auto... what) { return store_.read_log(what..., to); }, sink, after, at_most);
+        return read([this](auto to, auto... what) { return store().read_log(what..., to); }, sink, after, at_most);
     }
     escqrs::GlobalPosition read_log(escqrs::GlobalPosition after, std::size_t at_most,
                                     const escqrs::EventFilter& filter, escqrs::EventSink sink)
     {
-        return read([this](auto to, const auto&... what) { return store_.read_log(what..., to); }, sink, after, at_most,
-                    filter);
+        return read([this](auto to, const auto&... what) { return store().read_log(what..., to); }, sink, after,
+                    at_most, filter);
     }
     bool read_snapshot(const escqrs::StreamId& stream, escqrs::SnapshotSink sink)
     {
-        return read([this](auto to, const auto& what) { return store_.read_snapshot(what, to); }, sink, stream);
+        return read([this](auto to, const auto& what) { return store().read_snapshot(what, to); }, sink, stream);
     }
-    void write_snapshot(const escqrs::StreamId& stream, const escqrs::Snapshot& snapshot)
-    {
-        store_.write_snapshot(stream, snapshot);
-    }
-    escqrs::LogId log_id() { return store_.log_id(); }
-    escqrs::GlobalPosition head() { return store_.head(); }
     std::optional<escqrs::EventLocation> locate(escqrs::EventId id)
     {
-        return read([this](auto, auto what) { return store_.locate(what); }, Ignore{}, id);
-    }
-    bool wait_for_events(escqrs::GlobalPosition after, escqrs::Duration at_most, std::stop_token stop)
-    {
-        return store_.wait_for_events(after, at_most, std::move(stop));
+        return read([this](auto, auto what) { return store().locate(what); }, Ignore{}, id);
     }
 
 private:
@@ -139,9 +130,9 @@ private:
     bool try_to_write()
     {
         try {
-            const auto head = store_.head();
+            const auto head = store().head();
             if (head == escqrs::GlobalPosition{}) return has_failed_long_ago();
-            store_.read_log(escqrs::GlobalPosition{head.value() - 1}, 1, [this](const escqrs::RecordedEvent& event) {
+            store().read_log(escqrs::GlobalPosition{head.value() - 1}, 1, [this](const escqrs::RecordedEvent& event) {
                 write_snapshot_of_nothing(event.stream, event.version);
                 return false;
             });
@@ -156,17 +147,17 @@ private:
         escqrs::Snapshot kept;
         std::string content_type;
         std::vector<std::byte> payload;
-        const bool has_one = store_.read_snapshot(stream, [&](const escqrs::Snapshot& stored) {
+        const bool has_one = store().read_snapshot(stream, [&](const escqrs::Snapshot& stored) {
             kept = stored;
             content_type = stored.content_type;
             payload.assign(stored.payload.begin(), stored.payload.end());
         });
         const auto now = clock_->now(); // another one each time: a database may not write what is there already
-        store_.write_snapshot(stream, {version, 0, "none", std::as_bytes(std::span{&now, 1})});
+        store().write_snapshot(stream, {version, 0, "none", std::as_bytes(std::span{&now, 1})});
         if (!has_one || content_type == "none") return;
         kept.content_type = content_type;
         kept.payload = payload;
-        store_.write_snapshot(stream, kept);
+        store().write_snapshot(stream, kept);
     }
 
     bool has_failed_long_ago() const
@@ -176,7 +167,6 @@ private:
         return clock_->steady() - failed_at_ > memory;
     }
 
-    escqrs::AnyEventStore store_;
     escqrs::Clock* clock_;
     http::Metrics::Histogram* latency_;
     FailedRead failed_read_;
