@@ -27,20 +27,22 @@ inline constexpr const char* constraint_text = "CHECK constraint failed";
 class Place {
 public:
     Dialect::Database connect() const { return Dialect::Database{folder_.file("model.db")}; }
-    static Dialect::Place where() { return {}; }
+    Dialect::Place where() const { return {}; }
 
     /// SQL in which `{s}.` stands before the name of each of the read model's own tables.
-    static std::string sql(std::string text)
+    std::string sql(std::string text) const { return without_places(std::move(text)); }
+
+    /// The same, as a `ReadModel` takes it.
+    static std::string model_sql(std::string text) { return without_places(std::move(text)); }
+
+private:
+    static std::string without_places(std::string text)
     {
         constexpr std::string_view mark = "{s}.";
         for (std::size_t found = 0; (found = text.find(mark)) != std::string::npos;) text.erase(found, mark.size());
         return text;
     }
 
-    /// The same, as a `ReadModel` takes it.
-    static std::string model_sql(std::string text) { return sql(std::move(text)); }
-
-private:
     TemporaryFolder folder_;
 };
 

@@ -2,13 +2,13 @@
 #pragma once
 
 #include <escqrs/postgres/dialect.hpp>
-#include <escqrs/postgres/fwd.hpp>
 #include <escqrs/projections/sql/checkpoint.hpp>
 #include <escqrs/projections/sql/stream_checkpoint.hpp>
 
 namespace escqrs::postgres {
 
-// `Checkpoint` and `StreamCheckpoint` are declared in fwd.hpp.
+using Checkpoint = sql::Checkpoint<Dialect>;
+using StreamCheckpoint = sql::StreamCheckpoint<Dialect>;
 using escqrs::Advance;
 
 } // namespace escqrs::postgres

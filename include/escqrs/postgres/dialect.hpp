@@ -5,7 +5,6 @@
 #include <escqrs/core/identifiers.hpp>
 #include <escqrs/core/text.hpp>
 #include <escqrs/postgres/connection.hpp>
-#include <escqrs/postgres/fwd.hpp>
 #include <escqrs/postgres/lease.hpp>
 #include <escqrs/postgres/read_model_schema.hpp>
 #include <escqrs/postgres/schema.hpp>
@@ -48,8 +47,10 @@ public:
     /// The same, or the lease without which a checkpoint cannot be moved, with its schema.
     struct Owner : Place {
         using Place::Place;
-        Owner(const Lease& given)
-            : Place{given.options().schema}, lease{&given} {} // NOLINT(google-explicit-constructor)
+        Owner(const Lease& given) // NOLINT(google-explicit-constructor)
+            : Place{given.options().schema}, lease{&given}
+        {
+        }
 
         const Lease* lease = nullptr;
     };
@@ -58,8 +59,8 @@ public:
     class StreamVersions;
     class Turns;
 
-    Dialect(Connection& connection, Place place = {}) // NOLINT(google-explicit-constructor)
-        : connection_{&connection}, place_{std::move(place)}
+    Dialect(Connection& connection, const Place& place = {}) // NOLINT(google-explicit-constructor)
+        : connection_{&connection}, place_{place}
     {
     }
 

@@ -2,11 +2,12 @@
 #pragma once
 
 #include <escqrs/postgres/dialect.hpp>
-#include <escqrs/postgres/fwd.hpp>
 #include <escqrs/projections/parking_lot.hpp>
 #include <escqrs/projections/sql/parking_lot.hpp>
 
 namespace escqrs::postgres {
+
+using ParkingLot = sql::ParkingLot<Dialect>;
 
 static_assert(escqrs::ParkingLot<ParkingLot>);
 

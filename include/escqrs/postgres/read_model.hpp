@@ -3,14 +3,14 @@
 
 #include <escqrs/postgres/checkpoint.hpp>
 #include <escqrs/postgres/dialect.hpp>
-#include <escqrs/postgres/fwd.hpp>
 #include <escqrs/postgres/parking_lot.hpp>
 #include <escqrs/projections/read_model_schema.hpp>
 #include <escqrs/projections/sql/read_model.hpp>
 
 namespace escqrs::postgres {
 
-// `ReadModel` and `LiveReadModel` are declared in fwd.hpp.
+using LiveReadModel = sql::LiveReadModel<Dialect>;
+using ReadModel = sql::ReadModel<Dialect>;
 using escqrs::ReadModelSchema;
 
 } // namespace escqrs::postgres

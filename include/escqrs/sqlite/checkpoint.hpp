@@ -4,11 +4,11 @@
 #include <escqrs/projections/sql/checkpoint.hpp>
 #include <escqrs/projections/sql/stream_checkpoint.hpp>
 #include <escqrs/sqlite/dialect.hpp>
-#include <escqrs/sqlite/fwd.hpp>
 
 namespace escqrs::sqlite {
 
-// `Checkpoint` and `StreamCheckpoint` are declared in fwd.hpp.
+using Checkpoint = sql::Checkpoint<Dialect>;
+using StreamCheckpoint = sql::StreamCheckpoint<Dialect>;
 using escqrs::Advance;
 
 } // namespace escqrs::sqlite

@@ -7,7 +7,6 @@
 #include <escqrs/projections/sql/dialect.hpp>
 #include <escqrs/sqlite/database.hpp>
 #include <escqrs/sqlite/detail/read_model_tables.hpp>
-#include <escqrs/sqlite/fwd.hpp>
 #include <escqrs/sqlite/statement.hpp>
 #include <escqrs/sqlite/transaction.hpp>
 
@@ -67,7 +66,8 @@ public:
     static std::string drop(const std::vector<std::string>& tables, const std::string& suffix, bool views)
     {
         std::string sql;
-        for (auto table = tables.rbegin(); table != tables.rend(); ++table) { // it may refer to earlier ones
+        // The last one first: it may refer to earlier ones.
+        for (auto table = tables.rbegin(); table != tables.rend(); ++table) { // NOLINT(modernize-loop-convert)
             if (views) sql.append("DROP VIEW ").append(*table).append(1, ';');
             sql.append("DROP TABLE ").append(*table).append(suffix).append(1, ';');
         }

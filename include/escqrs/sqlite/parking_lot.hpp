@@ -4,9 +4,10 @@
 #include <escqrs/projections/parking_lot.hpp>
 #include <escqrs/projections/sql/parking_lot.hpp>
 #include <escqrs/sqlite/dialect.hpp>
-#include <escqrs/sqlite/fwd.hpp>
 
 namespace escqrs::sqlite {
+
+using ParkingLot = sql::ParkingLot<Dialect>;
 
 static_assert(escqrs::ParkingLot<ParkingLot>);
 

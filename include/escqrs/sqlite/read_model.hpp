@@ -5,12 +5,12 @@
 #include <escqrs/projections/sql/read_model.hpp>
 #include <escqrs/sqlite/checkpoint.hpp>
 #include <escqrs/sqlite/dialect.hpp>
-#include <escqrs/sqlite/fwd.hpp>
 #include <escqrs/sqlite/parking_lot.hpp>
 
 namespace escqrs::sqlite {
 
-// `ReadModel` and `LiveReadModel` are declared in fwd.hpp.
+using LiveReadModel = sql::LiveReadModel<Dialect>;
+using ReadModel = sql::ReadModel<Dialect>;
 using escqrs::ReadModelSchema;
 
 } // namespace escqrs::sqlite

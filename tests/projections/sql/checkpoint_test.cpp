@@ -125,6 +125,7 @@ TEST_CASE("processes that build one read model together apply each event once")
     read_side::deposit(store, 400);
     {
         std::vector<std::jthread> threads;
+        threads.reserve(4);
         for (int thread = 0; thread < 4; ++thread) {
             threads.emplace_back([&] {
                 auto database = model.place.connect();
@@ -185,6 +186,7 @@ TEST_CASE("of those who apply an event of a queue at once, one does")
     std::atomic<int> applied{0};
     {
         std::vector<std::jthread> threads;
+        threads.reserve(4);
         for (int thread = 0; thread < 4; ++thread) {
             threads.emplace_back([&] {
                 auto database = place.connect();

@@ -282,6 +282,7 @@ TEST_CASE("of many programs that bring the same version, all build one, and it i
     std::atomic<int> failures{0};
     {
         std::vector<std::jthread> programs;
+        programs.reserve(new_mails.size());
         for (auto& mails_of_one : new_mails) {
             programs.emplace_back([&] {
                 try {

@@ -80,11 +80,16 @@ public:
         /// @param before  called in the transaction, before it locks the position
         template <class Before>
         Transaction(Checkpoint& checkpoint, Before before)
-            : row_{&checkpoint.row_}, transaction_{checkpoint.dialect_.database()}
+            : row_{&checkpoint.row_}, transaction_{checkpoint.dialect_.database()}, state_{locked(*row_, before)}
         {
-            row_->prepare();
+        }
+
+        template <class Before>
+        static State locked(Row& row, Before& before)
+        {
+            row.prepare();
             before();
-            state_ = row_->lock();
+            return row.lock();
         }
 
         Row* row_;

@@ -239,7 +239,9 @@ void ReadModel<Dialect>::make_live()
     drop_lower_versions(true);
     for (const std::string& table : schema_.tables) {
         const std::string name = dialect_.users_table(table);
-        dialect_.database().execute(sql("CREATE VIEW " + name + " AS SELECT * FROM " + name + "{v}"));
+        std::string create{"CREATE VIEW "};
+        create.append(name).append(" AS SELECT * FROM ").append(name).append("{v}");
+        dialect_.database().execute(sql(create));
     }
     if (!grants_before.empty()) dialect_.database().execute(grants_before);
     statement("UPDATE {s}.read_models SET is_live = true WHERE name = $1 AND version = $2")
