@@ -34,9 +34,9 @@ LEFT_OUT = {
 # Thousands of lines after preprocessing with g++ 12, with line markers left out.
 BUDGETS = {
     "fwd.hpp": 1,
-    "domain.hpp": 35,
+    "domain.hpp": 33,
     "store.hpp": 64,
-    "codec.hpp": 77,
+    "codec.hpp": 62,
     "commands.hpp": 78,
     "projections.hpp": 76,
     "escqrs.hpp": 86,

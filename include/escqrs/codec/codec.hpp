@@ -7,7 +7,7 @@
 #include <escqrs/core/error.hpp>
 #include <escqrs/core/metadata.hpp>
 #include <escqrs/domain/event.hpp>
-#include <escqrs/store/event_store.hpp>
+#include <escqrs/store/recorded_event.hpp>
 
 #include <algorithm>
 #include <array>

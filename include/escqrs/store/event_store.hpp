@@ -6,6 +6,7 @@
 #include <escqrs/core/function_ref.hpp>
 #include <escqrs/core/identifiers.hpp>
 #include <escqrs/store/event_filter.hpp>
+#include <escqrs/store/recorded_event.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -16,27 +17,11 @@
 
 namespace escqrs {
 
-using Bytes = std::span<const std::byte>;
-
 /// An encoded event on its way into a store. Views only: what they point at must live until `append` returns.
 struct NewEvent {
     EventId id;
     std::string_view type; ///< event name
     unsigned schema_version = 0;
-    std::string_view content_type;
-    Bytes payload;
-    Bytes metadata;
-};
-
-/// A stored event as a store shows it. Views and `stream` are valid only during the call that hands it over.
-struct RecordedEvent {
-    const StreamId& stream;
-    StreamVersion version;
-    GlobalPosition position;
-    Timestamp recorded_at;
-    EventId id;
-    std::string_view type;
-    unsigned schema_version;
     std::string_view content_type;
     Bytes payload;
     Bytes metadata;

@@ -1,9 +1,9 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <compare>
 #include <cstddef>
 #include <cstring>
-#include <functional>
 #include <string_view>
 #include <vector>
 
@@ -43,7 +43,8 @@ public:
     void append_again(const void* from, std::size_t length)
     {
         const auto* const bytes = static_cast<const std::byte*>(from);
-        const bool is_inside = !std::less<>{}(bytes, data()) && std::less<>{}(bytes, data() + size());
+        const std::compare_three_way compare; // orders all pointers, as `<` need not
+        const bool is_inside = compare(bytes, data()) >= 0 && compare(bytes, data() + size()) < 0;
         const std::ptrdiff_t offset = is_inside ? bytes - data() : 0;
         room_for(length);
         append(is_inside ? data() + offset : bytes, length);
