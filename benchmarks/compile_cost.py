@@ -29,7 +29,8 @@ HEADERS = {
 
 # Programs in compile_cost/: a service in one file, and the test of its rules.
 PROGRAMS = {"service": "service.cpp", "test": "order_test.cpp"}
-CONTESTANTS = ("escqrs", "plain")
+# Each with its folder there and with what it defines.
+CONTESTANTS = {"escqrs": ("escqrs", []), "separate": ("escqrs", ["-DESCQRS_SEPARATE_COMPILATION"]), "plain": ("plain", [])}
 
 EVENT = """
 struct Event{n} {{
@@ -184,9 +185,10 @@ def main():
             found[f"compile/{name}"]["seconds"] = cost["seconds"]
         found.update(interleaved_medians({
             f"compile_{program}/{contestant}/{level}":
-                [*compiler, f"-{level}", "-c", os.path.join(HERE, "compile_cost", contestant, source), "-o",
+                [*compiler, *defines, f"-{level}", "-c", os.path.join(HERE, "compile_cost", source_folder, source), "-o",
                  os.path.join(folder, "out.o")]
-            for program, source in PROGRAMS.items() for contestant in CONTESTANTS for level in ("O0", "O2")}, options.rounds))
+            for program, source in PROGRAMS.items() for contestant, (source_folder, defines) in CONTESTANTS.items()
+            for level in ("O0", "O2")}, options.rounds))
         found["text_per_event/escqrs"] = {"bytes": per_event(compiler, folder, ESCQRS, "thing.happen<Event{n}>();")}
         found["text_per_event/by_hand"] = {"bytes": per_event(
             compiler, folder, BY_HAND, 'apply(std::get<Event{n}>(raised.emplace_back(Event{n}{{escqrs::Uuid{{}}, "name", "email"}})));',
