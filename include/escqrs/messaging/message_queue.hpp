@@ -21,8 +21,10 @@ namespace escqrs {
 
 /// A message for a queue. Terms and meanings are those of an Azure Service Bus message.
 struct Message {
-    std::string message_id; ///< 1 to 128 bytes; a repeat within the queue's window is accepted and dropped
-    std::string session_id; ///< at most 128 bytes; messages of one session are handled in order; empty: no session
+    /// 1 to 128 bytes; a repeat within the queue's window is accepted and dropped.
+    std::string message_id;
+    /// At most 128 bytes; messages of one session are handled in order; empty: no session.
+    std::string session_id;
     std::string subject;
     std::string correlation_id;
     std::string content_type;
@@ -37,11 +39,13 @@ struct Message {
 struct ReceivedMessage {
     Message message;
     std::uint64_t sequence_number = 0;
-    std::uint32_t delivery_count = 0; ///< deliveries up to and including this one: 1 at first
+    /// Deliveries up to and including this one: 1 at first.
+    std::uint32_t delivery_count = 0;
     Timestamp enqueued_at{};
     Timestamp locked_until{};
     std::string lock_token;
-    std::stop_token lock_lost{}; ///< stop is requested when the queue sees the lock lost; not every queue watches
+    /// A stop is requested when the queue notices that the lock is lost; not every queue watches.
+    std::stop_token lock_lost{};
 };
 
 /// A dead-lettered message, with the reason.
@@ -63,7 +67,8 @@ struct Abandon {
 };
 /// Never: it goes to the dead-letter queue, for people to look at.
 struct DeadLetter {
-    std::string reason; ///< this and the description are cut after 4096 bytes
+    /// This and the description are cut after 4096 bytes.
+    std::string reason;
     std::string description;
 };
 
@@ -79,16 +84,17 @@ struct Settlement {
 /// What became of one settlement.
 enum class SettlementResult : std::uint8_t {
     settled,
-    lock_lost, ///< the lock was no longer held; nothing has changed for this message
+    /// The lock was no longer held; nothing has changed for this message.
+    lock_lost,
 };
 
 /// Puts messages on a queue.
 ///
 /// `send(messages)` returns once the queue has taken every message durably; order within a session is the order given.
-/// Throws `MessageRefused`, which names the message, before anything is sent if a message has no id, too long an id, text
-/// that is not UTF-8, a property twice or without a name, or too many bytes; later, if the broker refuses the message for
-/// what it is. After that, or any other `TransportError`, any part may have been taken: send the same messages again, but
-/// for the one that was refused. Duplicates within the queue's window are dropped by message id.
+/// Throws `MessageRefused`, which names the message, before anything is sent if a message has no id, too long an id,
+/// text that is not UTF-8, a property twice or without a name, or too many bytes; later, if the broker refuses the
+/// message for what it is. After that, or any other `TransportError`, any part may have been taken: send the same
+/// messages again, except the one that was refused. Duplicates within the queue's window are dropped by message id.
 template <class Sender>
 concept MessageSender = requires(Sender& sender, std::span<const Message> messages) {
     { sender.send(messages) } -> std::same_as<void>;
@@ -98,19 +104,19 @@ concept MessageSender = requires(Sender& sender, std::span<const Message> messag
 ///
 /// - `receive(at_most, wait, stop)` hands out up to `at_most` messages; waits up to `wait` for the first one, or until
 ///   `stop` is requested. Messages of one session come in order, and while any of them is unsettled no other receive
-///   gets messages of that session; other sessions go on in parallel, and none is starved by a busy one. Messages of
-///   one session in one batch are to be settled in order.
+///   gets messages of that session; other sessions continue in parallel, and a busy one starves none. Messages of one
+///   session in one batch must be settled in order.
 /// - `settle(message, disposition)` decides about a message; once it has returned the decision is durable. Abandoning a
 ///   message of a session gives the later ones of the same batch and session back as well, uncounted. Throws
 ///   `MessageLockLost` if the lock is no longer held; then nothing has changed.
 /// - `settle(settlements)` decides about several messages in the order given, for about the price of one: each fails
-///   alone, which its result tells. Throws `TransportError` if an abandoned message would become too large, and then
+///   alone, as its result says. Throws `TransportError` if an abandoned message would become too large, and then
 ///   nothing has changed, or if the queue cannot tell what became of them.
 /// - `renew_lock(message)` starts the lock's time anew and puts its end into `message.locked_until`. With a session,
 ///   the lock is the session's. Throws `MessageLockLost`.
 ///
-/// The caller renews the locks of what it has received, for as long as it works on it; `MessageProcessor` does. A receiver that
-/// can renew them by itself leaves that to its options, for callers that do not.
+/// The caller renews the locks of what it has received, for as long as it works on it; `MessageProcessor` does. A
+/// receiver that can renew them by itself leaves that to its options, for callers that do not.
 ///
 /// A message whose lock runs out is delivered again. One delivered `max_delivery_count` times without being settled is
 /// dead-lettered with reason "MaxDeliveryCountExceeded".
@@ -126,7 +132,7 @@ concept MessageReceiver =
 
 /// Looks at dead-lettered messages, and gives them back to the queue.
 ///
-/// - `dead_letters(after, at_most)` lists them by sequence number, those behind `after`.
+/// - `dead_letters(after, at_most)` lists them by sequence number, those after `after`.
 /// - `resubmit(message_id)` moves one back to its queue as a message never delivered before; false if there is none.
 template <class Queue>
 concept DeadLetterQueue = requires(Queue& queue, std::uint64_t after, std::size_t at_most, const std::string& id) {
@@ -149,7 +155,8 @@ struct MessageQueueOptions {
     Duration lock_duration = std::chrono::minutes{1};
     std::uint32_t max_delivery_count = 10;
     Duration duplicate_detection_window = std::chrono::minutes{10}; ///< 0: none
-    std::size_t max_message_size = 256 * 1024; ///< bytes of body, properties and texts; `send` refuses a larger one
+    /// Bytes of body, properties and texts; `send` refuses a larger one.
+    std::size_t max_message_size = 256 * 1024;
     Clock* clock = &system_clock();
 };
 
