@@ -23,7 +23,7 @@ class Error : public std::runtime_error {
 public:
     using std::runtime_error::runtime_error;
 
-    /// What the failure says about the work that failed; `classify` tells it of any exception.
+    /// What the failure says about the work that failed; `classify` returns it for any exception.
     virtual FailureKind failure_kind() const noexcept { return FailureKind::refused; }
 };
 

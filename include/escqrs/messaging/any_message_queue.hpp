@@ -16,8 +16,8 @@
 
 namespace escqrs {
 
-/// A receiver that can take back what it handed out as if it had never been delivered: `release` gives back messages that it
-/// still holds, and with them the later ones of their sessions. Their delivery does not count.
+/// A receiver that can take back what it handed out as if it had never been delivered: `release` gives back messages
+/// that it still holds, and with them the later ones of their sessions. Their delivery does not count.
 template <class Receiver>
 concept ReleasingReceiver =
     MessageReceiver<Receiver> && requires(Receiver& receiver, std::span<const ReceivedMessage> messages) {

@@ -21,30 +21,33 @@
 
 namespace escqrs {
 
-/// Takes events off a queue and has each handled once, in the order of its stream, in one transaction with the read model.
+/// Takes events off a queue and lets handlers handle each once, in the order of its stream, in one transaction with the
+/// read model.
 ///
-/// - A message is completed once the read model has committed what came of it: an event is handled at least once, and what its
-///   handlers write to the read model takes effect exactly once. A duplicate is completed and changes nothing.
-/// - A batch is one transaction. If a message in it fails, all of it is undone, and handled again with a savepoint for each
-///   message: one that fails undoes nothing of the others. Handlers write to the read model and to nothing else, for they may be
-///   undone and called again.
+/// - A message is completed once the read model has committed its effect: an event is handled at least once, and what
+///   its handlers write to the read model takes effect exactly once. A duplicate is completed and changes nothing.
+/// - A batch is one transaction. If a message in it fails, all of it is undone, and handled again with a savepoint for
+///   each message: one that fails undoes nothing of the others. Handlers write to the read model and to nothing else,
+///   because they may be undone and called again.
 /// - A message that cannot be read is dead-lettered at once, with the reason "CodecError", "UnknownEventType" or
-///   "NewerSchemaVersion". One whose handlers fail is abandoned, with the error as property `lastError`, and at its last attempt
-///   dead-lettered as "HandlerFailed". One that comes before an earlier event of its stream waits for it in the same way, and is
-///   "OutOfOrder" in the end. After a message that failed, the later ones of its session are not handled.
-/// - While the read model cannot be written, nothing is received: an outage, however long, costs a message one delivery.
-/// - Locks are renewed when half of their time is over, and never while a transaction is open: the transaction is committed
-///   first, and the rest of the batch is handled in another one.
-/// - A stop ends the work after the message that is being handled. What was handled is settled; the rest goes back, without
-///   counting as a delivery if the receiver can do that (`ReleasingReceiver`).
+///   "NewerSchemaVersion". One whose handlers fail is abandoned, with the error as property `lastError`, and at its
+///   last attempt dead-lettered as "HandlerFailed". One that comes before an earlier event of its stream waits for it
+///   in the same way, and is "OutOfOrder" in the end. After a message that failed, the later ones of its session are
+///   not handled.
+/// - While the read model cannot be written, nothing is received: an outage, however long, costs a message one
+///   delivery.
+/// - Locks are renewed when half of their time is over, and never while a transaction is open: the transaction is
+///   committed first, and the rest of the batch is handled in another one.
+/// - A stop ends the work after the message that is being handled. What was handled is settled; the rest goes back,
+///   without counting as a delivery if the receiver can do that (`ReleasingReceiver`).
 /// @par Thread safety  `problem` may be called from any thread; everything else by one at a time
 class MessageProcessor {
 public:
     /// @param receiver    must outlive the processor
     /// @param read_model  a `StreamReadModel`, such as `sqlite::StreamReadModel`
     /// @param messages    reads messages: `CloudEvents<List>`, or what has such a `decode(message, visit)`
-    /// @param handlers    an event bus, or an object with a `handle(event, context)` for the events it takes; must outlive the
-    ///                    processor
+    /// @param handlers    an event bus, or an object with a `handle(event, context)` for the events it takes; must
+    ///                    outlive the processor
     /// @throws InvalidOption
     template <StreamReadModel Model, class Messages, class Handlers>
     MessageProcessor(AnyMessageReceiver receiver, Model read_model, Messages messages, Handlers& handlers,
@@ -61,7 +64,7 @@ public:
     /// @throws what `MessageProcessorOptions::check` throws
     BatchResult work_once(std::stop_token stop = {});
 
-    /// Works until stopped. Reports failures by `log` and `on_failure`, and goes on.
+    /// Works until stopped. Reports failures by `log` and `on_failure`, and continues.
     void run(std::stop_token stop);
 
     /// What keeps `run` from its work just now; nothing if it works, or waits for messages.

@@ -21,10 +21,12 @@ namespace escqrs {
 /// What became of a batch; each message counts once, in one of the figures below `received`.
 struct BatchResult {
     std::size_t received = 0;
-    std::size_t completed = 0; ///< handled, or a duplicate of what was handled before
+    /// Handled, or a duplicate of what was handled before.
+    std::size_t completed = 0;
     std::size_t abandoned = 0;
     std::size_t dead_lettered = 0;
-    std::size_t lock_lost = 0; ///< before it could be settled: delivered again, as a duplicate if it was handled
+    /// Lock lost before it could be settled: delivered again, as a duplicate if it was handled.
+    std::size_t lock_lost = 0;
 
     friend bool operator==(const BatchResult&, const BatchResult&) = default;
 };
@@ -34,7 +36,7 @@ struct OverdueMessage {
     const ReceivedMessage& received;
     StreamId stream;
     StreamVersion missing;  ///< version of the event that it waits for
-    bool give_back = false; ///< to be set by `judge_overdue`
+    bool give_back = false; ///< set by `judge_overdue`
 };
 
 /// How a `MessageProcessor` works, and what it calls; all hooks are called by the thread that runs it.
@@ -43,14 +45,15 @@ struct MessageProcessorOptions {
     std::size_t batch_size = 100;
     /// How long to wait for messages before looking at the stop token again.
     Duration max_wait = std::chrono::seconds{1};
-    /// Deliveries of a message that fails or comes early, before it is dead-lettered; not more than the queue itself allows.
+    /// Deliveries of a message that fails or comes early, before it is dead-lettered; not more than the queue itself
+    /// allows.
     std::uint32_t max_attempts = 8;
 
     /// The first delay after a failure; it doubles with each further one.
     Duration first_delay = std::chrono::milliseconds{50};
     /// The longest delay after a batch in which a message was abandoned.
     Duration longest_pause = std::chrono::seconds{1};
-    /// The longest delay between two looks whether the read model or the queue is back.
+    /// The longest delay between two checks whether the read model or the queue is back.
     Duration longest_outage_delay = std::chrono::seconds{10};
     Clock* clock = &system_clock();
     Jitter jitter = random_jitter;
@@ -59,16 +62,17 @@ struct MessageProcessorOptions {
     std::function<void(std::string_view)> log = [](std::string_view) {};
     /// Gets the result of every batch that was settled or given back.
     std::function<void(const BatchResult&)> on_batch = [](const BatchResult&) {};
-    /// Called when `run` could not go on and will try again.
+    /// Called when `run` could not continue and will try again.
     std::function<void()> on_failure = [] {};
 
     /// Called before a transaction commits, within it, with the number of new events that it has handled.
     std::function<void(std::uint64_t)> before_commit = [](std::uint64_t) {};
-    /// Called before messages are received. A `StoreError` that it throws keeps them on the queue, uncounted, until the next
-    /// call succeeds.
+    /// Called before messages are received. A `StoreError` that it throws keeps them on the queue, uncounted, until the
+    /// next call succeeds.
     std::function<void()> check = [] {};
-    /// Called with the messages that would be dead-lettered as "OutOfOrder": those with `give_back` go back to the queue instead,
-    /// and `check` is called once the batch is settled. Call `renew_locks` often; it may take the queue's time.
+    /// Called with the messages that would be dead-lettered as "OutOfOrder": those with `give_back` go back to the
+    /// queue instead, and `check` is called once the batch is settled. Call `renew_locks` often; it may take the
+    /// queue's time.
     std::function<void(std::span<OverdueMessage>, FunctionRef<void()> renew_locks, const std::stop_token&)>
         judge_overdue;
 };

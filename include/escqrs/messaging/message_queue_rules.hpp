@@ -55,11 +55,11 @@ inline std::size_t message_size(const Message& message) noexcept
 /// @throws MessageRefused if the message has more than `max_message_size` bytes
 ESCQRS_INLINE void check_size(const Message& message, const MessageQueueOptions& options);
 
-/// @param properties  those of the message, or those that are to be added to it
+/// @param properties  those of the message, or those to add to it
 /// @throws MessageRefused if a property is not UTF-8, has no name, or is named twice
 ESCQRS_INLINE void check_properties(const Message& message, const MessageProperties& properties);
 
-/// Checks ids, texts, properties and size of a message that is to be sent.
+/// Checks ids, texts, properties and size of a message before it is sent.
 /// @throws MessageRefused naming the message, the field, the limit and what was found
 ESCQRS_INLINE void check_message(const Message& message, const MessageQueueOptions& options);
 

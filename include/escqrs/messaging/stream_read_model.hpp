@@ -13,15 +13,17 @@ namespace escqrs {
 
 /// A read model that a `MessageProcessor` keeps, and how far each stream has been applied to it.
 ///
-/// - `transact(work)` opens a write transaction, calls `work`, and commits if that returns true. If it returns false or throws,
-///   everything is undone.
+/// - `transact(work)` opens a write transaction, calls `work`, and commits if that returns true. If it returns false or
+///   throws, everything is undone.
 /// - `attempt(part)` calls `part` within the transaction. If it throws, what it wrote is undone, and nothing else.
-/// - `in_transaction()` tells whether the transaction is still open: some failures make a database roll back by itself.
-/// - `advance(stream, version)` tells what to do with an event, and if it is to be applied, remembers its version, within the
-///   transaction.
+/// - `in_transaction()` returns whether the transaction is still open: some failures make a database roll back by
+///   itself.
+/// - `advance(stream, version)` returns what to do with an event, and remembers its version if it must be applied,
+///   within the transaction.
 /// - `version_of(stream)` is the version of the last event applied; 0 if there is none.
 /// - `check_writable()` commits a write that changes nothing. Throws `StoreError` if nothing can be written.
-/// - `is_transactional` is false for a model that cannot undo what handlers have written: then only `advance` is undone.
+/// - `is_transactional` is false for a model that cannot undo what handlers have written: then only `advance` is
+///   undone.
 template <class Model>
 concept StreamReadModel = requires(Model& model, FunctionRef<bool()> work, FunctionRef<void()> part,
                                    const StreamId& stream, StreamVersion version) {
@@ -38,7 +40,8 @@ concept StreamReadModel = requires(Model& model, FunctionRef<bool()> work, Funct
 /// @tparam Database     a reference to a connection, or a class that refers to one; has `in_transaction()`
 /// @tparam Transaction  constructed from the database; rolls back at its end unless `commit()` was called
 /// @tparam Savepoint    the same for a part of a transaction
-/// @tparam Checkpoint   `advance`, `version_of` and `clear`, constructed from the database, a name and further arguments
+/// @tparam Checkpoint   `advance`, `version_of` and `clear`, constructed from the database, a name and further
+/// arguments
 /// @par Thread safety  as the database: one thread at a time
 template <class Database, class Transaction, class Savepoint, class Checkpoint>
 class BasicStreamReadModel {
@@ -46,7 +49,7 @@ public:
     static constexpr bool is_transactional = true;
 
     /// @param database  must outlive this
-    /// @param name      tells this read model's checkpoints from those of others in the same database
+    /// @param name      distinguishes this read model's checkpoints from those of others in the same database
     template <class... Arguments>
     BasicStreamReadModel(Database database, const std::string& name, const Arguments&... arguments)
         : database_{database}, checkpoint_{database, name, arguments...},
@@ -80,7 +83,8 @@ public:
 private:
     Database database_;
     Checkpoint checkpoint_;
-    Checkpoint probe_; ///< has no streams but while `check_writable` runs
+    /// Has streams only while `check_writable` runs.
+    Checkpoint probe_;
 };
 
 } // namespace escqrs

@@ -13,7 +13,7 @@
 
 namespace escqrs::detail {
 
-/// Keeps the locks of a batch while it is handled: renews them when half of their time is over.
+/// Keeps the locks of a batch during its handling: renews them when half of their time is over.
 ///
 /// A lock that is lost all the same does no harm: the message is delivered again, as a duplicate.
 /// @par Thread safety  none
@@ -29,7 +29,7 @@ public:
 
     bool is_due() const { return clock_->steady() >= renew_at_; }
 
-    /// Renews the locks if it is time. To be called often, and never within a transaction: it may wait for the broker.
+    /// Renews the locks if it is time. Call it often, and never within a transaction: it may wait for the broker.
     void renew_if_due()
     {
         if (!is_due()) return;
@@ -64,7 +64,7 @@ private:
             lock_ends_[index] = end_of(messages_[index]);
         } catch (const MessageLockLost&) {
             lost_[index] = true;
-        } catch (const TransportError&) { // to be tried again for as long as the lock holds
+        } catch (const TransportError&) { // tried again for as long as the lock holds
             lost_[index] = clock_->steady() >= lock_ends_[index];
         }
     }

@@ -31,7 +31,7 @@ public:
     const std::vector<ReceivedMessage>& messages() const noexcept { return messages_; }
     MessageVerdicts take_verdicts() noexcept { return std::move(verdicts_); }
 
-    /// Handles all of them in one transaction, or in several if locks have to be renewed in between.
+    /// Handles all of them in one transaction, or in several if locks must be renewed in between.
     /// @throws StoreError if the read model cannot be written
     void handle(MessageSide& side, const std::stop_token& stop)
     {
@@ -44,7 +44,7 @@ public:
         }
     }
 
-    /// Has `judge_overdue` look at the messages that would be dead-lettered for want of an earlier one.
+    /// Lets `judge_overdue` look at the messages that would be dead-lettered because an earlier one is missing.
     /// @return whether any is given back
     bool judge_overdue(const std::stop_token& stop)
     {
@@ -73,12 +73,12 @@ public:
 private:
     using Outcome = MessageVerdict::Outcome;
 
-    /// What can be undone when a message fails. A savepoint for each message takes an eighth of the work, and only a batch in
-    /// which something has to be undone needs them.
+    /// What can be undone when a message fails. A savepoint for each message takes an eighth of the work, and only a
+    /// batch in which something must be undone needs them.
     enum class Undo : std::uint8_t { all, each };
 
-    /// Handles messages from `first` on, in one transaction, until a lock has to be renewed.
-    /// @return where to go on; nothing if something had to be undone, and so all of it was
+    /// Handles messages from `first` on, in one transaction, until a lock must be renewed.
+    /// @return where to continue; nothing if something had to be undone, which undid all of it
     std::optional<std::size_t> handle_from(std::size_t first, MessageSide& side, const std::stop_token& stop, Undo undo)
     {
         std::optional<std::size_t> end;

@@ -97,8 +97,8 @@ private:
         return Abandon{{{"lastError", error}}};
     }
 
-    /// What was not seen; its verdicts are taken away. Where an earlier message of the session goes back, the queue gives back
-    /// the later ones with it.
+    /// What was not seen; its verdicts are removed. If an earlier message of the session goes back, the queue gives
+    /// back the later ones with it.
     static std::vector<ReceivedMessage> take_untouched(const std::vector<ReceivedMessage>& batch,
                                                        MessageVerdicts& verdicts)
     {

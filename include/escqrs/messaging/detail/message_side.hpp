@@ -31,8 +31,8 @@ private:
     StreamVersion expected_;
 };
 
-/// What a processor needs of its users' types: how messages are read, who handles their events, and the read model that these
-/// write. All the rest of the processor is compiled once, whatever these are.
+/// What a processor needs of its users' types: how to read messages, the handlers of their events, and the read model
+/// that these write. All the rest of the processor is compiled once, whatever these are.
 class MessageSide {
 public:
     MessageSide() = default;
@@ -46,7 +46,7 @@ public:
     virtual bool in_transaction() = 0;
     virtual void check_writable() = 0;
 
-    /// Hands the message's events to their handlers, unless they were handled before.
+    /// Passes the message's events to their handlers, unless they were handled before.
     /// @return false for a duplicate
     /// @throws OutOfOrder; CodecError, UnknownEventType, NewerSchemaVersion; what handlers and read model throw
     virtual bool apply(const Message& message) = 0;

@@ -16,7 +16,7 @@
 
 namespace escqrs::detail {
 
-/// What a message may carry away of an error: queues limit its size.
+/// How much of an error a message may carry: queues limit its size.
 inline constexpr std::size_t max_description_length = 4000;
 /// How much of an error's text a line of a log or a property of a message takes, in bytes.
 inline constexpr std::size_t max_error_length = 500;
@@ -26,9 +26,10 @@ struct MessageVerdict {
     enum class Outcome : std::uint8_t {
         not_seen,
         handled, ///< now or before
-        early,   ///< an earlier event of its stream is missing
-        failed,  ///< by its handlers
-        poison,  ///< it cannot be read
+        /// An earlier event of its stream is missing.
+        early,
+        failed, ///< by its handlers
+        poison, ///< it cannot be read
     };
 
     struct MissingEvent {

@@ -11,7 +11,7 @@
 
 namespace escqrs::detail {
 
-/// What keeps a loop that runs in a thread of its own from its work, for other threads to ask.
+/// What keeps a loop in its own thread from its work, for other threads to query.
 /// @par Thread safety  any thread
 class WorkStatus {
 public:
