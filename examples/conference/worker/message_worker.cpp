@@ -38,7 +38,7 @@ void erase_dead_lettered(escqrs::AnyMessageReceiver& receiver, std::set<std::str
 
 } // namespace
 
-MessageWorker::MessageWorker(escqrs::AnyMessageReceiver receiver, read_model::DatabaseRef read_model,
+MessageWorker::MessageWorker(escqrs::AnyMessageReceiver receiver, const read_model::DatabaseRef& read_model,
                              escqrs::EventBus& bus, MessageWorkerOptions options)
     : receiver_{std::move(receiver)}, read_model_{read_model}, options_{std::move(options)},
       checkpoint_{read_model, projection}, progress_{read_model},
@@ -48,7 +48,8 @@ MessageWorker::MessageWorker(escqrs::AnyMessageReceiver receiver, read_model::Da
 
 escqrs::MessageProcessorOptions MessageWorker::with_hooks()
 {
-    escqrs::MessageProcessorOptions options = options_;
+    const escqrs::MessageProcessorOptions& given = options_;
+    escqrs::MessageProcessorOptions options = given;
     options.check = [this] { check(); };
     options.before_commit = [this](std::uint64_t new_events) { progress_.add_events(new_events); };
     options.on_batch = [this](const BatchResult& result) {

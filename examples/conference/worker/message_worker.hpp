@@ -44,7 +44,7 @@ struct MessageWorkerOptions : escqrs::MessageProcessorOptions {
 class MessageWorker {
 public:
     /// @param receiver, read_model, bus  must outlive the worker; subscribers write to `read_model` and to nothing else
-    MessageWorker(escqrs::AnyMessageReceiver receiver, read_model::DatabaseRef read_model, escqrs::EventBus& bus,
+    MessageWorker(escqrs::AnyMessageReceiver receiver, const read_model::DatabaseRef& read_model, escqrs::EventBus& bus,
                   MessageWorkerOptions options = {});
     MessageWorker(const MessageWorker&) = delete;
     MessageWorker& operator=(const MessageWorker&) = delete;
