@@ -195,7 +195,7 @@ TEST_CASE(
     header.clear();
     CHECK_THAT(asks_after(7s), Contains("answers 500"));
     status = 400;
-    CHECK_THAT(asks_after(5600ms), Contains("answers 400"));
+    CHECK_THAT(asks_after(3200ms), Contains("answers 400"));
     CHECK_THAT(asks_after(60s), Contains("answers 400"));
 }
 
