@@ -126,11 +126,17 @@ private:
     template <class Command, class Handler>
     void add(Handler handler);
 
-    const Entry& entry_of(const detail::TypeIdentity& command, std::string_view name) const
+    template <class Command>
+    const Entry& entry_of() const
     {
-        const Entry* const entry = entries_.find(command);
-        if (entry == nullptr) throw HandlerNotFound{std::string{name}};
+        const Entry* const entry = entries_.find(detail::type_identity<Command>());
+        if (entry == nullptr) fail_without_handler(detail::type_name<Command>());
         return *entry;
+    }
+
+    [[noreturn, gnu::cold, gnu::noinline]] static void fail_without_handler(std::string_view command)
+    {
+        throw HandlerNotFound{std::string{command}};
     }
 
     template <class Command>
@@ -219,7 +225,7 @@ void CommandBus::add(Handler handler)
 template <class Command>
 CommandResult<Command> CommandBus::send(const Command& command, const Metadata& metadata) const
 {
-    const Entry& entry = entry_of(detail::type_identity<Command>(), detail::type_name<Command>());
+    const Entry& entry = entry_of<Command>();
     if (!middlewares_.empty()) return send_through(entry, command, metadata, no_send_options);
     const auto call = reinterpret_cast<Call<Command>>(entry.call); // NOLINT: stored by add<Command>
     return call(entry.handler.get(), command, metadata, no_send_options);
@@ -229,7 +235,7 @@ template <class Command>
 CommandResult<Command> CommandBus::send(const Command& command, const Metadata& metadata,
                                         const SendOptions& options) const
 {
-    const Entry& entry = entry_of(detail::type_identity<Command>(), detail::type_name<Command>());
+    const Entry& entry = entry_of<Command>();
     if (!middlewares_.empty()) return send_through(entry, command, metadata, options);
     check_may_begin(detail::type_name<Command>(), options);
     const auto call = reinterpret_cast<Call<Command>>(entry.call); // NOLINT: stored by add<Command>
