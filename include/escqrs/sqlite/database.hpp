@@ -25,22 +25,27 @@ namespace escqrs::sqlite {
 
 /// How much a commit waits for the disk.
 enum class Synchronous : std::uint8_t {
-    full,   ///< a commit survives the death of the process and a power cut
-    normal, ///< a commit survives the death of the process; a power cut may undo the last ones, whole and in order
+    /// A commit survives the death of the process and a power cut.
+    full,
+    /// A commit survives the death of the process; a power cut may undo the last ones, whole and in order.
+    normal,
 };
 
 struct DatabaseOptions {
     Synchronous synchronous = Synchronous::full;
-    Duration busy_timeout = std::chrono::seconds{10}; ///< how long to wait for another connection's write to end
+    /// How long to wait for another connection's write to end.
+    Duration busy_timeout = std::chrono::seconds{10};
 };
 
-/// What a file has to hold. The version stands in SQLite's `user_version`, the kind of file in its `application_id`.
+/// What a file must hold. The version is in SQLite's `user_version`, the kind of file in its `application_id`.
 struct Schema {
     std::string_view name; ///< for error messages: "event store"
     std::int32_t application_id;
     std::int32_t version;
-    const char* sql;                            ///< creates the oldest version that can be upgraded, in an empty file
-    std::span<const char* const> upgrades = {}; ///< each makes the next version, the last of them `version`
+    /// Creates the oldest version that can be upgraded, in an empty file.
+    const char* sql;
+    /// Each makes the next version, the last of them `version`.
+    std::span<const char* const> upgrades = {};
 };
 
 class Database;
@@ -52,12 +57,13 @@ struct SameFile {
 
 /// A connection to an SQLite file, in write-ahead-log mode, with foreign keys enforced.
 ///
-/// Every commit checks first that the file and its log are still those that were opened, and that this is the process that
-/// opened them; if not, it throws a `StoreError` and nothing is committed. While the connection is open, no other process
-/// takes itself for the last one, even if this one opens and closes the file by other means, which ends SQLite's locks.
+/// Every commit checks first that the file and its log are still those that were opened, and that this is the process
+/// that opened them; if not, it throws a `StoreError` and nothing is committed. While the connection is open, no other
+/// process takes its connection for the last one, even if this process opens and closes the file by other means, which
+/// ends SQLite's locks.
 ///
-/// The log is moved into the file as it grows, and begun anew. If readers never let that happen, a commit waits a moment
-/// for them once the log has reached 32 MiB.
+/// The log is moved into the file as it grows, and begun anew. If readers never let that happen, a commit waits a
+/// moment for them once the log has reached 32 MiB.
 /// @par Thread safety  one thread at a time; use a connection per thread, or a `GroupCommit`
 class Database {
 public:
@@ -66,10 +72,10 @@ public:
     /// @throws StoreError if that is impossible, or the file is something else, or the path begins with "file:"
     explicit Database(const std::string& path, DatabaseOptions options = {});
 
-    /// Opens a file of this schema, or creates it, or upgrades it from an older version. Any number of processes may do so
-    /// at once.
-    /// @throws StoreError as above, and if the file is another kind of database, or of a version that there is no upgrade
-    ///         from; nothing in the file is changed then. Also if `path` is ":memory:"
+    /// Opens a file of this schema, or creates it, or upgrades it from an older version. Any number of processes may do
+    /// so at once.
+    /// @throws StoreError as above, and if the file is another kind of database, or of a version that there is no
+    ///         upgrade from; nothing in the file is changed then. Also if `path` is ":memory:"
     Database(const std::string& path, const Schema& schema, DatabaseOptions options = {});
 
     /// Opens another connection to a file that is open, with the same options. Creates nothing.
@@ -105,12 +111,13 @@ public:
 
     bool in_transaction() const noexcept { return sqlite3_get_autocommit(handle()) == 0; }
 
-    /// Transactions begun, and transactions and parts undone. Whoever remembers what it wrote can tell from these whether
-    /// that still holds.
+    /// Transactions begun, and transactions and parts undone: they show whether what a caller remembers of its writes
+    /// still holds.
     std::uint64_t transactions() const noexcept { return transactions_; }
     std::uint64_t rollbacks() const noexcept { return rollbacks_; }
 
-    /// Checks that the file and its log are those that were opened, as every commit does. For those who only wait and read.
+    /// Checks that the file and its log are those that were opened, as every commit does. For callers that only wait
+    /// and read.
     /// @throws DatabaseError if they are not, or if this process is a fork of the one that opened them
     /// @par Thread safety  may be called from any thread
     void check_file() const
@@ -147,8 +154,8 @@ private:
     void create_or_upgrade(const Schema& schema);
     void enter_wal_mode();
 
-    /// Runs `step` again while another connection is creating, recovering or closing the file: for those locks SQLite does
-    /// not wait by itself.
+    /// Runs `step` again while another connection is creating, recovering or closing the file: for those locks SQLite
+    /// does not wait by itself.
     template <class Step>
     auto while_file_is_busy(Step step)
     {
@@ -164,7 +171,8 @@ private:
     std::string path_;
     DatabaseOptions options_;
     detail::LogCheckpoint checkpoint_;
-    std::optional<DatabaseError> refusal_; ///< why the commit that is failing is refused
+    /// Why the commit that is failing is refused.
+    std::optional<DatabaseError> refusal_;
     std::optional<detail::FileHold> hold_; ///< none in memory
     std::unique_ptr<sqlite3, Close> handle_;
     std::uint64_t transactions_ = 0;
@@ -240,7 +248,7 @@ ESCQRS_INLINE void Database::open(int flags)
     sqlite3_db_config(handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
     sqlite3_busy_handler(handle(), &Database::wait_while_busy, this);
     if (path_ != ":memory:") {
-        path_ = sqlite3_db_filename(handle(), "main"); // symbolic links resolved: the log stands beside it
+        path_ = sqlite3_db_filename(handle(), "main"); // symbolic links resolved: the log is next to it
         hold_.emplace(path_);
     }
     while_file_is_busy([this] {
@@ -251,7 +259,7 @@ ESCQRS_INLINE void Database::open(int flags)
     execute(options_.synchronous == Synchronous::full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
 }
 
-/// To be called when the file is open, with its log: makes sure that it is that of the path, and that it stays in use.
+/// Call it when the file is open, with its log: makes sure that it is the file of the path, and that it stays in use.
 ESCQRS_INLINE void Database::hold()
 {
     if (!hold_) return;
@@ -273,7 +281,7 @@ ESCQRS_INLINE int Database::wait_while_busy(void* self, int attempts) noexcept
     return 1;
 }
 
-/// @return other than 0 has SQLite roll back instead; `fail` tells why
+/// @return other than 0 makes SQLite roll back instead; `fail` says why
 ESCQRS_INLINE int Database::before_commit(void* self) noexcept
 {
     auto& database = *static_cast<Database*>(self);
