@@ -20,7 +20,7 @@ class StreamReadModel {
 public:
     static constexpr bool is_transactional = false;
 
-    void transact(FunctionRef<bool()> work) { (void)work(); }
+    static void transact(FunctionRef<bool()> work) { (void)work(); }
     void attempt(FunctionRef<void()> part)
     {
         advanced_ = versions_.end();
@@ -31,7 +31,7 @@ public:
             throw;
         }
     }
-    bool in_transaction() const noexcept { return true; }
+    static bool in_transaction() noexcept { return true; }
     Advance advance(const StreamId& stream, StreamVersion version)
     {
         const StreamVersion last = version_of(stream);

@@ -59,8 +59,8 @@ public:
     class StreamVersions;
     class Turns;
 
-    Dialect(Connection& connection, const Place& place = {}) // NOLINT(google-explicit-constructor)
-        : connection_{&connection}, place_{place}
+    Dialect(Connection& connection, Place place = {}) // NOLINT(google-explicit-constructor)
+        : connection_{&connection}, place_{std::move(place)}
     {
     }
 

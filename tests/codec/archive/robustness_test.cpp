@@ -88,7 +88,7 @@ TEMPLATE_TEST_CASE("archives: every single-bit flip gives a value or a CodecErro
 {
     std::size_t accepted = 0;
     std::size_t refused = 0;
-    for (std::uint32_t seed = 0; seed < 5; ++seed) {
+    for (std::uint32_t seed = 0; seed < 2; ++seed) {
         auto bytes = encode<TestType>(Generator{seed}.everything());
         for (std::size_t bit = 0; bit < bytes.size() * 8; ++bit) {
             const auto mask = static_cast<std::byte>(1U << bit % 8);

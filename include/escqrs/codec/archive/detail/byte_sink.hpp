@@ -44,7 +44,7 @@ public:
     {
         const auto* const bytes = static_cast<const std::byte*>(from);
         const std::compare_three_way compare; // orders all pointers, as `<` need not
-        const bool is_inside = compare(bytes, data()) >= 0 && compare(bytes, data() + size()) < 0;
+        const bool is_inside = std::is_gteq(compare(bytes, data())) && std::is_lt(compare(bytes, data() + size()));
         const std::ptrdiff_t offset = is_inside ? bytes - data() : 0;
         room_for(length);
         append(is_inside ? data() + offset : bytes, length);
