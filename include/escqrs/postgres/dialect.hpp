@@ -59,10 +59,8 @@ public:
     class StreamVersions;
     class Turns;
 
-    Dialect(Connection& connection, Place place = {}) // NOLINT(google-explicit-constructor)
-        : connection_{&connection}, place_{std::move(place)}
-    {
-    }
+    // An owner of a checkpoint is a place as well, so the place is no copy. NOLINTNEXTLINE(*-pass-by-value,google-explicit-*)
+    Dialect(Connection& connection, const Place& place = {}) : connection_{&connection}, place_{place} {}
 
     Connection& database() const noexcept { return *connection_; }
 
