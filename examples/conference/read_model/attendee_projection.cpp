@@ -45,7 +45,7 @@ void require_known(int rows_changed, const escqrs::EventContext& context)
 
 } // namespace
 
-AttendeeProjection::AttendeeProjection(escqrs::EventBus& bus, read_model::DatabaseRef database)
+AttendeeProjection::AttendeeProjection(escqrs::EventBus& bus, const read_model::DatabaseRef& database)
     : insert_{database, "INSERT INTO attendee (id, registered, email, version, position, registered_at, updated_at,"
                         " list_position, revision) VALUES ($1, 1, $2, $3, $4, $5, $5, $4,"
                         " (SELECT revision FROM progress)) ON CONFLICT DO NOTHING"},

@@ -33,7 +33,7 @@ public:
 class AttendeeProjection {
 public:
     /// @param bus, database  must outlive the projection; the database is the read model
-    AttendeeProjection(escqrs::EventBus& bus, read_model::DatabaseRef database);
+    AttendeeProjection(escqrs::EventBus& bus, const read_model::DatabaseRef& database);
 
     AttendeeProjection(const AttendeeProjection&) = delete;
     AttendeeProjection& operator=(const AttendeeProjection&) = delete;

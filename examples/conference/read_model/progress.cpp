@@ -3,7 +3,7 @@
 
 namespace conference::read_model {
 
-Progress::Progress(DatabaseRef database)
+Progress::Progress(const DatabaseRef& database)
     : select_{database, "SELECT position, events, dead_lettered, gap FROM progress"},
       add_events_{database, "UPDATE progress SET events = events + $1 WHERE only_row = 1"},
       add_dead_lettered_{database, "UPDATE progress SET dead_lettered = dead_lettered + $1 WHERE only_row = 1"},

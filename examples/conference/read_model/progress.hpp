@@ -25,7 +25,7 @@ struct ProgressFigures {
 /// @par Thread safety  as its database: one thread at a time
 class Progress {
 public:
-    explicit Progress(DatabaseRef database);
+    explicit Progress(const DatabaseRef& database);
 
     ProgressFigures figures();
 

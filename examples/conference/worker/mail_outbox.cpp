@@ -68,7 +68,7 @@ std::optional<escqrs::Timestamp> turn(read_model::Statement& begun, const std::s
 
 } // namespace
 
-MailOutbox::MailOutbox(read_model::DatabaseRef database, escqrs::Duration furthest, MailLimits limits,
+MailOutbox::MailOutbox(const read_model::DatabaseRef& database, escqrs::Duration furthest, MailLimits limits,
                        std::function<void(const OwedMail&)> on_given_up)
     : database_{database}, furthest_{furthest}, limits_{limits}, on_given_up_{std::move(on_given_up)},
       is_any_due_{database, due("event_id", 1, "$1", "$2")}, next_due_{database, due(columns, 1, "$1", "$2")},

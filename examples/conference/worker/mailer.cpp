@@ -13,7 +13,8 @@
 
 namespace conference {
 
-Mailer::Mailer(read_model::DatabaseRef read_model, mail::Transport& transport, MailWriter writer, MailerOptions options)
+Mailer::Mailer(const read_model::DatabaseRef& read_model, mail::Transport& transport, MailWriter writer,
+               MailerOptions options)
     : outbox_{read_model, std::max<escqrs::Duration>(options.longest_delay, transport.time_limit()), options.limits,
               [this](const OwedMail& mail) {
                   options_.on_attempt(MailOutcome::given_up);

@@ -47,7 +47,7 @@ struct MailerOptions {
 class Mailer {
 public:
     /// @param read_model  a connection of this thread's own; must outlive the mailer, as `transport`
-    Mailer(read_model::DatabaseRef read_model, mail::Transport& transport, MailWriter writer,
+    Mailer(const read_model::DatabaseRef& read_model, mail::Transport& transport, MailWriter writer,
            MailerOptions options = {});
     Mailer(const Mailer&) = delete;
     Mailer& operator=(const Mailer&) = delete;

@@ -14,7 +14,7 @@ constexpr std::chrono::seconds time_between_tries{1};
 
 } // namespace
 
-void require_writable(read_model::DatabaseRef database)
+void require_writable(const read_model::DatabaseRef& database)
 {
     read_model::Transaction transaction{database};
     for (const char* const change : {"+ 1", "- 1"}) { // SQLite writes nothing for an update that changes nothing

@@ -15,7 +15,7 @@ namespace conference {
 
 /// Commits a transaction that writes and, in the end, changes nothing.
 /// @throws StoreError if nothing can be written
-void require_writable(read_model::DatabaseRef database);
+void require_writable(const read_model::DatabaseRef& database);
 
 /// Checks the read model, on its own connection.
 /// @par Thread safety  any thread

@@ -21,7 +21,10 @@ constexpr std::size_t page_size = 500;
 /// Lets statements take the time that emptying a large table needs.
 class Patience {
 public:
-    explicit Patience(read_model::DatabaseRef database) : database_{database}, before_{set(std::chrono::hours{1})} {}
+    explicit Patience(const read_model::DatabaseRef& database)
+        : database_{database}, before_{set(std::chrono::hours{1})}
+    {
+    }
     Patience(const Patience&) = delete;
     Patience& operator=(const Patience&) = delete;
     ~Patience() { set(before_); } // NOLINT(bugprone-exception-escape): it sets a number
@@ -46,7 +49,8 @@ private:
 /// Publishes the events of a log, one after the other.
 class Replay {
 public:
-    Replay(read_model::DatabaseRef read_model, escqrs::EventBus& bus) : checkpoint_{read_model, "attendees"}, bus_{&bus}
+    Replay(const read_model::DatabaseRef& read_model, escqrs::EventBus& bus)
+        : checkpoint_{read_model, "attendees"}, bus_{&bus}
     {
     }
 
@@ -92,7 +96,7 @@ bool is_in_order(const std::string& path)
 
 } // namespace
 
-std::optional<std::uint64_t> rebuild_read_model(escqrs::AnyEventStore& store, read_model::DatabaseRef read_model,
+std::optional<std::uint64_t> rebuild_read_model(escqrs::AnyEventStore& store, const read_model::DatabaseRef& read_model,
                                                 escqrs::EventBus& bus, const std::stop_token& stop,
                                                 const std::function<void(std::uint64_t)>& on_event)
 {

@@ -25,7 +25,7 @@ namespace conference {
 /// @return the number of events; nothing if stopped
 /// @throws StoreError if the log has no events, though the read model has; what store, read model and subscribers throw
 std::optional<std::uint64_t> rebuild_read_model(
-    escqrs::AnyEventStore& store, read_model::DatabaseRef read_model, escqrs::EventBus& bus,
+    escqrs::AnyEventStore& store, const read_model::DatabaseRef& read_model, escqrs::EventBus& bus,
     const std::stop_token& stop = {}, const std::function<void(std::uint64_t)>& on_event = [](std::uint64_t) {});
 
 /// Moves an SQLite file away that is damaged, with what belongs to it, so that a new one can take its place. Nothing is lost
