@@ -304,3 +304,36 @@ TEST_CASE("message processor: a loop that does not come round is told to hang")
     status.stop();
     CHECK(status.problem(start + 5min) == "not running");
 }
+
+TEST_CASE("message processor: a stop completes nothing that was undone")
+{
+    Workplace place;
+    for (const char* const id : {"1", "2", "3", "4", "5"}) place.log.add(id, {1});
+    place.send_all();
+    Worker worker{place.path, place.queue, place.options()};
+    std::stop_source stop;
+
+    SECTION("before the messages could be handled again one by one")
+    {
+        worker.table.after = [&](const Added&) {
+            if (worker.table.calls < 3) return;
+            stop.request_stop();
+            throw std::runtime_error{"not now"};
+        };
+        CHECK(worker.work_once(stop.get_token()) == BatchResult{5, 0, 5, 0});
+        CHECK(place.contents().empty());
+    }
+    SECTION("after some of them were handled again")
+    {
+        worker.table.after = [&](const Added&) {
+            if (worker.table.calls == 5) throw std::runtime_error{"not now"};
+            if (worker.table.calls < 6) return;
+            place.clock.advance(40s); // so that this message is committed alone, and the locks are renewed
+            stop.request_stop();
+        };
+        CHECK(worker.work_once(stop.get_token()) == BatchResult{5, 1, 4, 0});
+        CHECK(place.contents().size() == 1);
+    }
+    place.work();
+    CHECK(place.contents() == place.log.fold());
+}

@@ -13,6 +13,7 @@ TEST_CASE("postgres: each SQLSTATE says whether the work, the moment or the serv
 {
     using enum FailureKind;
     const auto [state, kind] = GENERATE(table<std::string, FailureKind>({
+        {"21000", refused},     // a subquery gives several rows
         {"22001", refused},     // text too long
         {"22012", refused},     // division by zero
         {"22P05", refused},     // a character that the encoding does not have
@@ -21,7 +22,9 @@ TEST_CASE("postgres: each SQLSTATE says whether the work, the moment or the serv
         {"25P02", refused},     // after a failure that the program has not heeded
         {"42601", refused},     // syntax
         {"42703", refused},     // no such column
+        {"44000", refused},     // WITH CHECK OPTION of a view
         {"54000", refused},     // a limit of the server
+        {"P0001", refused},     // RAISE EXCEPTION in a trigger
         {"08006", interrupted}, // connection
         {"40001", interrupted}, // serialization
         {"40P01", interrupted}, // deadlock

@@ -58,8 +58,8 @@ public:
     ///                  was written by a clock that has been set back since, and is due
     /// @param on_given_up  called with each mail whose turn did not come
     explicit MailOutbox(
-        read_model::DatabaseRef database, escqrs::Duration furthest = std::chrono::hours{24}, MailLimits limits = {},
-        std::function<void(const OwedMail&)> on_given_up = [](const OwedMail&) {});
+        const read_model::DatabaseRef& database, escqrs::Duration furthest = std::chrono::hours{24},
+        MailLimits limits = {}, std::function<void(const OwedMail&)> on_given_up = [](const OwedMail&) {});
 
     /// Takes a mail that is due and that the limits allow. Unless it is marked or put off by then, it is due again when
     /// `lease` is over.
@@ -88,7 +88,7 @@ private:
                           std::vector<OwedMail>& given_up);
     bool hold_back(const OwedMail& mail, escqrs::Timestamp until, escqrs::Timestamp now);
 
-    read_model::DatabaseRef database_;
+    const read_model::DatabaseRef& database_;
     escqrs::Duration furthest_;
     MailLimits limits_;
     std::function<void(const OwedMail&)> on_given_up_;

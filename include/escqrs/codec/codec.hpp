@@ -134,7 +134,6 @@ template <std::size_t Size>
                      std::to_string(event.schema_version) + ", which is older than this program reads"};
 }
 
-/// To be called while `error` is being handled.
 [[noreturn, gnu::cold, gnu::noinline]] inline void fail_decoding(const EncodedEvent& event, const CodecError& error)
 {
     throw CodecError{"event '" + std::string{event.type} + "': " + error.what()};
@@ -146,7 +145,6 @@ template <std::size_t Size>
                      "', which this codec does not read"};
 }
 
-/// To be called while `error` is being handled.
 [[noreturn, gnu::cold, gnu::noinline]] inline void fail_encoding(std::string_view type, const CodecError& error)
 {
     throw CodecError{"event '" + std::string{type} + "': " + error.what()};

@@ -146,13 +146,14 @@ inline void MessageProcessor::wait_for_read_model(Backoff& backoff, std::string 
         try {
             side_->check_writable();
             options_.check();
-            options_.log("read model available again");
-            return;
         } catch (...) {
             std::string error = text_of(std::current_exception());
             failed("read model still unavailable", error, reason != error);
             reason = std::move(error);
+            continue;
         }
+        options_.log("read model available again");
+        return;
     }
 }
 

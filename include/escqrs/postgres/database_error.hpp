@@ -21,8 +21,10 @@ constexpr FailureKind classify(std::string_view state) noexcept
     if (kind == "53" || state == "25006") return unavailable;
     // A right, a table or a schema is missing: the database is not set up for the program, whatever it writes.
     if (state == "42501" || state == "42P01" || state == "3F000") return broken;
-    // Data, constraints, statements, limits; or one of these before, which the program has not heeded.
-    if (kind == "22" || kind == "23" || kind == "42" || kind == "54" || state == "25P02") return refused;
+    // Data, constraints, statements, limits, a trigger's own refusal; or one of these before, which the program has not
+    // heeded.
+    if (kind == "21" || kind == "22" || kind == "23" || kind == "42" || kind == "44" || kind == "54") return refused;
+    if (kind == "P0" || state == "25P02") return refused;
     return broken;
 }
 

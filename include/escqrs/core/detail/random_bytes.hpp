@@ -22,7 +22,9 @@ inline unsigned fork_number() noexcept
 #ifdef MADV_WIPEONFORK
         constexpr std::size_t size = sizeof(std::atomic<unsigned>);
         void* const page = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (page != MAP_FAILED && ::madvise(page, size, MADV_WIPEONFORK) == 0) return new (page) std::atomic<unsigned>;
+        // An emulator may accept any advice and heed none.
+        if (page != MAP_FAILED && ::madvise(page, size, MADV_WIPEONFORK) == 0 && ::madvise(page, size, -1) != 0)
+            return new (page) std::atomic<unsigned>;
 #endif
         return nullptr;
     }();

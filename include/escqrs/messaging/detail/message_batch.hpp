@@ -6,6 +6,7 @@
 #include <escqrs/messaging/detail/message_verdict.hpp>
 #include <escqrs/messaging/message_processor_options.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -39,8 +40,13 @@ public:
         for (std::size_t first = 0; first < messages_.size() && !stop.stop_requested();) {
             locks_.renew_if_due(); // no transaction is open here that would wait for the broker
             const auto end = handle_from(first, side, stop, undo);
-            if (end) first = *end;
-            else undo = Undo::each;
+            if (end) {
+                first = *end;
+                continue;
+            }
+            undo = Undo::each;
+            // What they say of has been undone, and a stop may keep it from being handled again.
+            std::fill(verdicts_.begin() + static_cast<std::ptrdiff_t>(first), verdicts_.end(), MessageVerdict{});
         }
     }
 

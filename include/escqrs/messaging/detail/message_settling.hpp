@@ -79,6 +79,12 @@ public:
 private:
     using Outcome = MessageVerdict::Outcome;
 
+    /// Of a message that was seen and not handled.
+    bool is_dead_lettered(const ReceivedMessage& message, const MessageVerdict& verdict) const noexcept
+    {
+        return verdict.outcome == Outcome::poison || message.delivery_count >= options_->max_attempts;
+    }
+
     Disposition disposition_of(const ReceivedMessage& message, const MessageVerdict& verdict)
     {
         if (verdict.outcome == Outcome::handled) return Complete{};
@@ -89,7 +95,7 @@ private:
                           readable(message.message.message_id, message_queue_rules::max_message_id_length) + "' " +
                           what + ": " + error);
         };
-        if (verdict.outcome == Outcome::poison || message.delivery_count >= options_->max_attempts) {
+        if (is_dead_lettered(message, verdict)) {
             log("dead-lettered");
             return DeadLetter{verdict.reason, verdict.description};
         }
@@ -99,8 +105,8 @@ private:
 
     /// What was not seen; its verdicts are removed. If an earlier message of the session goes back, the queue gives
     /// back the later ones with it.
-    static std::vector<ReceivedMessage> take_untouched(const std::vector<ReceivedMessage>& batch,
-                                                       MessageVerdicts& verdicts)
+    std::vector<ReceivedMessage> take_untouched(const std::vector<ReceivedMessage>& batch,
+                                                MessageVerdicts& verdicts) const
     {
         std::vector<ReceivedMessage> untouched;
         std::unordered_set<std::string_view> failed_sessions;
@@ -108,7 +114,7 @@ private:
             const std::string& session = batch[index].message.session_id;
             if (!verdicts[index] || verdicts[index]->outcome == Outcome::handled) continue;
             if (verdicts[index]->outcome != Outcome::not_seen) {
-                failed_sessions.insert(session);
+                if (!is_dead_lettered(batch[index], *verdicts[index])) failed_sessions.insert(session);
             } else if (session.empty() || !failed_sessions.contains(session)) {
                 untouched.push_back(batch[index]);
                 verdicts[index].reset();
