@@ -88,7 +88,7 @@ private:
                           std::vector<OwedMail>& given_up);
     bool hold_back(const OwedMail& mail, escqrs::Timestamp until, escqrs::Timestamp now);
 
-    const read_model::DatabaseRef& database_;
+    read_model::DatabaseRef database_;
     escqrs::Duration furthest_;
     MailLimits limits_;
     std::function<void(const OwedMail&)> on_given_up_;
