@@ -6,4 +6,5 @@
 #include <escqrs/codec/archive/binary.hpp>
 #include <escqrs/codec/archive/json.hpp>
 #include <escqrs/codec/codec.hpp>
+#include <escqrs/codec/metadata.hpp>
 #include <escqrs/codec/upcasting.hpp>

@@ -288,7 +288,7 @@ TEST_CASE("message processor: slow handling renews the locks in time, and never 
     CHECK(calls_within == 0);
 }
 
-TEST_CASE("message processor: a loop that does not come round is told to hang")
+TEST_CASE("message processor: a loop that does not come round is reported as hung")
 {
     escqrs::detail::WorkStatus status;
     const escqrs::SteadyTime start{};

@@ -145,7 +145,8 @@ inline void grant_event_store(Connection& owner, std::string_view schema, std::s
 
 inline EventStoreOptions EventStore::prepared(const std::string& address, EventStoreOptions options)
 {
-    using namespace escqrs::detail;
+    using escqrs::detail::check_at_least, escqrs::detail::check_given;
+    using escqrs::detail::not_negative, escqrs::detail::not_zero;
     check_at_least(1, options.max_readers, "max_readers");
     check_at_least(1, options.max_writers, "max_writers");
     check_at_least(1, options.max_group_size, "max_group_size");

@@ -101,7 +101,7 @@ private:
 
 ESCQRS_INLINE EventStoreOptions EventStore::checked(const EventStoreOptions& options)
 {
-    using namespace escqrs::detail;
+    using escqrs::detail::check_at_least, escqrs::detail::check_given, escqrs::detail::not_zero;
     check_at_least(not_zero, options.poll_interval, "poll_interval");
     check_at_least(1, options.max_readers, "max_readers");
     check_given(options.clock, "clock");
