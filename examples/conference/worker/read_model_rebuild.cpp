@@ -12,6 +12,7 @@
 #include <exception>
 #include <filesystem>
 #include <type_traits>
+#include <utility>
 
 namespace conference {
 namespace {
@@ -21,8 +22,8 @@ constexpr std::size_t page_size = 500;
 /// Lets statements take the time that emptying a large table needs.
 class Patience {
 public:
-    explicit Patience(const read_model::DatabaseRef& database)
-        : database_{database}, before_{set(std::chrono::hours{1})}
+    explicit Patience(read_model::DatabaseRef database)
+        : database_{std::move(database)}, before_{set(std::chrono::hours{1})}
     {
     }
     Patience(const Patience&) = delete;
