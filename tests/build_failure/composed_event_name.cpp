@@ -1,5 +1,5 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
-// Expected: escqrs: two events of this list have the same wire name (event_name); names must be unique
+// Expected: escqrs: two events of this list have the same name (event_name); names must be unique
 #include <escqrs/domain/decider.hpp>
 
 struct DoorOpened {

@@ -1,5 +1,5 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
-// Expected: escqrs: this event has no wire name; add to it: static constexpr std::string_view event_name =
+// Expected: escqrs: this event has no name; add to it: static constexpr std::string_view event_name =
 #include <escqrs/domain/event.hpp>
 
 struct DoorOpened {

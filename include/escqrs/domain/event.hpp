@@ -55,9 +55,8 @@ concept HasEventName = requires {
 template <class E>
 constexpr std::string_view event_name() noexcept
 {
-    static_assert(
-        HasEventName<E>,
-        "escqrs: this event has no wire name; add to it: static constexpr std::string_view event_name = \"...\";");
+    static_assert(HasEventName<E>,
+                  "escqrs: this event has no name; add to it: static constexpr std::string_view event_name = \"...\";");
     if constexpr (HasEventName<E>) return E::event_name;
     else return {};
 }
@@ -128,7 +127,7 @@ struct EventList {
 
     static_assert((std::is_class_v<Events> && ...), "escqrs: an event is a plain struct");
     static_assert(detail::names_are_unique<Events...>(),
-                  "escqrs: two events of this list have the same wire name (event_name); names must be unique");
+                  "escqrs: two events of this list have the same name (event_name); names must be unique");
 };
 
 template <class List, class... Rules>
