@@ -7,6 +7,7 @@
 #include <escqrs/messaging/detail/work_status.hpp>
 #include <escqrs/testing/catch2.hpp>
 
+#include <atomic>
 #include <memory>
 #include <stdexcept>
 #include <stop_token>
@@ -303,6 +304,88 @@ TEST_CASE("message processor: a loop that does not come round is reported as hun
     CHECK_FALSE(status.problem(start + 5min).has_value());
     status.stop();
     CHECK(status.problem(start + 5min) == "not running");
+}
+
+TEST_CASE("message processor: a long batch, and a long wait for messages, are no sign that it hangs")
+{
+    Workplace place;
+    for (const char* const id : {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}) place.log.add(id, {1});
+    place.send_all();
+    auto options = place.options();
+    options.max_wait = 5min;
+    int checks = 0;
+    options.check = [&] {
+        if (++checks == 1) throw escqrs::StoreError{"not yet"};
+    };
+    Worker worker{place.path, place.queue, options};
+    int problems = 0;
+    std::atomic<int> handled{0};
+    worker.table.after = [&](const Added&) {
+        place.clock.advance(50s);
+        problems += worker.processor.problem() ? 1 : 0;
+        ++handled;
+    };
+    const std::jthread thread{[&](std::stop_token stop) { worker.processor.run(std::move(stop)); }};
+    place.clock.await_waiting(1); // to try again
+    CHECK(worker.processor.problem());
+    place.clock.advance(1s);
+    while (handled != 10) std::this_thread::yield();
+    place.clock.await_waiting(1); // for messages
+    CHECK(problems == 0);
+    place.clock.advance(4min);
+    CHECK_FALSE(worker.processor.problem());
+}
+
+TEST_CASE("message processor: hooks that throw neither hide an outage nor end the work")
+{
+    Workplace place;
+    for (const char* const id : {"1", "2"}) place.log.add(id, {1});
+    place.send_all();
+    auto options = place.options();
+    bool is_away = true;
+    options.log = [](std::string_view) { throw std::runtime_error{"the log's disk is full"}; };
+    int failures = 0;
+    options.on_failure = [&] {
+        ++failures;
+        throw std::runtime_error{"no counter"};
+    };
+    options.on_batch = [&](const BatchResult&) {
+        if (is_away) throw std::runtime_error{"no counter"};
+    };
+    Receiver receiver{&place.queue};
+    int receives = 0;
+    receiver.after_receive = [&] { ++receives; };
+    Worker worker{place.path, receiver, options};
+    worker.table.after = [&](const Added&) {
+        if (is_away) throw escqrs::StoreError{"the read model is away"};
+    };
+    {
+        const std::jthread thread{[&](std::stop_token stop) { worker.processor.run(std::move(stop)); }};
+        place.clock.await_waiting(1);
+        CHECK(worker.processor.problem() == "read model unavailable, waiting for it: the read model is away");
+        is_away = false;
+        while (place.queue.counts() != empty_queue) {
+            if (place.clock.waiting() != 0) place.clock.advance(10s);
+            std::this_thread::yield();
+        }
+    }
+    CHECK(failures == 1);
+    CHECK(receives == 2);
+    CHECK(place.contents() == place.log.fold());
+}
+
+TEST_CASE("message processor: what was not handled is released, even if the rest cannot be settled")
+{
+    Workplace place;
+    for (const char* const id : {"1", "2", "3"}) place.log.add(id, {1});
+    place.send_all();
+    std::stop_source stop;
+    ReleasingReceiver receiver{{&place.queue}};
+    receiver.before_settle = [] { throw escqrs::TransportError{"no route"}; };
+    Worker worker{place.path, receiver, place.options()};
+    worker.table.after = [&](const Added&) { stop.request_stop(); };
+    CHECK_THROWS_AS(worker.work_once(stop.get_token()), escqrs::TransportError);
+    CHECK(receiver.released == std::vector<std::string>{"2-1", "3-1"});
 }
 
 TEST_CASE("message processor: a stop completes nothing that was undone")

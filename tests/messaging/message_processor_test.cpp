@@ -228,6 +228,28 @@ TEST_CASE("message processor: what the database refuses is the message's fault, 
     CHECK(place.contents() == Contents{{Log::stream_of("1"), {1}}});
 }
 
+TEST_CASE("message processor: what the database refuses only at the commit is the fault of one message")
+{
+    Workplace place;
+    place.log.add("1", {1, 2});
+    place.log.add("2", {-1, 3});
+    place.log.add("3", {4});
+    place.log.add("4", {-2});
+    // A deferred constraint: the row may be wrong until the end of the transaction.
+    place.own.database.execute("CREATE TABLE allowed (amount INTEGER PRIMARY KEY)");
+    place.own.database.execute(
+        "CREATE TABLE used (amount INTEGER REFERENCES allowed (amount) DEFERRABLE INITIALLY DEFERRED)");
+    place.own.database.execute("CREATE TRIGGER use AFTER INSERT ON added WHEN NEW.amount < 0 "
+                               "BEGIN INSERT INTO used VALUES (NEW.amount); END");
+    place.send_all();
+    CHECK(place.work_once() == BatchResult{6, 3, 3, 0});
+    CHECK(place.contents() == Contents{{Log::stream_of("1"), {1, 2}}, {Log::stream_of("3"), {4}}});
+    place.work();
+    CHECK(place.dead_letters().size() == 3);
+    for (const auto& letter : place.dead_letters())
+        CHECK(letter.reason == (letter.message.message_id == "2-2" ? "OutOfOrder" : "HandlerFailed"));
+}
+
 TEST_CASE("message processor: a batch that fails while it is stopped is given back")
 {
     Workplace place;
@@ -347,7 +369,7 @@ TEST_CASE("message processor: a read model in memory is handled once, and a fail
     CHECK(handlers.contents == place.log.fold());
 }
 
-TEST_CASE("message processor: who judges overdue messages may have them given back, and stop what follows")
+TEST_CASE("message processor: judge_overdue may have messages given back, and stop what follows")
 {
     Workplace place;
     place.log.add("1", {1, 2});
@@ -378,6 +400,24 @@ TEST_CASE("message processor: who judges overdue messages may have them given ba
     CHECK(place.dead_letters().size() == 1);
     CHECK_THROWS_AS(worker.work_once(), escqrs::StoreError);
     CHECK(place.queue.receive(1, 0us).at(0).delivery_count == 4); // it was not received in between
+}
+
+TEST_CASE("message processor: if judge_overdue throws, its messages go back, and what was handled is completed")
+{
+    Workplace place;
+    place.log.add("1", {1, 2});
+    place.log.add("2", {3});
+    auto options = place.options();
+    options.judge_overdue = [](auto, const auto&, const auto&) { throw escqrs::TransportError{"no right to look"}; };
+    Worker worker{place.path, place.queue, options};
+    const auto messages = place.log.messages();
+    place.send({messages[1]}); // without the one before it
+    CHECK(worker.work_once() == BatchResult{1, 0, 1, 0});
+    CHECK(worker.work_once() == BatchResult{1, 0, 1, 0});
+    place.send({messages[2]});
+    CHECK_THROWS_WITH(worker.work_once(), "no right to look");
+    CHECK(place.queue.counts() == escqrs::MessageQueueCounts{1, 0, 0, 0});
+    CHECK(place.contents() == Contents{{Log::stream_of("2"), {3}}});
 }
 
 TEST_CASE("message processor: options that nothing can work with are refused by name")

@@ -134,5 +134,6 @@ private:
 static_assert(escqrs::MessageSender<MessageQueue>);
 static_assert(escqrs::MessageReceiver<MessageQueue>);
 static_assert(escqrs::DeadLetterQueue<MessageQueue>);
+static_assert(escqrs::ReleasingReceiver<MessageQueue>); // or every stop would count as a delivery
 
 } // namespace service_bus

@@ -30,6 +30,7 @@ public:
     using StoreError::StoreError;
 };
 
+/// The worker sets `check`, `before_commit` and `judge_overdue` itself, whatever is given.
 struct MessageWorkerOptions : escqrs::MessageProcessorOptions {
     /// The queue delivers the messages of a stream in order.
     bool has_sessions = true;

@@ -16,14 +16,6 @@
 
 namespace escqrs {
 
-/// A receiver that can take back what it handed out as if it had never been delivered: `release` gives back messages
-/// that it still holds, and with them the later ones of their sessions. Their delivery does not count.
-template <class Receiver>
-concept ReleasingReceiver =
-    MessageReceiver<Receiver> && requires(Receiver& receiver, std::span<const ReceivedMessage> messages) {
-        { receiver.release(messages) } -> std::same_as<void>;
-    };
-
 /// Any message receiver, chosen at run time. Copies refer to the same receiver.
 /// @par Thread safety  as the receiver inside
 class AnyMessageReceiver {
@@ -139,6 +131,8 @@ class AnyMessageQueue : public AnyMessageReceiver {
                                      !std::derived_from<Queue, AnyMessageQueue>;
 
 public:
+    /// Shares ownership.
+    /// @throws InvalidOption if the pointer is null
     template <class Queue>
         requires is_queue<Queue>
     explicit AnyMessageQueue(std::shared_ptr<Queue> queue)

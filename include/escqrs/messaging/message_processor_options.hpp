@@ -39,7 +39,8 @@ struct OverdueMessage {
     bool give_back = false; ///< set by `judge_overdue`
 };
 
-/// How a `MessageProcessor` works, and what it calls; all hooks are called by the thread that runs it.
+/// How a `MessageProcessor` works, and what it calls. All hooks are called by the thread that runs it; only
+/// `judge_overdue` may be null.
 struct MessageProcessorOptions {
     /// Messages received, and handled in one transaction, at once.
     std::size_t batch_size = 100;
@@ -71,8 +72,9 @@ struct MessageProcessorOptions {
     /// next call succeeds.
     std::function<void()> check = [] {};
     /// Called with the messages that would be dead-lettered as "OutOfOrder": those with `give_back` go back to the
-    /// queue instead, and `check` is called once the batch is settled. Call `renew_locks` often; it may take the
-    /// queue's time.
+    /// queue instead, and `check` is called once the batch is settled. Going back counts as a delivery, and at its
+    /// `max_delivery_count` the queue dead-letters the message: let `check` throw to prevent that. If `judge_overdue`
+    /// throws, all of them go back. Call `renew_locks` often; it may take the queue's time.
     std::function<void(std::span<OverdueMessage>, FunctionRef<void()> renew_locks, const std::stop_token&)>
         judge_overdue;
 };

@@ -91,9 +91,9 @@ enum class SettlementResult : std::uint8_t {
 /// Puts messages on a queue.
 ///
 /// `send(messages)` returns once the queue has taken every message durably; order within a session is the order given.
-/// Throws `MessageRefused`, which names the message, before anything is sent if a message has no id, too long an id,
-/// text that is not UTF-8, a property twice or without a name, or too many bytes; later, if the broker refuses the
-/// message for what it is. After that, or any other `TransportError`, any part may have been taken: send the same
+/// Throws `MessageRefused`, which names the message: before anything is sent, if an id is missing or too long, a text is
+/// not UTF-8 or has a NUL (properties may), a property is repeated or has no name, or there are too many bytes; later,
+/// if the broker rejects the message itself. After that, or any other `TransportError`, any part may have been taken: send the same
 /// messages again, except the one that was refused. Duplicates within the queue's window are dropped by message id.
 template <class Sender>
 concept MessageSender = requires(Sender& sender, std::span<const Message> messages) {
@@ -112,14 +112,14 @@ concept MessageSender = requires(Sender& sender, std::span<const Message> messag
 /// - `settle(settlements)` decides about several messages in the order given, for about the price of one: each fails
 ///   alone, as its result says. Throws `TransportError` if an abandoned message would become too large, and then
 ///   nothing has changed, or if the queue cannot tell what became of them.
-/// - `renew_lock(message)` starts the lock's time anew and puts its end into `message.locked_until`. With a session,
+/// - `renew_lock(message)` extends the lock to its full duration and puts its end into `message.locked_until`. With a session,
 ///   the lock is the session's. Throws `MessageLockLost`.
 ///
 /// The caller renews the locks of what it has received, for as long as it works on it; `MessageProcessor` does. A
 /// receiver that can renew them by itself leaves that to its options, for callers that do not.
 ///
-/// A message whose lock runs out is delivered again. One delivered `max_delivery_count` times without being settled is
-/// dead-lettered with reason "MaxDeliveryCountExceeded".
+/// A message whose lock runs out is delivered again. One delivered `max_delivery_count` times without being completed or
+/// dead-lettered is dead-lettered with reason "MaxDeliveryCountExceeded".
 template <class Receiver>
 concept MessageReceiver =
     requires(Receiver& receiver, std::size_t at_most, Duration wait, std::stop_token stop, ReceivedMessage& message,
@@ -128,6 +128,14 @@ concept MessageReceiver =
         { receiver.settle(std::as_const(message), disposition) } -> std::same_as<void>;
         { receiver.settle(settlements) } -> std::same_as<std::vector<SettlementResult>>;
         { receiver.renew_lock(message) } -> std::same_as<void>;
+    };
+
+/// A receiver that can take back what it handed out as if it had never been delivered: `release` gives back messages
+/// that it still holds, and with them the later ones of their sessions. Their delivery does not count.
+template <class Receiver>
+concept ReleasingReceiver =
+    MessageReceiver<Receiver> && requires(Receiver& receiver, std::span<const ReceivedMessage> messages) {
+        { receiver.release(messages) } -> std::same_as<void>;
     };
 
 /// Looks at dead-lettered messages, and gives them back to the queue.
@@ -140,7 +148,8 @@ concept DeadLetterQueue = requires(Queue& queue, std::uint64_t after, std::size_
     { queue.resubmit(id) } -> std::same_as<bool>;
 };
 
-/// How many messages a queue holds, by state.
+/// How many messages a queue holds, by state: what `counts()` of the queues in memory and in SQLite returns. No concept
+/// has it.
 struct MessageQueueCounts {
     std::uint64_t active = 0; ///< waiting to be received
     std::uint64_t locked = 0; ///< received and not yet settled
@@ -155,7 +164,7 @@ struct MessageQueueOptions {
     Duration lock_duration = std::chrono::minutes{1};
     std::uint32_t max_delivery_count = 10;
     Duration duplicate_detection_window = std::chrono::minutes{10}; ///< 0: none
-    /// Bytes of body, properties and texts; `send` refuses a larger one.
+    /// Bytes of body, properties, subject, correlation id and content type; `send` refuses a larger message.
     std::size_t max_message_size = 256 * 1024;
     Clock* clock = &system_clock();
 };

@@ -22,8 +22,8 @@ namespace escqrs {
 ///   within the transaction.
 /// - `version_of(stream)` is the version of the last event applied; 0 if there is none.
 /// - `check_writable()` commits a write that changes nothing. Throws `StoreError` if nothing can be written.
-/// - `is_transactional` is false for a model that cannot undo what handlers have written: then only `advance` is
-///   undone.
+/// - `is_transactional` is false for a model that cannot undo what handlers have written: then only `attempt` undoes,
+///   and only the `advance` of its part.
 template <class Model>
 concept StreamReadModel = requires(Model& model, FunctionRef<bool()> work, FunctionRef<void()> part,
                                    const StreamId& stream, StreamVersion version) {

@@ -4,6 +4,7 @@
 #include <escqrs/messaging/detail/lock_keeper.hpp>
 #include <escqrs/messaging/detail/message_side.hpp>
 #include <escqrs/messaging/detail/message_verdict.hpp>
+#include <escqrs/messaging/detail/work_status.hpp>
 #include <escqrs/messaging/message_processor_options.hpp>
 
 #include <algorithm>
@@ -22,10 +23,11 @@ namespace escqrs::detail {
 class MessageBatch {
 public:
     /// @param messages  just received, and not empty
+    /// @param status    records progress; must outlive this, as `options` must
     MessageBatch(AnyMessageReceiver receiver, std::vector<ReceivedMessage> messages,
-                 const MessageProcessorOptions& options)
-        : messages_{std::move(messages)}, options_{&options}, locks_{std::move(receiver), messages_, *options.clock},
-          verdicts_(messages_.size(), MessageVerdict{})
+                 const MessageProcessorOptions& options, WorkStatus& status)
+        : messages_{std::move(messages)}, options_{&options}, status_{&status},
+          locks_{std::move(receiver), messages_, *options.clock}, verdicts_(messages_.size(), MessageVerdict{})
     {
     }
 
@@ -39,19 +41,22 @@ public:
         Undo undo = side.is_transactional() ? Undo::all : Undo::each;
         for (std::size_t first = 0; first < messages_.size() && !stop.stop_requested();) {
             locks_.renew_if_due(); // no transaction is open here that would wait for the broker
+            auto failed_before = failed_sessions_;
             const auto end = handle_from(first, side, stop, undo);
             if (end) {
                 first = *end;
                 continue;
             }
-            undo = Undo::each;
-            // What they say of has been undone, and a stop may keep it from being handled again.
+            undo = undo == Undo::all ? Undo::each : Undo::alone;
+            // Their effects were undone, and a stop may keep it from being handled again.
             std::fill(verdicts_.begin() + static_cast<std::ptrdiff_t>(first), verdicts_.end(), MessageVerdict{});
+            failed_sessions_ = std::move(failed_before);
         }
     }
 
     /// Lets `judge_overdue` look at the messages that would be dead-lettered because an earlier one is missing.
     /// @return whether any is given back
+    /// @throws what `judge_overdue` throws; those messages then go back
     bool judge_overdue(const std::stop_token& stop)
     {
         if (!options_->judge_overdue) return false;
@@ -64,8 +69,18 @@ public:
             indexes.push_back(index);
         }
         if (overdue.empty()) return false;
-        options_->judge_overdue(
-            overdue, [this] { locks_.renew_if_due(); }, stop);
+        try {
+            options_->judge_overdue(
+                overdue,
+                [this] {
+                    status_->progress(options_->clock->steady());
+                    locks_.renew_if_due();
+                },
+                stop);
+        } catch (...) {
+            for (const std::size_t index : indexes) verdicts_[index] = MessageVerdict{};
+            throw;
+        }
         bool some_go_back = false;
         for (std::size_t at = 0; at < overdue.size(); ++at) {
             auto& verdict = verdicts_[indexes[at]];
@@ -79,9 +94,11 @@ public:
 private:
     using Outcome = MessageVerdict::Outcome;
 
-    /// What can be undone when a message fails. A savepoint for each message takes an eighth of the work, and only a
-    /// batch in which something must be undone needs them.
-    enum class Undo : std::uint8_t { all, each };
+    /// What can be undone when a message fails: the whole transaction, or the message's own part. A savepoint for each
+    /// message takes an eighth of the work, and only a batch in which something must be undone needs them. What a
+    /// database refuses at the commit, such as a deferred constraint, does not say which message is at fault: then each has
+    /// a transaction of its own.
+    enum class Undo : std::uint8_t { all, each, alone };
 
     /// Handles messages from `first` on, in one transaction, until a lock must be renewed.
     /// @return where to continue; nothing if something had to be undone, which undid all of it
@@ -92,7 +109,9 @@ private:
             side.transact([&] {
                 std::uint64_t new_events = 0;
                 std::size_t index = first;
-                for (; index < messages_.size() && (index == first || !locks_.is_due()); ++index) {
+                for (; index < messages_.size() && (index == first || (undo != Undo::alone && !locks_.is_due()));
+                     ++index) {
+                    status_->progress(options_->clock->steady());
                     auto& verdict = verdicts_[index];
                     verdict = verdict_of(index, side, stop, undo);
                     const bool failed =
@@ -107,8 +126,12 @@ private:
             });
         } catch (const StoreError& error) {
             // A handler may have swallowed the error after which PostgreSQL refuses everything.
-            if (undo == Undo::all && error.failure_kind() == FailureKind::refused) return std::nullopt;
-            throw;
+            if (error.failure_kind() != FailureKind::refused) throw;
+            if (undo != Undo::alone) return std::nullopt;
+            if (!end) throw; // before the commit
+            verdicts_[first] = verdict_of_failure();
+            failed_sessions_.insert(messages_[first].message.session_id);
+            return first + 1;
         }
         return end;
     }
@@ -126,8 +149,8 @@ private:
                 // A handler may have swallowed the error after which SQLite rolled back everything.
                 if (!side.in_transaction()) throw StoreError{"the transaction was undone"};
             };
-            if (undo == Undo::each) side.attempt(apply);
-            else apply();
+            if (undo == Undo::all) apply();
+            else side.attempt(apply);
             return MessageVerdict{.outcome = Outcome::handled, .is_new = is_new};
         } catch (...) {
             MessageVerdict verdict = verdict_of_failure();
@@ -139,6 +162,7 @@ private:
 
     std::vector<ReceivedMessage> messages_;
     const MessageProcessorOptions* options_;
+    WorkStatus* status_;
     LockKeeper locks_;
     MessageVerdicts verdicts_;
     std::unordered_set<std::string> failed_sessions_;

@@ -19,6 +19,15 @@
 
 namespace escqrs::detail {
 
+template <class Work>
+void ignoring_errors(Work&& work) noexcept
+{
+    try {
+        work();
+    } catch (...) { // NOLINT(bugprone-empty-catch): the caller's own work matters more
+    }
+}
+
 /// Settles the messages of a batch by their verdicts.
 class MessageSettling {
 public:
@@ -47,7 +56,13 @@ public:
             settlements.push_back({batch[index], disposition_of(batch[index], *verdicts[index])});
         }
         result.lock_lost = batch.size() - settlements.size() - result.abandoned;
-        const auto results = settle(settlements);
+        std::vector<SettlementResult> results;
+        try {
+            results = settle(settlements);
+        } catch (...) {
+            ignoring_errors([&] { release(untouched, lost); });
+            throw;
+        }
         for (std::size_t index = 0; index < settlements.size(); ++index) {
             const auto& disposition = settlements[index].disposition;
             // With the first message of a session that is abandoned, the queue takes back those that follow it.
@@ -56,9 +71,7 @@ public:
             else if (std::holds_alternative<Complete>(disposition)) ++result.completed;
             else ++result.dead_lettered;
         }
-        // The earlier messages of their sessions are settled by now.
-        if (!untouched.empty()) receiver_->release(untouched);
-        if (!lost.empty()) receiver_->release(lost);
+        release(untouched, lost); // the earlier messages of their sessions are settled by now
         return result;
     }
 
@@ -91,9 +104,11 @@ private:
         if (verdict.outcome == Outcome::not_seen) return Abandon{};
         const std::string error = verdict.reason + ": " + readable(verdict.description, max_error_length);
         const auto log = [&](const char* what) {
-            options_->log("message '" +
-                          readable(message.message.message_id, message_queue_rules::max_message_id_length) + "' " +
-                          what + ": " + error);
+            ignoring_errors([&] { // the rest of the batch must be settled
+                options_->log("message '" +
+                              readable(message.message.message_id, message_queue_rules::max_message_id_length) + "' " +
+                              what + ": " + error);
+            });
         };
         if (is_dead_lettered(message, verdict)) {
             log("dead-lettered");
@@ -121,6 +136,12 @@ private:
             }
         }
         return untouched;
+    }
+
+    void release(const std::vector<ReceivedMessage>& untouched, const std::vector<ReceivedMessage>& lost)
+    {
+        if (!untouched.empty()) receiver_->release(untouched);
+        if (!lost.empty()) receiver_->release(lost);
     }
 
     std::vector<SettlementResult> settle(std::vector<Settlement>& settlements)
