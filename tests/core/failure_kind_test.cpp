@@ -19,7 +19,17 @@ TEST_CASE("a failure of a store, a queue or the memory says nothing about the wo
     CHECK(classify(escqrs::MessageRefused{"1", "too large"}) == FailureKind::refused);
     CHECK(classify(escqrs::InvalidOption{"page_size", "at least 1", "0"}) == FailureKind::refused);
     CHECK(classify(escqrs::CodecError{"torn"}) == FailureKind::refused);
+    CHECK(classify(escqrs::CommandDeadlineExceeded{"Register"}) == FailureKind::refused);
     CHECK(classify(std::runtime_error{"a handler's"}) == FailureKind::refused);
+}
+
+TEST_CASE("a conflict and a stop are in the way of the work, and a wrong log or read model keeps it from being done")
+{
+    const auto stream = escqrs::StreamId::parse("door-1");
+    CHECK(classify(escqrs::ConcurrencyError{stream, escqrs::ExpectedVersion::any(), {}}) == FailureKind::interrupted);
+    CHECK(classify(escqrs::CommandCancelled{"Register"}) == FailureKind::interrupted);
+    CHECK(classify(escqrs::ReadModelSuperseded{"there is a version 2"}) == FailureKind::broken);
+    CHECK(classify(escqrs::LogMismatch{"an older log", {}, {}, {}}) == FailureKind::broken);
 }
 
 TEST_CASE("a failure of several subscribers is the event's own if that of each one is")

@@ -51,6 +51,8 @@ public:
     ExpectedVersion expected() const noexcept { return expected_; }
     StreamVersion actual() const noexcept { return actual_; }
 
+    FailureKind failure_kind() const noexcept override { return FailureKind::interrupted; }
+
 private:
     StreamId stream_;
     ExpectedVersion expected_;
@@ -159,7 +161,7 @@ private:
     unsigned known_;
 };
 
-/// An aggregate cannot be rebuilt: one of its stored events cannot be decoded or applied. The cause is nested.
+/// A stored event cannot be decoded or applied, by an aggregate or a projection. The cause is nested.
 class HydrationError : public Error {
 public:
     HydrationError(StreamId stream, StreamVersion version, GlobalPosition position, const std::string& cause)
@@ -215,6 +217,8 @@ public:
         : Error{"the change of '" + stream.text() + "' was not tried again after a conflict: a stop was requested"}
     {
     }
+
+    FailureKind failure_kind() const noexcept override { return FailureKind::interrupted; }
 };
 
 /// A command is not valid, so it was not begun. Holds every problem, in words.
@@ -272,6 +276,8 @@ inline FailureKind EventDispatchError::failure_kind() const noexcept
 class ReadModelSuperseded : public Error {
 public:
     using Error::Error;
+
+    FailureKind failure_kind() const noexcept override { return FailureKind::broken; }
 };
 
 /// A checkpoint was not made from the log that is read, or that log no longer holds what was read: it is older, a
@@ -286,6 +292,8 @@ public:
     const Bookmark& checkpoint() const noexcept { return checkpoint_; } ///< how far which log was read
     LogId log() const noexcept { return log_; }                         ///< the one found
     GlobalPosition head() const noexcept { return head_; }              ///< where that one ends
+
+    FailureKind failure_kind() const noexcept override { return FailureKind::broken; }
 
 private:
     Bookmark checkpoint_;

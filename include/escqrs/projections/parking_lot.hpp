@@ -32,7 +32,7 @@ struct ParkedStream {
 
     bool is_parked() const noexcept { return last != StreamVersion{}; }
 
-    /// Clears all but `unhandled_from`.
+    /// After this nothing is parked; `unhandled_from` is still remembered.
     void unpark() noexcept
     {
         last = {};
@@ -94,7 +94,7 @@ concept ParkingLot = ParkedStreams<Parking> && requires(Parking& parking, const 
 /// parked streams in memory.
 struct NoParkingLot {};
 
-/// Whether a failure says nothing about the event: a store or broker that cannot work, or no memory.
+/// Whether a failure says nothing about the event: a store or broker that cannot work, a conflict, a stop, or no memory.
 inline bool is_passing_fault(const std::exception& error) noexcept { return classify(error) != FailureKind::refused; }
 
 namespace detail {
