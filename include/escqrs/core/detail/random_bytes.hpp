@@ -13,25 +13,30 @@
 // What the core needs of the operating system to draw random numbers.
 namespace escqrs::detail {
 
+/// A number in memory that the kernel hands to a forked process filled with zeros, whichever call forked it; null if the
+/// system has no such memory.
+inline std::atomic<unsigned>* number_wiped_by_fork() noexcept
+{
+#ifdef MADV_WIPEONFORK
+    constexpr std::size_t size = sizeof(std::atomic<unsigned>);
+    void* const page = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    // An emulator may accept any advice and heed none.
+    if (page != MAP_FAILED && ::madvise(page, size, -1) != 0 && ::madvise(page, size, MADV_WIPEONFORK) == 0)
+        return new (page) std::atomic<unsigned>;
+#endif
+    return nullptr;
+}
+
+/// Made when the program is loaded: a fork in the middle of making it at its first use would leave it unmade for ever.
+inline std::atomic<unsigned>* const wiped_by_fork = number_wiped_by_fork();
+
 /// Tells this process from those that it was forked from, and from its own forks; 0 if the system cannot.
-///
-/// The number is in memory that the kernel hands to a forked process filled with zeros, whichever call forked it.
 inline unsigned fork_number() noexcept
 {
-    static std::atomic<unsigned>* const number = []() -> std::atomic<unsigned>* {
-#ifdef MADV_WIPEONFORK
-        constexpr std::size_t size = sizeof(std::atomic<unsigned>);
-        void* const page = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        // An emulator may accept any advice and heed none.
-        if (page != MAP_FAILED && ::madvise(page, size, MADV_WIPEONFORK) == 0 && ::madvise(page, size, -1) != 0)
-            return new (page) std::atomic<unsigned>;
-#endif
-        return nullptr;
-    }();
     static std::atomic<unsigned> last{0};
-    if (number == nullptr) return 0;
-    if (number->load(std::memory_order_relaxed) == 0) number->store(++last, std::memory_order_relaxed);
-    return number->load(std::memory_order_relaxed);
+    if (wiped_by_fork == nullptr) return 0;
+    if (wiped_by_fork->load(std::memory_order_relaxed) == 0) wiped_by_fork->store(++last, std::memory_order_relaxed);
+    return wiped_by_fork->load(std::memory_order_relaxed);
 }
 
 /// Random bytes drawn ahead from the system's secure source: the call takes longer than the bytes do.
