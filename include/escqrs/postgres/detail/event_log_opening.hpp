@@ -6,6 +6,7 @@
 #include <escqrs/postgres/statement.hpp>
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -122,14 +123,23 @@ inline void check_first_version(Connection& connection, const std::string& schem
                      "upgraded"};
 }
 
+/// The statements that make an event log of each version out of the one before.
+/// @param partition_size  of a log that is made now; 0: it is not partitioned
+inline std::array<std::string, 3> event_log_steps(std::uint64_t partition_size)
+{
+    return {create_event_log(partition_size), add_log_id, bound_positions};
+}
+
 /// Makes the event log's tables, or upgrades them, and checks that positions come in order.
 /// @param partition_size  of a log that is made now; 0: it is not partitioned
 inline void open_event_log(Connection& connection, const std::string& schema, std::uint64_t partition_size)
 {
-    const std::string first = std::string{unhindered} + create_event_log(partition_size);
-    const std::string second = std::string{unhindered} + add_log_id;
-    const std::string third = std::string{unhindered} + with_max_position(bound_positions);
-    const std::array steps{first.c_str(), second.c_str(), third.c_str()};
+    auto texts = event_log_steps(partition_size);
+    std::array<const char*, texts.size()> steps{};
+    for (std::size_t step = 0; step < texts.size(); ++step) {
+        texts[step] = unhindered + with_max_position(texts[step]);
+        steps[step] = texts[step].c_str();
+    }
     const SchemaPart part{"event store", steps};
     if (version_of(connection, schema, part) == 1) check_first_version(connection, schema);
     migrate(connection, schema, part);

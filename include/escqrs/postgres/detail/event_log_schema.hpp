@@ -354,7 +354,8 @@ inline constexpr const char* bound_positions = "ALTER SEQUENCE {s}.positions MAX
 inline std::string with_max_position(std::string sql)
 {
     constexpr std::string_view mark = "{max_position}";
-    return sql.replace(sql.find(mark), mark.size(), std::to_string(max_position));
+    const auto at = sql.find(mark);
+    return at == std::string::npos ? sql : sql.replace(at, mark.size(), std::to_string(max_position));
 }
 
 /// Before each step: names in it mean what they mean to PostgreSQL, whatever others have created in `public`.
