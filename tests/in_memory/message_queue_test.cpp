@@ -42,7 +42,7 @@ TEST_CASE("in-memory queue: options that make no sense are refused")
     const auto refused = [](auto change) {
         escqrs::MessageQueueOptions options;
         change(options);
-        CHECK_THROWS_AS(escqrs::in_memory::MessageQueue{options}, escqrs::TransportError);
+        CHECK_THROWS_AS(escqrs::in_memory::MessageQueue{options}, escqrs::InvalidOption);
     };
     refused([](auto& options) { options.lock_duration = escqrs::Duration::zero(); });
     refused([](auto& options) { options.max_delivery_count = 0; });

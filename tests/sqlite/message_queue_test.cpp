@@ -230,8 +230,8 @@ TEST_CASE("sqlite queue: settings that it cannot work with are refused, by name"
         const sqlite::MessageQueue queue{folder.file("queue.db"), {}, std::move(settings)};
     };
     CHECK_THROWS_WITH(open({.poll_interval = escqrs::Duration{0}}), Catch::Contains("option poll_interval: expected"));
-    CHECK_THROWS_WITH(open({.lock_tokens = nullptr}), Catch::Contains("lock_tokens is missing"));
-    CHECK_THROWS_AS(open({.database = {.busy_timeout = escqrs::Duration{-1}}}), escqrs::TransportError);
+    CHECK_THROWS_WITH(open({.lock_tokens = nullptr}), Catch::Contains("option lock_tokens: expected"));
+    CHECK_THROWS_AS(open({.database = {.busy_timeout = escqrs::Duration{-1}}}), escqrs::InvalidOption);
 }
 
 TEST_CASE("sqlite queue: properties that are damaged are refused, not misread")

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <escqrs/config.hpp>
+#include <escqrs/core/check_option.hpp>
 #include <escqrs/core/error.hpp>
 #include <escqrs/core/id_generator.hpp>
 #include <escqrs/core/text.hpp>
@@ -162,25 +163,20 @@ ESCQRS_INLINE std::string_view dead_letter_text(std::string_view text) noexcept
 
 ESCQRS_INLINE std::string max_delivery_count_description(std::uint32_t delivery_count)
 {
-    return "delivered " + std::to_string(delivery_count) + " times without being settled";
+    return "delivered " + std::to_string(delivery_count) + " times without being completed or dead-lettered";
 }
 
 #endif // ESCQRS_HAS_BODIES
 
-/// @throws TransportError naming the option and what was found, if no queue can work with it
+/// @param lock_tokens  makes lock tokens
+/// @throws InvalidOption if no queue can work with them
 inline void check_options(const MessageQueueOptions& options, const IdGenerator& lock_tokens = random_uuid)
 {
-    const auto refuse = [](const std::string& why) { throw TransportError{"message queue options: " + why}; };
-    if (options.lock_duration <= Duration::zero()) {
-        refuse("lock_duration must be above 0, found " + std::to_string(options.lock_duration.count()) + " us");
-    }
-    if (options.max_delivery_count == 0) refuse("max_delivery_count must be at least 1, found 0");
-    if (options.duplicate_detection_window < Duration::zero()) {
-        refuse("duplicate_detection_window must be at least 0, found " +
-               std::to_string(options.duplicate_detection_window.count()) + " us");
-    }
-    if (options.clock == nullptr) refuse("clock is missing");
-    if (lock_tokens == nullptr) refuse("lock_tokens is missing");
+    detail::check_at_least(detail::not_zero, options.lock_duration, "lock_duration");
+    detail::check_at_least(1U, options.max_delivery_count, "max_delivery_count");
+    detail::check_at_least(detail::not_negative, options.duplicate_detection_window, "duplicate_detection_window");
+    detail::check_given(options.clock, "clock");
+    detail::check_given(lock_tokens, "lock_tokens");
 }
 
 /// Throws a `MessageLockLost` that names the message and its delivery.

@@ -9,15 +9,15 @@
 
 namespace escqrs {
 
-/// The tables of one version of a read model. In SQL texts `{v}` stands for the version: each version has its own table
-/// `title{v}`.
+/// The tables of one version of a read model. In SQL texts `{v}` expands to `_v` and the version: table `loans{v}` of
+/// version 2 is `loans_v2`.
 struct ReadModelSchema {
     /// Of the read model, the same for all its versions.
     std::string name;
     unsigned version = 1; ///< a higher one replaces a lower one
     /// Names without `{v}`, under which readers find the live version's tables.
     std::vector<std::string> tables;
-    /// Creates each of them as `name{v}`, in an order that suits their foreign keys.
+    /// Creates each of them with `{v}` after its name, in an order that suits their foreign keys.
     std::string sql;
 };
 
@@ -37,7 +37,7 @@ inline std::string with_version(std::string_view text, unsigned version)
     }
 }
 
-/// @throws StoreError if a name is not made of letters, digits and underscores
+/// @throws InvalidOption if a name is not made of letters, digits and underscores
 inline void check_names(const ReadModelSchema& schema)
 {
     const auto check = [&](const std::string& name) {
@@ -45,8 +45,8 @@ inline void check_names(const ReadModelSchema& schema)
             !name.empty() && name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
                                                     "0123456789_") == std::string::npos;
         if (!is_good) {
-            throw StoreError{"read model '" + schema.name +
-                             "': expected a name of letters, digits and underscores, found '" + name + "'"};
+            throw InvalidOption{"name or tables of read model '" + schema.name + "'", "letters, digits and underscores",
+                                "'" + name + "'"};
         }
     };
     check(schema.name);

@@ -53,7 +53,7 @@ class MessageQueue {
 public:
     /// Opens the queue at `path`, or creates it.
     /// @param options  the clock must outlive the queue
-    /// @throws TransportError if nothing can work with `options`, or the file cannot be opened, is not a queue, or was
+    /// @throws InvalidOption; TransportError if the file cannot be opened, is not a queue, or was
     ///         written by a newer version of this library
     explicit MessageQueue(const std::string& path, const MessageQueueOptions& options = {},
                           MessageQueueSettings settings = {});
@@ -160,6 +160,8 @@ try : options_{(check(options, settings), options)}, settings_{std::move(setting
     writer_{path, detail::queue_sql::schema, settings_.database}, tables_{writer_, options_}, commits_{writer_},
     receivers_{writer_}, inspection_{writer_} {
     detail::adopt_clock(writer_, *options_.clock);
+} catch (const InvalidOption&) {
+    throw;
 } catch (const StoreError& error) {
     std::throw_with_nested(TransportError{error.what()});
 }

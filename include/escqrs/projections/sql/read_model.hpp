@@ -46,7 +46,7 @@ public:
     ///                  lower versions
     /// @param owner     PostgreSQL: the schema; or a lease, in its schema, whose holder alone can build this version
     /// @throws ReadModelSuperseded if this version is not there, and a higher one is
-    /// @throws StoreError if a name is not made of letters, digits and underscores
+    /// @throws InvalidOption if a name is not made of letters, digits and underscores
     ReadModel(typename Dialect::Database& database, ReadModelSchema schema, const typename Dialect::Owner& owner = {})
         : dialect_{Dialect{database, owner}.with(Tables::read_models)}, schema_{std::move(schema)},
           checkpoint_{database, created(), owner}
@@ -65,9 +65,8 @@ public:
     /// Whether readers see this version.
     bool is_live() { return state().value_or(false); }
 
-    /// The parking lot of a projection of this version. What is parked in the live version, and so was never handled,
-    /// is parked here as well, and is still to be replayed when this version has taken its place. Nothing is replayed
-    /// before.
+    /// The parking lot of a projection of this version. Events that the live version has parked are parked here, too.
+    /// `replay` handles them once this version is live; before, it does nothing.
     ParkingLot<Dialect> parking_lot() { return ParkingLot<Dialect>{schema_.name, dialect_, checkpoint_name()}; }
 
     /// The name of this version's checkpoint.
