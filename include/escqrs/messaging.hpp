@@ -1,8 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-// Messages, what a queue is, one chosen at run time, CloudEvents, and the relay from the log to a queue. What few files need is left
-// out: the message processor.
+// Messages, what a queue is, one chosen at run time, CloudEvents, and the relay from the log to a queue. The message
+// processor is left out, because it is costly to compile.
 #include <escqrs/messaging/any_message_queue.hpp>
 #include <escqrs/messaging/cloud_events.hpp>
 #include <escqrs/messaging/message_properties.hpp>

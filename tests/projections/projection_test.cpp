@@ -128,7 +128,7 @@ TEST_CASE("a running projection tells that it has caught up again after its read
     CHECK(place.load() == GlobalPosition{4});
 }
 
-TEST_CASE("who waits for a position is not held up by a page that is being handled")
+TEST_CASE("a wait for a position is not delayed by a page that is being handled")
 {
     in_memory::Checkpoint place;
     auto page = std::make_unique<in_memory::Checkpoint::Transaction>(place.begin());
@@ -214,7 +214,7 @@ TEST_CASE("a projection asks its store for what its handlers handle, unless told
         Owners owners;
         Projection projection{store, place, owners};
         projection.catch_up();
-        CHECK(store.asked_for.shows_everything());
+        CHECK(store.asked_for.matches_everything());
         CHECK(owners.names == std::vector<std::string>{"Ada"});
     }
     SECTION("and handles only what the predicate lets through")

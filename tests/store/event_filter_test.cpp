@@ -5,21 +5,21 @@
 
 using escqrs::EventFilter;
 
-TEST_CASE("a filter shows what is in both of its lists, and an empty list asks for nothing")
+TEST_CASE("a filter matches by category and type, and an empty list matches all")
 {
     const EventFilter all;
-    CHECK(all.shows_everything());
-    CHECK(all.shows("attendee", "AttendeeRegistered"));
+    CHECK(all.matches_everything());
+    CHECK(all.matches("attendee", "AttendeeRegistered"));
 
     const EventFilter attendees{.categories = {"attendee", "guest"}};
-    CHECK_FALSE(attendees.shows_everything());
-    CHECK(attendees.shows("guest", "GuestSigned"));
-    CHECK_FALSE(attendees.shows("attend", "AttendeeRegistered"));
+    CHECK_FALSE(attendees.matches_everything());
+    CHECK(attendees.matches("guest", "GuestSigned"));
+    CHECK_FALSE(attendees.matches("attend", "AttendeeRegistered"));
 
     const EventFilter both{.categories = {"attendee"}, .types = {"AttendeeRegistered"}};
-    CHECK(both.shows("attendee", "AttendeeRegistered"));
-    CHECK_FALSE(both.shows("attendee", "AttendeeUnregistered"));
-    CHECK_FALSE(both.shows("guest", "AttendeeRegistered"));
+    CHECK(both.matches("attendee", "AttendeeRegistered"));
+    CHECK_FALSE(both.matches("attendee", "AttendeeUnregistered"));
+    CHECK_FALSE(both.matches("guest", "AttendeeRegistered"));
     CHECK(both == EventFilter{{"attendee"}, {"AttendeeRegistered"}});
     CHECK_FALSE(both == attendees);
 }

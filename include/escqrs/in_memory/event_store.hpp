@@ -273,7 +273,7 @@ ESCQRS_INLINE GlobalPosition EventStore::read_log(GlobalPosition after, std::siz
     std::uint64_t position = after.value();
     for (std::size_t looked_at = 0; position < head && at_most > 0 && looked_at < max_looked_at; ++looked_at) {
         const Stored& stored = log_[position++];
-        if (!filter.shows(stored.stream->category(), *stored.type)) continue;
+        if (!filter.matches(stored.stream->category(), *stored.type)) continue;
         --at_most;
         if (!sink(show(position))) break;
     }

@@ -25,6 +25,9 @@ namespace escqrs {
 /// `cloudEvents:…`. The event id is the message id, the stream the session id. Extension attributes carry what
 /// CloudEvents has no word for: `streamversion`, `position`, `schemaversion`, `correlationid`, `causationid`,
 /// `commandid`, `actor`, `traceparent`; headers of the metadata become plain properties.
+/// @tparam List          an `EventList` or an `Evolution`
+/// @tparam StoredFormat  the archive of the store
+/// @tparam WireFormat    the archive of the body
 /// @par Thread safety  each thread needs its own copy; a copy is cheap
 template <class List, class StoredFormat = archive::Binary, class WireFormat = archive::Json>
 class CloudEvents {

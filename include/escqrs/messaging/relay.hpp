@@ -79,6 +79,7 @@ public:
     }
 
     /// Sends, then continues with whatever is appended, until stopped; backs off after a failure.
+    /// @throws LogMismatch, InvalidOption as `catch_up`, after a call of `on_failure`
     void run(std::stop_token stop)
     {
         subscription_.run(
@@ -95,10 +96,10 @@ public:
         return all;
     }
 
-    /// Sends the parked events of a stream, in order. What could be sent is no longer parked; from the next event on
-    /// that cannot be sent, the rest still is.
+    /// Sends the parked events of a stream, in order, page by page. Events that were sent are no longer parked; from the
+    /// first that cannot be sent, the rest stay parked.
     /// @return whether nothing of the stream is parked now
-    /// @throws LogMismatch; what store, checkpoint and sender throw; then nothing has changed
+    /// @throws LogMismatch; what store, checkpoint and sender throw; pages sent before stay sent and unparked
     bool replay(const StreamId& stream);
 
     /// How far the log is known to be on the queue, except for what the options' filter leaves out and what is parked
@@ -336,7 +337,7 @@ bool Relay<Store, CheckpointType, Sender, Translate, Parking>::replay_page(const
     // All that was read since the stream was parked is parked, whatever number of events that was.
     store_->read_stream(stream, parked->version, [&](const RecordedEvent& event) {
         if (event.position > read_) return false;
-        if (!options_.filter.shows(stream.category(), event.type) || !detail::is_wanted(options_, event)) return true;
+        if (!options_.filter.matches(stream.category(), event.type) || !detail::is_wanted(options_, event)) return true;
         is_page_full = page.size() == options_.page_size;
         if (is_page_full) {
             parked->version = event.version;

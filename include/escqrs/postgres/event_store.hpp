@@ -274,7 +274,8 @@ inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_
     detail::EventPage& page = *loan;
     std::optional<StreamId> stream;
     std::uint64_t position = after.value();
-    const std::uint64_t limit = filter.shows_everything() ? max_number : std::min(max_number, position) + max_looked_at;
+    const std::uint64_t limit =
+        filter.matches_everything() ? max_number : std::min(max_number, position) + max_looked_at;
     if (at_most == 0 || position >= limit) return after;
     detail::LastRead last{position};
     const auto next_page = [&](auto& session) {

@@ -34,7 +34,7 @@ concept Checkpoint = requires(CheckpointType& checkpoint, GlobalPosition positio
 /// - `limit()` the position beyond which it must not go yet; once it is there, `commit(limit())` ends the wait;
 /// - `live()` the bookmark of the running one.
 ///
-/// One that has taken its streams from others, which had come to different positions, also has
+/// One that was filled from others at different positions, as by `postgres::reshard`, also has
 /// - `is_taking_over()` whether it has not passed all of these yet, and `handled_until(stream)` the position that holds
 ///   for a stream.
 template <class CheckpointType>

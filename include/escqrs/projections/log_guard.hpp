@@ -131,7 +131,7 @@ public:
         if (mark.position == GlobalPosition{}) return;
         if (mark.log.is_nil()) mark.log = log_;
         if (mark.log == log_ && is_held(mark)) return;
-        throw_mismatch("live version beside " + reader_, mark, log_, store_->head());
+        throw_mismatch("live version next to " + reader_, mark, log_, store_->head());
     }
 
     /// Ends a page, and begins the next one.

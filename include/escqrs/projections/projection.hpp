@@ -88,8 +88,8 @@ public:
     /// Empties the read model and starts again from the beginning of the log; handlers see `is_replay` for events that
     /// were handled before. Parked streams are tried again with the others.
     ///
-    /// So a read model can be made from another log than before, or from one that has lost its end: no event of another
-    /// log counts as handled before, and none that comes after the end of this one.
+    /// Works also with another log, or with one that has lost its end: only events that this log still holds can count
+    /// as handled before.
     void restart();
 
     /// The streams that are parked, in order of their names.
@@ -98,14 +98,14 @@ public:
 
     /// Handles the parked events of a stream again, in order, in transactions of a page each. What could be handled is
     /// no longer parked; from the next failure on, the rest still is. A read model that is built next to another one
-    /// does this only after it has taken its place. May be called while another projection over the same checkpoint
-    /// runs, anywhere.
+    /// does this only once it is live. Another `Projection` over the same checkpoint may be running, in any process; on this
+    /// object call it from the thread that runs it. `is_replay` is false for events that were never handled.
     /// @return whether nothing of the stream is parked now
     /// @throws LogMismatch as `catch_up`
     bool replay(const StreamId& stream)
         requires ParkingLot<Parking>;
 
-    /// How far this object has seen the read model to be committed.
+    /// The last position that this object committed or found committed; 0 at first.
     GlobalPosition position() const { return progress_.position(); }
 
     /// Waits until this object has committed a position at or beyond `position`; see the free function.
@@ -142,7 +142,7 @@ private:
     bool apply_page(GlobalPosition& reached, bool is_first, const std::stop_token& stop);
     void apply(const RecordedEvent& event, bool is_replay);
     bool replay_page(const StreamId& stream);
-    bool is_asked_for(const RecordedEvent& event) const;
+    bool is_in(const RecordedEvent& event) const;
 
     Store* store_;
     CheckpointType* checkpoint_;
@@ -292,7 +292,7 @@ bool Projection<Store, CheckpointType, Handlers, EventCodec, Parking>::replay_pa
     // All that was read since the stream was parked is parked, whatever the handlers took then.
     store_->read_stream(stream, from, [&](const RecordedEvent& event) {
         if (event.position > reached) return false;
-        return !is_asked_for(event) || page.show(event, event.position <= replay_until, handle());
+        return !is_in(event) || page.show(event, event.position <= replay_until, handle());
     });
     page.save(transaction.position() < replay_until);
     detail::commit(transaction, guard_.load(transaction));
@@ -300,9 +300,9 @@ bool Projection<Store, CheckpointType, Handlers, EventCodec, Parking>::replay_pa
 }
 
 template <EventStore Store, TransactionalCheckpoint CheckpointType, class Handlers, class EventCodec, class Parking>
-bool Projection<Store, CheckpointType, Handlers, EventCodec, Parking>::is_asked_for(const RecordedEvent& event) const
+bool Projection<Store, CheckpointType, Handlers, EventCodec, Parking>::is_in(const RecordedEvent& event) const
 {
-    return options_.filter.shows(event.stream.category(), event.type) && detail::is_wanted(options_, event);
+    return options_.filter.matches(event.stream.category(), event.type) && detail::is_wanted(options_, event);
 }
 
 } // namespace escqrs

@@ -25,7 +25,7 @@ namespace escqrs {
 /// Waits until a reader of the log, in any process, has saved a position at or beyond `position`: then a query of its
 /// read model sees that event.
 /// @param checkpoint     the reader's checkpoint, which this thread checks every `poll_interval`
-/// @param deadline       by the clock; if that is set meanwhile, the wait lasts as long as first intended
+/// @param deadline       by `clock`; adjusting the clock later does not change the wait
 /// @return false if that did not happen by the deadline, or `stop` was requested first
 template <class CheckpointType>
     requires requires(CheckpointType& checkpoint) {
@@ -56,11 +56,12 @@ void require_same_log(Store& store, CheckpointType& checkpoint)
 enum class UnknownEvents : std::uint8_t {
     /// Stops before it, with an error that names it.
     fail,
-    /// Skips it, for good; of an event that becomes several, those from the unknown one on.
+    /// Skips it, for good. If upcasting makes several events of it, those before the unknown one are still handled.
     skip,
 };
 
-/// Which events a reader of the log gets, and how it behaves while it runs.
+/// Which events a reader of the log gets, and how it behaves while it runs. Hooks are called by the thread that reads.
+/// What `on_failure` throws ends `run`; what `on_caught_up` throws counts as a failure.
 struct SubscriptionOptions {
     EventFilter filter{}; ///< what the store shows
     /// Whether to handle an event that the store shows.

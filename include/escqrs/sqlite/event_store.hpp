@@ -171,7 +171,7 @@ ESCQRS_INLINE GlobalPosition EventStore::read_log(GlobalPosition after, std::siz
 ESCQRS_INLINE GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_most, const EventFilter& filter,
                                                   EventSink sink)
 {
-    if (filter.shows_everything()) return read_log(after, at_most, sink);
+    if (filter.matches_everything()) return read_log(after, at_most, sink);
     const PageLoan loan{pages_};
     detail::EventPage& page = *loan;
     std::optional<StreamId> stream;

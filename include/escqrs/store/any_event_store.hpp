@@ -18,6 +18,8 @@ namespace escqrs {
 /// @par Thread safety  as the store inside
 class AnyEventStore {
 public:
+    /// Shares ownership.
+    /// @throws InvalidOption if the pointer is null
     template <EventStore Store>
         requires(!std::same_as<Store, AnyEventStore>)
     explicit AnyEventStore(std::shared_ptr<Store> store)

@@ -17,17 +17,17 @@ struct EventFilter {
     std::vector<std::string> categories{}; ///< of streams: `attendee`
     std::vector<std::string> types{};      ///< event names: `AttendeeRegistered`
 
-    bool shows_everything() const noexcept { return categories.empty() && types.empty(); }
+    bool matches_everything() const noexcept { return categories.empty() && types.empty(); }
 
-    bool shows(std::string_view category, std::string_view type) const
+    bool matches(std::string_view category, std::string_view type) const
     {
-        return is_asked_for(categories, category) && is_asked_for(types, type);
+        return is_in(categories, category) && is_in(types, type);
     }
 
     friend bool operator==(const EventFilter&, const EventFilter&) = default;
 
 private:
-    static bool is_asked_for(const std::vector<std::string>& wanted, std::string_view found)
+    static bool is_in(const std::vector<std::string>& wanted, std::string_view found)
     {
         return wanted.empty() || std::ranges::find(wanted, found) != wanted.end();
     }

@@ -25,7 +25,9 @@ struct EventLogDigest {
     friend bool operator==(const EventLogDigest&, const EventLogDigest&) = default;
 };
 
-/// Reads the whole log. The digest includes the time at which each event was recorded, to the microsecond.
+/// Reads the whole log. The digest includes the time at which each event was recorded, to the microsecond, and may be
+/// compared between machines of one byte order.
+/// @throws StoreError
 /// @par Complexity  linear in the bytes stored; holds one event at a time
 template <EventStore Store>
 EventLogDigest digest_of(Store& store)

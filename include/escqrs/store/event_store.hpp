@@ -27,7 +27,7 @@ struct NewEvent {
     Bytes metadata;
 };
 
-/// The state of an aggregate as it was after event `version` of its stream: a replay may begin there. Views only.
+/// The state of an aggregate as it was after event `version` of its stream: loading may begin there. Views only.
 struct Snapshot {
     StreamVersion version;
     unsigned schema_version = 0;
@@ -45,8 +45,8 @@ using EventSink = FunctionRef<bool(const RecordedEvent&)>;
 struct AppendResult {
     StreamVersion version;
     GlobalPosition position;
-    /// The event ids were stored already, so this call wrote nothing: an earlier call had stored them, perhaps with
-    /// other contents, or this one had, before the store lost its connection and sent the append again.
+    /// The event ids were already stored: by an earlier call, whose contents may differ, or by this one, which the store
+    /// sent again after it had lost its connection.
     bool repeated = false;
 
     /// Equal if both ended at the same place, whether or not one was a repeat.
@@ -67,9 +67,9 @@ struct EventLocation {
 ///
 /// The semantics are enforced by the suite in testing/event_store_conformance.hpp, which every store runs:
 ///
-/// - `append(stream, expected, events)` stores all events or none; once it has returned they are durable. At least one
-///   event. Throws `ConcurrencyError` if the stream is not at `expected`, and writes nothing; of several appends at one
-///   version exactly one wins. `ExpectedVersion::any()` never conflicts. An append whose event ids are stored already,
+/// - `append(stream, expected, events)` stores all events or none; once it has returned they are durable, unless the
+///   store keeps them in memory. `events` must not be empty (`StoreError`). Throws `ConcurrencyError` if the stream is
+///   not at `expected`, and writes nothing; of several appends at one version exactly one wins. `ExpectedVersion::any()` never conflicts. An append whose event ids are stored already,
 ///   as one append to the same stream, returns the first result, marked as `repeated`, whatever `expected` says, and
 ///   writes nothing; ids that are stored otherwise, or twice in one call, throw `DuplicateEventId`.
 /// - `read_stream(stream, from, sink)` shows the stream's events from version `from` on, in order, to `sink`; nothing
@@ -87,8 +87,8 @@ struct EventLocation {
 ///   log. Never nil.
 /// - `head()` is the position of the last event; 0 for an empty log.
 /// - `locate(event_id)` returns where an event is.
-/// - `wait_for_events(after, at_most, stop)` returns true as soon as there is an event after `after`, whichever process
-///   has appended it; false after `at_most` or when `stop` is requested.
+/// - `wait_for_events(after, wait, stop)` returns true as soon as there is an event after `after`, whichever process has
+///   appended it; false after `wait` or when `stop` is requested.
 ///
 /// Every operation may be called from any thread, and throws `StoreError` if the store cannot do it.
 template <class Store>

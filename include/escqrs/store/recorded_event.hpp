@@ -10,16 +10,18 @@
 
 namespace escqrs {
 
+/// Bytes that someone else owns.
 using Bytes = std::span<const std::byte>;
 
-/// A stored event as a store shows it. Views and `stream` are valid only during the call that hands it over.
+/// A stored event as a store shows it. Views and `stream` are valid only during the call that hands it over: copy what
+/// must outlive it.
 struct RecordedEvent {
     const StreamId& stream;
     StreamVersion version;
     GlobalPosition position;
-    Timestamp recorded_at;
+    Timestamp recorded_at; ///< by the store's clock
     EventId id;
-    std::string_view type;
+    std::string_view type; ///< event name
     unsigned schema_version;
     std::string_view content_type;
     Bytes payload;

@@ -31,8 +31,8 @@ private:
     StreamVersion expected_;
 };
 
-/// What a processor needs of its users' types: how to read messages, the handlers of their events, and the read model
-/// that these write. All the rest of the processor is compiled once, whatever these are.
+/// The part of a processor that depends on its users' types: how messages are read, the handlers of their events, and
+/// the read model that these write. Virtual, so that the rest is compiled once.
 class MessageSide {
 public:
     MessageSide() = default;

@@ -47,11 +47,11 @@ private:
 
 } // namespace detail
 
-/// Refers to a database, as a pointer does: one of several kinds, chosen at run time, with the place in it, where it
-/// has places: `AnyDatabase<sqlite::Dialect, postgres::Dialect>{postgres::Dialect{connection, "conference"}}`.
+/// Refers to one of several databases, chosen at run time; it does not own it. With PostgreSQL the dialect carries the
+/// schema: `AnyDatabase<sqlite::Dialect, postgres::Dialect>{postgres::Dialect{connection, "conference"}}`.
 ///
-/// The nested classes have the verbs of each kind's own. SQL must be such that all of them understand it; values take
-/// the places `$1`, `$2`, …, which must appear in this order, since SQLite numbers them as they come.
+/// The nested classes have the verbs of each database's own. SQL must be valid in all of them; parameters `$1`, `$2`, …
+/// must appear in this order, because SQLite numbers them as they appear.
 /// @par Thread safety  as its database: one thread at a time
 template <class... Dialects>
 class AnyDatabase {

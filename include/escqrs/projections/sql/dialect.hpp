@@ -15,7 +15,7 @@ namespace escqrs::sql {
 
 /// A connection, prepared statements, their rows, and transactions.
 ///
-/// Values fill the places `$1`, `$2`, … of a statement, which appear in it in this order. Transactions and savepoints
+/// Values fill the parameters `$1`, `$2`, … of a statement, which appear in it in this order. Transactions and savepoints
 /// roll back when they end without `commit`.
 template <class Connection, class Statement, class Rows, class Transaction, class Savepoint>
 concept Database = requires(Connection& database, Statement& statement, Rows& rows, Transaction& transaction,
@@ -48,15 +48,18 @@ struct CheckpointState {
 
 /// What differs between databases: a `Database`, and the texts and locks that are its own.
 ///
-/// - `Place`: where the tables are; `Owner`: a place, and by what right a checkpoint in it is moved;
+/// - `Place`: where the tables are, so that `Dialect{database, place}` is one; `Owner`: a place, or a lease in one that
+///   must be held to move a checkpoint there;
 /// - `with(tables)`: creates or upgrades them where that is needed;
 /// - `text(sql)`: the library's SQL, in which `{s}.` is before each of its tables, for this database;
 /// - `users_text(sql)`, `users_table(name)`: the same for a read model's own tables;
 /// - `drop(tables, suffix, views)`: SQL that drops `tables`, with `suffix` in their names, and the views of them;
 /// - `grants(tables)`: SQL that restores the rights that others have to the views;
 /// - `storable(text)`: a text that the database takes;
-/// - `CheckpointRow`: reads, locks and writes a `CheckpointState`;
-/// - `StreamVersions`: advances a stream's version if the given one is the next;
+/// - `CheckpointRow`: reads, locks and writes a `CheckpointState` (`State`, if it adds to it) under its `name`;
+///   `prepare()` is called before a transaction that uses it, and `needs_transaction` says whether `read` needs one;
+///   `bookmark_columns` and `bookmark_in(rows, column)` are how a `Bookmark` is selected;
+/// - `StreamVersions`: `advance(name, stream, version)` advances a stream's version if the given one is the next;
 /// - `Turns`: `take(name)` waits until no other version of the read model is in a transaction.
 template <class D>
 concept Dialect =

@@ -45,7 +45,7 @@ std::vector<StoredEvent> filter_by_hand(Store& store, const EventFilter& filter,
 {
     std::vector<StoredEvent> wanted;
     for (const StoredEvent& event : read_log(store, after)) {
-        if (filter.shows(event.stream.category(), event.content.type)) wanted.push_back(event);
+        if (filter.matches(event.stream.category(), event.content.type)) wanted.push_back(event);
     }
     return wanted;
 }
