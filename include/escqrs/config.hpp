@@ -13,3 +13,13 @@
 #define ESCQRS_HAS_BODIES 0
 #define ESCQRS_INLINE
 #endif
+
+// On exceptions: visible outside their shared library although all else is hidden (-fvisibility=hidden), so that a program catches
+// what its plugins throw. Some platforms compare types by the address of their description.
+#if !defined(ESCQRS_EXPORT)
+#if defined(__GNUC__)
+#define ESCQRS_EXPORT [[gnu::visibility("default")]]
+#else
+#define ESCQRS_EXPORT
+#endif
+#endif

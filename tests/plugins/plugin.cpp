@@ -29,6 +29,7 @@ const Plugin plugin{
     },
     .publish = publish<escqrs::EventBus>,
     .publish_to_snapshots = publish<escqrs::SnapshotEventBus>,
+    .fail = [] { throw escqrs::HandlerNotFound{"Burn"}; },
     .dispatch_close = [](const Dispatcher& dispatcher, int door) { return dispatcher.send(Close{door}); },
 };
 

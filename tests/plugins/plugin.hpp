@@ -46,6 +46,7 @@ struct Plugin {
     std::string* (*result_of)(const escqrs::CommandInfo&);
     void (*publish)(escqrs::EventBus&);
     void (*publish_to_snapshots)(escqrs::SnapshotEventBus&);
+    void (*fail)(); ///< throws a HandlerNotFound
     std::future<std::string> (*dispatch_close)(const Dispatcher&, int door);
 };
 

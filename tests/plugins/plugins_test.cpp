@@ -7,6 +7,7 @@
 #include <escqrs/testing/catch2.hpp>
 
 #include <dlfcn.h>
+#include <typeinfo>
 #include <vector>
 
 namespace {
@@ -19,12 +20,14 @@ struct Secret {
     int value = 0;
 };
 
-const Plugin& load()
+void* library()
 {
-    static void* const library = ::dlopen(PLUGIN_FILE, RTLD_NOW | RTLD_LOCAL);
-    if (library == nullptr) throw std::runtime_error{::dlerror()};
-    return *reinterpret_cast<const Plugin* (*)()>(::dlsym(library, "the_plugin"))();
+    static void* const handle = ::dlopen(PLUGIN_FILE, RTLD_NOW | RTLD_LOCAL);
+    if (handle == nullptr) throw std::runtime_error{::dlerror()};
+    return handle;
 }
+
+const Plugin& load() { return *reinterpret_cast<const Plugin* (*)()>(::dlsym(library(), "the_plugin"))(); }
 
 /// Handlers of the commands, in another order than the plugin uses them.
 void handle_all(escqrs::CommandBus& bus)
@@ -49,6 +52,13 @@ std::vector<std::string> heard_from_plugin(void (*publish)(Bus&))
 }
 
 } // namespace
+
+TEST_CASE("what a plugin throws is caught by its type, which the plugin exports", "[plugins]")
+{
+    CHECK_THROWS_AS(load().fail(), escqrs::HandlerNotFound);
+    const std::string type = std::string{"_ZTI"} + typeid(escqrs::HandlerNotFound).name();
+    CHECK(::dlsym(library(), type.c_str()) != nullptr);
+}
 
 TEST_CASE("a command that a plugin sends reaches its own handler in the program", "[plugins]")
 {

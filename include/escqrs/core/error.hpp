@@ -38,7 +38,7 @@ inline FailureKind classify(const std::exception& failure) noexcept
 }
 
 /// A stream was not at the version that an append expected. Nothing was written; load again and decide again.
-class ConcurrencyError : public Error {
+class ESCQRS_EXPORT ConcurrencyError : public Error {
 public:
     ConcurrencyError(StreamId stream, ExpectedVersion expected, StreamVersion actual)
         : Error{"concurrency conflict on stream '" + stream.text() + "': expected " + to_string(expected) +
@@ -60,7 +60,7 @@ private:
 };
 
 /// An append reuses an event id that another append has already stored.
-class DuplicateEventId : public Error {
+class ESCQRS_EXPORT DuplicateEventId : public Error {
 public:
     DuplicateEventId(const StreamId& stream, EventId id)
         : Error{"append to stream '" + stream.text() + "' refused: event id " + to_string(id) +
@@ -77,7 +77,7 @@ private:
 
 /// A change was not stored, because its command id belongs to another change: one command id is one append to one
 /// stream.
-class CommandIdRefused : public Error {
+class ESCQRS_EXPORT CommandIdRefused : public Error {
 public:
     /// The id is that of an append that ended at version `stored_at` of stream `stored_in`.
     CommandIdRefused(const CommandId& command, StreamId stream, StreamId stored_in, StreamVersion stored_at)
@@ -108,7 +108,7 @@ private:
 };
 
 /// The requested aggregate has no events.
-class AggregateNotFound : public Error {
+class ESCQRS_EXPORT AggregateNotFound : public Error {
 public:
     explicit AggregateNotFound(StreamId stream)
         : Error{"no aggregate '" + stream.text() + "'"}, stream_{std::move(stream)}
@@ -122,13 +122,13 @@ private:
 };
 
 /// Bytes cannot be decoded into an event, or an event into bytes.
-class CodecError : public Error {
+class ESCQRS_EXPORT CodecError : public Error {
 public:
     using Error::Error;
 };
 
 /// An event's name is not in the codec's list.
-class UnknownEventType : public CodecError {
+class ESCQRS_EXPORT UnknownEventType : public CodecError {
 public:
     explicit UnknownEventType(std::string name)
         : CodecError{"unknown event type '" + name + "'"}, name_{std::move(name)}
@@ -142,7 +142,7 @@ private:
 };
 
 /// An event was written by a newer program, in a schema version that this one does not read yet.
-class NewerSchemaVersion : public CodecError {
+class ESCQRS_EXPORT NewerSchemaVersion : public CodecError {
 public:
     NewerSchemaVersion(std::string name, unsigned found, unsigned known)
         : CodecError{"event '" + name + "' has schema version " + std::to_string(found) +
@@ -162,7 +162,7 @@ private:
 };
 
 /// A stored event cannot be decoded or applied, by an aggregate or a projection. The cause is nested.
-class HydrationError : public Error {
+class ESCQRS_EXPORT HydrationError : public Error {
 public:
     HydrationError(StreamId stream, StreamVersion version, GlobalPosition position, const std::string& cause)
         : Error{"cannot rebuild '" + stream.text() + "' from event version " + std::to_string(version.value()) +
@@ -182,13 +182,13 @@ private:
 };
 
 /// A command was sent that has no handler.
-class HandlerNotFound : public Error {
+class ESCQRS_EXPORT HandlerNotFound : public Error {
 public:
     explicit HandlerNotFound(const std::string& command) : Error{"no handler is registered for command " + command} {}
 };
 
 /// A second handler was registered for one command.
-class DuplicateHandler : public Error {
+class ESCQRS_EXPORT DuplicateHandler : public Error {
 public:
     explicit DuplicateHandler(const std::string& command)
         : Error{"command " + command + " already has a handler; a command has exactly one"}
@@ -197,7 +197,7 @@ public:
 };
 
 /// A command was not begun, because its deadline had passed.
-class CommandDeadlineExceeded : public Error {
+class ESCQRS_EXPORT CommandDeadlineExceeded : public Error {
 public:
     explicit CommandDeadlineExceeded(const std::string& command)
         : Error{"command " + command + " was not begun: its deadline had passed"}
@@ -206,7 +206,7 @@ public:
 };
 
 /// A command was not begun, because its sender had requested a stop.
-class CommandCancelled : public Error {
+class ESCQRS_EXPORT CommandCancelled : public Error {
 public:
     explicit CommandCancelled(const std::string& command)
         : Error{"command " + command + " was not begun: a stop was requested"}
@@ -222,7 +222,7 @@ public:
 };
 
 /// A command is not valid, so it was not begun. Holds every problem, in words.
-class InvalidCommand : public Error {
+class ESCQRS_EXPORT InvalidCommand : public Error {
 public:
     InvalidCommand(const std::string& command, std::vector<std::string> problems)
         : Error{"command " + command + " is not valid: " + join(problems)}, problems_{std::move(problems)}
@@ -243,7 +243,7 @@ private:
 };
 
 /// Some subscribers of an event failed; the others received it. Holds every failure, in order of subscription.
-class EventDispatchError : public Error {
+class ESCQRS_EXPORT EventDispatchError : public Error {
 public:
     EventDispatchError(const std::string& text, std::vector<std::exception_ptr> failures)
         : Error{text}, failures_{std::move(failures)}
@@ -273,7 +273,7 @@ inline FailureKind EventDispatchError::failure_kind() const noexcept
 }
 
 /// A newer version of a read model has taken the place of this one, whose tables are gone. Trying again is of no use.
-class ReadModelSuperseded : public Error {
+class ESCQRS_EXPORT ReadModelSuperseded : public Error {
 public:
     using Error::Error;
 
@@ -282,7 +282,7 @@ public:
 
 /// A checkpoint was not made from the log that is read, or that log no longer holds what was read: it is older, a
 /// restored backup for instance. Reading on would miss events. Trying again is of no use.
-class LogMismatch : public Error {
+class ESCQRS_EXPORT LogMismatch : public Error {
 public:
     LogMismatch(const std::string& text, const Bookmark& checkpoint, LogId log, GlobalPosition head)
         : Error{text}, checkpoint_{checkpoint}, log_{log}, head_{head}
@@ -302,7 +302,7 @@ private:
 };
 
 /// A store could not do its work: file missing, foreign or newer, disk full, database gone.
-class StoreError : public Error {
+class ESCQRS_EXPORT StoreError : public Error {
 public:
     using Error::Error;
 
@@ -310,7 +310,7 @@ public:
 };
 
 /// An option has a value that nothing can work with. Thrown by the constructors that take options.
-class InvalidOption : public StoreError {
+class ESCQRS_EXPORT InvalidOption : public StoreError {
 public:
     InvalidOption(std::string_view option, const std::string& expected, const std::string& found)
         : StoreError{"option " + std::string{option} + ": expected " + expected + ", found " + found}, option_{option}
@@ -326,7 +326,7 @@ private:
 };
 
 /// A queue or broker could not do its work.
-class TransportError : public Error {
+class ESCQRS_EXPORT TransportError : public Error {
 public:
     using Error::Error;
 
@@ -334,7 +334,7 @@ public:
 };
 
 /// A queue will never take this message: what is wrong with it stays wrong, however often it is sent.
-class MessageRefused : public TransportError {
+class ESCQRS_EXPORT MessageRefused : public TransportError {
 public:
     MessageRefused(std::string message_id, const std::string& text)
         : TransportError{text}, message_id_{std::move(message_id)}
@@ -350,7 +350,7 @@ private:
 };
 
 /// The lock of a received message ran out or was given back; its present holder decides about the message.
-class MessageLockLost : public TransportError {
+class ESCQRS_EXPORT MessageLockLost : public TransportError {
 public:
     using TransportError::TransportError;
 };

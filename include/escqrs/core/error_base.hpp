@@ -1,6 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/config.hpp>
+
 #include <cstdint>
 #include <stdexcept>
 
@@ -19,7 +21,7 @@ enum class FailureKind : std::uint8_t {
 };
 
 /// Root of everything the library throws. The text says what failed, for which id, and expected against found.
-class Error : public std::runtime_error {
+class ESCQRS_EXPORT Error : public std::runtime_error {
 public:
     using std::runtime_error::runtime_error;
 
@@ -28,7 +30,7 @@ public:
 };
 
 /// A text is not a valid UUID, stream id or category.
-class InvalidIdentifier : public Error {
+class ESCQRS_EXPORT InvalidIdentifier : public Error {
 public:
     using Error::Error;
 };

@@ -29,7 +29,7 @@ constexpr FailureKind classify(std::string_view state) noexcept
 }
 
 /// PostgreSQL refused to do something. The text names the server and database, and holds PostgreSQL's own message.
-class DatabaseError : public StoreError {
+class ESCQRS_EXPORT DatabaseError : public StoreError {
 public:
     DatabaseError(const std::string& where, std::string_view what, std::string_view message, std::string state)
         : StoreError{"postgres '" + where + "': " + std::string{what} + ": " + trimmed(message)},
@@ -59,7 +59,7 @@ private:
 };
 
 /// The server could not be reached, or the connection was lost: what was under way may have been done, or not.
-class ConnectionLost : public DatabaseError {
+class ESCQRS_EXPORT ConnectionLost : public DatabaseError {
 public:
     using DatabaseError::DatabaseError;
 

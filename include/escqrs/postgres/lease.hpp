@@ -24,7 +24,7 @@ class LeasedWork;
 }
 
 /// The lease under which something was to be written has gone to another holder; nothing was written.
-class LeaseLost : public StoreError {
+class ESCQRS_EXPORT LeaseLost : public StoreError {
 public:
     LeaseLost(const std::string& lease, std::int64_t token)
         : StoreError{"lease '" + lease + "': lost to another holder; expected token " + std::to_string(token) +

@@ -16,7 +16,7 @@
 namespace escqrs::postgres {
 
 /// A worker has another number of shards for a name than the other workers have, or had. It works on none.
-class ShardCountMismatch : public StoreError {
+class ESCQRS_EXPORT ShardCountMismatch : public StoreError {
 public:
     ShardCountMismatch(const std::string& name, std::size_t expected, std::size_t found)
         : StoreError{"shards of '" + name + "': expected " + std::to_string(expected) +

@@ -43,7 +43,7 @@ struct ParkedStream {
 };
 
 /// A relay cannot send an event, so it has parked the stream from that event on.
-class StreamParked : public Error {
+class ESCQRS_EXPORT StreamParked : public Error {
 public:
     explicit StreamParked(const ParkedStream& parked)
         : Error{"stream '" + parked.stream.text() + "' is parked from event version " +

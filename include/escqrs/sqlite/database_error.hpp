@@ -41,7 +41,7 @@ constexpr FailureKind classify(int code) noexcept
 }
 
 /// SQLite refused to do something. The text names the file and holds SQLite's own message.
-class DatabaseError : public StoreError {
+class ESCQRS_EXPORT DatabaseError : public StoreError {
 public:
     DatabaseError(const std::string& path, std::string_view what, int code, const char* message)
         : StoreError{"sqlite '" + path + "': " + std::string{what} + ": " + message + " (code " + std::to_string(code) +

@@ -14,7 +14,7 @@
 namespace escqrs::detail {
 
 /// An earlier event of the stream has not been handled yet.
-class OutOfOrder : public Error {
+class ESCQRS_EXPORT OutOfOrder : public Error {
 public:
     OutOfOrder(const EventContext& found, StreamVersion expected)
         : Error{"stream '" + found.stream.text() + "': expected event version " + std::to_string(expected.value()) +
