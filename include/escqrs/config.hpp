@@ -1,6 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+// Everything is in the inline namespace v0, so that a program may hold libraries that were built with different major versions.
+
 // A program may define ESCQRS_SEPARATE_COMPILATION for all its files. Then the headers only declare the larger functions that
 // are no templates, and one of the files compiles them: it includes <escqrs/src.hpp> or <escqrs/sqlite/src.hpp>.
 #if !defined(ESCQRS_SEPARATE_COMPILATION)

@@ -97,10 +97,15 @@ def check_includes(header, path):
             faults.append(f"{header} includes {name}: detail/ is for {other}/ alone")
 
 
+def check_namespace(header, path):
+    for line in re.findall(r"^namespace escqrs(?!::inline v0\b).*", path.read_text(encoding="utf-8"), re.M):
+        faults.append(f"{header} has '{line}': expected namespace escqrs::inline v0")
+
+
 def check_shared(header, path):
     """A header outside detail/ with nothing but details says that other rooms include it, and users need not."""
     text = path.read_text(encoding="utf-8")
-    opened = re.findall(r"^namespace escqrs([\w:]*) \{", text, re.M)
+    opened = re.findall(r"^namespace escqrs::inline v0([\w:]*) \{", text, re.M)
     if "/detail/" in header or not opened or not all(name.endswith("::detail") for name in opened):
         return
     if "\n// Shared by rooms; not API.\n" not in text:
@@ -165,6 +170,7 @@ def main(compiler):
     for header in headers:
         check_place(header)
         check_includes(header, INCLUDE / "escqrs" / header)
+        check_namespace(header, INCLUDE / "escqrs" / header)
         check_shared(header, INCLUDE / "escqrs" / header)
     for room in ROOMS:
         check_umbrella(room, headers)

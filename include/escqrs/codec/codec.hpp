@@ -22,7 +22,7 @@
 #include <variant>
 #include <vector>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// The bytes of one event and what is needed to read them. Views only.
 struct EncodedEvent {
@@ -328,4 +328,4 @@ inline EventContext context_of(const RecordedEvent& event)
     return {event.stream, event.version, event.position, event.id, event.recorded_at, decode_metadata(event.metadata)};
 }
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 template <class List, class Format, class... OtherFormats>
 class Codec;
@@ -9,4 +9,4 @@ template <class List, class... Rules>
 struct Evolution;
 struct EncodedEvent;
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

@@ -13,7 +13,7 @@
 #include <vector>
 
 // Metadata to bytes and back.
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// Appends `metadata` to `out`; nothing is appended for empty metadata.
 /// @throws CodecError naming what no message could carry: text that is not UTF-8, a header twice, without a name, or
@@ -95,4 +95,4 @@ ESCQRS_INLINE Metadata decode_metadata(Bytes bytes)
 
 #endif // ESCQRS_HAS_BODIES
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

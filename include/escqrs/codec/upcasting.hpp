@@ -15,7 +15,7 @@
 #include <variant>
 #include <vector>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// A text as a template argument.
 template <std::size_t Size>
@@ -329,4 +329,4 @@ private:
 };
 
 } // namespace detail
-} // namespace escqrs
+} // namespace escqrs::inline v0

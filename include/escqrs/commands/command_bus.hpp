@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// A command's handler, paired with the command: `on<RegisterAttendee>(handler)`.
 template <class Command, class Handler>
@@ -274,4 +274,4 @@ void CommandBus::run_around(const CommandInfo& command, const SendOptions& optio
         throw Error{"a middleware ended command " + std::string{command.name} + " without a result or an exception"};
 }
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

@@ -15,7 +15,7 @@
 #include <type_traits>
 #include <variant>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// Until when a command may still be begun. By default nothing ends it.
 struct SendOptions {
@@ -165,4 +165,4 @@ private:
 /// `next` must end in an exception or leave a result; calling it again runs the rest again.
 using CommandMiddleware = std::function<void(const CommandInfo&, NextHandler)>;
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

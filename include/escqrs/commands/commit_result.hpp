@@ -3,7 +3,7 @@
 
 #include <escqrs/core/identifiers.hpp>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// The result of a saved change: version of the stream and log position after its last event.
 struct CommitResult {
@@ -20,4 +20,4 @@ struct CommitResult {
     }
 };
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

@@ -9,7 +9,7 @@
 #include <type_traits>
 #include <utility>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 namespace detail {
 
@@ -71,4 +71,4 @@ auto decided_by(const Deciders& deciders, Id Command::*id)
     return decided_by<Command, Deciders, Id Command::*>(deciders, id);
 }
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

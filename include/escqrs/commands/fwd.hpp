@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 struct CommitResult;
 class CommandBus;
@@ -12,4 +12,4 @@ class NextHandler;
 struct RepositoryOptions;
 class SnapshotPolicy;
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

@@ -25,7 +25,7 @@
 #include <type_traits>
 #include <utility>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// Loads aggregates from their events and saves what they raised.
 ///
@@ -408,4 +408,4 @@ bool Repository<Aggregate, Store, EventCodec>::assign_ids(const StreamId& stream
     return may_be_repeat;
 }
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

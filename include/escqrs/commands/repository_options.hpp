@@ -11,7 +11,7 @@
 #include <exception>
 #include <functional>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 struct RepositoryOptions {
     RetryPolicy retry;
@@ -25,4 +25,4 @@ struct RepositoryOptions {
     std::function<void(const StreamId&, std::exception_ptr)> on_snapshot_failure = {};
 };
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

@@ -17,7 +17,7 @@
 #include <string_view>
 #include <vector>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// When a repository keeps a snapshot of what it has saved.
 class SnapshotPolicy {
@@ -143,4 +143,4 @@ SnapshotUse decode_snapshot(const Snapshot& snapshot, Aggregate& aggregate)
 
 } // namespace detail
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

@@ -11,7 +11,7 @@
 #include <functional>
 #include <utility>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// How many attempts are made in all, and how long the pause between them is: `delay`, doubled each time up to
 /// `max_delay`. `Repository::execute` makes its second attempt at once, and waits without jitter; `retry_on_conflict`
@@ -86,4 +86,4 @@ inline void check(const RetryPolicy& policy)
 
 } // namespace detail
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

@@ -3,7 +3,7 @@
 
 #include <escqrs/core/identifiers.hpp>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// How far a reader has come, and in which log.
 ///
@@ -19,4 +19,4 @@ struct Bookmark {
     friend bool operator==(const Bookmark&, const Bookmark&) = default;
 };
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

@@ -11,7 +11,7 @@
 #include <string_view>
 
 // Every constructor that takes options checks them with these functions.
-namespace escqrs::detail {
+namespace escqrs::inline v0::detail {
 
 /// @throws InvalidOption unless `value` is at least `least`
 inline void check_at_least(std::uint64_t least, std::uint64_t value, std::string_view option)
@@ -37,4 +37,4 @@ inline constexpr Duration not_negative{0};
 /// For intervals of polling, which must have a pause.
 inline constexpr Duration not_zero{1};
 
-} // namespace escqrs::detail
+} // namespace escqrs::inline v0::detail

@@ -15,7 +15,7 @@
 #include <stop_token>
 #include <string>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// Tells the parts of the library the time, and lets them wait. A test passes a clock that only the test moves.
 /// @par Thread safety  all members may be called from any thread
@@ -107,4 +107,4 @@ inline bool sleep_for(Clock& clock, Duration duration, std::stop_token stop)
     return !stop.stop_requested();
 }
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

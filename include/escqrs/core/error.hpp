@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// What an exception says, whatever its type: `what()`, or that it is not a std::exception.
 inline std::string text_of(const std::exception_ptr& failure)
@@ -355,4 +355,4 @@ public:
     using TransportError::TransportError;
 };
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

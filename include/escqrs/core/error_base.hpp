@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <stdexcept>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// What a failure says about the work that failed.
 enum class FailureKind : std::uint8_t {
@@ -35,4 +35,4 @@ public:
     using Error::Error;
 };
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

@@ -5,7 +5,7 @@
 #include <type_traits>
 #include <utility>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 template <class Signature>
 class FunctionRef;
@@ -32,4 +32,4 @@ private:
     Result (*call_)(void*, Arguments...);
 };
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 template <class Tag>
 class Id;
@@ -49,4 +49,4 @@ class TransportError;
 class MessageRefused;
 class MessageLockLost;
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

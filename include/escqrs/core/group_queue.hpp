@@ -11,7 +11,7 @@
 #include <mutex>
 #include <utility>
 
-namespace escqrs::detail {
+namespace escqrs::inline v0::detail {
 
 /// Batches work from many threads; one caller runs each batch.
 ///
@@ -123,4 +123,4 @@ void GroupQueue<Caller>::dismiss(Caller* group, const Caller& leader)
     }
 }
 
-} // namespace escqrs::detail
+} // namespace escqrs::inline v0::detail

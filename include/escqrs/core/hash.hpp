@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-namespace escqrs::detail {
+namespace escqrs::inline v0::detail {
 
 /// FNV-1a, 64 bits: the same in every process and release. It reveals damage, not an attack.
 /// http://www.isthe.com/chongo/tech/comp/fnv/
@@ -17,4 +17,4 @@ constexpr std::uint64_t fnv1a(const Bytes& bytes) noexcept
     return hash;
 }
 
-} // namespace escqrs::detail
+} // namespace escqrs::inline v0::detail

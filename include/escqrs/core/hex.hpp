@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 namespace detail {
 
@@ -30,4 +30,4 @@ std::string to_hex(const Bytes& bytes)
     return text;
 }
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

@@ -12,7 +12,7 @@
 #include <functional>
 #include <string_view>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// Draws a new UUID. Called from any thread at once, so it must be thread-safe.
 using IdGenerator = std::function<Uuid()>;
@@ -71,4 +71,4 @@ ESCQRS_INLINE Uuid name_based_uuid(const Uuid& name_space, std::string_view name
 
 #endif // ESCQRS_HAS_BODIES
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

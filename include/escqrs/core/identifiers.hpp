@@ -15,7 +15,7 @@
 #include <string_view>
 #include <utility>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 using Uuid = boost::uuids::uuid;
 
@@ -294,7 +294,7 @@ inline StreamId::StreamId(std::string text) : text_{std::move(text)}, category_l
     }
 }
 
-} // namespace escqrs
+} // namespace escqrs::inline v0
 
 namespace boost::uuids {
 

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// What is known about an event next to its content: who and what caused it. Nil ids and empty texts mean "not given".
 struct Metadata {
@@ -46,4 +46,4 @@ struct EventContext {
     unsigned part = 0;
 };
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

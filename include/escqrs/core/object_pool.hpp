@@ -9,7 +9,7 @@
 #include <memory>
 #include <utility>
 
-namespace escqrs::detail {
+namespace escqrs::inline v0::detail {
 
 /// Objects that own memory, kept for the next use. They come as they were left.
 ///
@@ -78,4 +78,4 @@ private:
     std::array<std::atomic<T*>, max_idle> idle_{};
 };
 
-} // namespace escqrs::detail
+} // namespace escqrs::inline v0::detail

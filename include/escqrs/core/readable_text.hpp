@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// Returns `text` as one line of valid UTF-8 of at most `max_length` bytes, for logs, queues and people: errors quote what came
 /// from outside. An invalid byte becomes '?'; a control character, and a line end of Unicode's, becomes a blank.
@@ -34,4 +34,4 @@ inline std::string readable(std::string_view text, std::size_t max_length)
     return result;
 }
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

@@ -8,7 +8,7 @@
 #include <unordered_map>
 #include <utility>
 
-namespace escqrs::detail {
+namespace escqrs::inline v0::detail {
 
 /// A bounded map that forgets the entries that have not been used for longest.
 ///
@@ -69,4 +69,4 @@ private:
     Generation old_;
 };
 
-} // namespace escqrs::detail
+} // namespace escqrs::inline v0::detail

@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-namespace escqrs::detail {
+namespace escqrs::inline v0::detail {
 
 /// A moment: whole seconds since 1970-01-01T00:00:00Z and the fraction of a second after them.
 struct SplitTime {
@@ -123,4 +123,4 @@ inline std::optional<SplitTime> parse_rfc3339(std::string_view text, unsigned di
     return time;
 }
 
-} // namespace escqrs::detail
+} // namespace escqrs::inline v0::detail

@@ -5,7 +5,7 @@
 
 #include <type_traits>
 
-namespace escqrs::detail {
+namespace escqrs::inline v0::detail {
 
 template <class Parameter, class Argument>
 inline constexpr bool is_copy = false;
@@ -44,4 +44,4 @@ consteval bool takes_copy()
     } else return false;
 }
 
-} // namespace escqrs::detail
+} // namespace escqrs::inline v0::detail

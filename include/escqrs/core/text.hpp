@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-namespace escqrs::archive::detail {
+namespace escqrs::inline v0::archive::detail {
 
 /// Length of the UTF-8 sequence (RFC 3629) at the start of `text`, 0 if there is none: overlong forms, surrogates and
 /// values above U+10FFFF are none.
@@ -140,4 +140,4 @@ inline bool from_base64(std::string_view text, std::vector<std::byte>& bytes)
     return true;
 }
 
-} // namespace escqrs::archive::detail
+} // namespace escqrs::inline v0::archive::detail

@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// A moment in UTC, to the microsecond.
 using Timestamp = std::chrono::sys_time<std::chrono::microseconds>;
@@ -58,4 +58,4 @@ inline std::optional<Timestamp> parse_rfc3339(std::string_view text)
     return Timestamp{std::chrono::seconds{parsed->seconds}} + Duration{parsed->fraction};
 }
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

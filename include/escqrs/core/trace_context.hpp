@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// A place in a trace: W3C Trace Context, https://www.w3.org/TR/trace-context/.
 struct TraceContext {
@@ -60,4 +60,4 @@ ESCQRS_INLINE std::optional<TraceContext> TraceContext::parse(std::string_view t
 
 #endif // ESCQRS_HAS_BODIES
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

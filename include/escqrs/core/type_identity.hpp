@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs::detail {
+namespace escqrs::inline v0::detail {
 
 /// Identifies a type, with the same result in every shared library of the process.
 ///
@@ -142,4 +142,4 @@ constexpr std::string_view type_name() noexcept
     return function.substr(begin, end - begin);
 }
 
-} // namespace escqrs::detail
+} // namespace escqrs::inline v0::detail

@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// Reaches what an aggregate keeps private: write `friend escqrs::Access;` to keep `apply` private.
 ///
@@ -63,4 +63,4 @@ public:
     }
 };
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

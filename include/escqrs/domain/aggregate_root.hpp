@@ -14,7 +14,7 @@
 #include <variant>
 #include <vector>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 namespace detail {
 
@@ -150,4 +150,4 @@ private:
     bool is_applying_ = false;
 };
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

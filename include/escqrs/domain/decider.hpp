@@ -12,7 +12,7 @@
 #include <utility>
 #include <variant>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// An aggregate in functional form: values and pure functions, no object that changes.
 /// ```
@@ -318,4 +318,4 @@ private:
     using Part = std::tuple_element_t<Index, std::tuple<Parts...>>;
 };
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

@@ -14,7 +14,7 @@ template <class T>
 struct version; // completed by <boost/serialization/version.hpp>, where BOOST_CLASS_VERSION lives
 } // namespace boost::serialization
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// A named reference to a member, for `serialize`: `archive & escqrs::field("email", email)`.
 ///
@@ -189,4 +189,4 @@ struct EventsOf<Owner> {
 
 } // namespace detail
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

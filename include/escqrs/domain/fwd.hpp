@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 template <class Derived, class... Events>
 class AggregateRoot;
@@ -17,4 +17,4 @@ struct NoStateChange;
 template <class T>
 class Field;
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 namespace detail {
 
@@ -277,4 +277,4 @@ Signal& BasicEventBus<Signal>::create_signal(const detail::TypeIdentity& type)
     return signal;
 }
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

@@ -9,7 +9,7 @@
 #include <memory>
 #include <utility>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 namespace detail {
 
@@ -73,4 +73,4 @@ private:
 /// The event bus built on Boost.Signals2.
 class EventBus : public BasicEventBus<detail::BoostSignal> {};
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

@@ -1,10 +1,10 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 class EventBus;
 class SnapshotEventBus;
 struct PublishedEvent;
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

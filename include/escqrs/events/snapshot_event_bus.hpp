@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 namespace detail {
 
@@ -273,4 +273,4 @@ inline Failures SnapshotSignal::operator()(const PublishedEvent& event) const
 /// An event bus without Boost.Signals2, with the same promises: publishing takes no lock, and costs a fifth.
 class SnapshotEventBus : public BasicEventBus<detail::SnapshotSignal> {};
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <mutex>
 
-namespace escqrs::in_memory {
+namespace escqrs::inline v0::in_memory {
 
 /// A checkpoint that lives as long as the program, for read models that do the same.
 ///
@@ -65,4 +65,4 @@ private:
     GlobalPosition replay_until_;
 };
 
-} // namespace escqrs::in_memory
+} // namespace escqrs::inline v0::in_memory

@@ -24,7 +24,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs::in_memory {
+namespace escqrs::inline v0::in_memory {
 
 struct EventStoreOptions {
     Clock* clock = &system_clock();
@@ -328,4 +328,4 @@ ESCQRS_INLINE bool EventStore::wait_for_events(GlobalPosition after, Duration at
 
 static_assert(escqrs::EventStore<EventStore>);
 
-} // namespace escqrs::in_memory
+} // namespace escqrs::inline v0::in_memory

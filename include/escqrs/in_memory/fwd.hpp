@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-namespace escqrs::in_memory {
+namespace escqrs::inline v0::in_memory {
 
 class Checkpoint;
 class EventStore;
@@ -9,4 +9,4 @@ struct EventStoreOptions;
 class MessageQueue;
 class ParkingLot;
 
-} // namespace escqrs::in_memory
+} // namespace escqrs::inline v0::in_memory

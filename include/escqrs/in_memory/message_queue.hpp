@@ -19,7 +19,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs::in_memory {
+namespace escqrs::inline v0::in_memory {
 
 /// A queue that lives as long as the object: `MessageSender`, `MessageReceiver` and `DeadLetterQueue`.
 ///
@@ -136,4 +136,4 @@ private:
 
 static_assert(MessageSender<MessageQueue> && MessageReceiver<MessageQueue> && DeadLetterQueue<MessageQueue>);
 
-} // namespace escqrs::in_memory
+} // namespace escqrs::inline v0::in_memory

@@ -9,7 +9,7 @@
 #include <optional>
 #include <vector>
 
-namespace escqrs::in_memory {
+namespace escqrs::inline v0::in_memory {
 
 /// Remembers parked streams as long as the program runs, for read models that live as long.
 ///
@@ -67,4 +67,4 @@ private:
 
 static_assert(escqrs::ParkingLot<ParkingLot>);
 
-} // namespace escqrs::in_memory
+} // namespace escqrs::inline v0::in_memory

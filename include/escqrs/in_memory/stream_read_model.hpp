@@ -8,7 +8,7 @@
 #include <map>
 #include <utility>
 
-namespace escqrs::in_memory {
+namespace escqrs::inline v0::in_memory {
 
 /// How far each stream has been applied to a read model in memory, for a `MessageProcessor`.
 ///
@@ -56,4 +56,4 @@ private:
 
 static_assert(escqrs::StreamReadModel<StreamReadModel>);
 
-} // namespace escqrs::in_memory
+} // namespace escqrs::inline v0::in_memory

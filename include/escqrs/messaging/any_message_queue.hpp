@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// Any message receiver, chosen at run time. Copies refer to the same receiver.
 /// @par Thread safety  as the receiver inside
@@ -162,4 +162,4 @@ private:
 static_assert(MessageReceiver<AnyMessageReceiver>);
 static_assert(MessageSender<AnyMessageQueue> && MessageReceiver<AnyMessageQueue> && DeadLetterQueue<AnyMessageQueue>);
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

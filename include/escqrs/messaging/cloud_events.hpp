@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// Translates stored events into messages that are CloudEvents 1.0, and such messages back into typed events.
 ///
@@ -220,4 +220,4 @@ EventContext CloudEvents<List, StoredFormat, WireFormat>::decode(const Message& 
     return context;
 }
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 class MessageProperties;
 struct Message;
@@ -17,4 +17,4 @@ struct BatchResult;
 template <class List, class StoredFormat, class WireFormat>
 class CloudEvents;
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

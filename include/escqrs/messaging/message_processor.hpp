@@ -20,7 +20,7 @@
 #include <string>
 #include <utility>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// Takes events off a queue and lets handlers handle each once, in the order of its stream, in one transaction with the
 /// read model.
@@ -184,4 +184,4 @@ inline void MessageProcessor::wait_for_read_model(Backoff& backoff, std::excepti
     }
 }
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

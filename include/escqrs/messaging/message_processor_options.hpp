@@ -16,7 +16,7 @@
 #include <stop_token>
 #include <string_view>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// What became of a batch; each message counts once, in one of the figures below `received`.
 struct BatchResult {
@@ -101,4 +101,4 @@ inline MessageProcessorOptions checked(MessageProcessorOptions options)
 
 } // namespace detail
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

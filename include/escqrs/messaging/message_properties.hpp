@@ -11,7 +11,7 @@
 #include <string_view>
 #include <utility>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// Named texts that travel with a message, in the order in which they were added.
 ///
@@ -151,4 +151,4 @@ private:
     std::string bytes_;
 };
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

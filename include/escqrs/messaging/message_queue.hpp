@@ -17,7 +17,7 @@
 #include <variant>
 #include <vector>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// A message for a queue. Terms and meanings are those of an Azure Service Bus message.
 struct Message {
@@ -169,4 +169,4 @@ struct MessageQueueOptions {
     Clock* clock = &system_clock();
 };
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

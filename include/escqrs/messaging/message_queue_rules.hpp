@@ -26,7 +26,7 @@
 ///   gone,
 /// - the constructor calls `check_options`.
 /// @par Thread safety  all functions may be called from any thread
-namespace escqrs::message_queue_rules {
+namespace escqrs::inline v0::message_queue_rules {
 
 /// Service Bus limits, in bytes, of a message id, a session id, and of a dead-letter reason and description each.
 inline constexpr std::size_t max_message_id_length = 128;
@@ -187,4 +187,4 @@ inline void check_options(const MessageQueueOptions& options, const IdGenerator&
                           std::to_string(received.delivery_count) + ") is no longer held"};
 }
 
-} // namespace escqrs::message_queue_rules
+} // namespace escqrs::inline v0::message_queue_rules

@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <chrono>
 
-namespace escqrs::detail {
+namespace escqrs::inline v0::detail {
 
 /// The time by both readings of a queue's clock: messages are scheduled by the time of day; locks, waits and the window
 /// of duplicates are measured by the steady reading.
@@ -26,4 +26,4 @@ inline Duration next_wait(Duration wait) noexcept
     return std::min(wait, longest);
 }
 
-} // namespace escqrs::detail
+} // namespace escqrs::inline v0::detail

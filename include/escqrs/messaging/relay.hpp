@@ -24,7 +24,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// Publishes the store's log on a queue: the log is the outbox.
 ///
@@ -361,4 +361,4 @@ bool Relay<Store, CheckpointType, Sender, Translate, Parking>::replay_page(const
     return again.empty() && is_page_full;
 }
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

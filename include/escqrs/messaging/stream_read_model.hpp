@@ -9,7 +9,7 @@
 #include <string>
 #include <utility>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// A read model that a `MessageProcessor` keeps, and how far each stream has been applied to it.
 ///
@@ -87,4 +87,4 @@ private:
     Checkpoint probe_;
 };
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

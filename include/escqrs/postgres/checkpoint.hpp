@@ -5,10 +5,10 @@
 #include <escqrs/projections/sql/checkpoint.hpp>
 #include <escqrs/projections/sql/stream_checkpoint.hpp>
 
-namespace escqrs::postgres {
+namespace escqrs::inline v0::postgres {
 
 using Checkpoint = sql::Checkpoint<Dialect>;
 using StreamCheckpoint = sql::StreamCheckpoint<Dialect>;
 using escqrs::Advance;
 
-} // namespace escqrs::postgres
+} // namespace escqrs::inline v0::postgres

@@ -26,7 +26,7 @@
 #include <system_error>
 #include <utility>
 
-namespace escqrs::postgres {
+namespace escqrs::inline v0::postgres {
 
 namespace detail {
 struct ClearResult {
@@ -397,4 +397,4 @@ inline Savepoint::~Savepoint()
     }
 }
 
-} // namespace escqrs::postgres
+} // namespace escqrs::inline v0::postgres

@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs::postgres {
+namespace escqrs::inline v0::postgres {
 
 /// Connections to one database for many threads, each opened when it is needed and kept; at most a fixed number. A
 /// caller that finds all of them in use waits for one.
@@ -218,4 +218,4 @@ void ConnectionPool<Session>::close_idle() noexcept
     }
 }
 
-} // namespace escqrs::postgres
+} // namespace escqrs::inline v0::postgres

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <utility>
 
-namespace escqrs::postgres {
+namespace escqrs::inline v0::postgres {
 
 /// What a code of PostgreSQL (SQLSTATE, its manual's appendix A) says about the work that failed.
 constexpr FailureKind classify(std::string_view state) noexcept
@@ -66,4 +66,4 @@ public:
     FailureKind failure_kind() const noexcept override { return FailureKind::interrupted; }
 };
 
-} // namespace escqrs::postgres
+} // namespace escqrs::inline v0::postgres

@@ -23,7 +23,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs::postgres {
+namespace escqrs::inline v0::postgres {
 
 /// Keeps the read side (`escqrs::sql`) in a PostgreSQL database: in a schema's tables. Checkpoints are locked by their
 /// rows; streams, and read models whose versions take turns, by advisory locks.
@@ -284,4 +284,4 @@ inline std::string Dialect::storable(std::string_view text)
     return result;
 }
 
-} // namespace escqrs::postgres
+} // namespace escqrs::inline v0::postgres

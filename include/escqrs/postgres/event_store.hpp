@@ -26,7 +26,7 @@
 #include <string>
 #include <utility>
 
-namespace escqrs::postgres {
+namespace escqrs::inline v0::postgres {
 
 struct EventStoreOptions {
     std::string schema = "escqrs"; ///< of its tables, created if missing
@@ -375,4 +375,4 @@ inline bool EventStore::wait_for_events(GlobalPosition after, Duration at_most, 
 
 static_assert(escqrs::EventStore<EventStore>);
 
-} // namespace escqrs::postgres
+} // namespace escqrs::inline v0::postgres

@@ -3,7 +3,7 @@
 
 #include <escqrs/projections/fwd.hpp>
 
-namespace escqrs::postgres {
+namespace escqrs::inline v0::postgres {
 
 class Connection;
 struct ConnectionOptions;
@@ -25,4 +25,4 @@ using ParkingLot = sql::ParkingLot<Dialect>;
 using ReadModel = sql::ReadModel<Dialect>;
 using StreamCheckpoint = sql::StreamCheckpoint<Dialect>;
 
-} // namespace escqrs::postgres
+} // namespace escqrs::inline v0::postgres

@@ -17,7 +17,7 @@
 #include <unistd.h>
 #include <utility>
 
-namespace escqrs::postgres {
+namespace escqrs::inline v0::postgres {
 
 namespace detail {
 class LeasedWork;
@@ -128,4 +128,4 @@ inline LeaseOptions Lease::checked(LeaseOptions options)
     return options;
 }
 
-} // namespace escqrs::postgres
+} // namespace escqrs::inline v0::postgres

@@ -12,7 +12,7 @@
 #include <string>
 #include <utility>
 
-namespace escqrs::postgres {
+namespace escqrs::inline v0::postgres {
 
 /// Calls `work(lease, stop)` whenever, and as long as, this process holds the lease of that name: of any number of
 /// processes that call this, one works. When it ends or dies, another takes over, at the latest when the lease has run
@@ -77,4 +77,4 @@ void run_sharded(Connection& connection, const std::string& name, std::size_t sh
     sharded.end();
 }
 
-} // namespace escqrs::postgres
+} // namespace escqrs::inline v0::postgres

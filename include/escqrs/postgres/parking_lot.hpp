@@ -5,10 +5,10 @@
 #include <escqrs/projections/parking_lot.hpp>
 #include <escqrs/projections/sql/parking_lot.hpp>
 
-namespace escqrs::postgres {
+namespace escqrs::inline v0::postgres {
 
 using ParkingLot = sql::ParkingLot<Dialect>;
 
 static_assert(escqrs::ParkingLot<ParkingLot>);
 
-} // namespace escqrs::postgres
+} // namespace escqrs::inline v0::postgres

@@ -7,10 +7,10 @@
 #include <escqrs/projections/read_model_schema.hpp>
 #include <escqrs/projections/sql/read_model.hpp>
 
-namespace escqrs::postgres {
+namespace escqrs::inline v0::postgres {
 
 using LiveReadModel = sql::LiveReadModel<Dialect>;
 using ReadModel = sql::ReadModel<Dialect>;
 using escqrs::ReadModelSchema;
 
-} // namespace escqrs::postgres
+} // namespace escqrs::inline v0::postgres

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace escqrs::postgres::detail {
+namespace escqrs::inline v0::postgres::detail {
 
 /// The tables kept with read models: how far each has come, what it has parked, and which process may write to it.
 inline constexpr const char* create_read_models = R"(
@@ -97,9 +97,9 @@ inline Connection& with_read_models(Connection& connection, const std::string& s
     return connection;
 }
 
-} // namespace escqrs::postgres::detail
+} // namespace escqrs::inline v0::postgres::detail
 
-namespace escqrs::postgres {
+namespace escqrs::inline v0::postgres {
 
 /// Grants `role` what a worker needs to use checkpoints, parking lots and leases in `schema`, but nothing on its read
 /// model's tables.
@@ -114,4 +114,4 @@ inline void grant_read_models(Connection& owner, std::string_view schema, std::s
                               schema));
 }
 
-} // namespace escqrs::postgres
+} // namespace escqrs::inline v0::postgres

@@ -19,7 +19,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs::postgres {
+namespace escqrs::inline v0::postgres {
 
 /// Divides the streams of `name` into another number of shards (`run_sharded`), in one transaction. Projections lose no
 /// event and handle none twice; readers without a transaction may see events again.
@@ -218,4 +218,4 @@ inline void reshard(Connection& connection, const std::string& name, std::size_t
     while (!detail::try_reshard(connection, name, shards, schema)) {}
 }
 
-} // namespace escqrs::postgres
+} // namespace escqrs::inline v0::postgres

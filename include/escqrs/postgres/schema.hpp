@@ -12,7 +12,7 @@
 #include <string>
 #include <string_view>
 
-namespace escqrs::postgres {
+namespace escqrs::inline v0::postgres {
 
 /// What a part of a database schema must hold. In the texts `{s}` stands for the schema.
 struct SchemaPart {
@@ -142,4 +142,4 @@ inline void migrate(Connection& connection, std::string_view schema, const Schem
     transaction.commit();
 }
 
-} // namespace escqrs::postgres
+} // namespace escqrs::inline v0::postgres

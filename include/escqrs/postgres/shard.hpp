@@ -13,7 +13,7 @@
 #include <cstdint>
 #include <string>
 
-namespace escqrs::postgres {
+namespace escqrs::inline v0::postgres {
 
 /// A worker has another number of shards for a name than the other workers have, or had. It works on none.
 class ESCQRS_EXPORT ShardCountMismatch : public StoreError {
@@ -68,4 +68,4 @@ inline std::size_t claim_shards(Connection& connection, const std::string& name,
 
 } // namespace detail
 
-} // namespace escqrs::postgres
+} // namespace escqrs::inline v0::postgres

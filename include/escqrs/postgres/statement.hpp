@@ -20,7 +20,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs::postgres {
+namespace escqrs::inline v0::postgres {
 
 /// The rows of a query's answer.
 class Rows {
@@ -304,4 +304,4 @@ inline std::vector<std::int64_t> Rows::integers(int column) const
     return numbers;
 }
 
-} // namespace escqrs::postgres
+} // namespace escqrs::inline v0::postgres

@@ -5,7 +5,7 @@
 #include <escqrs/postgres/checkpoint.hpp>
 #include <escqrs/postgres/connection.hpp>
 
-namespace escqrs::postgres {
+namespace escqrs::inline v0::postgres {
 
 /// A read model whose tables are in a database, for a `MessageProcessor`: what handlers write by this connection and how far
 /// each stream has come are committed together.
@@ -13,4 +13,4 @@ using StreamReadModel = BasicStreamReadModel<Connection&, Transaction, Savepoint
 
 static_assert(escqrs::StreamReadModel<StreamReadModel>);
 
-} // namespace escqrs::postgres
+} // namespace escqrs::inline v0::postgres

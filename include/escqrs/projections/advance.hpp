@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// What a consumer of a queue must do with an event of a stream, judging by its version.
 enum class Advance : std::uint8_t {
@@ -12,4 +12,4 @@ enum class Advance : std::uint8_t {
     gap,       ///< one before it has not been applied yet
 };
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

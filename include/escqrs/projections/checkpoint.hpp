@@ -5,7 +5,7 @@
 
 #include <concepts>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// Remembers how far a reader of the log has come.
 ///
@@ -46,4 +46,4 @@ concept TransactionalCheckpoint =
         { transaction.commit_restart() } -> std::same_as<void>;
     };
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

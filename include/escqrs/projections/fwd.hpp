@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 struct SubscriptionOptions;
 struct ParkedStream;
@@ -25,4 +25,4 @@ class StreamCheckpoint;
 
 } // namespace sql
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

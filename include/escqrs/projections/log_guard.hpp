@@ -10,7 +10,7 @@
 #include <string>
 #include <utility>
 
-namespace escqrs::detail {
+namespace escqrs::inline v0::detail {
 
 /// The bookmark of `checkpoint`: a checkpoint, or a transaction on one. The user's own checkpoints may keep the
 /// position only.
@@ -204,4 +204,4 @@ private:
     bool is_page_checked_ = false;
 };
 
-} // namespace escqrs::detail
+} // namespace escqrs::inline v0::detail

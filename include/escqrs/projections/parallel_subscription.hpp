@@ -18,7 +18,7 @@
 #include <stop_token>
 #include <utility>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// Reads the log from a checkpoint onwards and passes every event to a handler, at least once, in several threads: the
 /// events of one stream in order, one after the other; streams in parallel.
@@ -173,4 +173,4 @@ GlobalPosition ParallelSubscription<Store, CheckpointType>::read(Reading& readin
     return reading.mark.position;
 }
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// A stream whose events a projection, or a relay, has parked: one that it could not handle, or send, and the later
 /// ones.
@@ -119,4 +119,4 @@ std::string problem_of_event(IsPassing is_passing)
 
 } // namespace detail
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

@@ -21,7 +21,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// Builds a read model from the log, each event exactly once: what the handlers write and the checkpoint are one
 /// transaction.
@@ -305,4 +305,4 @@ bool Projection<Store, CheckpointType, Handlers, EventCodec, Parking>::is_in(con
     return options_.filter.matches(event.stream.category(), event.type) && detail::is_wanted(options_, event);
 }
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// The tables of one version of a read model. In SQL texts `{v}` expands to `_v` and the version: table `loans{v}` of
 /// version 2 is `loans_v2`.
@@ -61,4 +61,4 @@ inline void check_names(const ReadModelSchema& schema)
 
 } // namespace detail
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

@@ -20,7 +20,7 @@
 #include <stop_token>
 #include <utility>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// Waits until a reader of the log, in any process, has saved a position at or beyond `position`: then a query of its
 /// read model sees that event.
@@ -211,4 +211,4 @@ private:
     detail::LogGuard<Store> guard_;
 };
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

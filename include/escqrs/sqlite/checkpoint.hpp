@@ -5,10 +5,10 @@
 #include <escqrs/projections/sql/stream_checkpoint.hpp>
 #include <escqrs/sqlite/dialect.hpp>
 
-namespace escqrs::sqlite {
+namespace escqrs::inline v0::sqlite {
 
 using Checkpoint = sql::Checkpoint<Dialect>;
 using StreamCheckpoint = sql::StreamCheckpoint<Dialect>;
 using escqrs::Advance;
 
-} // namespace escqrs::sqlite
+} // namespace escqrs::inline v0::sqlite

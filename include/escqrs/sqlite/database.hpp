@@ -21,7 +21,7 @@
 #include <string_view>
 #include <utility>
 
-namespace escqrs::sqlite {
+namespace escqrs::inline v0::sqlite {
 
 /// How much a commit waits for the disk.
 enum class Synchronous : std::uint8_t {
@@ -387,6 +387,6 @@ ESCQRS_INLINE bool Rows::next()
 
 #endif // ESCQRS_HAS_BODIES
 
-} // namespace escqrs::sqlite
+} // namespace escqrs::inline v0::sqlite
 
 #include <escqrs/sqlite/detail/transactions.hpp>

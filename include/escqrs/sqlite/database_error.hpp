@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-namespace escqrs::sqlite {
+namespace escqrs::inline v0::sqlite {
 
 namespace detail {
 /// Extended result code of the error of `OpenTransactions`; SQLite's own ones of SQLITE_BUSY are far smaller.
@@ -60,4 +60,4 @@ private:
     int code_;
 };
 
-} // namespace escqrs::sqlite
+} // namespace escqrs::inline v0::sqlite

@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs::sqlite {
+namespace escqrs::inline v0::sqlite {
 
 /// Keeps the read side (`escqrs::sql`) in an SQLite file: in tables whose names begin with `escqrs_`. A write
 /// transaction keeps all other writers out, so no other lock is needed.
@@ -155,4 +155,4 @@ private:
     Statement update_;
 };
 
-} // namespace escqrs::sqlite
+} // namespace escqrs::inline v0::sqlite

@@ -22,7 +22,7 @@
 #include <string>
 #include <utility>
 
-namespace escqrs::sqlite {
+namespace escqrs::inline v0::sqlite {
 
 struct EventStoreOptions {
     Synchronous synchronous = Synchronous::full;
@@ -245,4 +245,4 @@ ESCQRS_INLINE bool EventStore::wait_for_events(GlobalPosition after, Duration at
 
 static_assert(escqrs::EventStore<EventStore>);
 
-} // namespace escqrs::sqlite
+} // namespace escqrs::inline v0::sqlite

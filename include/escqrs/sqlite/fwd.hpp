@@ -3,7 +3,7 @@
 
 #include <escqrs/projections/fwd.hpp>
 
-namespace escqrs::sqlite {
+namespace escqrs::inline v0::sqlite {
 
 class Database;
 struct DatabaseOptions;
@@ -23,4 +23,4 @@ using ParkingLot = sql::ParkingLot<Dialect>;
 using ReadModel = sql::ReadModel<Dialect>;
 using StreamCheckpoint = sql::StreamCheckpoint<Dialect>;
 
-} // namespace escqrs::sqlite
+} // namespace escqrs::inline v0::sqlite

@@ -15,7 +15,7 @@
 #include <type_traits>
 #include <utility>
 
-namespace escqrs::sqlite {
+namespace escqrs::inline v0::sqlite {
 
 /// Writes to one database from many threads, many pieces of work to one transaction, so that they share its price.
 ///
@@ -175,4 +175,4 @@ ESCQRS_INLINE void GroupCommit::run_apart(Caller* group)
 
 #endif // ESCQRS_HAS_BODIES
 
-} // namespace escqrs::sqlite
+} // namespace escqrs::inline v0::sqlite

@@ -27,7 +27,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs::sqlite {
+namespace escqrs::inline v0::sqlite {
 
 struct MessageQueueSettings {
     DatabaseOptions database{};
@@ -297,4 +297,4 @@ ESCQRS_INLINE MessageQueueCounts MessageQueue::counts()
 
 static_assert(MessageSender<MessageQueue> && MessageReceiver<MessageQueue> && DeadLetterQueue<MessageQueue>);
 
-} // namespace escqrs::sqlite
+} // namespace escqrs::inline v0::sqlite

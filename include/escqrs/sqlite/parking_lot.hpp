@@ -5,10 +5,10 @@
 #include <escqrs/projections/sql/parking_lot.hpp>
 #include <escqrs/sqlite/dialect.hpp>
 
-namespace escqrs::sqlite {
+namespace escqrs::inline v0::sqlite {
 
 using ParkingLot = sql::ParkingLot<Dialect>;
 
 static_assert(escqrs::ParkingLot<ParkingLot>);
 
-} // namespace escqrs::sqlite
+} // namespace escqrs::inline v0::sqlite

@@ -7,10 +7,10 @@
 #include <escqrs/sqlite/dialect.hpp>
 #include <escqrs/sqlite/parking_lot.hpp>
 
-namespace escqrs::sqlite {
+namespace escqrs::inline v0::sqlite {
 
 using LiveReadModel = sql::LiveReadModel<Dialect>;
 using ReadModel = sql::ReadModel<Dialect>;
 using escqrs::ReadModelSchema;
 
-} // namespace escqrs::sqlite
+} // namespace escqrs::inline v0::sqlite

@@ -16,7 +16,7 @@
 #include <string_view>
 #include <utility>
 
-namespace escqrs::sqlite {
+namespace escqrs::inline v0::sqlite {
 
 class Database;
 class Statement;
@@ -146,4 +146,4 @@ ESCQRS_INLINE int Statement::bind(int index, std::span<const std::byte> bytes) n
 
 #endif // ESCQRS_HAS_BODIES
 
-} // namespace escqrs::sqlite
+} // namespace escqrs::inline v0::sqlite

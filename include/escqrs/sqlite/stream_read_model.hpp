@@ -5,7 +5,7 @@
 #include <escqrs/sqlite/checkpoint.hpp>
 #include <escqrs/sqlite/database.hpp>
 
-namespace escqrs::sqlite {
+namespace escqrs::inline v0::sqlite {
 
 /// A read model whose tables are in a database, for a `MessageProcessor`: what handlers write by this connection and how far
 /// each stream has come are committed together.
@@ -13,4 +13,4 @@ using StreamReadModel = BasicStreamReadModel<Database&, Transaction, Savepoint, 
 
 static_assert(escqrs::StreamReadModel<StreamReadModel>);
 
-} // namespace escqrs::sqlite
+} // namespace escqrs::inline v0::sqlite

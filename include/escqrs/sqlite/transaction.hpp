@@ -5,7 +5,7 @@
 
 #include <string>
 
-namespace escqrs::sqlite {
+namespace escqrs::inline v0::sqlite {
 
 class Database;
 
@@ -48,4 +48,4 @@ private:
     bool committed_ = false;
 };
 
-} // namespace escqrs::sqlite
+} // namespace escqrs::inline v0::sqlite

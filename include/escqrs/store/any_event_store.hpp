@@ -12,7 +12,7 @@
 #include <stop_token>
 #include <utility>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// Any event store, chosen at run time. Copies share the store.
 /// @par Thread safety  as the store inside
@@ -113,4 +113,4 @@ private:
 
 static_assert(EventStore<AnyEventStore>);
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// Selects the events that a read of the log shows. A plain value, so that a store can apply it where the events are
 /// kept.
@@ -33,4 +33,4 @@ private:
     }
 };
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

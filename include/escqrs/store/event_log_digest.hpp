@@ -12,7 +12,7 @@
 #include <string>
 #include <string_view>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// Summarises a log in a few bytes: two logs with the same digest hold the same events, at the same positions and
 /// versions.
@@ -60,4 +60,4 @@ EventLogDigest digest_of(Store& store)
     return result;
 }
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

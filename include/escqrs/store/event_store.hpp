@@ -15,7 +15,7 @@
 #include <stop_token>
 #include <string_view>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// An encoded event on its way into a store. Views only: what they point at must live until `append` returns.
 struct NewEvent {
@@ -108,4 +108,4 @@ concept EventStore = requires(Store& store, const StreamId& stream, ExpectedVers
     { store.wait_for_events(after, wait, stop) } -> std::same_as<bool>;
 };
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

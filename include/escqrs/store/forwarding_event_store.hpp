@@ -10,7 +10,7 @@
 #include <stop_token>
 #include <utility>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// Holds another store and passes every operation on to it.
 ///
@@ -61,4 +61,4 @@ private:
     Store store_;
 };
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

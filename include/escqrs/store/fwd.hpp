@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 struct NewEvent;
 struct RecordedEvent;
@@ -12,4 +12,4 @@ struct EventFilter;
 struct EventLogDigest;
 class AnyEventStore;
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

@@ -8,7 +8,7 @@
 #include <span>
 #include <string_view>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// Bytes that someone else owns.
 using Bytes = std::span<const std::byte>;
@@ -28,4 +28,4 @@ struct RecordedEvent {
     Bytes metadata;
 };
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

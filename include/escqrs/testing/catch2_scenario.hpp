@@ -6,7 +6,7 @@
 
 #include <utility>
 
-namespace escqrs::testing {
+namespace escqrs::inline v0::testing {
 
 /// Runs a scenario as one assertion of Catch2, which then counts it; if it fails, its text is reported and the test
 /// case continues. Without this, a failure is reported as well, and ends the test case.
@@ -21,4 +21,4 @@ void check_scenario(Scenario&& scenario)
     }
 }
 
-} // namespace escqrs::testing
+} // namespace escqrs::inline v0::testing

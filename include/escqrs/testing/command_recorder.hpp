@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs::testing {
+namespace escqrs::inline v0::testing {
 
 /// A command that went over a bus.
 struct RecordedCommand {
@@ -118,4 +118,4 @@ private:
     std::shared_ptr<State> state_ = std::make_shared<State>();
 };
 
-} // namespace escqrs::testing
+} // namespace escqrs::inline v0::testing

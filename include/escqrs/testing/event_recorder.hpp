@@ -13,7 +13,7 @@
 #include <variant>
 #include <vector>
 
-namespace escqrs::testing {
+namespace escqrs::inline v0::testing {
 
 template <class List>
 class EventRecorder;
@@ -113,4 +113,4 @@ private:
     std::vector<EventBus::Connection> connections_;
 };
 
-} // namespace escqrs::testing
+} // namespace escqrs::inline v0::testing

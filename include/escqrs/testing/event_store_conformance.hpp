@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs::testing {
+namespace escqrs::inline v0::testing {
 
 /// Makes stores for the suite: `open(clock)` returns a pointer to a store that takes its time from `clock`, empty at
 /// first.
@@ -145,4 +145,4 @@ void event_store_conformance(Fixture& fixture)
     }
 }
 
-} // namespace escqrs::testing
+} // namespace escqrs::inline v0::testing

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace escqrs::testing {
+namespace escqrs::inline v0::testing {
 
 /// What happened is not what a test expected; `what()` has the difference over several lines, and the place.
 ///
@@ -27,4 +27,4 @@ inline std::string place_text(const std::source_location& where)
 }
 
 } // namespace detail
-} // namespace escqrs::testing
+} // namespace escqrs::inline v0::testing

@@ -16,7 +16,7 @@
 #include <variant>
 #include <vector>
 
-namespace escqrs::testing {
+namespace escqrs::inline v0::testing {
 
 /// What a test expects at one place among the events: `Event`, a text that describes it, and how an event of that type
 /// differs from it; nothing if it is as expected.
@@ -197,4 +197,4 @@ constexpr void require_events() noexcept
 }
 
 } // namespace detail
-} // namespace escqrs::testing
+} // namespace escqrs::inline v0::testing

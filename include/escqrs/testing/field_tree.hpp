@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs::testing {
+namespace escqrs::inline v0::testing {
 
 /// A value for people to read: a text, or fields that are such values themselves. `fields_of` makes it.
 struct FieldTree {
@@ -145,4 +145,4 @@ inline std::vector<FieldDifference> differences(const FieldTree& expected, const
     return differences;
 }
 
-} // namespace escqrs::testing
+} // namespace escqrs::inline v0::testing

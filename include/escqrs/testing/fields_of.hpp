@@ -16,7 +16,7 @@
 #include <type_traits>
 #include <utility>
 
-namespace escqrs::testing {
+namespace escqrs::inline v0::testing {
 
 /// Writes values as field trees. Models the Saving Archive concept of Boost.Serialization; takes what the library's own
 /// archives take, so every value that can be stored can be shown.
@@ -175,4 +175,4 @@ FieldTree FieldArchive::map_tree(const T& map)
     return tree;
 }
 
-} // namespace escqrs::testing
+} // namespace escqrs::inline v0::testing

@@ -1,7 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-namespace escqrs::testing {
+namespace escqrs::inline v0::testing {
 
 template <class... Commands>
 class CommandRecorder;
@@ -12,4 +12,4 @@ struct RecordedCommand;
 class SequentialIds;
 struct Specification;
 
-} // namespace escqrs::testing
+} // namespace escqrs::inline v0::testing

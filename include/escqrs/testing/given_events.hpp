@@ -20,7 +20,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs::testing {
+namespace escqrs::inline v0::testing {
 
 /// Between events: those that follow are of this stream.
 struct InStream {
@@ -190,4 +190,4 @@ GivenEvents<Items...> given(const Items&... items)
     return GivenEvents<Items...>{items...};
 }
 
-} // namespace escqrs::testing
+} // namespace escqrs::inline v0::testing

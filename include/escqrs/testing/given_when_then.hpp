@@ -18,7 +18,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs::testing {
+namespace escqrs::inline v0::testing {
 
 namespace detail {
 
@@ -137,4 +137,4 @@ template <class Create>
     return Outcome<Aggregate>{{}, {}, where, create};
 }
 
-} // namespace escqrs::testing
+} // namespace escqrs::inline v0::testing

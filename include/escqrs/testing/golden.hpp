@@ -26,7 +26,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs::testing {
+namespace escqrs::inline v0::testing {
 
 /// A folder of golden files: the bytes of every event in every version that was ever released, in both archives.
 ///
@@ -323,4 +323,4 @@ inline std::string GoldenFolder::hash_of(std::string_view text)
     return digits;
 }
 
-} // namespace escqrs::testing
+} // namespace escqrs::inline v0::testing

@@ -12,7 +12,7 @@
 #include <thread>
 #include <utility>
 
-namespace escqrs::testing {
+namespace escqrs::inline v0::testing {
 
 /// A clock that stands still until a test moves it.
 ///
@@ -125,4 +125,4 @@ inline void ManualClock::advance(Duration by)
     }
 }
 
-} // namespace escqrs::testing
+} // namespace escqrs::inline v0::testing

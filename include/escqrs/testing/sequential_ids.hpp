@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <memory>
 
-namespace escqrs::testing {
+namespace escqrs::inline v0::testing {
 
 /// An id generator that counts: 00000000-0000-4000-8000-000000000001, ...2, and so on. For `RepositoryOptions::ids`.
 ///
@@ -34,4 +34,4 @@ private:
     std::shared_ptr<std::atomic<std::uint64_t>> next_ = std::make_shared<std::atomic<std::uint64_t>>(1);
 };
 
-} // namespace escqrs::testing
+} // namespace escqrs::inline v0::testing

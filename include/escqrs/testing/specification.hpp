@@ -12,7 +12,7 @@
 #include <ostream>
 #include <string>
 
-namespace escqrs::testing {
+namespace escqrs::inline v0::testing {
 
 /// A sentence about the program, and the scenario that shows it.
 struct Specification {
@@ -49,4 +49,4 @@ inline int check(std::initializer_list<Specification> specifications, std::ostre
     return result;
 }
 
-} // namespace escqrs::testing
+} // namespace escqrs::inline v0::testing

@@ -6,7 +6,7 @@
 
 #include <string_view>
 
-namespace escqrs::archive {
+namespace escqrs::inline v0::archive {
 
 /// The compact, portable format, for a `Codec`: names are left out, fields stand in the order in which `serialize`
 /// names them, so the order is part of the schema version.
@@ -29,4 +29,4 @@ struct Binary {
     using Input = BinaryInput;
 };
 
-} // namespace escqrs::archive
+} // namespace escqrs::inline v0::archive

@@ -14,7 +14,7 @@
 #include <type_traits>
 #include <utility>
 
-namespace escqrs::archive {
+namespace escqrs::inline v0::archive {
 
 /// Reads what `BinaryOutput` wrote. Models the Loading Archive concept of Boost.Serialization.
 ///
@@ -312,4 +312,4 @@ Count BinaryInput::read_ticks()
     }
 }
 
-} // namespace escqrs::archive
+} // namespace escqrs::inline v0::archive

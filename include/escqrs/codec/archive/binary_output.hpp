@@ -18,7 +18,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs::archive {
+namespace escqrs::inline v0::archive {
 
 /// Writes values in the binary format (see `Binary`). Models the Saving Archive concept of Boost.Serialization.
 ///
@@ -277,4 +277,4 @@ void BinaryOutput::write_ticks(Count count)
     }
 }
 
-} // namespace escqrs::archive
+} // namespace escqrs::inline v0::archive

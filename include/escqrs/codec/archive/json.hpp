@@ -6,7 +6,7 @@
 
 #include <string_view>
 
-namespace escqrs::archive {
+namespace escqrs::inline v0::archive {
 
 /// JSON (RFC 8259) for a `Codec`: for queues and people.
 ///
@@ -26,4 +26,4 @@ struct Json {
     using Input = JsonInput;
 };
 
-} // namespace escqrs::archive
+} // namespace escqrs::inline v0::archive

@@ -19,7 +19,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs::archive {
+namespace escqrs::inline v0::archive {
 
 /// Reads JSON (see `Json`). Models the Loading Archive concept of Boost.Serialization.
 ///
@@ -383,4 +383,4 @@ inline void JsonInput::claim_unnamed()
     scope_->shape = Shape::transparent;
 }
 
-} // namespace escqrs::archive
+} // namespace escqrs::inline v0::archive

@@ -21,7 +21,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs::archive {
+namespace escqrs::inline v0::archive {
 
 /// Writes values as JSON (see `Json`). Models the Saving Archive concept of Boost.Serialization.
 ///
@@ -320,4 +320,4 @@ inline void JsonOutput::claim_unnamed()
     scope_->shape = Shape::transparent;
 }
 
-} // namespace escqrs::archive
+} // namespace escqrs::inline v0::archive

@@ -9,7 +9,7 @@
 #include <optional>
 #include <type_traits>
 
-namespace escqrs::archive::detail {
+namespace escqrs::inline v0::archive::detail {
 
 /// The smallest exponent, at most 18, whose power of ten reaches `number`.
 consteval unsigned decimal_digits(std::uint64_t number)
@@ -78,4 +78,4 @@ std::optional<Time> join_time(const escqrs::detail::SplitTime& split) noexcept
     return Time{typename Time::duration{count}};
 }
 
-} // namespace escqrs::archive::detail
+} // namespace escqrs::inline v0::archive::detail

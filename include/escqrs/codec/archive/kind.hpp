@@ -16,7 +16,7 @@ template <class T>
 struct version;
 } // namespace boost::serialization
 
-namespace escqrs::archive::detail {
+namespace escqrs::inline v0::archive::detail {
 
 /// How an archive treats a type. Types of the standard library are recognised by their shape, so that no archive header
 /// has to include <map>, <optional>, <variant> or <chrono>.
@@ -298,4 +298,4 @@ void for_each_element(Tuple& tuple, Visitor&& visit)
     }(std::make_index_sequence<std::tuple_size<std::remove_const_t<Tuple>>::value>{});
 }
 
-} // namespace escqrs::archive::detail
+} // namespace escqrs::inline v0::archive::detail

@@ -7,7 +7,7 @@
 
 #include <type_traits>
 
-namespace escqrs::archive::detail {
+namespace escqrs::inline v0::archive::detail {
 
 /// Version of Boost.Serialization whose Archive concept the archives model.
 inline constexpr unsigned library_version = 19;
@@ -105,4 +105,4 @@ private:
     }
 };
 
-} // namespace escqrs::archive::detail
+} // namespace escqrs::inline v0::archive::detail

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-namespace escqrs::detail {
+namespace escqrs::inline v0::detail {
 
 /// Names of message properties that begin so are CloudEvents attributes (AMQP protocol binding, section 3.1.3.1).
 inline constexpr std::string_view cloud_events_prefix = "cloudEvents:";
@@ -55,4 +55,4 @@ ESCQRS_INLINE void check_metadata(const Metadata& metadata)
 
 #endif // ESCQRS_HAS_BODIES
 
-} // namespace escqrs::detail
+} // namespace escqrs::inline v0::detail

@@ -13,7 +13,7 @@
 #include <string>
 #include <utility>
 
-namespace escqrs::detail {
+namespace escqrs::inline v0::detail {
 
 /// Id of event number `index` of a command, the same whenever the command is carried out.
 inline EventId event_id_of(const CommandId& command, std::size_t index)
@@ -56,4 +56,4 @@ bool is_stored_as(Store& store, const CommitResult& commit, std::span<const NewE
     return equal == events.size();
 }
 
-} // namespace escqrs::detail
+} // namespace escqrs::inline v0::detail

@@ -14,7 +14,7 @@
 #include <variant>
 #include <vector>
 
-namespace escqrs::detail {
+namespace escqrs::inline v0::detail {
 
 [[noreturn, gnu::cold, gnu::noinline]] inline void refuse_event_size(const NewEvent& event, std::size_t most)
 {
@@ -70,4 +70,4 @@ private:
     std::vector<std::size_t> ends_;
 };
 
-} // namespace escqrs::detail
+} // namespace escqrs::inline v0::detail

@@ -6,7 +6,7 @@
 #include <type_traits>
 
 // Stop the compilation with a sentence.
-namespace escqrs::detail {
+namespace escqrs::inline v0::detail {
 
 template <class Aggregate>
 constexpr bool require_constructor() noexcept
@@ -33,4 +33,4 @@ constexpr void require_reference() noexcept
         "to a copy would be lost");
 }
 
-} // namespace escqrs::detail
+} // namespace escqrs::inline v0::detail

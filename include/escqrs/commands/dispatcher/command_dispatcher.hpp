@@ -18,7 +18,7 @@
 #include <type_traits>
 #include <utility>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 namespace detail {
 
@@ -164,4 +164,4 @@ std::future<CommandResult<Command>> CommandDispatcher<Executor>::send(Command co
     return result;
 }
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

@@ -16,7 +16,7 @@
 #include <unordered_map>
 #include <utility>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// Runs tasks that have the same key one after the other, in the order in which they were given, and those with
 /// different keys in parallel.
@@ -178,4 +178,4 @@ void KeyedExecutor<Executor>::run(std::string key, Task task)
     if (turn) state_->executor(Task{[turn = std::move(turn)] { turn->take(); }});
 }
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

@@ -20,7 +20,7 @@
 #include <thread>
 #include <utility>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// Finds what a command has stored, if anything. A `Repository` models it, for all aggregates in its store.
 template <class Commits>
@@ -133,4 +133,4 @@ CommandMiddleware deduplication(const Commits& commits, Clock& clock = system_cl
     };
 }
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

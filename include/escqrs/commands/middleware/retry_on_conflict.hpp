@@ -10,7 +10,7 @@
 #include <string>
 #include <utility>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// A middleware that runs the handler and the middleware further in again after a `ConcurrencyError`, and only then.
 ///
@@ -49,4 +49,4 @@ ESCQRS_INLINE CommandMiddleware retry_on_conflict(RetryPolicy policy, Clock& clo
 
 #endif // ESCQRS_HAS_BODIES
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

@@ -9,7 +9,7 @@
 #include <functional>
 #include <utility>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// The duration and outcome of a command.
 struct CommandTiming {
@@ -38,4 +38,4 @@ inline CommandMiddleware timing(std::function<void(const CommandTiming&)> record
     };
 }
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

@@ -17,7 +17,7 @@
 #include <string>
 #include <utility>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// The handling of one command as a step in a trace.
 struct CommandSpan {
@@ -91,4 +91,4 @@ ESCQRS_INLINE CommandMiddleware tracing(std::function<void(const CommandSpan&)> 
 
 #endif // ESCQRS_HAS_BODIES
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

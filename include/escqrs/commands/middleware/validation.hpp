@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs {
+namespace escqrs::inline v0 {
 
 /// A middleware that checks each `Command` before it continues; other commands pass.
 ///
@@ -41,4 +41,4 @@ CommandMiddleware validation(Validate validate)
     };
 }
 
-} // namespace escqrs
+} // namespace escqrs::inline v0

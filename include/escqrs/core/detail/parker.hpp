@@ -6,7 +6,7 @@
 #include <mutex>
 #include <utility>
 
-namespace escqrs::detail {
+namespace escqrs::inline v0::detail {
 
 /// Lets one thread wait until another releases it.
 ///
@@ -46,4 +46,4 @@ private:
     bool may_go_on_ = false;
 };
 
-} // namespace escqrs::detail
+} // namespace escqrs::inline v0::detail

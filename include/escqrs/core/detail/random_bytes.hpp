@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 // What the core needs of the operating system to draw random numbers.
-namespace escqrs::detail {
+namespace escqrs::inline v0::detail {
 
 /// A number in memory that the kernel hands to a forked process filled with zeros, whichever call forked it; null if the
 /// system has no such memory.
@@ -73,4 +73,4 @@ inline RandomBytes& random_bytes()
     return random;
 }
 
-} // namespace escqrs::detail
+} // namespace escqrs::inline v0::detail

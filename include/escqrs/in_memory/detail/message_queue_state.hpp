@@ -20,7 +20,7 @@
 #include <variant>
 #include <vector>
 
-namespace escqrs::detail {
+namespace escqrs::inline v0::detail {
 
 /// The messages of a queue in memory and the rules for them: no clock, no lock, no waiting. The caller passes the time.
 ///
@@ -382,4 +382,4 @@ ESCQRS_INLINE MessageQueueCounts MessageQueueState::counts() const
 
 #endif // ESCQRS_HAS_BODIES
 
-} // namespace escqrs::detail
+} // namespace escqrs::inline v0::detail

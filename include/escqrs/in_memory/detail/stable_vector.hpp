@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs::detail {
+namespace escqrs::inline v0::detail {
 
 /// A vector that only grows and never moves an element, so that readers need no lock.
 ///
@@ -58,4 +58,4 @@ private:
     std::array<std::vector<T>, segment_count> owned_;
 };
 
-} // namespace escqrs::detail
+} // namespace escqrs::inline v0::detail

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs::detail {
+namespace escqrs::inline v0::detail {
 
 /// Keeps the locks of a batch during its handling: renews them when half of their time is over.
 ///
@@ -93,4 +93,4 @@ private:
     SteadyTime renew_at_{};
 };
 
-} // namespace escqrs::detail
+} // namespace escqrs::inline v0::detail

@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs::detail {
+namespace escqrs::inline v0::detail {
 
 /// Handles the messages of a batch, and holds a verdict for each.
 class MessageBatch {
@@ -168,4 +168,4 @@ private:
     std::unordered_set<std::string> failed_sessions_;
 };
 
-} // namespace escqrs::detail
+} // namespace escqrs::inline v0::detail

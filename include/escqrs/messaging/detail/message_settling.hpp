@@ -17,7 +17,7 @@
 #include <variant>
 #include <vector>
 
-namespace escqrs::detail {
+namespace escqrs::inline v0::detail {
 
 template <class Work>
 void ignoring_errors(Work&& work) noexcept
@@ -166,4 +166,4 @@ private:
     const MessageProcessorOptions* options_;
 };
 
-} // namespace escqrs::detail
+} // namespace escqrs::inline v0::detail

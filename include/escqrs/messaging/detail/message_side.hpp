@@ -11,7 +11,7 @@
 #include <string>
 #include <utility>
 
-namespace escqrs::detail {
+namespace escqrs::inline v0::detail {
 
 /// An earlier event of the stream has not been handled yet.
 class ESCQRS_EXPORT OutOfOrder : public Error {
@@ -103,4 +103,4 @@ private:
     Handlers* handlers_;
 };
 
-} // namespace escqrs::detail
+} // namespace escqrs::inline v0::detail

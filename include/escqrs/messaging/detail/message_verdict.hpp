@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs::detail {
+namespace escqrs::inline v0::detail {
 
 /// How much of an error a message may carry: queues limit its size.
 inline constexpr std::size_t max_description_length = 4000;
@@ -89,4 +89,4 @@ inline MessageVerdict verdict_of_failure()
     }
 }
 
-} // namespace escqrs::detail
+} // namespace escqrs::inline v0::detail

@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs::detail {
+namespace escqrs::inline v0::detail {
 
 /// Messages that are sent together, and the events that they are made from.
 class RelayPage {
@@ -128,4 +128,4 @@ private:
 
 static_assert(ParkedStreams<RememberedStreams>);
 
-} // namespace escqrs::detail
+} // namespace escqrs::inline v0::detail

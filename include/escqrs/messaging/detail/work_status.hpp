@@ -10,7 +10,7 @@
 #include <string>
 #include <utility>
 
-namespace escqrs::detail {
+namespace escqrs::inline v0::detail {
 
 /// What keeps a loop in its own thread from its work, for other threads to query.
 /// @par Thread safety  any thread
@@ -66,4 +66,4 @@ private:
     std::optional<std::string> problem_;
 };
 
-} // namespace escqrs::detail
+} // namespace escqrs::inline v0::detail

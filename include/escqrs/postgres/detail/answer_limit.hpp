@@ -12,7 +12,7 @@
 #include <thread>
 #include <utility>
 
-namespace escqrs::postgres::detail {
+namespace escqrs::inline v0::postgres::detail {
 
 /// The end of all waits of a call: for a connection of the pool, for answers, for the time to try again.
 struct CallLimit {
@@ -90,4 +90,4 @@ bool run_apart(const std::shared_ptr<Task>& task, AnswerLimit& limit)
     return end->is_reached;
 }
 
-} // namespace escqrs::postgres::detail
+} // namespace escqrs::inline v0::postgres::detail

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-namespace escqrs::postgres::detail {
+namespace escqrs::inline v0::postgres::detail {
 
 /// The kinds of events that a connection appends, as numbers.
 ///
@@ -96,4 +96,4 @@ private:
     ArrayValue content_types_{type_id::text};
 };
 
-} // namespace escqrs::postgres::detail
+} // namespace escqrs::inline v0::postgres::detail

@@ -21,7 +21,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs::postgres::detail {
+namespace escqrs::inline v0::postgres::detail {
 
 inline constexpr std::string_view unique_violation = "23505";
 
@@ -397,4 +397,4 @@ inline std::optional<AppendResult> AppendSession::find_repeat(const PendingAppen
     return end;
 }
 
-} // namespace escqrs::postgres::detail
+} // namespace escqrs::inline v0::postgres::detail

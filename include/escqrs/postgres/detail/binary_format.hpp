@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-namespace escqrs::postgres::detail {
+namespace escqrs::inline v0::postgres::detail {
 
 using ByteView = std::span<const std::byte>;
 
@@ -213,4 +213,4 @@ inline bool read_array(ByteView bytes, std::vector<std::int64_t>& numbers)
 inline void put_value(std::vector<std::byte>& out, const ArrayValue& array) { put_value(out, array.bytes()); }
 inline TypeId type_of(const ArrayValue& array) noexcept { return array.type(); }
 
-} // namespace escqrs::postgres::detail
+} // namespace escqrs::inline v0::postgres::detail

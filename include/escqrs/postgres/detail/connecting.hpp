@@ -18,7 +18,7 @@
 #include <string_view>
 #include <utility>
 
-namespace escqrs::postgres::detail {
+namespace escqrs::inline v0::postgres::detail {
 
 struct Finish {
     void operator()(PGconn* handle) const noexcept { PQfinish(handle); }
@@ -91,4 +91,4 @@ inline bool cancel_within(PGconn* handle, AnswerLimit limit)
     return !request->cancel || run_apart(request, limit);
 }
 
-} // namespace escqrs::postgres::detail
+} // namespace escqrs::inline v0::postgres::detail

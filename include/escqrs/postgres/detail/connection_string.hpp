@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-namespace escqrs::postgres::detail {
+namespace escqrs::inline v0::postgres::detail {
 
 /// True if `ports`, separated by commas, are all ports.
 inline bool are_ports(std::string_view ports) noexcept
@@ -92,4 +92,4 @@ inline void require_connection_string(const std::string& address)
                          ""};
 }
 
-} // namespace escqrs::postgres::detail
+} // namespace escqrs::inline v0::postgres::detail

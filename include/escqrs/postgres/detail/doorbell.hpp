@@ -19,7 +19,7 @@
 #include <unistd.h>
 #include <utility>
 
-namespace escqrs::postgres::detail {
+namespace escqrs::inline v0::postgres::detail {
 
 /// Notifies other processes of an append, and learns of theirs, by NOTIFY and LISTEN on its own connection.
 ///
@@ -125,4 +125,4 @@ private:
     std::jthread thread_;
 };
 
-} // namespace escqrs::postgres::detail
+} // namespace escqrs::inline v0::postgres::detail

@@ -11,7 +11,7 @@
 #include <string>
 #include <string_view>
 
-namespace escqrs::postgres::detail {
+namespace escqrs::inline v0::postgres::detail {
 
 /// What the order of the log depends on.
 struct Positions {
@@ -146,4 +146,4 @@ inline void open_event_log(Connection& connection, const std::string& schema, st
     check_positions(connection, schema);
 }
 
-} // namespace escqrs::postgres::detail
+} // namespace escqrs::inline v0::postgres::detail

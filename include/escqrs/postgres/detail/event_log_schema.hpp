@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-namespace escqrs::postgres::detail {
+namespace escqrs::inline v0::postgres::detail {
 
 /// Streams and kinds of events (type, schema version and content type together) are stored once, and as numbers in each
 /// event.
@@ -361,4 +361,4 @@ inline std::string with_max_position(std::string sql)
 /// Before each step: names in it mean what they mean to PostgreSQL, whatever others have created in `public`.
 inline constexpr const char* unhindered = "SET LOCAL search_path = pg_catalog, pg_temp;";
 
-} // namespace escqrs::postgres::detail
+} // namespace escqrs::inline v0::postgres::detail

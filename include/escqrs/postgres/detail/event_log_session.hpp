@@ -18,7 +18,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs::postgres::detail {
+namespace escqrs::inline v0::postgres::detail {
 
 /// A snapshot, copied out of the database.
 struct SnapshotCopy {
@@ -401,4 +401,4 @@ inline std::optional<SnapshotCopy> EventLogSession::read_snapshot(const StreamId
                         {payload.begin(), payload.end()}};
 }
 
-} // namespace escqrs::postgres::detail
+} // namespace escqrs::inline v0::postgres::detail

@@ -19,7 +19,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs::postgres::detail {
+namespace escqrs::inline v0::postgres::detail {
 
 /// Appends of many threads over a few connections: appends that wait go out together, in one round trip and one
 /// transaction, each failing or succeeding alone.
@@ -161,4 +161,4 @@ inline AppendResult EventLogWriter::append_alone(Caller& caller, AppendSession& 
     throw ConcurrencyError{*caller.stream, caller.expected, caller.actual};
 }
 
-} // namespace escqrs::postgres::detail
+} // namespace escqrs::inline v0::postgres::detail

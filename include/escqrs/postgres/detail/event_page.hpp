@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs::postgres::detail {
+namespace escqrs::inline v0::postgres::detail {
 
 /// Type, schema version and content type of an event.
 struct EventKind {
@@ -207,4 +207,4 @@ inline void EventPage::refuse(const char* expected, const Bytes& left) const
                      std::to_string(bytes_.size() - left.size()) + " of " + std::to_string(bytes_.size())};
 }
 
-} // namespace escqrs::postgres::detail
+} // namespace escqrs::inline v0::postgres::detail

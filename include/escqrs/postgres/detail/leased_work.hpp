@@ -20,7 +20,7 @@
 #include <thread>
 #include <utility>
 
-namespace escqrs::postgres::detail {
+namespace escqrs::inline v0::postgres::detail {
 
 /// Work that is done in its own thread as long as a lease is held.
 ///
@@ -198,4 +198,4 @@ private:
     std::stop_token before_;
 };
 
-} // namespace escqrs::postgres::detail
+} // namespace escqrs::inline v0::postgres::detail

@@ -12,7 +12,7 @@
 #include <string>
 #include <utility>
 
-namespace escqrs::postgres::detail {
+namespace escqrs::inline v0::postgres::detail {
 
 /// The last event that was read so far. What follows may be read on another connection, and after a failover that may
 /// lead to a server that has lost the end of the log: a reader that continued after an event that is not there would
@@ -121,4 +121,4 @@ private:
     bool is_begun_ = false;
 };
 
-} // namespace escqrs::postgres::detail
+} // namespace escqrs::inline v0::postgres::detail

@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <string>
 
-namespace escqrs::postgres::detail {
+namespace escqrs::inline v0::postgres::detail {
 
 /// What to ask the server for a page of events.
 struct PageRequest {
@@ -52,4 +52,4 @@ inline std::string condition_of(const EventFilter& filter, const std::string& sc
     return sql;
 }
 
-} // namespace escqrs::postgres::detail
+} // namespace escqrs::inline v0::postgres::detail

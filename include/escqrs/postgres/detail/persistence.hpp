@@ -13,7 +13,7 @@
 #include <stop_token>
 #include <utility>
 
-namespace escqrs::postgres::detail {
+namespace escqrs::inline v0::postgres::detail {
 
 /// How long a call of the event store tries.
 /// @par Thread safety  may be called from any thread
@@ -64,4 +64,4 @@ private:
     std::stop_token stop_;
 };
 
-} // namespace escqrs::postgres::detail
+} // namespace escqrs::inline v0::postgres::detail

@@ -5,7 +5,7 @@
 
 #include <string>
 
-namespace escqrs::postgres::detail {
+namespace escqrs::inline v0::postgres::detail {
 
 /// Makes the event store's own connection independent of what an administrator has set for its role, database or
 /// server: names mean what they mean to PostgreSQL, a reader may be slow, a wait for a lock ends with the lock, and
@@ -23,4 +23,4 @@ inline void pin_settings(Connection& connection)
     connection.set_up_by(sql);
 }
 
-} // namespace escqrs::postgres::detail
+} // namespace escqrs::inline v0::postgres::detail

@@ -20,7 +20,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs::postgres::detail {
+namespace escqrs::inline v0::postgres::detail {
 
 /// The workers that share the shards of a name. Each has a row that expires like a lease.
 /// @par Thread safety  as its connection: one thread at a time
@@ -193,4 +193,4 @@ inline Connection& ShardedWork::with_shards(Connection& connection, const std::s
     return connection;
 }
 
-} // namespace escqrs::postgres::detail
+} // namespace escqrs::inline v0::postgres::detail

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-namespace escqrs::detail {
+namespace escqrs::inline v0::detail {
 
 template <class... Events>
 constexpr bool has_name(EventList<Events...>, std::string_view type) noexcept
@@ -45,4 +45,4 @@ inline bool is_of_newer_code(const CodecError& error) noexcept
            dynamic_cast<const NewerSchemaVersion*>(&error) != nullptr;
 }
 
-} // namespace escqrs::detail
+} // namespace escqrs::inline v0::detail

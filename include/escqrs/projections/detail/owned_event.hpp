@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace escqrs::detail {
+namespace escqrs::inline v0::detail {
 
 /// A stored event that outlives the call that showed it.
 class OwnedEvent {
@@ -40,4 +40,4 @@ private:
     std::vector<std::byte> metadata_;
 };
 
-} // namespace escqrs::detail
+} // namespace escqrs::inline v0::detail

@@ -14,7 +14,7 @@
 
 // How a projection parks the events that it cannot handle. In all that follows, `handle(event, is_replay)` decodes an
 // event and calls its handler.
-namespace escqrs::detail {
+namespace escqrs::inline v0::detail {
 
 /// Handles an event; what the handlers wrote is undone if they fail.
 /// @return the text of the failure, if the event caused it
@@ -190,4 +190,4 @@ void unpark_all(Parking& parking)
     }
 }
 
-} // namespace escqrs::detail
+} // namespace escqrs::inline v0::detail

@@ -9,7 +9,7 @@
 #include <stop_token>
 #include <utility>
 
-namespace escqrs::detail {
+namespace escqrs::inline v0::detail {
 
 /// A position that others wait for.
 /// @par Thread safety  all members may be called from any thread
@@ -45,4 +45,4 @@ private:
     GlobalPosition position_;
 };
 
-} // namespace escqrs::detail
+} // namespace escqrs::inline v0::detail

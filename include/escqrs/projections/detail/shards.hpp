@@ -23,7 +23,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs::detail {
+namespace escqrs::inline v0::detail {
 
 /// Threads that handle events, each stream's always in the same thread, and the record of what has been handled.
 ///
@@ -243,4 +243,4 @@ ESCQRS_INLINE void Shards::fail(std::exception_ptr failure)
 
 #endif // ESCQRS_HAS_BODIES
 
-} // namespace escqrs::detail
+} // namespace escqrs::inline v0::detail

@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-namespace escqrs::detail {
+namespace escqrs::inline v0::detail {
 
 /// The position up to which events that are shown were handled before. While a checkpoint takes over from others (see
 /// `TransactionalCheckpoint`), all that is shown is new: each of them had handled what it had come to.
@@ -41,4 +41,4 @@ GlobalPosition reached_in(const Transaction& transaction, const StreamId& stream
     }
 }
 
-} // namespace escqrs::detail
+} // namespace escqrs::inline v0::detail

@@ -16,7 +16,7 @@
 #include <utility>
 #include <variant>
 
-namespace escqrs::sql {
+namespace escqrs::inline v0::sql {
 
 namespace detail {
 
@@ -215,4 +215,4 @@ private:
     Either checkpoint_;
 };
 
-} // namespace escqrs::sql
+} // namespace escqrs::inline v0::sql

@@ -10,7 +10,7 @@
 #include <string>
 #include <utility>
 
-namespace escqrs::sql {
+namespace escqrs::inline v0::sql {
 
 /// How far a reader of the log has come, kept in the database of the read model that it belongs to.
 ///
@@ -146,4 +146,4 @@ private:
     Row row_;
 };
 
-} // namespace escqrs::sql
+} // namespace escqrs::inline v0::sql

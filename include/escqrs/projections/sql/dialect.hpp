@@ -11,7 +11,7 @@
 #include <vector>
 
 // What an SQL database must offer to keep checkpoints, parked streams and read models.
-namespace escqrs::sql {
+namespace escqrs::inline v0::sql {
 
 /// A connection, prepared statements, their rows, and transactions.
 ///
@@ -104,4 +104,4 @@ inline constexpr const char* live_checkpoint =
 
 } // namespace detail
 
-} // namespace escqrs::sql
+} // namespace escqrs::inline v0::sql

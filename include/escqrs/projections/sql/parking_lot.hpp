@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs::sql {
+namespace escqrs::inline v0::sql {
 
 /// Parked streams, kept in the read model's database: they change in one transaction with it and with its checkpoint.
 /// @par Thread safety  as its database: one thread at a time
@@ -132,4 +132,4 @@ private:
     std::optional<Statement> select_before_;
 };
 
-} // namespace escqrs::sql
+} // namespace escqrs::inline v0::sql

@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs::sql {
+namespace escqrs::inline v0::sql {
 
 /// A version of a read model, and how far it has come: the checkpoint of a `Projection` that builds it. In SQL texts
 /// `{v}` stands for the version, with PostgreSQL `{s}` for the database schema.
@@ -285,4 +285,4 @@ void ReadModel<Dialect>::drop_lower_versions(bool also_live)
     statement(std::string{"DELETE FROM {s}.read_models WHERE "} + lower).run(schema_.name, schema_.version, also_live);
 }
 
-} // namespace escqrs::sql
+} // namespace escqrs::inline v0::sql

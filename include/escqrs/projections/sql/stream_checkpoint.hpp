@@ -9,7 +9,7 @@
 #include <string>
 #include <utility>
 
-namespace escqrs::sql {
+namespace escqrs::inline v0::sql {
 
 /// How far each stream has been applied to a read model: for a consumer of a queue, which may get messages twice or too
 /// early. Kept in the read model's database.
@@ -63,4 +63,4 @@ private:
     typename Dialect::StreamVersions versions_;
 };
 
-} // namespace escqrs::sql
+} // namespace escqrs::inline v0::sql

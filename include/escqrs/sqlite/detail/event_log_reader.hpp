@@ -22,7 +22,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs::sqlite::detail {
+namespace escqrs::inline v0::sqlite::detail {
 
 /// The largest number that an SQLite column can hold; no version or position comes near it.
 inline constexpr std::uint64_t max_number = std::numeric_limits<std::int64_t>::max();
@@ -364,4 +364,4 @@ ESCQRS_INLINE void EventLogReaders::give_back(EventLogReader* reader) noexcept
 
 #endif // ESCQRS_HAS_BODIES
 
-} // namespace escqrs::sqlite::detail
+} // namespace escqrs::inline v0::sqlite::detail

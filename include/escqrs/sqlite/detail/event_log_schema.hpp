@@ -6,7 +6,7 @@
 
 #include <string>
 
-namespace escqrs::sqlite::detail {
+namespace escqrs::inline v0::sqlite::detail {
 
 /// Streams and kinds of events (type, schema version and content type together) are stored once, and as small integers
 /// in each event: measured, half again as fast and a third smaller than their texts.
@@ -80,4 +80,4 @@ ESCQRS_INLINE const std::string& file_path(const std::string& path)
 
 #endif // ESCQRS_HAS_BODIES
 
-} // namespace escqrs::sqlite::detail
+} // namespace escqrs::inline v0::sqlite::detail

@@ -16,7 +16,7 @@
 #include <unordered_set>
 #include <vector>
 
-namespace escqrs::sqlite::detail {
+namespace escqrs::inline v0::sqlite::detail {
 
 /// An id as SQLite stores it.
 inline Bytes bytes_of(const EventId& id) noexcept { return std::as_bytes(std::span{id.value().data}); }
@@ -229,4 +229,4 @@ ESCQRS_INLINE bool EventLogWriter::is_inside_append(const Place& place)
 
 #endif // ESCQRS_HAS_BODIES
 
-} // namespace escqrs::sqlite::detail
+} // namespace escqrs::inline v0::sqlite::detail

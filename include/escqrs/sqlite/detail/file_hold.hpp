@@ -20,7 +20,7 @@
 #include <unistd.h>
 #include <vector>
 
-namespace escqrs::sqlite::detail {
+namespace escqrs::inline v0::sqlite::detail {
 
 /// Identifies a file, wherever it is moved.
 struct FileIdentity {
@@ -334,4 +334,4 @@ ESCQRS_INLINE void FileHold::fail_locking() const
 
 #endif // ESCQRS_HAS_BODIES
 
-} // namespace escqrs::sqlite::detail
+} // namespace escqrs::inline v0::sqlite::detail

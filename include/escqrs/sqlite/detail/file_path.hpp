@@ -13,7 +13,7 @@
 #include <string_view>
 #include <system_error>
 
-namespace escqrs::sqlite::detail {
+namespace escqrs::inline v0::sqlite::detail {
 
 /// The absolute path of a file that need not exist yet; its folder must.
 ///
@@ -43,4 +43,4 @@ ESCQRS_INLINE std::string absolute_path(const std::string& path)
 
 #endif // ESCQRS_HAS_BODIES
 
-} // namespace escqrs::sqlite::detail
+} // namespace escqrs::inline v0::sqlite::detail

@@ -8,7 +8,7 @@
 
 #include <unistd.h>
 
-namespace escqrs::sqlite::detail {
+namespace escqrs::inline v0::sqlite::detail {
 
 /// The turn to write, and SQLite's write lock, taken without SQLite: while this is held, no process commits and no log
 /// is begun anew.
@@ -92,4 +92,4 @@ ESCQRS_INLINE void LogCheckpoint::after_commit(sqlite3* handle, FileHold& hold, 
 
 #endif // ESCQRS_HAS_BODIES
 
-} // namespace escqrs::sqlite::detail
+} // namespace escqrs::inline v0::sqlite::detail

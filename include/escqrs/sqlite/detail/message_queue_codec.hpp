@@ -14,7 +14,7 @@
 #include <string>
 #include <string_view>
 
-namespace escqrs::sqlite::detail {
+namespace escqrs::inline v0::sqlite::detail {
 
 /// Stands for "none" on its way into a table.
 inline constexpr std::int64_t no_time = -1;
@@ -95,4 +95,4 @@ ESCQRS_INLINE Message decode_message(const Rows& rows, int first)
 
 #endif // ESCQRS_HAS_BODIES
 
-} // namespace escqrs::sqlite::detail
+} // namespace escqrs::inline v0::sqlite::detail

@@ -13,7 +13,7 @@
 #include <vector>
 
 // How `MessageQueueTables` settles messages, renews their locks and resubmits dead letters.
-namespace escqrs::sqlite::detail {
+namespace escqrs::inline v0::sqlite::detail {
 
 #if ESCQRS_HAS_BODIES
 
@@ -175,4 +175,4 @@ ESCQRS_INLINE bool MessageQueueTables::resubmit(const std::string& message_id, c
 
 #endif // ESCQRS_HAS_BODIES
 
-} // namespace escqrs::sqlite::detail
+} // namespace escqrs::inline v0::sqlite::detail

@@ -5,7 +5,7 @@
 
 // The tables of a queue, and every statement that runs often. Each finds its rows by an index, however many messages
 // and sessions there are; the only one that looks at all rows counts them.
-namespace escqrs::sqlite::detail::queue_sql {
+namespace escqrs::inline v0::sqlite::detail::queue_sql {
 
 // - counter: the last number given to a message, or to a session as its place in line.
 // - session: those with messages. `turn` is the place in line, NULL while locked; messages up to `held_up_to` are held
@@ -194,4 +194,4 @@ inline constexpr const char* flat[] = {
     renew_message,      dead_letter,      find_dead_letter,  resubmit,       remove_dead_letter,
     can_take,           next_change,      dead_letters};
 
-} // namespace escqrs::sqlite::detail::queue_sql
+} // namespace escqrs::inline v0::sqlite::detail::queue_sql

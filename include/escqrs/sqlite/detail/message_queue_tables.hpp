@@ -17,7 +17,7 @@
 #include <variant>
 #include <vector>
 
-namespace escqrs::sqlite::detail {
+namespace escqrs::inline v0::sqlite::detail {
 
 namespace rules = escqrs::message_queue_rules;
 
@@ -289,6 +289,6 @@ ESCQRS_INLINE void MessageQueueTables::take_single(std::size_t at_most, const st
 
 #endif // ESCQRS_HAS_BODIES
 
-} // namespace escqrs::sqlite::detail
+} // namespace escqrs::inline v0::sqlite::detail
 
 #include <escqrs/sqlite/detail/message_queue_settling.hpp>

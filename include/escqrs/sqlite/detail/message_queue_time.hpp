@@ -11,7 +11,7 @@
 #include <string>
 #include <string_view>
 
-namespace escqrs::sqlite::detail {
+namespace escqrs::inline v0::sqlite::detail {
 
 using escqrs::detail::QueueTime;
 
@@ -73,4 +73,4 @@ ESCQRS_INLINE void adopt_clock(Database& database, const Clock& clock)
 
 #endif // ESCQRS_HAS_BODIES
 
-} // namespace escqrs::sqlite::detail
+} // namespace escqrs::inline v0::sqlite::detail

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-namespace escqrs::sqlite::detail {
+namespace escqrs::inline v0::sqlite::detail {
 
 /// Looks at the tables of a queue, on its own connection.
 /// @par Thread safety  as the database: one thread at a time
@@ -79,4 +79,4 @@ private:
     Statement counts_{*database_, queue_sql::counts};
 };
 
-} // namespace escqrs::sqlite::detail
+} // namespace escqrs::inline v0::sqlite::detail

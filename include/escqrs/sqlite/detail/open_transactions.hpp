@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs::sqlite::detail {
+namespace escqrs::inline v0::sqlite::detail {
 
 /// The files on which threads of this process have write transactions open, so that a thread that would wait for itself
 /// gets an error at once.
@@ -79,4 +79,4 @@ private:
     bool is_open_ = true;
 };
 
-} // namespace escqrs::sqlite::detail
+} // namespace escqrs::inline v0::sqlite::detail

@@ -5,7 +5,7 @@
 #include <escqrs/sqlite/database.hpp>
 #include <escqrs/sqlite/transaction.hpp>
 
-namespace escqrs::sqlite::detail {
+namespace escqrs::inline v0::sqlite::detail {
 
 inline constexpr const char* create_checkpoints =
     "CREATE TABLE IF NOT EXISTS escqrs_checkpoints (name TEXT PRIMARY KEY, position INTEGER NOT NULL, "
@@ -58,4 +58,4 @@ inline void create_read_model_tables(Database& database, sql::Tables tables)
     }
 }
 
-} // namespace escqrs::sqlite::detail
+} // namespace escqrs::inline v0::sqlite::detail

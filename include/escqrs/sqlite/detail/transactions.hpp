@@ -9,7 +9,7 @@
 #include <string>
 
 // How `Transaction` and `Savepoint` begin and end.
-namespace escqrs::sqlite {
+namespace escqrs::inline v0::sqlite {
 
 #if ESCQRS_HAS_BODIES
 
@@ -83,4 +83,4 @@ ESCQRS_INLINE Savepoint::~Savepoint()
 
 #endif // ESCQRS_HAS_BODIES
 
-} // namespace escqrs::sqlite
+} // namespace escqrs::inline v0::sqlite

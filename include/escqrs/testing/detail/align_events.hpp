@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace escqrs::testing::detail {
+namespace escqrs::inline v0::testing::detail {
 
 /// How well an expected event and a found one agree. An event without a partner costs 1.
 struct EventVerdict {
@@ -47,4 +47,4 @@ inline std::vector<std::string> align_events(const std::vector<std::vector<Event
     return lines;
 }
 
-} // namespace escqrs::testing::detail
+} // namespace escqrs::inline v0::testing::detail

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <type_traits>
 
-namespace escqrs::testing::detail {
+namespace escqrs::inline v0::testing::detail {
 
 /// Texts of any kind are compared as texts.
 template <class T>
@@ -54,4 +54,4 @@ std::string compare_values(const Found& found, const Expected& expected)
     }
 }
 
-} // namespace escqrs::testing::detail
+} // namespace escqrs::inline v0::testing::detail

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace escqrs::testing::detail {
+namespace escqrs::inline v0::testing::detail {
 
 /// Appends, and returns what prevented the append.
 template <class Failure, EventStore Store>
@@ -311,4 +311,4 @@ void check_event_ids(Fixture& fixture)
     }
 }
 
-} // namespace escqrs::testing::detail
+} // namespace escqrs::inline v0::testing::detail

@@ -15,7 +15,7 @@
 #include <thread>
 #include <vector>
 
-namespace escqrs::testing::detail {
+namespace escqrs::inline v0::testing::detail {
 
 /// Runs `work(index)` in several threads at once and waits for them.
 /// @return the exceptions that they threw
@@ -241,4 +241,4 @@ void check_races(Stores& stores)
     }
 }
 
-} // namespace escqrs::testing::detail
+} // namespace escqrs::inline v0::testing::detail

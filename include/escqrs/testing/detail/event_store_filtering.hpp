@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-namespace escqrs::testing::detail {
+namespace escqrs::inline v0::testing::detail {
 
 /// Reads all that a filter shows, page by page, and checks that every page keeps the promises.
 template <EventStore Store>
@@ -228,4 +228,4 @@ void check_filtering_races(Stores& stores)
     }
 }
 
-} // namespace escqrs::testing::detail
+} // namespace escqrs::inline v0::testing::detail

@@ -9,7 +9,7 @@
 #include <stdexcept>
 #include <vector>
 
-namespace escqrs::testing::detail {
+namespace escqrs::inline v0::testing::detail {
 
 /// Checks what readers of a stream and of the log are shown.
 template <class Fixture>
@@ -177,4 +177,4 @@ void check_reading(Fixture& fixture)
     }
 }
 
-} // namespace escqrs::testing::detail
+} // namespace escqrs::inline v0::testing::detail

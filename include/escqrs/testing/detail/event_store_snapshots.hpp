@@ -13,7 +13,7 @@
 #include <thread>
 #include <vector>
 
-namespace escqrs::testing::detail {
+namespace escqrs::inline v0::testing::detail {
 
 /// A snapshot that owns what a `Snapshot` refers to.
 struct SampleSnapshot {
@@ -148,4 +148,4 @@ void check_snapshots(Fixture& fixture)
     }
 }
 
-} // namespace escqrs::testing::detail
+} // namespace escqrs::inline v0::testing::detail

@@ -10,7 +10,7 @@
 #include <stop_token>
 #include <thread>
 
-namespace escqrs::testing::detail {
+namespace escqrs::inline v0::testing::detail {
 
 /// Checks how a reader waits at the end of the log. Time stands still where nothing should happen by time.
 template <class Fixture>
@@ -117,4 +117,4 @@ void check_waiting(Fixture& fixture)
     }
 }
 
-} // namespace escqrs::testing::detail
+} // namespace escqrs::inline v0::testing::detail

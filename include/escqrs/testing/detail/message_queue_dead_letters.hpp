@@ -3,7 +3,7 @@
 
 #include <escqrs/testing/detail/message_queue_fixture.hpp>
 
-namespace escqrs::testing {
+namespace escqrs::inline v0::testing {
 
 /// Checks which messages are dead-lettered, why, and how they come back.
 /// @param make  makes a fixture for the options that a test wants
@@ -132,4 +132,4 @@ void check_dead_letters(MakeFixture make)
     }
 }
 
-} // namespace escqrs::testing
+} // namespace escqrs::inline v0::testing

@@ -3,7 +3,7 @@
 
 #include <escqrs/testing/detail/message_queue_fixture.hpp>
 
-namespace escqrs::testing {
+namespace escqrs::inline v0::testing {
 
 /// Checks sending, receiving under a lock, settling, and waiting.
 /// @param make  makes a fixture for the options that a test wants
@@ -197,4 +197,4 @@ void check_message_delivery(MakeFixture make)
     }
 }
 
-} // namespace escqrs::testing
+} // namespace escqrs::inline v0::testing

@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs::testing {
+namespace escqrs::inline v0::testing {
 
 /// A queue under test, and how time passes for it. Each new fixture begins with an empty queue.
 ///
@@ -147,4 +147,4 @@ private:
 };
 
 } // namespace detail
-} // namespace escqrs::testing
+} // namespace escqrs::inline v0::testing

@@ -3,7 +3,7 @@
 
 #include <escqrs/testing/detail/message_queue_fixture.hpp>
 
-namespace escqrs::testing {
+namespace escqrs::inline v0::testing {
 
 /// Checks scheduled messages, duplicate detection, what `send` refuses, and what outlives the process.
 /// @param make  makes a fixture for the options that a test wants
@@ -172,4 +172,4 @@ void check_message_sending(MakeFixture make)
     }
 }
 
-} // namespace escqrs::testing
+} // namespace escqrs::inline v0::testing

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <set>
 
-namespace escqrs::testing {
+namespace escqrs::inline v0::testing {
 
 /// Checks order, exclusive holders, and fairness of sessions.
 /// @param make  makes a fixture for the options that a test wants
@@ -210,4 +210,4 @@ void check_message_sessions(MakeFixture make)
     }
 }
 
-} // namespace escqrs::testing
+} // namespace escqrs::inline v0::testing

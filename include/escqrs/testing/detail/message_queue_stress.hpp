@@ -12,7 +12,7 @@
 #include <shared_mutex>
 #include <thread>
 
-namespace escqrs::testing {
+namespace escqrs::inline v0::testing {
 namespace detail {
 
 /// Watches many senders and receivers: what was delivered and completed, in which order, and by whom it is held.
@@ -235,4 +235,4 @@ void check_message_queue_under_load(MakeFixture make)
     }
 }
 
-} // namespace escqrs::testing
+} // namespace escqrs::inline v0::testing

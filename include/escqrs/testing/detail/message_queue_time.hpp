@@ -3,7 +3,7 @@
 
 #include <escqrs/testing/detail/message_queue_fixture.hpp>
 
-namespace escqrs::testing {
+namespace escqrs::inline v0::testing {
 
 namespace detail {
 
@@ -158,4 +158,4 @@ void check_message_queue_time(MakeFixture make)
     }
 }
 
-} // namespace escqrs::testing
+} // namespace escqrs::inline v0::testing

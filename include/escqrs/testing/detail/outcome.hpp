@@ -20,7 +20,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs::testing {
+namespace escqrs::inline v0::testing {
 
 template <class Aggregate>
 class Given;
@@ -173,4 +173,4 @@ Given<Aggregate> Outcome<Aggregate>::going_on() const
     return Given<Aggregate>{std::move(after), std::move(history)};
 }
 
-} // namespace escqrs::testing
+} // namespace escqrs::inline v0::testing

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-namespace escqrs::testing::detail {
+namespace escqrs::inline v0::testing::detail {
 
 inline std::vector<std::byte> bytes(std::string_view text)
 {
@@ -119,4 +119,4 @@ StreamVersion version_of(Store& store, const StreamId& stream)
     return version;
 }
 
-} // namespace escqrs::testing::detail
+} // namespace escqrs::inline v0::testing::detail

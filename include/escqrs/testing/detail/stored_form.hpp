@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <vector>
 
-namespace escqrs::testing::detail {
+namespace escqrs::inline v0::testing::detail {
 
 /// The event as it comes back from a store.
 template <class E>
@@ -34,4 +34,4 @@ void read_as_stored(const E& event, Visitor&& visit)
     codec.decode({event_name<E>(), schema_version<E>(), EventCodec::content_type, bytes}, scratch, visit);
 }
 
-} // namespace escqrs::testing::detail
+} // namespace escqrs::inline v0::testing::detail

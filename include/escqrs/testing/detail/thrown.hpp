@@ -7,7 +7,7 @@
 #include <string>
 #include <typeinfo>
 
-namespace escqrs::testing::detail {
+namespace escqrs::inline v0::testing::detail {
 
 /// `conference::RuleViolation was thrown: This is the address already in use.`
 inline std::string thrown_text(const std::exception_ptr& thrown)
@@ -21,4 +21,4 @@ inline std::string thrown_text(const std::exception_ptr& thrown)
     }
 }
 
-} // namespace escqrs::testing::detail
+} // namespace escqrs::inline v0::testing::detail

@@ -16,7 +16,7 @@
 #include <type_traits>
 
 // How plain values read in a difference.
-namespace escqrs::testing::detail {
+namespace escqrs::inline v0::testing::detail {
 
 /// In quotes; characters that are invisible, or could be taken for a quote, are escaped.
 inline std::string quoted(std::string_view text)
@@ -82,4 +82,4 @@ std::string short_name()
     }
 }
 
-} // namespace escqrs::testing::detail
+} // namespace escqrs::inline v0::testing::detail

@@ -11,7 +11,7 @@
 
 // The errors of BinaryInput. These functions take values, not the archive: as long as nothing takes the archive's
 // address it lives in registers, and a stored event is replayed in three quarters of the time.
-namespace escqrs::archive::detail {
+namespace escqrs::inline v0::archive::detail {
 
 /// How many bytes were read, and how many are left.
 struct ReadingPlace {
@@ -60,4 +60,4 @@ struct ReadingPlace {
     fail_at(place, "expected the end, found " + std::to_string(place.left) + " more bytes");
 }
 
-} // namespace escqrs::archive::detail
+} // namespace escqrs::inline v0::archive::detail

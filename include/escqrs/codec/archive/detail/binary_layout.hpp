@@ -10,7 +10,7 @@
 #include <type_traits>
 #include <utility>
 
-namespace escqrs::archive::detail {
+namespace escqrs::inline v0::archive::detail {
 
 /// How many elements of a payload may take no bytes at all, such as those of a vector of empty structs.
 inline constexpr std::size_t max_empty_elements = 65536;
@@ -82,4 +82,4 @@ consteval std::size_t min_encoded_size()
     } else return 0;
 }
 
-} // namespace escqrs::archive::detail
+} // namespace escqrs::inline v0::archive::detail

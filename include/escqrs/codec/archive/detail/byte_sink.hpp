@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-namespace escqrs::archive::detail {
+namespace escqrs::inline v0::archive::detail {
 
 /// Appends to a vector through a pointer. The vector grows in steps, and `commit` and the destructor cut it to what was
 /// written, so that one field costs a comparison and a copy.
@@ -91,4 +91,4 @@ private:
     std::byte* end_;
 };
 
-} // namespace escqrs::archive::detail
+} // namespace escqrs::inline v0::archive::detail

@@ -10,7 +10,7 @@
 #include <type_traits>
 #include <utility>
 
-namespace escqrs::archive::detail {
+namespace escqrs::inline v0::archive::detail {
 
 /// An enumeration with a fixed underlying type holds every value of that type; another one only those that fit into as
 /// many bits as its enumerators need ([dcl.enum]), and any other value is undefined behaviour.
@@ -158,4 +158,4 @@ std::underlying_type_t<E> number_of(E value)
     return number;
 }
 
-} // namespace escqrs::archive::detail
+} // namespace escqrs::inline v0::archive::detail

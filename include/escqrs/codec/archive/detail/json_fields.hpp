@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-namespace escqrs::archive::detail {
+namespace escqrs::inline v0::archive::detail {
 
 /// Finds the fields of one JSON object by name. As long as the caller asks for them in their order in the text, the
 /// object is read once and nothing is allocated; the first call out of order builds an index.
@@ -108,4 +108,4 @@ private:
     std::map<std::string, Field, std::less<>> index_;
 };
 
-} // namespace escqrs::archive::detail
+} // namespace escqrs::inline v0::archive::detail

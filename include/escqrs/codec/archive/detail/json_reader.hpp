@@ -12,7 +12,7 @@
 #include <string>
 #include <string_view>
 
-namespace escqrs::archive::detail {
+namespace escqrs::inline v0::archive::detail {
 
 /// Takes the tokens of a JSON text (RFC 8259) one by one, strictly. Throws `CodecError` at whatever is not expected.
 class JsonReader {
@@ -301,4 +301,4 @@ inline std::string JsonReader::describe_next() const
     return "byte value " + std::to_string(byte);
 }
 
-} // namespace escqrs::archive::detail
+} // namespace escqrs::inline v0::archive::detail

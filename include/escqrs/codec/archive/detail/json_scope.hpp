@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace escqrs::archive::detail {
+namespace escqrs::inline v0::archive::detail {
 
 class JsonFields;
 
@@ -63,4 +63,4 @@ inline std::string path_phrase(const JsonScope* scope)
     return path.empty() ? path : " in '" + path + "'";
 }
 
-} // namespace escqrs::archive::detail
+} // namespace escqrs::inline v0::archive::detail
