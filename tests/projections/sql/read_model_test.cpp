@@ -64,7 +64,7 @@ TEST_CASE(
     Builder two{other, place, 2, mails};
     CHECK_THROWS_WITH(one.projection.catch_up(), Catch::Contains("checkpoint 'balances_v1' at position 6"));
     CHECK_THROWS_WITH(two.projection.catch_up(),
-                      Catch::Contains("live version beside checkpoint 'balances_v2' at position 6"));
+                      Catch::Contains("live version next to checkpoint 'balances_v2' at position 6"));
     CHECK_FALSE(two.model.is_live());
     one.projection.restart();
     one.projection.catch_up();
