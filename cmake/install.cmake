@@ -14,3 +14,23 @@ write_basic_package_version_file("${PROJECT_BINARY_DIR}/escqrsConfigVersion.cmak
     COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
 install(FILES cmake/escqrsConfig.cmake cmake/warn_of_sqlite.cmake "${PROJECT_BINARY_DIR}/escqrsConfigVersion.cmake"
     DESTINATION "${package_dir}")
+install(FILES LICENSE README.md CHANGELOG.md SECURITY.md DESTINATION "${CMAKE_INSTALL_DOCDIR}")
+install(DIRECTORY docs DESTINATION "${CMAKE_INSTALL_DOCDIR}" FILES_MATCHING PATTERN "*.md" PATTERN "*.svg")
+
+# For builds that are not CMake's: pkg-config --cflags --libs escqrs-sqlite
+foreach(name IN LISTS components)
+    set(module "escqrs-${name}")
+    set(requires escqrs)
+    set(description "CQRS and event sourcing for C++20: ${name}")
+    if(name STREQUAL "core")
+        set(module escqrs)
+        set(requires "")
+        set(description "${PROJECT_DESCRIPTION}")
+    elseif(name STREQUAL "sqlite")
+        string(APPEND requires " sqlite3")
+    elseif(name STREQUAL "postgres")
+        string(APPEND requires " libpq")
+    endif()
+    configure_file(cmake/escqrs.pc.in "${PROJECT_BINARY_DIR}/${module}.pc" @ONLY)
+    install(FILES "${PROJECT_BINARY_DIR}/${module}.pc" DESTINATION "${CMAKE_INSTALL_DATADIR}/pkgconfig")
+endforeach()

@@ -10,7 +10,7 @@ build_packages=(
 unit_test_packages=(catch2 libboost-serialization1.81-dev clang-16 ccache)
 test_packages=(
     "${unit_test_packages[@]}" clang-tidy-16 clang-format-16 libclang-rt-16-dev llvm-16
-    python3 python3-selenium chromium chromium-driver fonts-dejavu-core procps curl wrk rabbitmq-server openssl
+    pkg-config python3 python3-selenium chromium chromium-driver fonts-dejavu-core procps curl wrk rabbitmq-server openssl
     postgresql pgbouncer libbenchmark-dev libcereal-dev nlohmann-json3-dev
 )
 benchmark_packages=(libbenchmark-dev libcereal-dev nlohmann-json3-dev postgresql valgrind gnuplot-nox python3 wrk librocksdb-dev)

@@ -1,0 +1,12 @@
+# A Debian package of what is installed: cpack --config <build>/CPackConfig.cmake.
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGE_NAME libescqrs-dev)
+set(CPACK_PACKAGE_CONTACT "the escqrs authors <escqrs@localhost>")
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_RESOURCE_FILE_LICENSE "${PROJECT_SOURCE_DIR}/LICENSE")
+set(CPACK_DEBIAN_PACKAGE_ARCHITECTURE all)
+set(CPACK_DEBIAN_PACKAGE_SECTION libdevel)
+set(CPACK_DEBIAN_PACKAGE_DEPENDS "libboost-dev (>= 1.74) | libboost1.81-dev")
+set(CPACK_DEBIAN_PACKAGE_SUGGESTS "libsqlite3-dev, libpq-dev, catch2")
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+include(CPack)
