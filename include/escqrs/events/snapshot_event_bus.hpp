@@ -8,7 +8,6 @@
 #include <atomic>
 #include <cstddef>
 #include <functional>
-#include <list>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -154,9 +153,12 @@ private:
 
     void replace(std::unique_ptr<const Table> next)
     {
-        replaced_.emplace_back();
+        auto replaced = std::make_unique<Replaced>();
         current_ = next.get();
-        replaced_.back().table = std::exchange(table_, std::move(next));
+        replaced->table = std::exchange(table_, std::move(next));
+        auto& end = oldest_ ? newest_->next : oldest_;
+        end = std::move(replaced);
+        newest_ = end.get();
         has_replaced_ = true;
     }
 
@@ -164,21 +166,26 @@ private:
     /// have captured may do anything. The last publisher to leave a side calls this again for the others.
     void discard_replaced() noexcept
     {
-        std::list<Replaced> unused;
-        const std::scoped_lock lock{mutex_};
-        const bool is_empty[]{readers_[0] == 0, readers_[1] == 0};
-        for (Replaced& replaced : replaced_) {
-            for (std::size_t side : {0U, 1U}) replaced.was_empty[side] = replaced.was_empty[side] || is_empty[side];
+        std::unique_ptr<Replaced> unused;
+        {
+            const std::scoped_lock lock{mutex_};
+            const bool is_empty[]{readers_[0] == 0, readers_[1] == 0};
+            Replaced* last_unused = nullptr;
+            for (Replaced* each = oldest_.get(); each != nullptr; each = each->next.get()) {
+                for (std::size_t side : {0U, 1U}) each->was_empty[side] = each->was_empty[side] || is_empty[side];
+                // All that are older are unused then, too.
+                if (each->was_empty[0] && each->was_empty[1]) last_unused = each;
+            }
+            if (last_unused != nullptr) unused = std::exchange(oldest_, std::move(last_unused->next));
+            has_replaced_ = oldest_ != nullptr;
+            if (has_replaced_) side_ = oldest_->was_empty[0] ? 0 : 1;
         }
-        const auto in_use = std::ranges::find_if_not(
-            replaced_, [](const Replaced& replaced) { return replaced.was_empty[0] && replaced.was_empty[1]; });
-        unused.splice(unused.end(), replaced_, replaced_.begin(), in_use);
-        has_replaced_ = !replaced_.empty();
-        if (has_replaced_) side_ = replaced_.front().was_empty[0] ? 0 : 1;
+        while (unused) unused = std::move(unused->next);
     }
 
     struct Replaced {
         std::unique_ptr<const Table> table;
+        std::unique_ptr<Replaced> next;
         bool was_empty[2] = {false, false}; ///< each side, at some moment since
     };
 
@@ -187,8 +194,9 @@ private:
     std::mutex mutex_; ///< guards the following members
     std::unique_ptr<const Table> table_ = std::make_unique<const Table>();
     std::atomic<const Table*> current_{table_.get()};
-    /// Oldest first, and destroyed in this order.
-    std::list<Replaced> replaced_;
+    /// The first of a chain, which is destroyed in this order. A std::list would be 1,400 lines to compile.
+    std::unique_ptr<Replaced> oldest_;
+    Replaced* newest_ = nullptr; ///< if there is an oldest one
     std::atomic<bool> has_replaced_{false};
 };
 
