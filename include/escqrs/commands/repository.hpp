@@ -39,7 +39,7 @@ namespace escqrs::inline v0 {
 /// @par Thread safety  any thread, if the store and the id generator are; an aggregate belongs to one thread
 template <class Aggregate, EventStore Store = AnyEventStore, class EventCodec = CodecOf<Aggregate>>
 class Repository {
-    static_assert(detail::require_constructor<Aggregate>());
+    static_assert(detail::require_constructor<Aggregate>() && detail::require_short_category<Aggregate>());
 
 public:
     using Id = typename Aggregate::Id;

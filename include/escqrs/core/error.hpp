@@ -121,12 +121,6 @@ private:
     StreamId stream_;
 };
 
-/// Bytes cannot be decoded into an event, or an event into bytes.
-class ESCQRS_EXPORT CodecError : public Error {
-public:
-    using Error::Error;
-};
-
 /// An event's name is not in the codec's list.
 class ESCQRS_EXPORT UnknownEventType : public CodecError {
 public:

@@ -35,4 +35,10 @@ public:
     using Error::Error;
 };
 
+/// Bytes cannot be decoded into an event, or an event into bytes.
+class ESCQRS_EXPORT CodecError : public Error {
+public:
+    using Error::Error;
+};
+
 } // namespace escqrs::inline v0

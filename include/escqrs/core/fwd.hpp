@@ -5,6 +5,8 @@ namespace escqrs::inline v0 {
 
 template <class Tag>
 class Id;
+template <class Tag>
+class TextId;
 using EventId = Id<struct EventIdTag>;
 using CommandId = Id<struct CommandIdTag>;
 using CorrelationId = Id<struct CorrelationIdTag>;

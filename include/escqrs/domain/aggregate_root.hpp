@@ -3,6 +3,7 @@
 
 #include <escqrs/core/error_base.hpp>
 #include <escqrs/core/identifiers.hpp>
+#include <escqrs/core/text_id.hpp>
 #include <escqrs/domain/event.hpp>
 
 #include <cstdint>
@@ -37,6 +38,24 @@ private:
     bool& flag_;
 };
 
+/// What an `AggregateRoot<Derived, Named...>` names: its events and, before them, perhaps the type of its id.
+template <class Derived, class... Events>
+struct RootTypes {
+    using Id = escqrs::Id<Derived>;
+    using Event = std::variant<typename EventOf<Events>::Type...>;
+    using EventTypes = EventList<typename EventOf<Events>::Type...>;
+};
+template <class Derived, class Named, class... Events>
+    requires is_id<Named>
+struct RootTypes<Derived, Named, Events...> : RootTypes<Derived, Events...> {
+    using Id = Named;
+};
+
+template <class Tag>
+inline constexpr bool changes_state<Id<Tag>> = false;
+template <class Tag>
+inline constexpr bool changes_state<TextId<Tag>> = false;
+
 [[noreturn]] inline void refuse_raise_in_constructor(std::string_view category)
 {
     throw Error{"aggregate '" + std::string{category} +
@@ -58,13 +77,16 @@ private:
 /// its id, an `apply(const E&)` for every listed event, and public behaviour that decides and calls `raise`. State
 /// changes only in `apply`, so that replaying the events rebuilds the state; the constructor from an id and `apply`
 /// raise nothing. Dispatch is resolved at compile time.
+///
+/// Ids are UUIDs, of type `escqrs::Id<Derived>`, unless the list begins with another type of id. Texts, for example, are
+/// the ids of `class Item : public escqrs::AggregateRoot<Item, escqrs::TextId<Item>, ItemReceived>`.
 /// @par Thread safety  none: one thread at a time
 template <class Derived, class... Events>
 class AggregateRoot {
 public:
-    using Id = escqrs::Id<Derived>;
-    using Event = std::variant<typename detail::EventOf<Events>::Type...>;
-    using EventTypes = EventList<typename detail::EventOf<Events>::Type...>;
+    using Id = typename detail::RootTypes<Derived, Events...>::Id;
+    using Event = typename detail::RootTypes<Derived, Events...>::Event;
+    using EventTypes = typename detail::RootTypes<Derived, Events...>::EventTypes;
 
     const Id& id() const noexcept { return id_; }
 

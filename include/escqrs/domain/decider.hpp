@@ -30,6 +30,8 @@ namespace escqrs::inline v0 {
 /// ```
 /// `decide` returns the events that happen: one event of the list, a `std::optional` or a `std::variant` of events, a
 /// container or a `std::tuple` of several in their order, or nothing (`void`, `std::monostate`).
+///
+/// Its ids are UUIDs, `DeciderId<Lending>`, unless it names another type: `using Id = escqrs::TextId<Lending>;`
 template <class D>
 concept Decider = requires {
     { D::category } -> std::convertible_to<std::string_view>;
@@ -80,6 +82,18 @@ constexpr bool require_evolve() noexcept
     return true;
 }
 
+/// The id that a decider names as its `Id`; of one that names none, a UUID.
+template <class D>
+struct DecidedId {
+    using Type = Id<Decided<D>>;
+};
+template <class D>
+    requires requires { typename D::Id; }
+struct DecidedId<D> {
+    using Type = typename D::Id;
+    static_assert(is_id<Type>, "escqrs: the Id of this decider is neither an escqrs::Id nor an escqrs::TextId");
+};
+
 template <class D, class Events>
 struct DecidedBase;
 template <class D, class... Events>
@@ -87,7 +101,7 @@ struct DecidedBase<D, EventList<Events...>> {
     static_assert(EventList<Events...>::size > 0, "escqrs: a decider has at least one event");
     static_assert((require_evolve<D, Events>() && ...));
     using List = EventList<Events...>;
-    using Type = AggregateRoot<Decided<D>, Events...>;
+    using Type = AggregateRoot<Decided<D>, typename DecidedId<D>::Type, Events...>;
 };
 
 template <class D>
@@ -200,7 +214,7 @@ private:
     State state_;
 };
 
-/// Id of a decider's stream, for commands: `Lending` need only be declared.
+/// Id of a decider's stream, for commands: `Lending` need only be declared. For a decider that names no `Id`.
 template <class D>
 using DeciderId = Id<Decided<D>>;
 
@@ -267,12 +281,26 @@ constexpr std::size_t index_of_true(Booleans... booleans) noexcept
 
 } // namespace detail
 
+namespace detail {
+
+/// Passes on the Id that all parts of a composition name.
+template <class First, class... Parts>
+struct ComposedId {};
+template <class First, class... Parts>
+    requires(requires { typename First::Id; } && (std::is_same_v<typename First::Id, typename Parts::Id> && ...))
+struct ComposedId<First, Parts...> {
+    using Id = typename First::Id;
+};
+
+} // namespace detail
+
 /// Several deciders as one: a command goes to the part that decides it, an event to the part that lists it, and each
 /// part sees its own state only. The events of all parts are in one stream, of the category that the composition names;
-/// its id is also that of its parts, so `decided_by` takes their commands unchanged.
+/// its id is also that of its parts, so `decided_by` takes their commands unchanged. Parts that name an `Id` all name the
+/// same one.
 /// `struct Desk : escqrs::Compose<Lending, Waiting> { static constexpr std::string_view category = "desk"; };`
 template <class... Parts>
-struct Compose {
+struct Compose : detail::ComposedId<Parts...> {
     static_assert(sizeof...(Parts) > 0, "escqrs: a composition has at least one decider");
 
     using State = std::tuple<typename Parts::State...>;

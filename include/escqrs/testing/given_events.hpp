@@ -32,6 +32,8 @@ inline InStream in_stream(std::string_view category, std::uint64_t number = 1)
 {
     return {StreamId{category, SequentialIds::nth(number)}};
 }
+/// The events that follow are of the stream `category-id`, for ids that are texts.
+inline InStream in_stream(std::string_view category, std::string_view id) { return {StreamId{category, id}}; }
 inline InStream in_stream(StreamId stream) { return {std::move(stream)}; }
 
 namespace detail {

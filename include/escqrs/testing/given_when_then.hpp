@@ -45,6 +45,14 @@ std::string command_text(const Command& command)
     } else return short_name<Command>();
 }
 
+/// An id that does not matter.
+template <class Id>
+Id some_id()
+{
+    if constexpr (std::is_constructible_v<Id, const Uuid&>) return Id{SequentialIds::nth(1)};
+    else return Id{escqrs::to_string(SequentialIds::nth(1))};
+}
+
 template <class T>
 concept UnderTest = Decider<T> || requires { typename T::EventTypes; };
 
@@ -120,13 +128,13 @@ auto given(const typename detail::AggregateOf<T>::Type::Id& id, const Events&...
     return given;
 }
 
-/// Likewise, with an id that does not matter: `SequentialIds::nth(1)`.
+/// Likewise, with an id that does not matter: `SequentialIds::nth(1)`, or its text.
 template <class T, class... Events>
     requires(detail::UnderTest<T> && (!std::is_same_v<Events, typename detail::AggregateOf<T>::Type::Id> && ...))
 auto given(const Events&... events)
 {
     using Id = typename detail::AggregateOf<T>::Type::Id;
-    return given<T>(Id{SequentialIds::nth(1)}, events...);
+    return given<T>(detail::some_id<Id>(), events...);
 }
 
 /// Runs `create`, which returns a new aggregate: `when([&] { return Attendee::register_with(id, email); })`.

@@ -1,8 +1,10 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/core/identifiers.hpp>
 #include <escqrs/core/takes_copy.hpp>
 
+#include <string_view>
 #include <type_traits>
 
 // Stop the compilation with a sentence.
@@ -14,6 +16,18 @@ constexpr bool require_constructor() noexcept
     static_assert(std::is_constructible_v<Aggregate, const typename Aggregate::Id&>,
                   "escqrs: this aggregate has no public constructor from its id; add to it: "
                   "explicit Item(const Id& id) : AggregateRoot{id} {}");
+    return true;
+}
+
+template <class Aggregate>
+constexpr bool require_short_category() noexcept
+{
+    if constexpr (requires { Aggregate::Id::max_length; }) {
+        static_assert(std::string_view{Aggregate::category}.size() + 1 + Aggregate::Id::max_length <=
+                          StreamId::max_length,
+                      "escqrs: the category of an aggregate whose ids are texts has at most 31 bytes, so that a stream "
+                      "has room for any id");
+    }
     return true;
 }
 

@@ -4,6 +4,7 @@
 #include <escqrs/commands/command_bus.hpp>
 #include <escqrs/commands/dispatcher/keyed_executor.hpp>
 #include <escqrs/core/identifiers.hpp>
+#include <escqrs/core/text_id.hpp>
 #include <escqrs/core/type_identity.hpp>
 
 #include <concepts>
@@ -22,11 +23,6 @@ namespace escqrs::inline v0 {
 
 namespace detail {
 
-template <class Key>
-inline constexpr bool is_id = false;
-template <class Tag>
-inline constexpr bool is_id<Id<Tag>> = true;
-
 /// The value of a key as bytes that differ for different values. Texts of all types are one kind, and so are whole
 /// numbers; ids of different things differ. Kinds whose hashes collide only wait for each other without need.
 template <class Key>
@@ -39,7 +35,8 @@ std::string ordering_key(const Key& key)
     std::string bytes(sizeof kind, '\0');
     std::memcpy(bytes.data(), &kind, sizeof kind);
     if constexpr (is_text) bytes.append(std::string_view{key});
-    else if constexpr (is_id<Key>) append_text(key.value(), bytes);
+    else if constexpr (requires { append_text(key.value(), bytes); }) append_text(key.value(), bytes);
+    else if constexpr (is_id<Key>) bytes.append(key.value());
     else if constexpr (std::is_same_v<Key, StreamId>) bytes.append(key.text());
     else if constexpr (std::integral<Key>) bytes.append(std::to_string(key));
     else static_assert(is_text, "escqrs: commands are ordered by an escqrs::Id, a StreamId, a text or a whole number");
