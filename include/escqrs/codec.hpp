@@ -1,8 +1,9 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-// Events to bytes and back, in the binary format and in JSON, and upcasting. <escqrs/codec/archive/boost.hpp>, which is
-// costly to compile, adapts the macros of Boost.Serialization.
+// Events to bytes and back, in the binary format and in JSON, and upcasting. Boost's own archives cost more to compile:
+// <escqrs/codec/archive/boost_text.hpp> and <escqrs/codec/archive/boost_xml.hpp> are the formats of a Codec, and
+// <escqrs/codec/archive/boost.hpp> has what Boost's archives need otherwise.
 #include <escqrs/codec/archive/binary.hpp>
 #include <escqrs/codec/archive/json.hpp>
 #include <escqrs/codec/codec.hpp>

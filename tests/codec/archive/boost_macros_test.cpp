@@ -77,6 +77,18 @@ struct Derived : Base {
     }
 };
 
+/// Empty, and so without a serialize, which Boost's own free one must not hide.
+struct Nowhere {};
+struct Journey {
+    Nowhere to;
+
+    template <class Archive>
+    void serialize(Archive& archive, unsigned)
+    {
+        archive & BOOST_SERIALIZATION_NVP(to);
+    }
+};
+
 } // namespace
 
 namespace foreign {
@@ -141,4 +153,10 @@ TEST_CASE("boost: a free serialize in the namespace of Boost is found", "[archiv
     CHECK(text_of(encode<Json>(foreign::Pair{1, 2})) == R"({"left":1,"right":2})");
     CHECK(decode<foreign::Pair, Binary>(encode<Binary>(foreign::Pair{1, 2})).right == 2);
     CHECK(decode<foreign::Halves, Binary>(encode<Binary>(foreign::Halves{7})).left == 7);
+}
+
+TEST_CASE("boost: an empty class needs no serialize, with Boost's headers as without", "[archive][boost]")
+{
+    CHECK(text_of(encode<Json>(Journey{})) == R"({"to":{}})");
+    CHECK(encode<Binary>(Journey{}).empty());
 }

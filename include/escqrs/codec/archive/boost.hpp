@@ -1,49 +1,49 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-// Include this to use escqrs::field with the text, binary and polymorphic archives of Boost.Serialization; they leave
-// the name out. Boost's XML archives know only boost::serialization::make_nvp. The archives of escqrs do not need this.
+// Include this to use escqrs::field and the ids with the archives of Boost.Serialization, other than by way of
+// archive::BoostText and archive::BoostXml, which include it. The library's own archives do not need it.
 
+#include <escqrs/codec/archive/detail/boost_traits.hpp>
+#include <escqrs/core/identifiers.hpp>
 #include <escqrs/domain/event.hpp>
 
-#include <boost/mpl/bool.hpp>
-#include <boost/mpl/int.hpp>
-#include <boost/mpl/integral_c_tag.hpp>
 #include <boost/serialization/level.hpp>
 #include <boost/serialization/nvp.hpp>
 #include <boost/serialization/tracking.hpp>
 #include <boost/serialization/wrapper.hpp>
+#include <boost/uuid/uuid_io.hpp>
+#include <boost/uuid/uuid_serialize.hpp>
 
 namespace boost::serialization {
 
-/// A field is made on the spot around a reference, so it may be read into although it is const.
 template <class T>
-struct is_wrapper<escqrs::Field<T>> {
-    using type = mpl::true_;
-};
+struct is_wrapper<escqrs::Field<T>> : escqrs::archive::detail::BoostWrapper {};
 template <class T>
-struct is_wrapper<const escqrs::Field<T>> {
-    using type = mpl::true_;
-};
+struct is_wrapper<const escqrs::Field<T>> : escqrs::archive::detail::BoostWrapper {};
+template <class T>
+struct implementation_level<escqrs::Field<T>> : escqrs::archive::detail::BoostValueOnly {};
+template <class T>
+struct implementation_level<const escqrs::Field<T>> : escqrs::archive::detail::BoostValueOnly {};
+template <class T>
+struct tracking_level<escqrs::Field<T>> : escqrs::archive::detail::BoostUntracked {};
+template <class T>
+struct tracking_level<const escqrs::Field<T>> : escqrs::archive::detail::BoostUntracked {};
 
-/// Only the value is stored: no class information, no version.
-template <class T>
-struct implementation_level<escqrs::Field<T>> {
-    using tag = mpl::integral_c_tag;
-    using type = mpl::int_<object_serializable>;
-    static constexpr int value = type::value;
-};
-template <class T>
-struct implementation_level<const escqrs::Field<T>> : implementation_level<escqrs::Field<T>> {};
+/// A field is a name-value pair, which is what Boost's XML archives take; its other archives leave the name out.
+template <class Archive, class T>
+void serialize(Archive& archive, escqrs::Field<T>& field, const unsigned /*version*/)
+{
+    archive & make_nvp(field.name(), field.value());
+}
 
-/// A field is a temporary, so its address means nothing.
-template <class T>
-struct tracking_level<escqrs::Field<T>> {
-    using tag = mpl::integral_c_tag;
-    using type = mpl::int_<track_never>;
-    static constexpr int value = type::value;
-};
-template <class T>
-struct tracking_level<const escqrs::Field<T>> : tracking_level<escqrs::Field<T>> {};
+/// An id is its UUID, by a name that Boost's XML archives need.
+template <class Archive, class Tag>
+void serialize(Archive& archive, escqrs::Id<Tag>& id, const unsigned /*version*/)
+{
+    escqrs::Uuid uuid = id.value();
+    archive & make_nvp("uuid", uuid);
+    id = escqrs::Id<Tag>{uuid};
+}
 
 } // namespace boost::serialization

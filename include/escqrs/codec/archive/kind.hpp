@@ -145,6 +145,12 @@ concept MemberSerialize = requires(T& object, Archive& archive) { object.seriali
 template <class T, class Archive>
 concept FreeSerialize = requires(T& object, Archive& archive) { serialize(archive, object, FreeVersionArgument{0U}); };
 
+struct WithoutSerialize {};
+
+/// <boost/serialization/serialization.hpp> is included, whose free `serialize` takes every type.
+template <class Archive>
+concept BoostSerializesAll = FreeSerialize<WithoutSerialize, Archive>;
+
 struct HasSerializeName {
     void serialize();
 };
@@ -194,6 +200,7 @@ consteval Kind kind_of_class()
     else if constexpr (TupleLike<T>) return Kind::tuple;
     else if constexpr (DurationLike<T>) return Kind::duration;
     else if constexpr (TimePointLike<T>) return Kind::time_point;
+    else if constexpr (BoostSerializesAll<Archive> && std::is_empty_v<T> && !HiddenSerialize<T>) return Kind::empty;
     else if constexpr (FreeSerialize<T, Archive>) return Kind::object;
     else if constexpr (std::is_empty_v<T> && !HiddenSerialize<T>) return Kind::empty;
     else if constexpr (HiddenSerialize<T> && !OtherSerialize<T, Archive> && BoostAccessIsComplete<T>)
@@ -230,7 +237,8 @@ constexpr void require_supported() noexcept
 {
     constexpr Kind kind = kind_of<Archive, T>();
     static_assert(kind != Kind::pointer,
-                  "escqrs: a pointer cannot be stored; store the value itself, a std::optional of it, or an id");
+                  "escqrs: a pointer cannot be stored; store the value itself, a std::optional of it, or an id; "
+                  "archive::BoostText and archive::BoostXml store what Boost.Serialization does, pointers among it");
     if constexpr (kind == Kind::unsupported && OtherSerialize<T, Archive>) {
         static_assert(kind != Kind::unsupported,
                       "escqrs: this type cannot be stored; its serialize has another signature than "

@@ -1,15 +1,20 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include "../route.hpp"
 #include "../sample.hpp"
 
 #include <escqrs/codec/archive/binary.hpp>
 #include <escqrs/codec/archive/json.hpp>
 #include <escqrs/testing/catch2.hpp>
 
+#include <boost/archive/basic_archive.hpp>
+
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 
 using escqrs::archive::Binary;
+using escqrs::archive::BoostText;
+using escqrs::archive::BoostXml;
 using escqrs::archive::Json;
 using namespace sample;
 
@@ -136,3 +141,20 @@ TEST_CASE("golden: the binary format of every type", "[archive][golden]")
 }
 
 TEST_CASE("golden: the JSON of every type", "[archive][golden]") { check_json("everything.json", everything()); }
+
+// Boost writes the version of its format into each archive. An older Boost refuses these; a newer one may write others.
+TEST_CASE("golden: Boost's text and XML archives of an event with pointers", "[archive][golden][boost]")
+{
+    constexpr unsigned written_by = 19;
+    const auto check = [](const auto& format, const std::string& file) {
+        using Format = std::remove_cvref_t<decltype(format)>;
+        const auto of_this_boost = boost::archive::BOOST_ARCHIVE_VERSION();
+        const auto ours = static_cast<unsigned>(of_this_boost);
+        const std::string frozen = golden(file) + (std::is_same_v<Format, BoostXml> ? "\n\n" : "\n");
+        if (ours == written_by) CHECK(text_of(encode<Format>(route::planned())) == frozen);
+        if (ours >= written_by) CHECK(decode<route::RoutePlanned, Format>(bytes_of(frozen)) == route::planned());
+        else CHECK_THROWS_AS((decode<route::RoutePlanned, Format>(bytes_of(frozen))), escqrs::CodecError);
+    };
+    check(BoostText{}, "route.boost_text.txt");
+    check(BoostXml{}, "route.boost.xml");
+}
