@@ -137,7 +137,7 @@ public:
     /// @throws CommandIdRefused if it has stored events in another stream
     std::optional<CommitResult> find_commit(const Id& id, const CommandId& command) const
     {
-        return find_commit_in(stream_of(id), command);
+        return detail::find_commit_in(*store_, stream_of(id), command);
     }
 
 private:
@@ -162,13 +162,11 @@ private:
     }
     CommitResult change(StreamId stream, const Id& id, FunctionRef<void(Aggregate&)> decide, bool may_begin,
                         const CommandContext& context) const;
-    std::optional<CommitResult> find_commit_in(const StreamId& stream, const CommandId& command) const;
     CommitResult store(StreamId stream, Aggregate& aggregate, const Metadata& metadata, Caller caller) const;
     CommitResult stored(StreamId stream, Aggregate& aggregate, const AppendResult& result,
                         std::span<const NewEvent> events) const;
     CommitResult repeated(CommitResult first, Aggregate& aggregate, const CommandId& command,
                           std::span<const NewEvent> events, bool may_be_repeat, Caller caller) const;
-    bool assign_ids(const StreamId& stream, Aggregate& aggregate, const CommandId& command) const;
 
     Store* store_;
     RepositoryOptions options_;
@@ -274,7 +272,7 @@ CommitResult Repository<Aggregate, Store, EventCodec>::store(StreamId stream, Ag
 {
     if (aggregate.uncommitted_events().empty()) return {std::move(stream), aggregate.version(), aggregate.position()};
     const CommandId& command = metadata.command_id;
-    const bool may_be_repeat = assign_ids(stream, aggregate, command);
+    const bool may_be_repeat = detail::assign_ids(stream, aggregate, command, options_.ids);
     typename detail::ObjectPool<detail::EncodedBatch>::Loan batch{batches_};
     const auto events = (*batch).encode(aggregate, metadata, codec_, options_.max_event_size);
     if ((*batch).memory() > max_kept) batch.discard_afterwards();
@@ -310,7 +308,7 @@ CommitResult Repository<Aggregate, Store, EventCodec>::stored(StreamId stream, A
 
 /// Answers a save whose command id, or whose event ids, the log already held.
 /// @param events  the aggregate's, if the log holds one append with exactly their ids; else none
-/// @param may_be_repeat  what `assign_ids` returned
+/// @param may_be_repeat  what `detail::assign_ids` returned
 template <class Aggregate, EventStore Store, class EventCodec>
 CommitResult Repository<Aggregate, Store, EventCodec>::repeated(CommitResult first, Aggregate& aggregate,
                                                                 const CommandId& command,
@@ -350,7 +348,7 @@ CommitResult Repository<Aggregate, Store, EventCodec>::change(StreamId stream, c
     const CommandId& command = metadata.command_id;
     if (metadata.new_command != command) {
         // A repeated command must not be decided again: its first effect may forbid it.
-        if (auto first = find_commit_in(stream, command)) return *std::move(first);
+        if (auto first = detail::find_commit_in(*store_, stream, command)) return *std::move(first);
     }
     Backoff backoff{options_.retry.delay, options_.retry.max_delay};
     Duration delay{}; // the second attempt follows at once
@@ -365,11 +363,11 @@ CommitResult Repository<Aggregate, Store, EventCodec>::change(StreamId stream, c
         try {
             decide(*aggregate);
         } catch (...) {
-            if (auto first = find_commit_in(stream, command)) return *std::move(first);
+            if (auto first = detail::find_commit_in(*store_, stream, command)) return *std::move(first);
             throw;
         }
         if (aggregate->uncommitted_events().empty()) {
-            if (auto first = find_commit_in(stream, command)) return *std::move(first);
+            if (auto first = detail::find_commit_in(*store_, stream, command)) return *std::move(first);
         }
         try {
             return store(stream, *aggregate, metadata, Caller::execute);
@@ -379,33 +377,6 @@ CommitResult Repository<Aggregate, Store, EventCodec>::change(StreamId stream, c
         if (!sleep_for(*options_.clock, delay, context.stop)) throw CommandCancelled{stream};
         delay = backoff.next();
     }
-}
-
-template <class Aggregate, EventStore Store, class EventCodec>
-std::optional<CommitResult> Repository<Aggregate, Store, EventCodec>::find_commit_in(const StreamId& stream,
-                                                                                     const CommandId& command) const
-{
-    auto found = detail::find_commit(*store_, command);
-    if (found && found->stream != stream)
-        throw CommandIdRefused{command, stream, std::move(found->stream), found->version};
-    return found;
-}
-
-/// @return false if it cannot be a repeat: events were raised after a save of those before them had failed
-template <class Aggregate, EventStore Store, class EventCodec>
-bool Repository<Aggregate, Store, EventCodec>::assign_ids(const StreamId& stream, Aggregate& aggregate,
-                                                          const CommandId& command) const
-{
-    auto& ids = Access::uncommitted_ids(aggregate);
-    const std::size_t count = aggregate.uncommitted_events().size();
-    const bool may_be_repeat = ids.empty() || ids.size() == count;
-    const bool is_others = !ids.empty() && !command.is_nil() && ids.front() != detail::event_id_of(command, 0);
-    if (is_others) throw CommandIdRefused{command, stream};
-    ids.reserve(count);
-    while (ids.size() < count) {
-        ids.push_back(command.is_nil() ? EventId{options_.ids()} : detail::event_id_of(command, ids.size()));
-    }
-    return may_be_repeat;
 }
 
 } // namespace escqrs::inline v0

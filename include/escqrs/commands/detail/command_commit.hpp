@@ -2,8 +2,10 @@
 #pragma once
 
 #include <escqrs/commands/commit_result.hpp>
+#include <escqrs/core/error.hpp>
 #include <escqrs/core/id_generator.hpp>
 #include <escqrs/core/identifiers.hpp>
+#include <escqrs/domain/access.hpp>
 #include <escqrs/store/event_store.hpp>
 
 #include <algorithm>
@@ -37,6 +39,34 @@ std::optional<CommitResult> find_commit(Store& store, const CommandId& command)
         return true;
     });
     return commit;
+}
+
+/// The same, in one stream.
+/// @throws CommandIdRefused if the command has stored events in another one
+template <class Store>
+std::optional<CommitResult> find_commit_in(Store& store, const StreamId& stream, const CommandId& command)
+{
+    auto found = find_commit(store, command);
+    if (found && found->stream != stream)
+        throw CommandIdRefused{command, stream, std::move(found->stream), found->version};
+    return found;
+}
+
+/// Gives each uncommitted event its id: of the command, or a new one.
+/// @return false if it cannot be a repeat: events were raised after a save of those before them had failed
+template <class Aggregate>
+bool assign_ids(const StreamId& stream, Aggregate& aggregate, const CommandId& command, const IdGenerator& new_id)
+{
+    auto& ids = Access::uncommitted_ids(aggregate);
+    const std::size_t count = aggregate.uncommitted_events().size();
+    const bool may_be_repeat = ids.empty() || ids.size() == count;
+    const bool is_others = !ids.empty() && !command.is_nil() && ids.front() != event_id_of(command, 0);
+    if (is_others) throw CommandIdRefused{command, stream};
+    ids.reserve(count);
+    while (ids.size() < count) {
+        ids.push_back(command.is_nil() ? EventId{new_id()} : event_id_of(command, ids.size()));
+    }
+    return may_be_repeat;
 }
 
 /// Whether the last of `events` is stored as the event at which `commit` ends, and the others directly before it, each
