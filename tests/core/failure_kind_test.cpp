@@ -27,6 +27,7 @@ TEST_CASE("a conflict and a stop are in the way of the work, and a wrong log or 
 {
     const auto stream = escqrs::StreamId::parse("door-1");
     CHECK(classify(escqrs::ConcurrencyError{stream, escqrs::ExpectedVersion::any(), {}}) == FailureKind::interrupted);
+    CHECK(classify(escqrs::PreconditionFailed{stream, escqrs::ExpectedVersion::any(), {}}) == FailureKind::refused);
     CHECK(classify(escqrs::CommandCancelled{"Register"}) == FailureKind::interrupted);
     CHECK(classify(escqrs::ReadModelSuperseded{"there is a version 2"}) == FailureKind::broken);
     CHECK(classify(escqrs::LogMismatch{"an older log", {}, {}, {}}) == FailureKind::broken);

@@ -37,10 +37,14 @@ struct CommandContext {
 namespace detail {
 
 /// The context of work for no command, or for one without an end.
-inline CommandContext without_end(const Metadata& metadata) noexcept
+inline CommandContext in_context(const Metadata& metadata) noexcept
 {
     return {metadata, no_send_options.stop, no_send_options.deadline};
 }
+inline const CommandContext& in_context(const CommandContext& context) noexcept { return context; }
+
+template <class T>
+concept ContextLike = requires(const T& context) { in_context(context); };
 
 /// True if a wait ends before the command's deadline.
 inline bool has_time(const CommandContext& context, Duration wait, const Clock& clock)

@@ -30,12 +30,20 @@ Id decider_id(const Given& given)
     return Id{given.value()};
 }
 
-template <class Command, class Deciders, class IdOf>
+struct AtAnyVersion {
+    template <class Command>
+    ExpectedVersion operator()(const Command&) const noexcept
+    {
+        return ExpectedVersion::any();
+    }
+};
+
+template <class Command, class Deciders, class IdOf, class ExpectedOf>
 struct DecidingHandler {
     CommitResult operator()(const Command& command, const CommandContext& context) const
     {
         return deciders->execute_or_begin(
-            id(command), [&](auto& decided) { decided.decide(command); }, context);
+            id(command), std::invoke(expected_of, command), [&](auto& decided) { decided.decide(command); }, context);
     }
 
     StreamId stream_of(const Command& command) const { return Deciders::stream_of(id(command)); }
@@ -47,6 +55,7 @@ struct DecidingHandler {
 
     const Deciders* deciders;
     IdOf id_of;
+    ExpectedOf expected_of;
 };
 
 } // namespace detail
@@ -57,18 +66,21 @@ struct DecidingHandler {
 /// A stream that does not exist yet is a decider in its initial state.
 /// @param deciders  a `Repository<Decided<D>, ...>`; must outlive the bus
 /// @param id        where the command has the decider's id: a member, or a function; the id of a part serves for a
-///            composition
-template <class Command, class Deciders, class IdOf>
-auto decided_by(const Deciders& deciders, IdOf id)
+///                  composition
+/// @param expected  where it has the `ExpectedVersion` that it requires, if it has one; of a stream at another version
+///                  the sender gets a `PreconditionFailed`
+template <class Command, class Deciders, class IdOf, class ExpectedOf = detail::AtAnyVersion>
+auto decided_by(const Deciders& deciders, IdOf id, ExpectedOf expected = {})
 {
-    return on<Command>(detail::DecidingHandler<Command, Deciders, IdOf>{&deciders, std::move(id)});
+    using Handler = detail::DecidingHandler<Command, Deciders, IdOf, ExpectedOf>;
+    return on<Command>(Handler{&deciders, std::move(id), std::move(expected)});
 }
 
 /// The same, with the command deduced from the member: `bus.handle(decided_by(lendings, &LendBook::book_id));`
-template <class Deciders, class Command, class Id>
-auto decided_by(const Deciders& deciders, Id Command::*id)
+template <class Deciders, class Command, class Id, class ExpectedOf = detail::AtAnyVersion>
+auto decided_by(const Deciders& deciders, Id Command::*id, ExpectedOf expected = {})
 {
-    return decided_by<Command, Deciders, Id Command::*>(deciders, id);
+    return decided_by<Command, Deciders, Id Command::*, ExpectedOf>(deciders, id, std::move(expected));
 }
 
 } // namespace escqrs::inline v0

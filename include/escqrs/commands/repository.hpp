@@ -98,33 +98,38 @@ public:
     ///
     /// If the command has stored its events in this stream before, `decide` is not called. A repeat that meets the
     /// first try gets the first result too, whatever `decide` decides.
+    /// @param context  the command's `Metadata`; or a handler's `CommandContext`, beyond whose deadline no wait between
+    ///                 tries goes
     /// @throws AggregateNotFound; ConcurrencyError when the retry policy is exhausted; what `decide` throws
     /// @throws CommandIdRefused if the command id has stored events in another stream
-    template <class Decide>
-    CommitResult execute(const Id& id, Decide&& decide, const Metadata& metadata = no_metadata) const
+    /// @throws CommandCancelled if a stop is requested after a conflict
+    template <class Decide, detail::ContextLike Context = Metadata>
+    CommitResult execute(const Id& id, Decide&& decide, const Context& context = no_metadata) const
     {
-        return execute_at(stream_of(id), id, decide, false, detail::without_end(metadata));
+        return execute_at(id, ExpectedVersion::any(), decide, false, detail::in_context(context));
     }
 
-    /// The same with a handler's context: no wait between tries goes beyond the command's deadline.
-    /// @throws CommandCancelled if a stop is requested after a conflict
-    template <class Decide>
-    CommitResult execute(const Id& id, Decide&& decide, const CommandContext& context) const
+    /// The same for a command that depends on the version its sender saw, such as that of an If-Match. A repeated
+    /// command gets its first result all the same.
+    /// @throws PreconditionFailed (a ConcurrencyError), without a retry, if the aggregate is not at `expected`
+    template <class Decide, detail::ContextLike Context = Metadata>
+    CommitResult execute(const Id& id, ExpectedVersion expected, Decide&& decide,
+                         const Context& context = no_metadata) const
     {
-        return execute_at(stream_of(id), id, decide, false, context);
+        return execute_at(id, expected, decide, false, detail::in_context(context));
     }
 
     /// Like `execute`; an aggregate that has no events yet begins as constructed.
-    template <class Decide>
-    CommitResult execute_or_begin(const Id& id, Decide&& decide, const Metadata& metadata = no_metadata) const
+    template <class Decide, detail::ContextLike Context = Metadata>
+    CommitResult execute_or_begin(const Id& id, Decide&& decide, const Context& context = no_metadata) const
     {
-        return execute_at(stream_of(id), id, decide, true, detail::without_end(metadata));
+        return execute_at(id, ExpectedVersion::any(), decide, true, detail::in_context(context));
     }
-
-    template <class Decide>
-    CommitResult execute_or_begin(const Id& id, Decide&& decide, const CommandContext& context) const
+    template <class Decide, detail::ContextLike Context = Metadata>
+    CommitResult execute_or_begin(const Id& id, ExpectedVersion expected, Decide&& decide,
+                                  const Context& context = no_metadata) const
     {
-        return execute_at(stream_of(id), id, decide, true, context);
+        return execute_at(id, expected, decide, true, detail::in_context(context));
     }
 
     /// What the command with this id has stored before, if anything, in any stream.
@@ -153,14 +158,14 @@ private:
         if (options_.on_snapshot_failure) options_.on_snapshot_failure(stream, std::current_exception());
     }
     template <class Decide>
-    CommitResult execute_at(StreamId stream, const Id& id, Decide& decide, bool may_begin,
+    CommitResult execute_at(const Id& id, ExpectedVersion expected, Decide& decide, bool may_begin,
                             const CommandContext& context) const
     {
         detail::require_reference<Decide, Aggregate>();
         return change(
-            std::move(stream), id, [&](Aggregate& aggregate) { decide(aggregate); }, may_begin, context);
+            id, expected, [&](Aggregate& aggregate) { decide(aggregate); }, may_begin, context);
     }
-    CommitResult change(StreamId stream, const Id& id, FunctionRef<void(Aggregate&)> decide, bool may_begin,
+    CommitResult change(const Id& id, ExpectedVersion expected, FunctionRef<void(Aggregate&)> decide, bool may_begin,
                         const CommandContext& context) const;
     CommitResult store(StreamId stream, Aggregate& aggregate, const Metadata& metadata, Caller caller) const;
     CommitResult stored(StreamId stream, Aggregate& aggregate, const AppendResult& result,
@@ -340,10 +345,11 @@ CommitResult Repository<Aggregate, Store, EventCodec>::repeated(CommitResult fir
 
 /// What `execute` does, compiled once for all that is ever decided.
 template <class Aggregate, EventStore Store, class EventCodec>
-CommitResult Repository<Aggregate, Store, EventCodec>::change(StreamId stream, const Id& id,
+CommitResult Repository<Aggregate, Store, EventCodec>::change(const Id& id, ExpectedVersion expected,
                                                               FunctionRef<void(Aggregate&)> decide, bool may_begin,
                                                               const CommandContext& context) const
 {
+    StreamId stream = stream_of(id);
     const Metadata& metadata = context.metadata;
     const CommandId& command = metadata.command_id;
     if (metadata.new_command != command) {
@@ -361,6 +367,8 @@ CommitResult Repository<Aggregate, Store, EventCodec>::change(StreamId stream, c
         // The same command may have been carried out elsewhere since the look-up. A decision that stores something
         // learns that from the store; one that does not may result from the command's own effect.
         try {
+            if (!expected.is_met_by(aggregate->version()))
+                throw PreconditionFailed{stream, expected, aggregate->version()};
             decide(*aggregate);
         } catch (...) {
             if (auto first = detail::find_commit_in(*store_, stream, command)) return *std::move(first);
@@ -371,7 +379,8 @@ CommitResult Repository<Aggregate, Store, EventCodec>::change(StreamId stream, c
         }
         try {
             return store(stream, *aggregate, metadata, Caller::execute);
-        } catch (const ConcurrencyError&) {
+        } catch (const ConcurrencyError& conflict) {
+            if (!expected.is_met_by(conflict.actual())) throw PreconditionFailed{stream, expected, conflict.actual()};
             if (attempt >= options_.retry.attempts || !detail::has_time(context, delay, *options_.clock)) throw;
         }
         if (!sleep_for(*options_.clock, delay, context.stop)) throw CommandCancelled{stream};

@@ -59,6 +59,15 @@ private:
     StreamVersion actual_;
 };
 
+/// A command expected another version of the aggregate than it has (`Repository::execute`): the sender has decided on
+/// what is outdated. Nothing was written, and the same command fails again.
+class ESCQRS_EXPORT PreconditionFailed : public ConcurrencyError {
+public:
+    using ConcurrencyError::ConcurrencyError;
+
+    FailureKind failure_kind() const noexcept override { return FailureKind::refused; }
+};
+
 /// An append reuses an event id that another append has already stored.
 class ESCQRS_EXPORT DuplicateEventId : public Error {
 public:

@@ -30,6 +30,7 @@ class FunctionRef;
 class Error;
 class InvalidIdentifier;
 class ConcurrencyError;
+class PreconditionFailed;
 class DuplicateEventId;
 class CommandIdRefused;
 class AggregateNotFound;

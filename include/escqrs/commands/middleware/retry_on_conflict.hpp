@@ -12,7 +12,8 @@
 
 namespace escqrs::inline v0 {
 
-/// A middleware that runs the handler and the middleware further in again after a `ConcurrencyError`, and only then.
+/// A middleware that runs the handler and the middleware further in again after a `ConcurrencyError`, and only then; not
+/// after a `PreconditionFailed`, which would come again.
 ///
 /// Before each retry it waits a random part of the policy's delay, so that commands that met do not meet again ("full
 /// jitter"); the thread that handles the command waits. It does not wait beyond the command's deadline.
@@ -36,8 +37,8 @@ ESCQRS_INLINE CommandMiddleware retry_on_conflict(RetryPolicy policy, Clock& clo
             Duration delay{};
             try {
                 return next();
-            } catch (const ConcurrencyError&) {
-                if (attempt >= attempts) throw;
+            } catch (const ConcurrencyError& conflict) {
+                if (attempt >= attempts || conflict.failure_kind() == FailureKind::refused) throw;
                 delay = backoff.next();
                 const bool has_time = delay < time_until(command.deadline, clock.now());
                 if (!has_time) throw;
