@@ -3,6 +3,7 @@
 
 #include <escqrs/codec/archive/json.hpp>
 #include <escqrs/codec/codec.hpp>
+#include <escqrs/core/hex.hpp>
 #include <escqrs/core/id_generator.hpp>
 #include <escqrs/testing/catch2.hpp>
 
@@ -122,6 +123,17 @@ TEST_CASE("damaged bytes are refused with the event's name")
     event.payload = event.payload.first(event.payload.size() - 1);
     CHECK_THROWS_AS(BinaryCodec{}.decode(event), CodecError);
     CHECK_THROWS_WITH(BinaryCodec{}.decode(event), Catch::Contains("AccountOpened"));
+}
+
+TEST_CASE("metadata is stored as documented")
+{
+    Metadata metadata;
+    metadata.command_id = CommandId::parse("123e4567-e89b-12d3-a456-426614174000");
+    metadata.actor = "ada";
+    metadata.headers = {{"tenant", "north"}};
+    std::vector<std::byte> bytes;
+    encode_metadata(metadata, bytes);
+    CHECK(to_hex(bytes) == "2c123e4567e89b12d3a45642661417400003616461010674656e616e74056e6f727468");
 }
 
 TEST_CASE("metadata survives, and empty metadata takes no bytes")

@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "../route.hpp"
 #include "../sample.hpp"
+#include "support/order.hpp"
 
 #include <escqrs/codec/archive/binary.hpp>
 #include <escqrs/codec/archive/json.hpp>
@@ -157,4 +158,10 @@ TEST_CASE("golden: Boost's text and XML archives of an event with pointers", "[a
     };
     check(BoostText{}, "route.boost_text.txt");
     check(BoostXml{}, "route.boost.xml");
+}
+
+TEST_CASE("golden: the event that docs/serialization.md explains", "[archive][golden]")
+{
+    check_binary("order_placed.binary.hex", order::placed());
+    check_json("order_placed.json", order::placed());
 }
