@@ -87,7 +87,7 @@ def memory_rows():
 def compile_rows():
     """Against the budget: preprocessed lines, and seconds of CPU on a machine where <boost/signals2.hpp> alone takes 1.8 of them."""
     for header, seconds, lines in (("fwd.hpp", 0.15, 12_000), ("a domain file", 0.5, 35_000),
-                                   ("escqrs.hpp", 1.1, 85_000), ("event_bus.hpp", 2, 105_000)):
+                                   ("escqrs.hpp", 1.1, 85_000), ("event_bus.hpp", 2, 106_000)):
         yield Row(f"compiling {header}", f"compile/{header}", "compile/Signals2 alone", round(seconds / 1.8, 2), "seconds", "s")
         yield Row(f"lines of {header}", f"compile/{header}", lines, 1, "lines", "lines")
     for program, title, goal in (("service", "a service of nine commands", 3), ("test", "its given-when-then test", 2)):

@@ -39,7 +39,7 @@ BUDGETS = {
     "codec.hpp": 62,
     "commands.hpp": 78,
     "projections.hpp": 76,
-    "escqrs.hpp": 86,
+    "escqrs.hpp": 85,
     "events/event_bus.hpp": 106,
 }
 
