@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace escqrs::inline v0 {
 
@@ -64,9 +65,17 @@ public:
     void serialize(Archive& archive, unsigned /*version*/)
     {
         archive & value_;
-        if constexpr (Archive::is_loading::value) {
-            if (!is_nil() && !is_valid()) throw CodecError{problem()};
-        }
+        if constexpr (Archive::is_loading::value) check_stored();
+    }
+
+    /// The id whose text was read by an archive.
+    /// @throws CodecError if it is not such a text
+    static TextId from_stored(std::string text)
+    {
+        TextId id;
+        id.value_ = std::move(text);
+        id.check_stored();
+        return id;
     }
 
 private:
@@ -76,6 +85,11 @@ private:
             if (detail::is_control(character)) return false;
         }
         return !value_.empty() && value_.size() <= max_length;
+    }
+
+    void check_stored() const
+    {
+        if (!is_nil() && !is_valid()) throw CodecError{problem()};
     }
 
     std::string problem() const { return detail::text_id_problem(value_, max_length); }

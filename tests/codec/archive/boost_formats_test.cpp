@@ -143,6 +143,17 @@ struct Misplanned {
 };
 struct UnknownStop : route::Stop {};
 
+struct Labelled {
+    static constexpr std::string_view event_name = "Labelled";
+    TextId<Labelled> label;
+
+    template <class Archive>
+    void serialize(Archive& archive, unsigned)
+    {
+        archive & field("label", label);
+    }
+};
+
 } // namespace
 
 BOOST_CLASS_EXPORT_IMPLEMENT(route::Station)
@@ -178,6 +189,22 @@ TEMPLATE_TEST_CASE("boost formats: serialize receives the event's schema version
     const auto first = read<TestType>(old, 1);
     CHECK(first.truth);
     CHECK(first.since_2.empty());
+}
+
+TEMPLATE_TEST_CASE("boost formats: an id that is a text reads back, and another text is refused", "[archive][boost]",
+                   BoostText, BoostXml)
+{
+    const Codec<EventList<Labelled>, TestType> codec;
+    const auto read_back = [&](std::string_view from, std::string_view to) {
+        std::vector<std::byte> bytes;
+        codec.encode(Labelled{TextId<Labelled>{"BOLT-M6"}}, bytes);
+        std::string text = text_of(bytes);
+        text.replace(text.find(from), from.size(), to);
+        const auto* const first = reinterpret_cast<const std::byte*>(text.data()); // NOLINT: text as bytes
+        return std::get<0>(codec.decode({"Labelled", 0, TestType::content_type, {first, text.size()}}).at(0)).label;
+    };
+    CHECK(read_back("BOLT", "BOLT") == TextId<Labelled>{"BOLT-M6"});
+    CHECK(has(error_of([&] { read_back("BOLT", "BO\tT"); }), "expected 1 to 96 bytes without control characters"));
 }
 
 TEST_CASE("boost formats: a codec reads its own format and the others it names", "[archive][boost]")

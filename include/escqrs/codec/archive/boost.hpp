@@ -6,6 +6,7 @@
 
 #include <escqrs/codec/archive/detail/boost_traits.hpp>
 #include <escqrs/core/identifiers.hpp>
+#include <escqrs/core/text_id.hpp>
 #include <escqrs/domain/event.hpp>
 
 #include <boost/serialization/level.hpp>
@@ -14,6 +15,8 @@
 #include <boost/serialization/wrapper.hpp>
 #include <boost/uuid/uuid_io.hpp>
 #include <boost/uuid/uuid_serialize.hpp>
+
+#include <string>
 
 namespace boost::serialization {
 
@@ -44,6 +47,16 @@ void serialize(Archive& archive, escqrs::Id<Tag>& id, const unsigned /*version*/
     escqrs::Uuid uuid = id.value();
     archive & make_nvp("uuid", uuid);
     id = escqrs::Id<Tag>{uuid};
+}
+
+/// Likewise, an id that is a text.
+/// @throws escqrs::CodecError if what is read is not such a text
+template <class Archive, class Tag>
+void serialize(Archive& archive, escqrs::TextId<Tag>& id, const unsigned /*version*/)
+{
+    std::string text = id.value();
+    archive & make_nvp("text", text);
+    if constexpr (Archive::is_loading::value) id = escqrs::TextId<Tag>::from_stored(text);
 }
 
 } // namespace boost::serialization
