@@ -91,7 +91,10 @@ FieldTree FieldArchive::tree_of(const T& value)
     if constexpr (kind == Kind::boolean) return {{}, value ? "true" : "false"};
     else if constexpr (kind == Kind::integer || kind == Kind::floating) return {{}, detail::number_text(value)};
     else if constexpr (kind == Kind::enumeration) return tree_of(static_cast<std::underlying_type_t<T>>(value));
-    else if constexpr (kind == Kind::uuid) return {{}, escqrs::to_string(value)};
+    else if constexpr (kind == Kind::enum_name) {
+        const auto name = archive::detail::EnumNames<T>::name_of(value);
+        return name.empty() ? tree_of(static_cast<std::underlying_type_t<T>>(value)) : FieldTree{{}, std::string{name}};
+    } else if constexpr (kind == Kind::uuid) return {{}, escqrs::to_string(value)};
     else if constexpr (kind == Kind::named) return tree_of(std::as_const(value.value()));
     else if constexpr (kind == Kind::text) return {{}, detail::quoted({value.data(), value.size()})};
     else if constexpr (kind == Kind::bytes) return {{}, detail::hexadecimal({value.data(), value.size()})};

@@ -12,7 +12,8 @@ namespace escqrs::inline v0::archive {
 /// names them, so the order is part of the schema version.
 ///
 /// Integers, enums (as their underlying type) and IEEE 754 numbers are little-endian and of fixed width; use types of
-/// fixed width, since `long` differs between platforms. A boolean is one byte, 0 or 1. Lengths, counts and the index of
+/// fixed width, since `long` differs between platforms. A described enum is the text of its value's name (see
+/// codec/describe.hpp). A boolean is one byte, 0 or 1. Lengths, counts and the index of
 /// a variant's alternative are LEB128 in the shortest form. Texts, sequences, sets and maps are a count and the
 /// elements; arrays, pairs, tuples and classes just their parts. An optional is a boolean and, if that is 1, the value.
 /// A UUID is its 16 bytes; durations and points in time are 64-bit counts of their own unit.

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <span>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -69,6 +70,8 @@ private:
     void read(T& value);
     template <class T>
     void read_text(T& text);
+    template <class E>
+    void read_enum_name(E& value);
 
     std::size_t left() const noexcept { return static_cast<std::size_t>(end_ - cursor_); }
 
@@ -190,7 +193,8 @@ void BinaryInput::read(T& value)
         if (!detail::can_hold<T>(number)) [[unlikely]]
             detail::fail_at(place(), detail::not_held_text<T>(number));
         value = static_cast<T>(number);
-    } else if constexpr (kind == Kind::uuid) std::memcpy(value.begin(), take(16, "a UUID"), 16);
+    } else if constexpr (kind == Kind::enum_name) read_enum_name(value);
+    else if constexpr (kind == Kind::uuid) std::memcpy(value.begin(), take(16, "a UUID"), 16);
     else if constexpr (kind == Kind::named) accept(value.value());
     else if constexpr (kind == Kind::object) read_object(value);
     else if constexpr (kind == Kind::text) read_text(value);
@@ -222,6 +226,18 @@ template <class T>
     if (length > left()) [[unlikely]]
         detail::fail_short(place(), length, "a text");
     text.assign(reinterpret_cast<const char*>(cursor_), static_cast<std::size_t>(length)); // NOLINT: char aliases
+    cursor_ += length;
+}
+
+template <class E>
+void BinaryInput::read_enum_name(E& value)
+{
+    const std::uint64_t length = read_varint();
+    if (length > left()) [[unlikely]]
+        detail::fail_short(place(), length, "the name of an enumeration's value");
+    const std::string_view name{reinterpret_cast<const char*>(cursor_), static_cast<std::size_t>(length)}; // NOLINT
+    if (!detail::EnumNames<E>::find(name, value)) [[unlikely]]
+        detail::fail_at(place(), detail::EnumNames<E>::unknown_name_text(name));
     cursor_ += length;
 }
 

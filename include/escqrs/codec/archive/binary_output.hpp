@@ -152,9 +152,13 @@ private:
 
     [[noreturn, gnu::cold, gnu::noinline]] void fail_value(std::string_view why) const
     {
+        fail_in_field(std::string{why} + ", so it could not be sent as JSON");
+    }
+
+    [[noreturn, gnu::cold, gnu::noinline]] void fail_in_field(const std::string& why) const
+    {
         throw CodecError{"binary archive: cannot write" +
-                         (field_ == nullptr ? std::string{} : " in '" + std::string{field_} + "'") + ": " +
-                         std::string{why} + ", so it could not be sent as JSON"};
+                         (field_ == nullptr ? std::string{} : " in '" + std::string{field_} + "'") + ": " + why};
     }
 
     [[noreturn, gnu::cold, gnu::noinline]] static void fail_depth()
@@ -196,7 +200,11 @@ void BinaryOutput::write(const T& value)
         require_finite(value);
         write_little_endian(value);
     } else if constexpr (kind == Kind::enumeration) write(detail::number_of(value));
-    else if constexpr (kind == Kind::uuid) sink_.append(value.begin(), 16);
+    else if constexpr (kind == Kind::enum_name) {
+        const std::string_view name = detail::EnumNames<T>::name_of(value);
+        if (name.empty()) fail_in_field(detail::EnumNames<T>::unnamed_text(value));
+        write_sized(name.data(), name.size());
+    } else if constexpr (kind == Kind::uuid) sink_.append(value.begin(), 16);
     else if constexpr (kind == Kind::named) {
         const char* const outer = std::exchange(field_, value.name());
         write(std::as_const(value.value()));

@@ -14,7 +14,8 @@ namespace escqrs::inline v0::archive {
 /// a `std::optional` may be missing, and unknown fields are ignored. A class that only passes on one unnamed value,
 /// such as `Id`, is written as that value. Naming a field twice, or naming some values and not others, is an error.
 ///
-/// Integers are exact over all 64 bits, numbers read back to the same bits, enums are their underlying number. Text
+/// Integers are exact over all 64 bits, numbers read back to the same bits, enums are their underlying number,
+/// described ones the name of their value (see codec/describe.hpp). Text
 /// must be UTF-8. `std::vector<std::byte>` is base64, a UUID its text, a duration its count, a point of the system
 /// clock an RFC 3339 time in UTC, an empty optional `null`, a map with text keys an object and any other an array of
 /// `[key, value]`, a variant `{"index":1,"value":...}`.

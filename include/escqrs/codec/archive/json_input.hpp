@@ -84,6 +84,8 @@ private:
     void read_array(T& array);
     template <class T>
     void read_tuple(T& tuple);
+    template <class E>
+    void read_enum_name(E& value);
     template <class T>
     void read_variant(T& variant);
     template <class T>
@@ -132,7 +134,8 @@ void JsonInput::read(T& value)
         read(number);
         if (!detail::can_hold<T>(number)) reader_.fail_at(begin, detail::not_held_text<T>(number));
         value = static_cast<T>(number);
-    } else if constexpr (kind == Kind::uuid) value = read_uuid();
+    } else if constexpr (kind == Kind::enum_name) read_enum_name(value);
+    else if constexpr (kind == Kind::uuid) value = read_uuid();
     else if constexpr (kind == Kind::named) read(value.value());
     else if constexpr (kind == Kind::object || kind == Kind::empty) read_object(value);
     else if constexpr (kind == Kind::text) {
@@ -300,6 +303,15 @@ void JsonInput::read_variant(T& variant)
     scope.field = {};
     fields.value_was_read();
     fields.finish();
+}
+
+template <class E>
+void JsonInput::read_enum_name(E& value)
+{
+    const std::size_t begin = reader_.next_offset();
+    std::string name;
+    reader_.read_text(&name, "the name of an enumeration's value as a string");
+    if (!detail::EnumNames<E>::find(name, value)) reader_.fail_at(begin, detail::EnumNames<E>::unknown_name_text(name));
 }
 
 template <class T>

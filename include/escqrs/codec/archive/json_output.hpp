@@ -143,7 +143,11 @@ void JsonOutput::write(const T& value)
     if constexpr (kind == Kind::boolean) sink_.append(value ? std::string_view{"true"} : std::string_view{"false"});
     else if constexpr (kind == Kind::integer || kind == Kind::floating) write_number(value);
     else if constexpr (kind == Kind::enumeration) write(detail::number_of(value));
-    else if constexpr (kind == Kind::uuid) write_text(escqrs::to_string(value));
+    else if constexpr (kind == Kind::enum_name) {
+        const std::string_view name = detail::EnumNames<T>::name_of(value);
+        if (name.empty()) fail(detail::EnumNames<T>::unnamed_text(value));
+        write_text(name);
+    } else if constexpr (kind == Kind::uuid) write_text(escqrs::to_string(value));
     else if constexpr (kind == Kind::named) write(std::as_const(value.value()));
     else if constexpr (kind == Kind::object || kind == Kind::empty) write_object(value);
     else if constexpr (kind == Kind::text) write_text({value.data(), value.size()});

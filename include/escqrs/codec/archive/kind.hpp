@@ -25,6 +25,7 @@ enum class Kind {
     integer,
     floating,
     enumeration,
+    enum_name,
     uuid,
     named,
     object,
@@ -139,6 +140,22 @@ struct FreeVersion {
 };
 using FreeVersionArgument = FreeVersion<boost::serialization::version<void>>;
 
+/// An enumeration that Boost.Describe describes: it is stored by the names of its values.
+template <class E>
+concept DescribedEnum = std::is_enum_v<E> && requires { boost_enum_descriptor_fn(static_cast<E**>(nullptr)); };
+
+/// The names of a described enumeration's values; defined by <escqrs/codec/describe.hpp>.
+template <class E>
+struct EnumNames;
+
+template <class E>
+concept NamedEnum = DescribedEnum<E> && requires { sizeof(EnumNames<E>); };
+
+/// A class that Boost.Describe describes.
+template <class T>
+concept DescribedClass =
+    std::is_class_v<T> && requires { boost_public_member_descriptor_fn(static_cast<T**>(nullptr)); };
+
 template <class T, class Archive>
 concept MemberSerialize = requires(T& object, Archive& archive) { object.serialize(archive, 0U); };
 
@@ -174,6 +191,15 @@ concept OtherSerialize = HiddenSerialize<T> && (
 template <class T, class Archive>
 concept ConstSerialize =
     !std::is_empty_v<T> && requires(const T& object, Archive& archive) { object.serialize(archive, 0U); };
+
+template <class Result, class Declaring, class... Parameters>
+std::type_identity<Declaring> class_of(Result (Declaring::*)(Parameters...)); // for its type
+
+/// A described class whose only `serialize` is that of a base, which knows nothing of its fields.
+template <class T, class Archive>
+concept LosesDescribedFields = DescribedClass<T> && requires {
+    requires sizeof(T) > sizeof(typename decltype(class_of(&T::template serialize<Archive>))::type);
+};
 
 template <class>
 struct BoostAccess {
@@ -214,6 +240,8 @@ consteval Kind kind_of()
     if constexpr (std::same_as<T, bool>) return Kind::boolean;
     else if constexpr (std::is_integral_v<T> && sizeof(T) <= 8) return Kind::integer;
     else if constexpr (std::same_as<T, float> || std::same_as<T, double>) return Kind::floating;
+    else if constexpr (NamedEnum<T>) return Kind::enum_name;
+    else if constexpr (DescribedEnum<T>) return Kind::unsupported; // a file that knows the names stores it otherwise
     else if constexpr (std::is_enum_v<T>) return Kind::enumeration;
     else if constexpr (std::is_array_v<T>) return Kind::array;
     else if constexpr (std::is_pointer_v<T> || requires(T& pointer) {
@@ -239,7 +267,14 @@ constexpr void require_supported() noexcept
     static_assert(kind != Kind::pointer,
                   "escqrs: a pointer cannot be stored; store the value itself, a std::optional of it, or an id; "
                   "archive::BoostText and archive::BoostXml store what Boost.Serialization does, pointers among it");
-    if constexpr (kind == Kind::unsupported && OtherSerialize<T, Archive>) {
+    if constexpr (kind == Kind::unsupported && DescribedEnum<T>) {
+        static_assert(kind != Kind::unsupported,
+                      "escqrs: this enumeration is described, so it is stored by name: include "
+                      "<escqrs/codec/describe.hpp>");
+    } else if constexpr (kind == Kind::unsupported && DescribedClass<T> && !HiddenSerialize<T>) {
+        static_assert(kind != Kind::unsupported, "escqrs: this class is described, and stored field by field: include "
+                                                 "<escqrs/codec/describe.hpp>");
+    } else if constexpr (kind == Kind::unsupported && OtherSerialize<T, Archive>) {
         static_assert(kind != Kind::unsupported,
                       "escqrs: this type cannot be stored; its serialize has another signature than "
                       "template <class Archive> void serialize(Archive& archive, unsigned version)");
@@ -263,6 +298,9 @@ void serialize_object(Archive& archive, T& object, unsigned version)
     constexpr bool is_unreadable = Archive::is_loading::value && ConstSerialize<T, Archive>;
     static_assert(!is_unreadable,
                   "escqrs: the serialize of this type is const, so it cannot read; take the const away");
+    static_assert(!LosesDescribedFields<T, Archive>,
+                  "escqrs: this class is described, but inherits a serialize that leaves its own fields out: give it a "
+                  "serialize, or describe the base instead");
     if constexpr (is_unreadable) return;
     else if constexpr (MemberSerialize<T, Archive>) object.serialize(archive, version);
     else if constexpr (FreeSerialize<T, Archive>) serialize(archive, object, FreeVersionArgument{version});

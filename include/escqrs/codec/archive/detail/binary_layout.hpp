@@ -77,7 +77,7 @@ consteval std::size_t min_encoded_size()
     } else if constexpr (kind == Kind::uuid) return 16;
     else if constexpr (kind == Kind::duration || kind == Kind::time_point) return 8;
     else if constexpr (kind == Kind::text || kind == Kind::sequence || kind == Kind::set || kind == Kind::map ||
-                       kind == Kind::optional || kind == Kind::variant) {
+                       kind == Kind::optional || kind == Kind::variant || kind == Kind::enum_name) {
         return 1;
     } else return 0;
 }
