@@ -37,7 +37,7 @@ BUDGETS = {
     "domain.hpp": 33,
     "store.hpp": 64,
     "codec.hpp": 62,
-    "commands.hpp": 78,
+    "commands.hpp": 76,
     "projections.hpp": 76,
     "escqrs.hpp": 85,
     "events/event_bus.hpp": 106,

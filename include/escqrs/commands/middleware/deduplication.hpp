@@ -11,7 +11,6 @@
 #include <concepts>
 #include <condition_variable>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -19,6 +18,7 @@
 #include <string_view>
 #include <thread>
 #include <utility>
+#include <vector>
 
 namespace escqrs::inline v0 {
 
@@ -45,7 +45,10 @@ public:
             if (!taken_) return;
             {
                 const std::scoped_lock lock{commands_.mutex_};
-                commands_.threads_.erase(at_);
+                auto& all = commands_.commands_;
+                const auto own = std::ranges::find_if(all, [&](const Command& each) { return each.is(id_, name_); });
+                *own = all.back();
+                all.pop_back();
             }
             commands_.ended_.notify_all();
         }
@@ -57,34 +60,48 @@ public:
 
     private:
         CommandsUnderWay& commands_;
-        std::map<std::pair<CommandId, std::string_view>, std::thread::id>::iterator at_;
+        CommandId id_;
+        std::string_view name_;
         bool taken_ = false;
     };
 
 private:
+    struct Command {
+        CommandId id;
+        std::string_view name;
+        std::thread::id thread;
+
+        bool is(const CommandId& other_id, std::string_view other_name) const noexcept
+        {
+            return id == other_id && name == other_name;
+        }
+    };
+
     std::mutex mutex_;
     std::condition_variable_any ended_;
-    std::map<std::pair<CommandId, std::string_view>, std::thread::id> threads_;
+    std::vector<Command> commands_; ///< few: no more than there are threads
 };
 
 #if ESCQRS_HAS_BODIES
 
 ESCQRS_INLINE bool CommandsUnderWay::Place::take(const CommandInfo& command, Clock& clock)
 {
-    auto& threads = commands_.threads_;
+    auto& all = commands_.commands_;
     const auto self = std::this_thread::get_id();
-    const std::pair key{command.metadata.command_id, command.name};
+    id_ = command.metadata.command_id;
+    name_ = command.name;
     std::unique_lock lock{commands_.mutex_};
-    for (auto at = threads.lower_bound({key.first, {}}); at != threads.end() && at->first.first == key.first; ++at) {
-        if (at->second == self) return false;
-    }
-    const auto has_ended = [&] { return !threads.contains(key); };
+    const auto is_further_out = [&](const Command& each) { return each.id == id_ && each.thread == self; };
+    if (std::ranges::any_of(all, is_further_out)) return false;
+    const auto has_ended = [&] {
+        return std::ranges::none_of(all, [&](const Command& each) { return each.is(id_, name_); });
+    };
     const Duration at_most = time_until(command.deadline, clock.now());
     if (!has_ended() && !clock.wait_for(lock, commands_.ended_, at_most, command.stop, has_ended)) {
         if (command.stop.stop_requested()) throw CommandCancelled{std::string{command.name}};
         throw CommandDeadlineExceeded{std::string{command.name}};
     }
-    at_ = threads.emplace(key, self).first;
+    all.push_back({id_, name_, self});
     taken_ = true;
     return true;
 }
