@@ -37,6 +37,7 @@ struct Measured {
     std::vector<std::int64_t> integers;
     bool truth = false;
     std::string since_2;
+    TextId<struct ArticleTag> article;
 
     template <class Archive>
     void serialize(Archive& archive, unsigned version)
@@ -44,6 +45,7 @@ struct Measured {
         archive & field("id", id) & field("text", text) & field("real", real) & field("single", single);
         archive & field("integers", integers) & field("truth", truth);
         if (version >= 2) archive & field("since2", since_2);
+        archive & field("article", article);
     }
     friend bool operator==(const Measured&, const Measured&) = default;
 };
@@ -59,7 +61,8 @@ Measured measured()
             1.5F,
             {-1, 1234567, std::numeric_limits<std::int64_t>::max()},
             true,
-            "new"};
+            "new",
+            TextId<struct ArticleTag>{"BOLT-M6"}};
 }
 
 template <class Format>
@@ -225,7 +228,8 @@ TEMPLATE_TEST_CASE("boost formats: values read back to the same bits", "[archive
 {
     sample::Generator random{7};
     for (int round = 0; round < 200; ++round) {
-        Measured event{random.id(), "", random.real<double>(), random.real<float>(), {}, random.flip(), random.text()};
+        Measured event{random.id(),   "", random.real<double>(), random.real<float>(), {}, random.flip(),
+                       random.text(), {}};
         for (std::size_t left = random.below(30); left > 0; --left) {
             const auto byte = static_cast<char>(random.below(256)); // text need not be UTF-8
             if (byte == '\t' || byte == '\n' || byte == '\r' || static_cast<unsigned char>(byte) >= 0x20)
@@ -304,9 +308,18 @@ TEMPLATE_TEST_CASE("boost formats: bytes cut short, changed or followed by other
         const std::size_t at = text.find(count);
         REQUIRE(at != std::string::npos);
         const std::string hostile =
-            text.substr(0, at + count.find('3')) + "9999999999999999999" + text.substr(at + count.find('3') + 1);
+            text.substr(0, at + count.find('3')) + "999999999" + text.substr(at + count.find('3') + 1);
         CHECK(has(error_of([&] { read<TestType>(sample::bytes_of(hostile)); }), "a smaller number of elements"));
     }
+}
+
+TEST_CASE("boost formats: a field that had another name in XML is refused by name", "[archive][boost]")
+{
+    std::string text = text_of(bytes_of<BoostXml>(measured()));
+    const std::string longer = "realNumberWithALongName";
+    text.replace(text.find("<real>") + 1, 4, longer);
+    text.replace(text.find("</real>") + 2, 4, longer);
+    CHECK(has(error_of([&] { read<BoostXml>(sample::bytes_of(text)); }), "mismatch - real), found"));
 }
 
 TEST_CASE("boost formats: an error says what was expected, what was found, and where", "[archive][boost]")

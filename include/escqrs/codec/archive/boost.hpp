@@ -5,12 +5,14 @@
 // archive::BoostText and archive::BoostXml, which include it. The library's own archives do not need it.
 
 #include <escqrs/codec/archive/detail/boost_traits.hpp>
+#include <escqrs/core/error.hpp>
 #include <escqrs/core/identifiers.hpp>
 #include <escqrs/core/text_id.hpp>
 #include <escqrs/domain/event.hpp>
 
 #include <boost/serialization/level.hpp>
 #include <boost/serialization/nvp.hpp>
+#include <boost/serialization/string.hpp>
 #include <boost/serialization/tracking.hpp>
 #include <boost/serialization/wrapper.hpp>
 #include <boost/uuid/uuid_io.hpp>

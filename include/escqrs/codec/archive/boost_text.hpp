@@ -3,8 +3,8 @@
 
 // Costly to compile, so no umbrella includes it. Needs the compiled library: link Boost::serialization.
 #include <escqrs/codec/archive/detail/boost_archive.hpp>
+#include <escqrs/codec/archive/detail/boost_text_input.hpp>
 
-#include <boost/archive/text_iarchive.hpp>
 #include <boost/archive/text_oarchive.hpp>
 
 #include <string_view>
@@ -28,14 +28,14 @@ inline constexpr BoostForm boost_text{"Boost text archive", "22 serialization::a
 ///
 /// Numbers that are not finite are refused when they are written: Boost could not read them.
 ///
-/// **Not for bytes from strangers.** Bytes that are cut short or followed by others are a `CodecError`, and so is most
-/// damage, but Boost trusts what it reads: a wrong count takes the memory that it asks for, a chain of pointers or
-/// nested classes may overflow the stack, an enumeration may get a value that it cannot hold, and an object that a
-/// pointer leads to leaks when the bytes after it are refused.
+/// **Not for bytes from strangers.** Bytes that are cut short or followed by others are a `CodecError`, and so are a
+/// count that the bytes cannot hold and most damage. Boost trusts the rest: a pointer's wrong object number may end the
+/// program, a chain of pointers or nested classes may overflow the stack, an enumeration may get a value that it cannot
+/// hold, and what a pointer leads to leaks when the bytes after it are refused.
 struct BoostText {
     static constexpr std::string_view content_type = "application/vnd.escqrs.boost-text";
     using Output = detail::BoostOutput<boost::archive::text_oarchive, detail::boost_text>;
-    using Input = detail::BoostInput<boost::archive::text_iarchive, detail::boost_text>;
+    using Input = detail::BoostInput<detail::BoostTextReader, detail::boost_text>;
 };
 
 } // namespace escqrs::inline v0::archive

@@ -3,8 +3,8 @@
 
 // Costly to compile, so no umbrella includes it. Needs the compiled library: link Boost::serialization.
 #include <escqrs/codec/archive/detail/boost_archive.hpp>
+#include <escqrs/codec/archive/detail/boost_xml_input.hpp>
 
-#include <boost/archive/xml_iarchive.hpp>
 #include <boost/archive/xml_oarchive.hpp>
 
 #include <string_view>
@@ -28,7 +28,7 @@ inline constexpr BoostForm boost_xml{"Boost XML archive", "<?xml ", "\n</boost_s
 struct BoostXml {
     static constexpr std::string_view content_type = "application/vnd.escqrs.boost+xml";
     using Output = detail::BoostOutput<boost::archive::xml_oarchive, detail::boost_xml>;
-    using Input = detail::BoostInput<boost::archive::xml_iarchive, detail::boost_xml>;
+    using Input = detail::BoostInput<detail::BoostXmlReader, detail::boost_xml>;
 };
 
 } // namespace escqrs::inline v0::archive
