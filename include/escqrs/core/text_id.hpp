@@ -70,10 +70,10 @@ public:
 
     /// The id whose text was read by an archive.
     /// @throws CodecError if it is not such a text
-    static TextId from_stored(std::string text)
+    static TextId from_stored(const std::string& text)
     {
         TextId id;
-        id.value_ = std::move(text);
+        id.value_ = text;
         id.check_stored();
         return id;
     }
