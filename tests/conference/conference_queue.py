@@ -209,8 +209,11 @@ class ServiceBusQueue:
     def log(self):
         """What the emulator complained of; that a connection ended before it opened, as the AMQP stack says, is none."""
         with open(self.complaints, errors="replace") as file:
-            return "".join(line for line in file
-                           if line.strip() and not re.match(r"\[connection-\d+\] disconnected", line))[-4000:]
+            text = file.read()
+        # Of a client that was killed, it says so in one line, or in a stack trace and an object in braces.
+        disconnected = r"^\[connection-\d+\] disconnected.*\n(?:    at .*\n)*(?:(?<=\{\n)(?:  .*\n)*\}\n)?"
+        text = re.sub(disconnected, "", text, flags=re.M)
+        return "\n".join(line for line in text.splitlines() if line.strip())[-4000:]
 
     def stop(self):
         if self.tokens:
