@@ -101,6 +101,11 @@ Connection::Connection(tcp::socket socket, ConnectionShare& shared)
 
 Connection::~Connection()
 {
+    try {
+        if (outbox_) outbox_->close(); // the server may have ended in the middle of the stream
+    } catch (...) {
+        log(std::current_exception());
+    }
     const std::scoped_lock lock{shared_->mutex};
     shared_->connections.erase(this);
     --*shared_->open;
@@ -228,10 +233,8 @@ Request Connection::request_of(RequestParser& parser) const
 /// Gives the request to the handler and waits for the outcome, which may come from any thread.
 asio::awaitable<Outcome> Connection::handle(Request request)
 {
-    const auto executor = stream_.get_executor();
-    const auto answer = std::make_shared<Answer>(executor);
-    shared_->handler(std::move(request),
-                     Responder{std::make_shared<Responder::Channel>(executor, answer, shared_->unsent)});
+    const auto answer = std::make_shared<Answer>();
+    shared_->handler(std::move(request), Responder{std::make_shared<Responder::Channel>(answer, shared_->unsent)});
     co_return co_await answer->get();
 }
 

@@ -36,6 +36,7 @@ struct Response {
 };
 
 /// A response without an end: server-sent events, until the client leaves or the server stops.
+/// May outlive the server, and is closed then.
 /// @par Thread safety  any thread
 class EventStream {
 public:
@@ -54,7 +55,7 @@ struct StreamEvents {
 };
 
 /// The way back to the client; exactly one of its members must be called, once, from any thread. If none is, the client
-/// gets a 500 when the last copy is gone.
+/// gets a 500 when the last copy is gone. May outlive the server: the response goes nowhere then.
 class Responder {
 public:
     class Channel;

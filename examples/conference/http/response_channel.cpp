@@ -30,18 +30,51 @@ Failure failure_of(const std::exception_ptr& reason) noexcept
     }
 }
 
+/// Lets others wake the coroutine for as long as it waits: its thread's context may be gone when it does not.
+class News::Wait {
+public:
+    Wait(News& news, asio::steady_timer& timer) : news_{&news}
+    {
+        const std::scoped_lock lock{news.mutex_};
+        news.timer_ = &timer;
+    }
+    Wait(const Wait&) = delete;
+    Wait& operator=(const Wait&) = delete;
+    ~Wait()
+    {
+        const std::scoped_lock lock{news_->mutex_};
+        news_->timer_ = nullptr;
+    }
+
+private:
+    News* news_;
+};
+
 void News::tell() noexcept
 {
+    const std::scoped_lock lock{mutex_};
+    told_ = true;
+    if (timer_ == nullptr) return;
     try {
-        asio::post(executor_, [self = shared_from_this()] { self->timer_.cancel(); });
+        asio::post(timer_->get_executor(), [self = shared_from_this()] {
+            const std::scoped_lock waiting{self->mutex_};
+            if (self->timer_ != nullptr) self->timer_->cancel();
+        });
     } catch (...) { // NOLINT(bugprone-empty-catch): the wait has its bound for this
     }
 }
 
-asio::awaitable<void> News::wait(std::chrono::steady_clock::duration at_most)
+asio::awaitable<bool> News::wait(std::chrono::steady_clock::duration at_most)
 {
-    timer_.expires_after(at_most);
-    co_await timer_.async_wait(asio::as_tuple(asio::use_awaitable));
+    asio::steady_timer timer{co_await asio::this_coro::executor, at_most};
+    const Wait waiting{*this, timer};
+    const auto were_told = [this] {
+        const std::scoped_lock lock{mutex_};
+        return std::exchange(told_, false);
+    };
+    if (were_told()) co_return true;
+    co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
+    co_return were_told();
 }
 
 StreamStart::~StreamStart()
@@ -76,10 +109,10 @@ bool Outbox::is_open() const noexcept
 asio::awaitable<std::string> Outbox::next()
 {
     was_sent();
-    if (auto text = take(); !text.empty() || !is_open()) co_return text;
-    co_await news_->wait(heartbeat);
-    auto text = take();
-    co_return text.empty() ? ": still here\n\n" : std::move(text);
+    do {
+        if (auto text = take(); !text.empty() || !is_open()) co_return text;
+    } while (co_await news_->wait(heartbeat));
+    co_return ": still here\n\n";
 }
 
 void Outbox::was_sent()
@@ -99,7 +132,7 @@ void Outbox::close()
         const std::scoped_lock lock{mutex_};
         open_ = false;
     }
-    news_->tell_here();
+    news_->tell();
     const auto events = std::exchange(events_, {}); // which may hold what holds this
     if (events.closed) events.closed();
 }
@@ -134,7 +167,7 @@ asio::awaitable<Outcome> Answer::get()
 
 std::shared_ptr<Outbox> Responder::Channel::begin_stream(Headers headers, StreamEvents events)
 {
-    auto outbox = std::make_shared<Outbox>(executor_, std::move(events), unsent_);
+    auto outbox = std::make_shared<Outbox>(std::move(events), unsent_);
     put(StreamStart{std::move(headers), outbox});
     return outbox;
 }

@@ -3,7 +3,6 @@
 
 #include "http_server.hpp"
 
-#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/steady_timer.hpp>
 
@@ -23,22 +22,23 @@
 // those who use the server.
 namespace http {
 
-/// Wakes the coroutine that waits for something of another thread.
+/// Wakes the coroutine that waits for something of another thread. May outlive the coroutine, and the server.
 class News : public std::enable_shared_from_this<News> {
 public:
-    /// @param executor  of the connection's thread
-    explicit News(const boost::asio::any_io_executor& executor) : executor_{executor}, timer_{executor} {}
-
-    /// Ends the wait, from any thread. Where memory is lacking for that, the wait ends when its time is over.
+    /// Ends the wait, or the next one if there is none now. Where memory is lacking, the wait ends when its time is over.
+    /// Any thread.
     void tell() noexcept;
 
-    /// Waits for news; they may be about something old. On the connection's thread only, as `tell_here`.
-    boost::asio::awaitable<void> wait(std::chrono::steady_clock::duration at_most);
-    void tell_here() { timer_.cancel(); }
+    /// Waits for news; they may be about something old. By one coroutine at a time.
+    /// @return whether there were any
+    boost::asio::awaitable<bool> wait(std::chrono::steady_clock::duration at_most);
 
 private:
-    boost::asio::any_io_executor executor_;
-    boost::asio::steady_timer timer_;
+    class Wait;
+
+    std::mutex mutex_;
+    bool told_ = false;
+    boost::asio::steady_timer* timer_ = nullptr; ///< of the coroutine that waits
 };
 
 using ByteCount = std::shared_ptr<std::atomic<std::size_t>>;
@@ -71,13 +71,9 @@ private:
 /// The sending side of an event stream: what to send, and the notice that it is sent.
 class Outbox final : public EventStream {
 public:
-    /// @param executor  of the connection's thread
-    /// @param events    `closed` may also be called where an unused stream ends
-    /// @param unsent    counts what waits here
-    Outbox(const boost::asio::any_io_executor& executor, StreamEvents events, ByteCount unsent)
-        : news_{std::make_shared<News>(executor)}, events_{std::move(events)}, unsent_bytes_{std::move(unsent)}
-    {
-    }
+    /// @param events  `closed` may also be called where an unused stream ends
+    /// @param unsent  counts what waits here
+    Outbox(StreamEvents events, ByteCount unsent) : events_{std::move(events)}, unsent_bytes_{std::move(unsent)} {}
 
     void send(std::string text) override;
     bool is_open() const noexcept override;
@@ -91,7 +87,7 @@ private:
     std::string take();
     void was_sent();
 
-    std::shared_ptr<News> news_;
+    std::shared_ptr<News> news_ = std::make_shared<News>();
     StreamEvents events_;
     std::size_t sending_ = 0; ///< bytes of what was taken last
     mutable std::mutex mutex_;
@@ -124,9 +120,6 @@ using Outcome = std::variant<Response, StreamStart, Failure>;
 /// Where the connection waits for the outcome of its request.
 class Answer {
 public:
-    /// @param executor  of the connection's thread
-    explicit Answer(const boost::asio::any_io_executor& executor) : news_{std::make_shared<News>(executor)} {}
-
     /// The first outcome is the one that counts. Any thread; allocates nothing that it cannot do without.
     void put(Outcome outcome) noexcept;
 
@@ -134,7 +127,7 @@ public:
     boost::asio::awaitable<Outcome> get();
 
 private:
-    std::shared_ptr<News> news_;
+    std::shared_ptr<News> news_ = std::make_shared<News>();
     std::mutex mutex_;
     std::optional<Outcome> outcome_;
     bool given_ = false;
@@ -143,9 +136,7 @@ private:
 /// Takes the outcome to the connection that waits for it, once. The last one that lets go of it has failed to.
 class Responder::Channel {
 public:
-    /// @param executor  of the connection's thread
-    Channel(boost::asio::any_io_executor executor, std::shared_ptr<Answer> answer, ByteCount unsent)
-        : executor_{std::move(executor)}, answer_{std::move(answer)}, unsent_{std::move(unsent)}
+    Channel(std::shared_ptr<Answer> answer, ByteCount unsent) : answer_{std::move(answer)}, unsent_{std::move(unsent)}
     {
     }
     Channel(const Channel&) = delete;
@@ -157,7 +148,6 @@ public:
     std::shared_ptr<Outbox> begin_stream(Headers headers, StreamEvents events);
 
 private:
-    boost::asio::any_io_executor executor_;
     std::shared_ptr<Answer> answer_;
     ByteCount unsent_;
 };

@@ -211,6 +211,38 @@ TEST_CASE("no exception leaves a thread of the server")
     CHECK_THAT(lines.text(), Catch::Contains("closing went wrong"));
 }
 
+TEST_CASE("responders and event streams may outlive their server")
+{
+    std::vector<Responder> waiting;
+    std::shared_ptr<EventStream> stream;
+    std::promise<void> asked;
+    int closed = 0;
+    {
+        const auto server = serve(
+            [&](const Request& request, const Responder& responder) {
+                if (request.target != "/stream") {
+                    waiting.assign(3, responder);
+                    return asked.set_value();
+                }
+                stream = responder.stream({}, {.sent = {}, .closed = [&] { ++closed; }});
+                stream->send("begun\n\n");
+            },
+            {.threads = 1});
+        Client streaming{server.port()};
+        streaming.send("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+        streaming.read_until("begun\n\n");
+        Client client{server.port()};
+        client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+        asked.get_future().wait();
+    }
+    CHECK(closed == 1);
+    CHECK_FALSE(stream->is_open());
+    stream->send("to no one");
+    waiting.front().respond(plain(200, "to no one"));
+    CHECK_FALSE(waiting.back().stream({}, {.sent = {}, .closed = [&] { ++closed; }})->is_open());
+    CHECK(closed == 2);
+}
+
 TEST_CASE("an event stream takes no text beyond its limit, not even as its first")
 {
     std::promise<void> closed;
