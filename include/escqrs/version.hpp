@@ -2,7 +2,7 @@
 #pragma once
 
 #define ESCQRS_VERSION_MAJOR 0
-#define ESCQRS_VERSION_MINOR 1
+#define ESCQRS_VERSION_MINOR 2
 #define ESCQRS_VERSION_PATCH 0
 
 /// One number to compare: 10000 * major + 100 * minor + patch.
