@@ -70,7 +70,7 @@ class Check:
 
     def check_block(self, page, number, language, source, block):
         if language == "console":
-            for script in re.findall(r"\bscripts/[\w-]+", "\n".join(block)):
+            for script in re.findall(r"(?<![\w/])scripts/[\w-]+", "\n".join(block)):
                 if not (self.root / script).exists():
                     self.complain(page, number, f"there is no {script}")
         elif source is None:
