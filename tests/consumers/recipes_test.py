@@ -138,7 +138,7 @@ class RecipesTest(unittest.TestCase):
         text = "\n".join(text_of(path) for path in pages + projects)
         named = r"(?:find_package\(escqrs|^\| escqrs|this is version|\*\*Version) (0\.\d+)[ .]"
         self.assertEqual(set(re.findall(named, text, re.M)), {minor})
-        self.assertEqual(set(re.findall(r"\bescqrs/(\d+\.\d+\.\d+)", text)), {version()})
+        self.assertEqual(set(re.findall(r"escqrs(?:/|-dev_)(\d+\.\d+\.\d+)", text)), {version()})
 
     def test_both_have_the_components_of_cmake(self):
         components = set(re.findall(r"^escqrs_add_component\((\w+)", text_of("CMakeLists.txt"), re.M)) - {"core"}
