@@ -60,8 +60,11 @@ enum class UnknownEvents : std::uint8_t {
     skip,
 };
 
-/// Which events a reader of the log gets, and how it behaves while it runs. Hooks are called by the thread that reads.
-/// What `on_failure` throws ends `run`; what `on_caught_up` throws counts as a failure.
+/// Which events a reader of the log gets, and how it behaves while it runs.
+///
+/// The thread that reads calls the hooks; the threads of a `ParallelSubscription` call `on_failure` as well, one at a
+/// time. What `on_failure` throws ends `run`, except on such a thread, where it is dropped. What `on_caught_up` throws
+/// counts as a failure.
 struct SubscriptionOptions {
     EventFilter filter{}; ///< what the store shows
     /// Whether to handle an event that the store shows.
