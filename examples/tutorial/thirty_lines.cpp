@@ -1,4 +1,5 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include <escqrs/codec/describe.hpp>
 #include <escqrs/escqrs.hpp>
 #include <escqrs/in_memory/event_store.hpp>
 
@@ -6,9 +7,8 @@
 #include <stdexcept>
 
 struct GuestSigned {
-    static constexpr std::string_view event_name = "GuestSigned"; // under which it is stored
     std::string guest;
-    void serialize(auto& archive, unsigned /*version*/) { archive & escqrs::field("guest", guest); }
+    ESCQRS_EVENT(GuestSigned, (guest)) // its name, and the fields that are stored
 };
 
 class Guestbook : public escqrs::AggregateRoot<Guestbook, GuestSigned> {
