@@ -124,24 +124,18 @@ void serialize_base([[maybe_unused]] Archive& archive, [[maybe_unused]] T& objec
     static_assert((Base::modifiers & boost::describe::mod_virtual) == 0,
                   "escqrs: a described class with a virtual base cannot be stored");
     if constexpr (DescribedClass<Type> || !std::is_empty_v<Type>) {
-        constexpr bool is_storable = FreeSerialize<Type, Archive>;
-        static_assert(is_storable, "escqrs: a base of this described class is not described; describe it as well");
-        if constexpr (is_storable) serialize(archive, static_cast<Type&>(object), FreeVersionArgument{version});
+        constexpr bool is_storable = FreeSerialize<Type, Archive> || kind_of<Archive, Type>() == Kind::object;
+        if constexpr (is_storable) serialize_object(archive, static_cast<Type&>(object), version);
+        else if constexpr (HiddenSerialize<Type>) require_supported<Archive, Type>();
+        else static_assert(is_storable, "escqrs: a base of this described class is not described; describe it as well");
     }
 }
-
-template <template <class...> class List, class... Public, class... Protected, class... Private>
-List<Public..., Protected..., Private...> joined(List<Public...>, List<Protected...>, List<Private...>); // for its type
-
-template <class T, T** type = nullptr>
-using MembersOf = decltype(joined(boost_public_member_descriptor_fn(type), boost_protected_member_descriptor_fn(type),
-                                  boost_private_member_descriptor_fn(type)));
 
 /// Functions and static members may be described as well; they are not stored.
 template <class Member, class Archive, class T>
 void serialize_member([[maybe_unused]] Archive& archive, [[maybe_unused]] T& object)
 {
-    if constexpr (std::is_member_object_pointer_v<decltype(Member::pointer)>) {
+    if constexpr (is_field<Member>) {
         archive & field(Member::name, object.*Member::pointer);
     }
 }
@@ -152,7 +146,7 @@ template <class Archive, class T, template <class...> class List, class... Bases
 {
     (serialize_base<Bases>(archive, object, version), ...);
     if constexpr (sizeof...(Members) != 0) {
-        if constexpr ((std::is_member_object_pointer_v<decltype(Members::pointer)> && ...)) {
+        if constexpr ((is_field<Members> && ...)) {
             (archive & ... & field(Members::name, object.*Members::pointer));
         } else (serialize_member<Members>(archive, object), ...);
     }
@@ -163,12 +157,15 @@ template <class Archive, class T, template <class...> class List, class... Bases
 namespace boost::serialization {
 
 /// Serves every described class that has no `serialize`: that of the class, or a free one for it, takes precedence.
+/// Refuses a class that would lose fields, which Boost's archives ask for nowhere else.
 template <class Archive, class T>
-    requires(escqrs::archive::detail::DescribedClass<T> && !escqrs::archive::detail::MemberSerialize<T, Archive> &&
-             !escqrs::archive::detail::HiddenSerialize<T>)
+    requires(escqrs::archive::detail::LosesDescribedFields<T, Archive> ||
+             (escqrs::archive::detail::DescribedClass<T> && !escqrs::archive::detail::MemberSerialize<T, Archive> &&
+              !escqrs::archive::detail::HiddenSerialize<T>))
 void serialize(Archive& archive, T& object, const unsigned version)
 {
     using namespace escqrs::archive::detail; // NOLINT(google-build-using-namespace)
+    require_all_fields<Archive, T>();
     using Bases = decltype(boost_base_descriptor_fn(static_cast<T**>(nullptr)));
     serialize_described(archive, object, version, Bases{}, MembersOf<T>{});
 }

@@ -153,6 +153,25 @@ struct WithFree {
 };
 void serialize(auto& archive, WithFree& value, unsigned /*version*/) { archive & field("free", value.number); }
 
+/// The base of a described class, with a serialize that is private.
+class Counted {
+public:
+    int count = 0;
+
+private:
+    friend boost::serialization::access;
+    void serialize(auto& archive, unsigned /*version*/) { archive & field("counted", count); }
+};
+struct Crate final : Counted {
+    std::string label;
+    BOOST_DESCRIBE_CLASS(Crate, (Counted), (label), (), ())
+};
+
+/// Inherits a serialize, and has no field that it could miss.
+struct Relabelled : WithMember {
+    BOOST_DESCRIBE_CLASS(Relabelled, (WithMember), (), (), ())
+};
+
 enum class Rating : std::int8_t { poor = -1, good = 1, best = 2, great = 2 };
 BOOST_DESCRIBE_ENUM(Rating, poor, good, best, great)
 
@@ -210,6 +229,16 @@ TEST_CASE("described: a serialize takes precedence", "[archive]")
     CHECK(text_of(encode<Json>(WithFinalMember{7})) == R"({"member":7})");
     CHECK(text_of(encode<Json>(WithPrivateMember{})) == R"({"private":0})");
     CHECK(text_of(encode<Json>(WithFree{7})) == R"({"free":7})");
+}
+
+TEMPLATE_TEST_CASE("described: a base may have a serialize", "[archive]", Binary, Json)
+{
+    Crate crate;
+    crate.count = 7;
+    crate.label = "glass";
+    CHECK(text_of(encode<Json>(crate)) == R"({"counted":7,"label":"glass"})");
+    CHECK(decode<Crate, TestType>(encode<TestType>(crate)).count == 7);
+    CHECK(text_of(encode<Json>(Relabelled{})) == R"({"member":0})");
 }
 
 TEST_CASE("described: a codec takes the events", "[archive]")

@@ -195,11 +195,45 @@ concept ConstSerialize =
 template <class Result, class Declaring, class... Parameters>
 std::type_identity<Declaring> class_of(Result (Declaring::*)(Parameters...)); // for its type
 
+template <template <class...> class List, class... Public, class... Protected, class... Private>
+List<Public..., Protected..., Private...> joined(List<Public...>, List<Protected...>, List<Private...>); // for its type
+
+/// What the description of a class lists, whatever its access: fields, but also functions and static members.
+template <class T, T** type = nullptr>
+using MembersOf = decltype(joined(boost_public_member_descriptor_fn(type), boost_protected_member_descriptor_fn(type),
+                                  boost_private_member_descriptor_fn(type)));
+
+template <class Member>
+inline constexpr bool is_field = std::is_member_object_pointer_v<decltype(Member::pointer)>;
+
+/// Whether `T`, which inherits from `Declaring`, describes fields that a member function of that cannot know.
+template <class T, class Declaring>
+consteval bool has_fields_beyond()
+{
+    if constexpr (std::same_as<T, Declaring>) return false;
+    else if constexpr (!std::is_base_of_v<Declaring, T>) return !std::is_empty_v<T>;
+    else if constexpr (!DescribedClass<T>) return false;
+    else {
+        return []<template <class...> class List, class... Members, class... Bases>(List<Members...>, List<Bases...>) {
+            return (is_field<Members> || ...) || (has_fields_beyond<typename Bases::type, Declaring>() || ...);
+        }(MembersOf<T>{}, decltype(boost_base_descriptor_fn(static_cast<T**>(nullptr))){});
+    }
+}
+
 /// A described class whose only `serialize` is that of a base, which knows nothing of its fields.
 template <class T, class Archive>
-concept LosesDescribedFields = DescribedClass<T> && requires {
-    requires sizeof(T) > sizeof(typename decltype(class_of(&T::template serialize<Archive>))::type);
+concept LosesDescribedFields = DescribedClass<T> && (MemberSerialize<T, Archive> || HiddenSerialize<T>)&&requires {
+    requires has_fields_beyond<T, typename decltype(class_of(&T::template serialize<Archive>))::type>();
 };
+
+/// Stops the compilation with a sentence if the `serialize` of `T` leaves fields out.
+template <class Archive, class T>
+constexpr void require_all_fields() noexcept
+{
+    static_assert(!LosesDescribedFields<T, Archive>,
+                  "escqrs: this class is described, but inherits a serialize that leaves its own fields out: give it a "
+                  "serialize, or describe the base instead");
+}
 
 template <class>
 struct BoostAccess {
@@ -298,9 +332,7 @@ void serialize_object(Archive& archive, T& object, unsigned version)
     constexpr bool is_unreadable = Archive::is_loading::value && ConstSerialize<T, Archive>;
     static_assert(!is_unreadable,
                   "escqrs: the serialize of this type is const, so it cannot read; take the const away");
-    static_assert(!LosesDescribedFields<T, Archive>,
-                  "escqrs: this class is described, but inherits a serialize that leaves its own fields out: give it a "
-                  "serialize, or describe the base instead");
+    require_all_fields<Archive, T>();
     if constexpr (is_unreadable) return;
     else if constexpr (MemberSerialize<T, Archive>) object.serialize(archive, version);
     else if constexpr (FreeSerialize<T, Archive>) serialize(archive, object, FreeVersionArgument{version});

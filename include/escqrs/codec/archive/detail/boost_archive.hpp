@@ -3,6 +3,7 @@
 
 #include <escqrs/codec/archive/boost.hpp>
 #include <escqrs/codec/archive/detail/boost_streams.hpp>
+#include <escqrs/codec/archive/kind.hpp>
 
 #include <boost/archive/basic_archive.hpp>
 #include <boost/archive/iterators/dataflow_exception.hpp>
@@ -27,6 +28,7 @@ public:
     template <class Archive>
     void serialize(Archive& archive, unsigned /*version*/)
     {
+        require_all_fields<Archive, T>();
         boost::serialization::serialize_adl(archive, *value_, schema_version_);
     }
 

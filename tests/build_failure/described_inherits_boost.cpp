@@ -1,0 +1,38 @@
+// Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+// Expected: escqrs: this class is described, but inherits a serialize that leaves its own fields out: give it a serialize, or describe the base instead
+// Expected: DoorOpened
+#include <escqrs/codec/archive/boost_text.hpp>
+#include <escqrs/codec/codec.hpp>
+#ifndef OFFENDING
+#include <escqrs/codec/describe.hpp>
+#endif
+
+#include <boost/describe/class.hpp>
+
+struct Door {
+    int door = 0;
+
+#ifdef OFFENDING
+    template <class Archive>
+    void serialize(Archive& archive, unsigned /*version*/)
+    {
+        archive & escqrs::field("door", door);
+    }
+#else
+    BOOST_DESCRIBE_CLASS(Door, (), (door), (), ())
+#endif
+};
+
+struct DoorOpened : Door {
+    static constexpr std::string_view event_name = "DoorOpened";
+    int by = 0;
+    BOOST_DESCRIBE_CLASS(DoorOpened, (Door), (by), (), ())
+};
+
+int main()
+{
+    const escqrs::Codec<escqrs::EventList<DoorOpened>, escqrs::archive::BoostText> codec;
+    std::vector<std::byte> bytes;
+    codec.encode(DoorOpened{}, bytes);
+    codec.decode({"DoorOpened", 0, codec.content_type, bytes});
+}
