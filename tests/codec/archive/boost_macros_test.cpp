@@ -77,6 +77,15 @@ struct Derived : Base {
     }
 };
 
+/// Empty, but with a serialize, which writes something.
+struct Marker {};
+template <class Archive>
+void serialize(Archive& archive, Marker&, unsigned)
+{
+    int mark = 7;
+    archive & boost::serialization::make_nvp("mark", mark);
+}
+
 /// Empty, and so without a serialize, which Boost's own free one must not hide.
 struct Nowhere {};
 struct Journey {
@@ -159,4 +168,9 @@ TEST_CASE("boost: an empty class needs no serialize, with Boost's headers as wit
 {
     CHECK(text_of(encode<Json>(Journey{})) == R"({"to":{}})");
     CHECK(encode<Binary>(Journey{}).empty());
+}
+
+TEST_CASE("boost: a free serialize of an empty class is called, with Boost's headers as without", "[archive][boost]")
+{
+    CHECK(text_of(encode<Json>(Marker{})) == R"({"mark":7})");
 }

@@ -162,11 +162,20 @@ concept MemberSerialize = requires(T& object, Archive& archive) { object.seriali
 template <class T, class Archive>
 concept FreeSerialize = requires(T& object, Archive& archive) { serialize(archive, object, FreeVersionArgument{0U}); };
 
-struct WithoutSerialize {};
+/// As free as Boost's own, which takes every type: where that is included, a call of either is ambiguous.
+namespace any_type {
+struct Tag {};
+template <class Archive, class T>
+Tag serialize(Archive& archive, T& object, unsigned version); // for its type
+} // namespace any_type
 
-/// <boost/serialization/serialization.hpp> is included, whose free `serialize` takes every type.
-template <class Archive>
-concept BoostSerializesAll = FreeSerialize<WithoutSerialize, Archive>;
+/// A free `serialize` other than the one of <boost/serialization/serialization.hpp>, included or not.
+template <class T, class Archive>
+concept OwnFreeSerialize = requires(T& object, Archive& archive) {
+    requires !std::same_as<decltype(serialize(archive, object,
+                                              FreeVersion<boost::serialization::version<any_type::Tag>>{0U})),
+                           any_type::Tag>;
+};
 
 struct HasSerializeName {
     void serialize();
@@ -260,9 +269,9 @@ consteval Kind kind_of_class()
     else if constexpr (TupleLike<T>) return Kind::tuple;
     else if constexpr (DurationLike<T>) return Kind::duration;
     else if constexpr (TimePointLike<T>) return Kind::time_point;
-    else if constexpr (BoostSerializesAll<Archive> && std::is_empty_v<T> && !HiddenSerialize<T>) return Kind::empty;
+    else if constexpr (std::is_empty_v<T> && !HiddenSerialize<T>)
+        return OwnFreeSerialize<T, Archive> ? Kind::object : Kind::empty;
     else if constexpr (FreeSerialize<T, Archive>) return Kind::object;
-    else if constexpr (std::is_empty_v<T> && !HiddenSerialize<T>) return Kind::empty;
     else if constexpr (HiddenSerialize<T> && !OtherSerialize<T, Archive> && BoostAccessIsComplete<T>)
         return Kind::object;
     else return Kind::unsupported;
