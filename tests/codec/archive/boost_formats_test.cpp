@@ -8,10 +8,16 @@
 #include <escqrs/messaging/cloud_events.hpp>
 #include <escqrs/testing/catch2.hpp>
 
+#include <boost/serialization/bitset.hpp>
+
+#include <bitset>
 #include <cmath>
+#include <exception>
 #include <limits>
 #include <locale>
+#include <new>
 #include <sstream>
+#include <stdexcept>
 
 using namespace escqrs;
 using archive::Binary;
@@ -157,6 +163,49 @@ struct Labelled {
     }
 };
 
+struct Wide {
+    static constexpr std::string_view event_name = "Wide";
+    std::wstring text;
+    std::bitset<4> bits;
+
+    template <class Archive>
+    void serialize(Archive& archive, unsigned)
+    {
+        archive & field("text", text) & field("bits", bits);
+    }
+};
+
+/// Fails when it is read.
+struct Unreadable {
+    static constexpr std::string_view event_name = "Unreadable";
+    static inline std::exception_ptr failure;
+    int number = 7;
+
+    template <class Archive>
+    void serialize(Archive& archive, unsigned)
+    {
+        archive & field("number", number);
+        if constexpr (Archive::is_loading::value) std::rethrow_exception(failure);
+    }
+};
+
+/// Replaces a part of the bytes of an event, and reads it back.
+template <class Event, class Format>
+Event read_changed(const Event& event, std::string_view from, std::string_view to)
+{
+    const Codec<EventList<Event>, Format> codec;
+    std::vector<std::byte> bytes;
+    codec.encode(event, bytes);
+    std::string text = text_of(bytes);
+    text.replace(text.find(from), from.size(), to);
+    const auto* const first = reinterpret_cast<const std::byte*>(text.data()); // NOLINT: text as bytes
+    return std::move(
+        std::get<0>(codec.decode({Event::event_name, 0, Format::content_type, {first, text.size()}}).at(0)));
+}
+
+constexpr std::string_view exported = "a class that this program exports with BOOST_CLASS_EXPORT, in a file that "
+                                      "includes boost_text.hpp or boost_xml.hpp";
+
 } // namespace
 
 BOOST_CLASS_EXPORT_IMPLEMENT(route::Station)
@@ -176,8 +225,11 @@ TEMPLATE_TEST_CASE("boost formats: a class that is not exported is refused", "[a
 {
     const Codec<EventList<Misplanned>, TestType> codec;
     std::vector<std::byte> bytes;
-    CHECK(has(error_of([&] { codec.encode(Misplanned{std::make_shared<UnknownStop>()}, bytes); }),
-              "event 'Misplanned': Boost"));
+    const std::string refusal = error_of([&] { codec.encode(Misplanned{std::make_shared<UnknownStop>()}, bytes); });
+    CHECK(has(refusal, "event 'Misplanned': Boost"));
+    CHECK(has(refusal, exported));
+    CHECK(has(error_of([] { read_changed<RoutePlanned, TestType>(route::planned(), "route::Stat", "route::Port"); }),
+              exported));
 }
 
 TEMPLATE_TEST_CASE("boost formats: serialize receives the event's schema version", "[archive][boost]", BoostText,
@@ -197,14 +249,8 @@ TEMPLATE_TEST_CASE("boost formats: serialize receives the event's schema version
 TEMPLATE_TEST_CASE("boost formats: an id that is a text reads back, and another text is refused", "[archive][boost]",
                    BoostText, BoostXml)
 {
-    const Codec<EventList<Labelled>, TestType> codec;
-    const auto read_back = [&](std::string_view from, std::string_view to) {
-        std::vector<std::byte> bytes;
-        codec.encode(Labelled{TextId<Labelled>{"BOLT-M6"}}, bytes);
-        std::string text = text_of(bytes);
-        text.replace(text.find(from), from.size(), to);
-        const auto* const first = reinterpret_cast<const std::byte*>(text.data()); // NOLINT: text as bytes
-        return std::get<0>(codec.decode({"Labelled", 0, TestType::content_type, {first, text.size()}}).at(0)).label;
+    const auto read_back = [](std::string_view from, std::string_view to) {
+        return read_changed<Labelled, TestType>({TextId<Labelled>{"BOLT-M6"}}, from, to).label;
     };
     CHECK(read_back("BOLT", "BOLT") == TextId<Labelled>{"BOLT-M6"});
     CHECK(has(error_of([&] { read_back("BOLT", "BO\tT"); }), "expected 1 to 96 bytes without control characters"));
@@ -311,6 +357,29 @@ TEMPLATE_TEST_CASE("boost formats: bytes cut short, changed or followed by other
             text.substr(0, at + count.find('3')) + "999999999" + text.substr(at + count.find('3') + 1);
         CHECK(has(error_of([&] { read<TestType>(sample::bytes_of(hostile)); }), "a smaller number of elements"));
     }
+}
+
+TEMPLATE_TEST_CASE("boost formats: a value that its type does not take is a CodecError", "[archive][boost]", BoostText,
+                   BoostXml)
+{
+    const Wide wide{L"Zoe", 6};
+    CHECK(read_changed<Wide, TestType>(wide, "0110", "0011").bits == 3);
+    CHECK(has(error_of([&] { read_changed<Wide, TestType>(wide, "0110", "0210"); }), "a value that its type takes ("));
+
+    const auto read_unreadable = [](const auto& failure) {
+        Unreadable::failure = std::make_exception_ptr(failure);
+        read_changed<Unreadable, TestType>({}, "7", "7");
+    };
+    CHECK(has(error_of([&] { read_unreadable(std::out_of_range{"no such day"}); }), "takes (no such day), found"));
+    CHECK_THROWS_AS(read_unreadable(std::bad_alloc{}), std::bad_alloc); // not the bytes' fault
+}
+
+TEST_CASE("boost formats: a wide text reads back, and is not longer than the bytes", "[archive][boost]")
+{
+    const Wide wide{L"Zo\u00EB", 6};
+    CHECK(read_changed<Wide, BoostText>(wide, "0110", "0110").text == wide.text);
+    CHECK(has(error_of([&] { read_changed<Wide, BoostText>(wide, " 3 Z", " 999999999 Z"); }),
+              "a smaller number of elements"));
 }
 
 TEST_CASE("boost formats: a field that had another name in XML is refused by name", "[archive][boost]")

@@ -21,6 +21,9 @@ inline constexpr BoostForm boost_text{"Boost text archive", "22 serialization::a
 /// Include Boost's header for each such type, as `<boost/serialization/shared_ptr.hpp>`, and link
 /// `Boost::serialization`. `escqrs::field` and ids work as in the library's own formats.
 ///
+/// A class that a pointer to its base leads to must be exported with `BOOST_CLASS_EXPORT`, or
+/// `BOOST_CLASS_EXPORT_IMPLEMENT`, in a file that includes this header: the library reads by an archive of its own.
+///
 /// The bytes are an archive with Boost's header, which holds the version of its format, so newer Boosts read what older
 /// ones wrote, and older ones refuse what they do not know. They do not depend on the locale. The event's `serialize`
 /// receives the event's schema version; classes nested in it receive their own `BOOST_CLASS_VERSION`, as Boost has it,

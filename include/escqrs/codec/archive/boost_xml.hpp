@@ -21,7 +21,8 @@ inline constexpr BoostForm boost_xml{"Boost XML archive", "<?xml ", "\n</boost_s
 /// letters, digits, `_`, `-`, `.` and `:`. Fields stand in the order in which `serialize` names them, and a name that
 /// differs is refused.
 ///
-/// What `BoostText` says of versions, linking and numbers holds here too. A text with control characters other than
+/// A class that a pointer to its base leads to must be exported in a file that includes this header. What `BoostText`
+/// says of versions, linking and numbers holds here too. A text with control characters other than
 /// tab and line ends is refused when it is written: XML cannot hold them.
 ///
 /// **Not for bytes from strangers**, for the reasons that `BoostText` gives.

@@ -4,11 +4,13 @@
 #include <escqrs/codec/archive/boost.hpp>
 #include <escqrs/codec/archive/detail/boost_streams.hpp>
 #include <escqrs/codec/archive/kind.hpp>
+#include <escqrs/core/error.hpp>
 
 #include <boost/archive/basic_archive.hpp>
 #include <boost/archive/iterators/dataflow_exception.hpp>
 #include <boost/serialization/serialization.hpp>
 
+#include <exception>
 #include <istream>
 #include <new>
 #include <ostream>
@@ -70,7 +72,7 @@ public:
             const BoostRoot<T> event{const_cast<T&>(value), schema_version}; // NOLINT: one serialize reads and writes
             archive << boost::serialization::make_nvp("event", event);
         } catch (const boost::archive::archive_exception& error) {
-            fail_boost_writing(form, error.what());
+            fail_boost_writing(form, refused_by_boost(error));
         }
         if (!buffer.text().ends_with(form.last)) fail_boost_writing(form, "an exception is in flight");
     }
@@ -87,6 +89,7 @@ public:
     explicit BoostInput(std::span<const std::byte> bytes) noexcept : buffer_{bytes} {}
 
     /// @throws CodecError if the bytes are not such a value and nothing else; the text says what was expected and found
+    /// @throws std::bad_alloc if there is no memory
     template <class T>
     void root(T& value, unsigned schema_version)
     {
@@ -108,9 +111,14 @@ public:
             fail_boost_reading(form, buffer_, std::string{"base64 ("} + error.what() + ")");
         } catch (const std::length_error& error) {
             fail_boost_reading(form, buffer_, std::string{"a smaller number of elements ("} + error.what() + ")");
-        } catch (const std::bad_alloc& error) {
+        } catch (const std::bad_array_new_length& error) {
             fail_boost_reading(form, buffer_,
                                std::string{"a number of elements that fits into memory ("} + error.what() + ")");
+        } catch (const CodecError&) {
+            throw;
+        } catch (const std::exception& error) { // of a type that refuses the value, as std::bitset refuses other digits
+            if (classify(error) != FailureKind::refused) throw;
+            fail_boost_reading(form, buffer_, std::string{"a value that its type takes ("} + error.what() + ")");
         }
     }
 

@@ -123,7 +123,7 @@ inline const std::locale& boost_locale()
     return locale;
 }
 
-[[noreturn, gnu::cold, gnu::noinline]] inline void fail_boost_writing(const BoostForm& form, const char* why)
+[[noreturn, gnu::cold, gnu::noinline]] inline void fail_boost_writing(const BoostForm& form, const std::string& why)
 {
     throw CodecError{std::string{form.name} + ": cannot write: " + why};
 }
@@ -141,6 +141,18 @@ fail_boost_reading(const BoostForm& form, const BoostInputBuffer& buffer, const 
                      quoted(text.substr(from, at - from))};
 }
 
+inline constexpr std::string_view exported_class = "a class that this program exports with BOOST_CLASS_EXPORT, in a "
+                                                   "file that includes boost_text.hpp or boost_xml.hpp";
+
+/// What Boost does not write.
+inline std::string refused_by_boost(const boost::archive::archive_exception& error)
+{
+    std::string why = error.what();
+    if (error.code == boost::archive::archive_exception::unregistered_class)
+        why.append(": expected ").append(exported_class);
+    return why;
+}
+
 /// What Boost expected; its own texts say what went wrong.
 inline std::string expected_by_boost(const boost::archive::archive_exception& error)
 {
@@ -150,7 +162,7 @@ inline std::string expected_by_boost(const boost::archive::archive_exception& er
     case Code::input_stream_error: return "another value"; // the rest of the text is that of errno
     case Code::unsupported_version: return "the archive of a Boost that is not newer than this program's" + why;
     case Code::unsupported_class_version: return "a class version that this program knows" + why;
-    case Code::unregistered_class: return "a class that this program exports with BOOST_CLASS_EXPORT" + why;
+    case Code::unregistered_class: return std::string{exported_class} + why;
     default: return "what Boost wrote" + why;
     }
 }

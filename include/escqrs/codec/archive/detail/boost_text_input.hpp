@@ -37,14 +37,21 @@ public:
     {
         Base::load(value);
     }
-    void load(std::string& text)
+    void load(std::string& text) { load_text(text); }
+    void load(std::wstring& text) { load_text(text); }
+
+private:
+    /// Boost writes the bytes of the characters as they are in memory.
+    template <class Text>
+    void load_text(Text& text)
     {
         std::size_t size = 0;
         Base::load(size);
         require_count(is, size);
         is.get(); // the blank between size and text
         text.resize(size);
-        is.read(text.data(), static_cast<std::streamsize>(size));
+        is.read(reinterpret_cast<char*>(text.data()), // NOLINT: char aliases
+                static_cast<std::streamsize>(size * sizeof(typename Text::value_type)));
     }
 };
 
