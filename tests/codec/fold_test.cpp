@@ -8,6 +8,7 @@
 #include <escqrs/testing/catch2.hpp>
 
 #include <memory>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <tuple>
@@ -68,6 +69,37 @@ struct Sent {
 };
 std::tuple<Packed, Sent> in_two_steps(const ItemShipped& old) { return {{old.pieces}, {}}; }
 using Evolved = escqrs::Evolution<escqrs::EventList<ItemReceived, Packed, Sent>, escqrs::Upcast<in_two_steps>>;
+
+/// `ItemReceived` when there is no memory to read it.
+struct Unread {
+    static constexpr std::string_view event_name = "ItemReceived";
+
+    template <class Archive>
+    void serialize(Archive&, unsigned /*version*/)
+    {
+        if constexpr (Archive::is_loading::value) throw std::bad_alloc{};
+    }
+};
+struct UnreadItem : escqrs::AggregateRoot<UnreadItem, ItemId, Unread> {
+    static constexpr std::string_view category = InventoryItem::category;
+    explicit UnreadItem(const Id& id) : AggregateRoot{id} {}
+    void apply(const Unread&) {}
+};
+
+/// An item when there is no memory to read its snapshot.
+struct UnrecalledItem : escqrs::AggregateRoot<UnrecalledItem, ItemId, ItemReceived, ItemShipped> {
+    static constexpr std::string_view category = InventoryItem::category;
+    static constexpr unsigned snapshot_version = 1;
+    explicit UnrecalledItem(const Id& id) : AggregateRoot{id} {}
+    void apply(const ItemReceived&) {}
+    void apply(const ItemShipped&) {}
+
+    template <class Archive>
+    void serialize(Archive&, unsigned /*version*/)
+    {
+        if constexpr (Archive::is_loading::value) throw std::bad_alloc{};
+    }
+};
 
 } // namespace
 
@@ -131,6 +163,22 @@ TEST_CASE("fold: an event that cannot be read is named by its version and positi
     CHECK_THROWS_AS(read(), escqrs::HydrationError);
     CHECK_THROWS_WITH(read(), "cannot rebuild 'inventory_item-BOLT-M6' from event version 2 at position 2: unknown "
                               "event type 'ItemShipped'");
+}
+
+TEST_CASE("fold: a lack of memory is no fault of the event or the snapshot, for a repository neither")
+{
+    StoreRoom room;
+    const auto read = [&] { escqrs::read_events<UnreadItem>(room.store, stream, [](const auto&) {}); };
+    CHECK_THROWS_AS(read(), std::bad_alloc);
+    CHECK_THROWS_AS((escqrs::Repository<UnreadItem, Store>{room.store}.get(bolt)), std::bad_alloc);
+
+    escqrs::RepositoryOptions options;
+    options.snapshots = escqrs::SnapshotPolicy::every(1);
+    const escqrs::Repository<UnrecalledItem, Store> items{room.store, options};
+    CHECK(items.get(bolt).version() == escqrs::StreamVersion{3});
+    const escqrs::Repository<InventoryItem, Store> keeping{room.store, options};
+    keeping.execute(bolt, [](InventoryItem& item) { item.ship(1); });
+    CHECK_THROWS_AS(items.get(bolt), std::bad_alloc);
 }
 
 TEST_CASE("fold: what the visitor throws reaches the caller as it is")

@@ -8,6 +8,7 @@
 
 #include <concepts>
 #include <exception>
+#include <new>
 #include <type_traits>
 #include <utility>
 
@@ -64,6 +65,8 @@ void read_events(Store& store, const StreamId& stream, Visitor&& visit)
                 wants_more = detail::visit_event(event, recorded, part++, visit, is_visiting);
                 is_visiting = false;
             });
+        } catch (const std::bad_alloc&) {
+            throw; // the event is not at fault
         } catch (const std::exception& cause) {
             if (is_visiting) throw;
             std::throw_with_nested(HydrationError{recorded.stream, recorded.version, recorded.position, cause.what()});

@@ -19,6 +19,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <exception>
+#include <new>
 #include <optional>
 #include <span>
 #include <string>
@@ -244,6 +245,8 @@ bool Repository<Aggregate, Store, EventCodec>::replay(const StreamId& stream, Ag
         if (recorded.payload.size() > max_kept) scratch.discard_afterwards();
         try {
             codec_.decode(encoded(recorded), *scratch, [&](const auto& event) { Access::replay(aggregate, event); });
+        } catch (const std::bad_alloc&) {
+            throw; // the event is not at fault
         } catch (const std::exception& cause) {
             std::throw_with_nested(HydrationError{recorded.stream, recorded.version, recorded.position, cause.what()});
         }

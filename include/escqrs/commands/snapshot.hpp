@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <new>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -135,6 +136,8 @@ SnapshotUse decode_snapshot(const Snapshot& snapshot, Aggregate& aggregate)
         archive::BinaryInput input{content};
         input.root(state, snapshot.schema_version);
         input.finish();
+    } catch (const std::bad_alloc&) {
+        throw;                        // the snapshot is not at fault
     } catch (const std::exception&) { // one of the state's rules may refuse what an earlier program kept
         return SnapshotUse::unreadable;
     }
