@@ -157,6 +157,10 @@ TEST_CASE("what is not a stream id is refused")
     }
     CHECK_THROWS_AS(StreamId::parse("a-" + std::string(StreamId::max_length - 1, 'x')), InvalidIdentifier);
     CHECK_THROWS_AS((StreamId{"two-words", "1"}), InvalidIdentifier);
+    CHECK_THROWS_WITH((StreamId{"item", "\xFC-\xC3\xBC"}),
+                      "not a stream id: expected UTF-8, found 'item-\\xfc-\xC3\xBC'");
+    CHECK_THROWS_AS((StreamId{"\xFC", parse_uuid("00112233-4455-6677-8899-aabbccddeeff")}), InvalidIdentifier);
+    CHECK(StreamId::parse("item-\xFC").id() == "\xFC"); // an earlier release may have stored it
     CHECK_THROWS_AS((StreamId{"", "1"}), InvalidIdentifier);
     CHECK_THROWS_AS((StreamId{"a", ""}), InvalidIdentifier);
 }

@@ -68,6 +68,8 @@ TEST_CASE("text id: texts are compared, ordered, hashed and printed as they are"
     CHECK_FALSE(bolt.is_nil());
     STATIC_REQUIRE_FALSE(std::is_convertible_v<Sku, TextId<struct OtherTag>>);
     STATIC_REQUIRE_FALSE(std::is_convertible_v<std::string, Sku>);
+    STATIC_REQUIRE_FALSE(std::is_reference_v<decltype(to_string(StreamId{"item", bolt.value()}))>);
+    STATIC_REQUIRE_FALSE(std::is_reference_v<decltype(to_string(bolt))>); // it would dangle for an id made in the call
 }
 
 TEST_CASE("text id: a text that cannot name a stream is refused when the id is made")
@@ -77,6 +79,8 @@ TEST_CASE("text id: a text that cannot name a stream is refused when the id is m
     CHECK(problem_of(std::string(97, 'x')) ==
           "not a text id: expected 1 to 96 bytes without control characters, found 97 bytes '" + std::string(96, 'x') +
               "'");
+    CHECK(problem_of("Schl\xFCssel-\xC3\xBC") == "not a text id: expected UTF-8, found 'Schl\\xfcssel-\xC3\xBC'");
+    CHECK(problem_of("Schl\xC3\xBCssel").empty());
     const Sku longest{std::string(96, 'x')};
     CHECK(StreamId{std::string(31, 'c'), longest.value()}.id() == longest.value());
 }

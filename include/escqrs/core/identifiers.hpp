@@ -3,6 +3,7 @@
 
 #include <escqrs/core/error_base.hpp>
 #include <escqrs/core/hex.hpp>
+#include <escqrs/core/text.hpp>
 
 #include <boost/uuid/uuid.hpp>
 
@@ -138,18 +139,19 @@ private:
 
 /// Names one aggregate's events: `category-id`, for example `attendee-5e0c...`.
 ///
-/// The category ends at the first hyphen. At most `max_length` bytes, none of them a control character, so that the
-/// text also serves as a Service Bus session id.
+/// The category ends at the first hyphen. At most `max_length` bytes of UTF-8, without control characters, so that the
+/// text also serves as a session id of a message queue.
 class StreamId {
 public:
     static constexpr std::size_t max_length = 128;
 
-    /// @throws InvalidIdentifier if the category is empty or holds a hyphen, the id is empty or the nil UUID, or both
-    ///         are too long
+    /// @throws InvalidIdentifier if the category is empty or holds a hyphen, the id is empty or the nil UUID, both are
+    ///         too long, or one of them is not UTF-8 or holds a control character
     StreamId(std::string_view category, std::string_view id);
     StreamId(std::string_view category, const Uuid& id);
 
-    /// Also accepts a nil UUID, with which a stream may have been stored before that was refused.
+    /// Also accepts a nil UUID and bytes that are not UTF-8, with which a stream may have been stored before they were
+    /// refused.
     /// @throws InvalidIdentifier if `text` is not `category-id`
     static StreamId parse(std::string_view text);
 
@@ -165,18 +167,30 @@ private:
 
     void check_category(std::string_view category) const;
     void check_id() const;
+    void check_utf8() const;
 
     std::string text_;
     std::size_t category_length_ = 0;
 };
 
-inline const std::string& to_string(const StreamId& stream) noexcept { return stream.text(); }
+inline std::string to_string(const StreamId& stream) { return stream.text(); }
 
 namespace detail {
 
 inline bool is_control(char character) noexcept
 {
     return static_cast<unsigned char>(character) < 0x20 || character == 0x7F;
+}
+
+/// Appends a text; of its bytes, those that are no UTF-8 or a control character are appended as in "\\xff".
+inline void append_printable(std::string& to, std::string_view text)
+{
+    while (!text.empty()) {
+        const std::size_t length = archive::detail::utf8_sequence_length(text);
+        if (length == 0 || is_control(text.front())) append_hex(to += "\\x", static_cast<unsigned char>(text.front()));
+        else to += text.substr(0, length);
+        text.remove_prefix(length == 0 ? 1 : length);
+    }
 }
 
 /// Writes the 36 characters of the text form: 8-4-4-4-12 digits.
@@ -248,6 +262,7 @@ inline StreamId::StreamId(std::string_view category, std::string_view id)
 {
     check_category(category);
     check_id();
+    check_utf8();
 }
 
 inline StreamId::StreamId(std::string_view category, const Uuid& id)
@@ -260,6 +275,7 @@ inline StreamId::StreamId(std::string_view category, const Uuid& id)
     for (const char character : category) is_valid = is_valid && character != '-' && !detail::is_control(character);
     if (!is_valid) parse(text_).check_category(category); // one of them says why
     if (id.is_nil()) check_id();
+    check_utf8();
 }
 
 inline void StreamId::check_category(std::string_view category) const
@@ -275,6 +291,14 @@ inline void StreamId::check_id() const
         throw InvalidIdentifier{"a stream of category '" + std::string{category()} +
                                 "' needs an id, found the nil UUID: the id was not set"};
     }
+}
+
+inline void StreamId::check_utf8() const
+{
+    if (archive::detail::is_utf8(text_)) return;
+    std::string found;
+    detail::append_printable(found, text_);
+    throw InvalidIdentifier{"not a stream id: expected UTF-8, found '" + found + "'"};
 }
 
 inline StreamId StreamId::parse(std::string_view text) { return StreamId{std::string{text}}; }

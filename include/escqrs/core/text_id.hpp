@@ -2,8 +2,8 @@
 #pragma once
 
 #include <escqrs/core/error_base.hpp>
-#include <escqrs/core/hex.hpp>
 #include <escqrs/core/identifiers.hpp>
+#include <escqrs/core/text.hpp>
 
 #include <compare>
 #include <cstddef>
@@ -19,12 +19,11 @@ namespace detail {
 inline std::string text_id_problem(const std::string& text, std::size_t most)
 {
     std::string found = text.size() > most ? std::to_string(text.size()) + " bytes '" : "'";
-    for (const char character : std::string_view{text}.substr(0, most)) {
-        if (is_control(character)) append_hex(found += "\\x", static_cast<unsigned char>(character));
-        else found += character;
-    }
-    return "not a text id: expected 1 to " + std::to_string(most) + " bytes without control characters, found " +
-           found + "'";
+    append_printable(found, std::string_view{text}.substr(0, most));
+    const bool is_utf8 = archive::detail::is_utf8(text);
+    return "not a text id: expected " +
+           (is_utf8 ? "1 to " + std::to_string(most) + " bytes without control characters" : std::string{"UTF-8"}) +
+           ", found " + found + "'";
 }
 
 } // namespace detail
@@ -32,8 +31,8 @@ inline std::string text_id_problem(const std::string& text, std::size_t most)
 /// A text that identifies a `Tag`, such as an article number: ids of different things do not mix. The default is empty,
 /// which means "none".
 ///
-/// It has 1 to `max_length` bytes, none of them a control character; hyphens are allowed. With a category of at most 31
-/// bytes it makes a `StreamId`.
+/// It has 1 to `max_length` bytes of UTF-8, without control characters; hyphens are allowed. With a category of at most
+/// 31 bytes it makes a `StreamId`, except for the text of the nil UUID, which a `StreamId` refuses.
 template <class Tag>
 class TextId {
 public:
@@ -41,7 +40,7 @@ public:
 
     TextId() noexcept = default;
 
-    /// @throws InvalidIdentifier if `text` is empty, too long, or holds a control character
+    /// @throws InvalidIdentifier if `text` is empty, too long, not UTF-8, or holds a control character
     explicit TextId(std::string_view text) : value_{text}
     {
         if (!is_valid()) throw InvalidIdentifier{problem()};
@@ -84,7 +83,7 @@ private:
         for (const char character : value_) {
             if (detail::is_control(character)) return false;
         }
-        return !value_.empty() && value_.size() <= max_length;
+        return !value_.empty() && value_.size() <= max_length && archive::detail::is_utf8(value_);
     }
 
     void check_stored() const
@@ -98,7 +97,7 @@ private:
 };
 
 template <class Tag>
-const std::string& to_string(const TextId<Tag>& id) noexcept
+std::string to_string(const TextId<Tag>& id)
 {
     return id.value();
 }
