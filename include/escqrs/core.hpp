@@ -12,6 +12,7 @@
 #include <escqrs/core/id_generator.hpp>
 #include <escqrs/core/identifiers.hpp>
 #include <escqrs/core/metadata.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/core/text_id.hpp>
 #include <escqrs/core/timestamp.hpp>
 #include <escqrs/core/trace_context.hpp>

@@ -1,5 +1,6 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include <escqrs/commands/command_bus.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/testing/catch2.hpp>
 #include <escqrs/testing/manual_clock.hpp>
 
@@ -7,9 +8,7 @@
 #include <chrono>
 #include <memory>
 #include <stdexcept>
-#include <stop_token>
 #include <string>
-#include <thread>
 #include <vector>
 
 using namespace escqrs;
@@ -189,7 +188,7 @@ TEST_CASE("a middleware may read the result, replace it, and give one without th
 TEST_CASE("a handler that asks for it gets its deadline")
 {
     CommandBus bus;
-    std::stop_source stop;
+    escqrs::stop_source stop;
     std::string actor;
     Timestamp deadline{};
     bool can_be_stopped = false;
@@ -235,7 +234,7 @@ TEST_CASE("a handler is not begun after the deadline, nor after a stop")
     CHECK_THROWS_AS(bus.send(Add{}, {}, {{}, deadline}), CommandDeadlineExceeded);
     CHECK_THROWS_WITH(bus.send(Add{}, {}, {{}, deadline}), Catch::Contains("Add"));
 
-    std::stop_source stop;
+    escqrs::stop_source stop;
     CHECK(bus.send(Add{}, {}, {stop.get_token()}) == 2);
     stop.request_stop();
     CHECK_THROWS_AS(bus.send(Add{}, {}, {stop.get_token()}), CommandCancelled);
@@ -270,7 +269,7 @@ TEST_CASE("commands may be sent from many threads")
     std::atomic<int> sum{0};
     bus.handle<Add>([&](const Add& add) { return sum += add.left; });
     {
-        std::vector<std::jthread> threads;
+        std::vector<escqrs::jthread> threads;
         for (int thread = 0; thread < 4; ++thread) {
             threads.emplace_back([&] {
                 for (int round = 0; round < 1000; ++round) bus.send(Add{1, 0});

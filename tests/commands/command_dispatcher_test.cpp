@@ -4,6 +4,7 @@
 
 #include <escqrs/commands/dispatcher/command_dispatcher.hpp>
 #include <escqrs/commands/repository.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/in_memory/event_store.hpp>
 #include <escqrs/testing/catch2.hpp>
 #include <escqrs/testing/manual_clock.hpp>
@@ -14,9 +15,7 @@
 #include <memory>
 #include <optional>
 #include <stdexcept>
-#include <stop_token>
 #include <string>
-#include <thread>
 #include <vector>
 
 using namespace escqrs;
@@ -230,7 +229,7 @@ TEST_CASE("a command that expires, or is stopped, in the queue is not begun, and
     CommandDispatcher dispatcher{bus, queue.executor()};
     dispatcher.in_order_by(&Note::page);
     const StreamId page{"page", "1"};
-    std::stop_source stop;
+    escqrs::stop_source stop;
     auto first = dispatcher.send(Note{page, "a"}, {}, {{}, clock.now() + Duration{5}});
     auto expired = dispatcher.send(Note{page, "b"}, {}, {{}, clock.now() + Duration{5}});
     auto stopped = dispatcher.send(Note{page, "c"}, {}, {stop.get_token()});
@@ -313,11 +312,11 @@ TEST_CASE("commands sent from many threads to one aggregate meet no conflict")
     CommandDispatcher dispatcher{bus, queue.executor()};
     dispatcher.in_order_by(&Deposit::account_id);
     {
-        std::vector<std::jthread> workers;
+        std::vector<escqrs::jthread> workers;
         for (int worker = 0; worker < 4; ++worker) {
-            workers.emplace_back([&](const std::stop_token& stop) { queue.work(stop); });
+            workers.emplace_back([&](const escqrs::stop_token& stop) { queue.work(stop); });
         }
-        std::vector<std::jthread> senders;
+        std::vector<escqrs::jthread> senders;
         for (int sender = 0; sender < 4; ++sender) {
             senders.emplace_back([&] {
                 std::vector<std::future<CommitResult>> results;

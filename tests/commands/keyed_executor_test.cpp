@@ -2,6 +2,7 @@
 #include "support/task_queue.hpp"
 
 #include <escqrs/commands/dispatcher/keyed_executor.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/testing/catch2.hpp>
 
 #include <atomic>
@@ -229,12 +230,12 @@ TEST_CASE("on many threads no two tasks with one key meet, and each thread's kee
         else run(std::move(task));
     }};
     {
-        std::vector<std::jthread> workers;
+        std::vector<escqrs::jthread> workers;
         for (int worker = 0; worker < 4; ++worker) {
-            workers.emplace_back([&](const std::stop_token& stop) { queue.work(stop); });
+            workers.emplace_back([&](const escqrs::stop_token& stop) { queue.work(stop); });
         }
         {
-            std::vector<std::jthread> threads;
+            std::vector<escqrs::jthread> threads;
             for (int sender = 0; sender < senders; ++sender) {
                 threads.emplace_back([&, sender] {
                     for (int round = 0; round < rounds; ++round) {

@@ -2,6 +2,7 @@
 #include "support/tally.hpp"
 
 #include <escqrs/commands/repository.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/in_memory/event_store.hpp>
 #include <escqrs/testing/catch2.hpp>
 
@@ -13,7 +14,6 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
-#include <thread>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -179,7 +179,7 @@ TEST_CASE("many duplicates on many threads that decide differently store one's e
         std::vector<std::optional<CommitResult>> results(threads_count);
         {
             std::latch start{threads_count};
-            std::vector<std::jthread> threads;
+            std::vector<escqrs::jthread> threads;
             for (std::size_t thread = 0; thread < threads_count; ++thread) {
                 threads.emplace_back([&, thread] {
                     start.arrive_and_wait();

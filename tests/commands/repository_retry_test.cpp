@@ -5,12 +5,12 @@
 
 #include <escqrs/commands/command_bus.hpp>
 #include <escqrs/commands/repository.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/in_memory/event_store.hpp>
 #include <escqrs/testing/catch2.hpp>
 #include <escqrs/testing/manual_clock.hpp>
 
 #include <atomic>
-#include <stop_token>
 #include <thread>
 
 using namespace escqrs;
@@ -69,8 +69,8 @@ TEST_CASE("a repository does not wait beyond the command's deadline", "[reposito
 TEST_CASE("a stop ends a repository's wait for its next try", "[repository]")
 {
     Contention contention;
-    std::stop_source stop;
-    std::jthread sender{[&] {
+    escqrs::stop_source stop;
+    escqrs::jthread sender{[&] {
         CHECK_THROWS_WITH(contention.bus.send(contention.command, no_metadata, {.stop = stop.get_token()}),
                           "the change of 'account-" + to_string(contention.command.account) +
                               "' was not tried again after a conflict: a stop was requested");

@@ -2,6 +2,7 @@
 #include "support/account.hpp"
 
 #include <escqrs/commands/repository.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/in_memory/event_store.hpp>
 #include <escqrs/store/forwarding_event_store.hpp>
 #include <escqrs/testing/catch2.hpp>
@@ -9,7 +10,6 @@
 #include <atomic>
 #include <memory>
 #include <stdexcept>
-#include <thread>
 #include <vector>
 
 using namespace escqrs;
@@ -184,7 +184,7 @@ TEST_CASE("many threads on one aggregate lose no update")
     auto account = Account::open(new_id(), "Ada");
     accounts.save(account);
     {
-        std::vector<std::jthread> threads;
+        std::vector<escqrs::jthread> threads;
         for (int thread = 0; thread < 4; ++thread) {
             threads.emplace_back([&] {
                 for (int round = 0; round < 50; ++round)

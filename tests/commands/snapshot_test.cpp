@@ -3,6 +3,7 @@
 
 #include <escqrs/commands/repository.hpp>
 #include <escqrs/commands/snapshot.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/in_memory/event_store.hpp>
 #include <escqrs/store/forwarding_event_store.hpp>
 #include <escqrs/testing/catch2.hpp>
@@ -15,7 +16,6 @@
 #include <random>
 #include <stdexcept>
 #include <string>
-#include <thread>
 #include <vector>
 
 using namespace escqrs;
@@ -380,7 +380,7 @@ TEST_CASE("threads that share an aggregate and its snapshots lose no update")
     stock.move("article", 0);
     stocks.save(stock);
     {
-        std::vector<std::jthread> threads;
+        std::vector<escqrs::jthread> threads;
         for (int thread = 0; thread < 4; ++thread) {
             threads.emplace_back([&] {
                 for (int round = 0; round < 50; ++round)

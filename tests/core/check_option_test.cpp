@@ -6,6 +6,7 @@
 #include <escqrs/commands/middleware/retry_on_conflict.hpp>
 #include <escqrs/commands/middleware/tracing.hpp>
 #include <escqrs/commands/repository.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/in_memory/checkpoint.hpp>
 #include <escqrs/in_memory/event_store.hpp>
 #include <escqrs/in_memory/message_queue.hpp>
@@ -19,7 +20,6 @@
 #include <future>
 #include <limits>
 #include <memory>
-#include <stop_token>
 #include <string>
 
 using namespace escqrs;
@@ -109,7 +109,7 @@ TEST_CASE("options without an end are taken for what they say")
     }
     SECTION("a clock's longest wait")
     {
-        std::stop_source stop;
+        escqrs::stop_source stop;
         auto waiting = std::async(
             std::launch::async, [&] { return store.wait_for_events(store.head(), Duration::max(), stop.get_token()); });
         CHECK(waiting.wait_for(std::chrono::milliseconds{50}) == std::future_status::timeout);

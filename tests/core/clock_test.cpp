@@ -1,16 +1,14 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include <escqrs/core/clock.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/projections/subscription.hpp>
 #include <escqrs/testing/catch2.hpp>
 #include <escqrs/testing/manual_clock.hpp>
 
 #include <chrono>
-#include <condition_variable>
 #include <functional>
 #include <future>
 #include <mutex>
-#include <stop_token>
-#include <thread>
 
 using namespace escqrs;
 using namespace std::chrono_literals;
@@ -20,7 +18,7 @@ namespace {
 /// A clock of a user's, who knows of `now` alone.
 struct SimpleClock final : Clock {
     Timestamp now() const override { return time; }
-    bool wait_for(std::unique_lock<std::mutex>&, std::condition_variable_any&, Duration at_most, std::stop_token,
+    bool wait_for(std::unique_lock<std::mutex>&, escqrs::condition_variable_any&, Duration at_most, escqrs::stop_token,
                   FunctionRef<bool()> ready) override
     {
         time = later_by(time, at_most);
@@ -97,7 +95,7 @@ TEST_CASE("the machine's steady clock goes forward from the machine's start, whi
 
 TEST_CASE("a sleep without an end ends when it is stopped, not before")
 {
-    std::stop_source stop;
+    escqrs::stop_source stop;
     auto sleep =
         std::async(std::launch::async, [&] { return sleep_for(system_clock(), Duration::max(), stop.get_token()); });
     CHECK(sleep.wait_for(20ms) == std::future_status::timeout);

@@ -1,5 +1,6 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include <escqrs/core/group_queue.hpp>
+#include <escqrs/core/stop_token.hpp>
 
 #include <escqrs/testing/catch2.hpp>
 
@@ -35,7 +36,7 @@ bool does_all_once(std::size_t max_group_size, std::size_t max_groups, int threa
         --groups;
     };
     {
-        std::vector<std::jthread> running;
+        std::vector<escqrs::jthread> running;
         for (int thread = 0; thread < threads; ++thread) {
             running.emplace_back([&] {
                 for (int round = 0; round < rounds; ++round) {
@@ -71,7 +72,7 @@ TEST_CASE("as many groups are worked on at once as may be, however small they ar
     std::barrier all_work{static_cast<std::ptrdiff_t>(at_once)};
     std::atomic<int> done{0};
     {
-        std::vector<std::jthread> running;
+        std::vector<escqrs::jthread> running;
         for (std::size_t thread = 0; thread < 3 * at_once; ++thread) {
             running.emplace_back([&] {
                 Caller self;
@@ -104,9 +105,9 @@ TEST_CASE("callers that come while a group is at work form the next group")
         queue.take_part(self, work);
     };
     {
-        const std::jthread first{take_part};
+        const escqrs::jthread first{take_part};
         first_works.wait();
-        std::vector<std::jthread> others;
+        std::vector<escqrs::jthread> others;
         for (int thread = 0; thread < 9; ++thread) others.emplace_back(take_part);
         std::this_thread::sleep_for(std::chrono::milliseconds{200}); // by then they wait
         go_on.count_down();

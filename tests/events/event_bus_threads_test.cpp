@@ -4,6 +4,7 @@
 #include "support/account.hpp"
 
 #include <escqrs/core/id_generator.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/events/event_bus.hpp>
 #include <escqrs/events/snapshot_event_bus.hpp>
 #include <escqrs/testing/catch2.hpp>
@@ -57,7 +58,7 @@ TEMPLATE_TEST_CASE("publishing, subscribing and disconnecting race without harm"
     std::atomic<int> steady{0};
     const auto connection = bus.template subscribe<MoneyDeposited>([&](const MoneyDeposited&) { ++steady; });
     {
-        std::vector<std::jthread> threads;
+        std::vector<escqrs::jthread> threads;
         for (int thread = 0; thread < 2; ++thread) {
             threads.emplace_back([&] {
                 for (int round = 0; round < rounds; ++round) bus.publish(MoneyDeposited{1, ""}, context());
@@ -79,7 +80,7 @@ TEMPLATE_TEST_CASE("no handler is called on a dead owner while owners come and g
     TestType bus;
     std::atomic<int> calls_on_the_dead{0};
     std::atomic<bool> is_over{false};
-    std::vector<std::jthread> publishers;
+    std::vector<escqrs::jthread> publishers;
     for (int thread = 0; thread < 2; ++thread) {
         publishers.emplace_back([&] {
             while (!is_over) {
@@ -89,7 +90,7 @@ TEMPLATE_TEST_CASE("no handler is called on a dead owner while owners come and g
         });
     }
     {
-        std::vector<std::jthread> owners;
+        std::vector<escqrs::jthread> owners;
         for (int thread = 0; thread < 2; ++thread) {
             owners.emplace_back([&] {
                 for (int round = 0; round < rounds; ++round) {
@@ -120,7 +121,7 @@ TEMPLATE_TEST_CASE("after a connection has ended no call begins, while one that 
         may_end.get_future().wait();
         ++ended;
     });
-    std::jthread publisher{[&] { bus.publish(AccountOpened{}, context()); }};
+    escqrs::jthread publisher{[&] { bus.publish(AccountOpened{}, context()); }};
     has_begun.get_future().wait();
     connection.disconnect(); // does not wait
     CHECK(ended == 0);
@@ -144,7 +145,7 @@ TEMPLATE_TEST_CASE("an owner that others let go while its handler runs is kept a
         may_end.get_future().wait();
         raw->hear();
     });
-    std::jthread publisher{[&] { bus.publish(AccountOpened{}, context()); }};
+    escqrs::jthread publisher{[&] { bus.publish(AccountOpened{}, context()); }};
     has_begun.get_future().wait();
     owner.reset();
     CHECK_FALSE(observer.expired());
@@ -167,16 +168,16 @@ TEMPLATE_TEST_CASE("a subscriber to every type misses no event, whatever types a
             while (ready < 3) std::this_thread::yield();
         };
         {
-            std::jthread first{[&] {
+            escqrs::jthread first{[&] {
                 meet();
                 bus.publish(AccountOpened{}, context());
             }};
-            std::jthread second{[&] {
+            escqrs::jthread second{[&] {
                 meet();
                 bus.publish(AccountOpened{}, context());
                 bus.publish(MoneyDeposited{1, ""}, context());
             }};
-            std::jthread third{[&] {
+            escqrs::jthread third{[&] {
                 meet();
                 const auto typed = bus.template subscribe<MoneyDeposited>([](const MoneyDeposited&) {});
                 const auto other = bus.subscribe_to_all([](const PublishedEvent&) {});
@@ -198,7 +199,7 @@ TEMPLATE_TEST_CASE("nested publishing on many threads ends, and every event is h
     const auto inner = bus.template subscribe<MoneyDeposited>([&](const MoneyDeposited&) { ++heard; });
     constexpr int threads = 4;
     {
-        std::vector<std::jthread> publishers;
+        std::vector<escqrs::jthread> publishers;
         for (int thread = 0; thread < threads; ++thread) {
             publishers.emplace_back([&] {
                 for (int round = 0; round < 50; ++round) bus.publish(AccountOpened{}, context());
@@ -225,20 +226,20 @@ TEMPLATE_TEST_CASE("a handler that was disconnected goes away although there is 
     });
     const auto begin_publish = [&](Gate& mine) {
         gate = &mine;
-        std::jthread publisher{[&] { bus.publish(AccountOpened{}, context()); }};
+        escqrs::jthread publisher{[&] { bus.publish(AccountOpened{}, context()); }};
         mine.entered.get_future().wait();
         return publisher;
     };
 
     std::vector<std::weak_ptr<int>> captured;
     std::vector<Gate> gates(8);
-    std::jthread publisher = begin_publish(gates[0]);
+    escqrs::jthread publisher = begin_publish(gates[0]);
     for (std::size_t next = 1; next < gates.size(); ++next) {
         const auto mine = std::make_shared<int>(0);
         captured.push_back(mine);
         auto connection = bus.template subscribe<AccountOpened>([mine](const AccountOpened&) {});
         connection.disconnect();
-        std::jthread after = begin_publish(gates[next]);
+        escqrs::jthread after = begin_publish(gates[next]);
         gates[next - 1].released.set_value();
         publisher = std::move(after); // joins the one before, while this one is under way
     }

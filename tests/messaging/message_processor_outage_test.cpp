@@ -3,6 +3,7 @@
 // A processor that dies, is stopped, loses locks, or can reach neither queue nor read model.
 #include "processor_fixture.hpp"
 
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/messaging/detail/lock_keeper.hpp>
 #include <escqrs/messaging/detail/work_status.hpp>
 #include <escqrs/testing/catch2.hpp>
@@ -10,7 +11,6 @@
 #include <atomic>
 #include <memory>
 #include <stdexcept>
-#include <stop_token>
 #include <string>
 #include <thread>
 #include <utility>
@@ -27,7 +27,7 @@ constexpr escqrs::MessageQueueCounts empty_queue{};
 /// Has `worker` run in a thread of its own until the queue is empty, and time pass meanwhile.
 void run_until_empty(Workplace& place, Worker& worker, escqrs::Duration step)
 {
-    const std::jthread thread{[&](std::stop_token stop) { worker.processor.run(std::move(stop)); }};
+    const escqrs::jthread thread{[&](escqrs::stop_token stop) { worker.processor.run(std::move(stop)); }};
     while (place.queue.counts() != empty_queue) {
         if (place.clock.waiting() != 0) place.clock.advance(step);
         std::this_thread::yield();
@@ -98,7 +98,7 @@ TEST_CASE("message processor: while the read model cannot be written, messages a
     {
         Worker worker{place.path, place.queue, place.options()};
         {
-            const std::jthread thread{[&](std::stop_token stop) { worker.processor.run(std::move(stop)); }};
+            const escqrs::jthread thread{[&](escqrs::stop_token stop) { worker.processor.run(std::move(stop)); }};
             for (int probe = 0; probe < 100; ++probe) {
                 place.clock.await_waiting(1);
                 CHECK(worker.processor.problem());
@@ -163,7 +163,7 @@ TEST_CASE("message processor: stopping leaves nothing locked")
     Workplace place;
     for (const char* const id : {"1", "2", "3", "4", "5"}) place.log.add(id, {1});
     place.send_all();
-    std::stop_source stop;
+    escqrs::stop_source stop;
     Receiver receiver{&place.queue};
     Worker worker{place.path, receiver, place.options()};
 
@@ -193,7 +193,7 @@ TEST_CASE(
     Workplace place;
     for (const char* const id : {"1", "2", "3", "4", "5"}) place.log.add(id, {1});
     place.send_all();
-    std::stop_source stop;
+    escqrs::stop_source stop;
     ReleasingReceiver receiver{{&place.queue}};
     Worker worker{place.path, receiver, place.options()};
     worker.table.after = [&](const Added&) {
@@ -325,7 +325,7 @@ TEST_CASE("message processor: a long batch, and a long wait for messages, are no
         problems += worker.processor.problem() ? 1 : 0;
         ++handled;
     };
-    const std::jthread thread{[&](std::stop_token stop) { worker.processor.run(std::move(stop)); }};
+    const escqrs::jthread thread{[&](escqrs::stop_token stop) { worker.processor.run(std::move(stop)); }};
     place.clock.await_waiting(1); // to try again
     CHECK(worker.processor.problem());
     place.clock.advance(1s);
@@ -360,7 +360,7 @@ TEST_CASE("message processor: hooks that throw neither hide an outage nor end th
         if (is_away) throw escqrs::StoreError{"the read model is away"};
     };
     {
-        const std::jthread thread{[&](std::stop_token stop) { worker.processor.run(std::move(stop)); }};
+        const escqrs::jthread thread{[&](escqrs::stop_token stop) { worker.processor.run(std::move(stop)); }};
         place.clock.await_waiting(1);
         CHECK(worker.processor.problem() == "read model unavailable, waiting for it: the read model is away");
         is_away = false;
@@ -379,7 +379,7 @@ TEST_CASE("message processor: what was not handled is released, even if the rest
     Workplace place;
     for (const char* const id : {"1", "2", "3"}) place.log.add(id, {1});
     place.send_all();
-    std::stop_source stop;
+    escqrs::stop_source stop;
     ReleasingReceiver receiver{{&place.queue}};
     receiver.before_settle = [] { throw escqrs::TransportError{"no route"}; };
     Worker worker{place.path, receiver, place.options()};
@@ -394,7 +394,7 @@ TEST_CASE("message processor: a stop completes nothing that was undone")
     for (const char* const id : {"1", "2", "3", "4", "5"}) place.log.add(id, {1});
     place.send_all();
     Worker worker{place.path, place.queue, place.options()};
-    std::stop_source stop;
+    escqrs::stop_source stop;
 
     SECTION("before the messages could be handled again one by one")
     {

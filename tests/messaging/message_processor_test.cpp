@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "processor_fixture.hpp"
 
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/events/event_bus.hpp>
 #include <escqrs/events/snapshot_event_bus.hpp>
 #include <escqrs/in_memory/stream_read_model.hpp>
@@ -255,7 +256,7 @@ TEST_CASE("message processor: a batch that fails while it is stopped is given ba
     Workplace place;
     for (const char* const id : {"1", "2", "3"}) place.log.add(id, {1});
     place.send_all();
-    std::stop_source stop;
+    escqrs::stop_source stop;
     place.own.table.after = [&](const Added&) {
         stop.request_stop();
         throw std::runtime_error{"not now"};

@@ -5,6 +5,7 @@
 #include "support/temporary_folder.hpp"
 
 #include <escqrs/commands/repository.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/in_memory/message_queue.hpp>
 #include <escqrs/messaging/cloud_events.hpp>
 #include <escqrs/messaging/message_processor.hpp>
@@ -16,7 +17,6 @@
 #include <functional>
 #include <map>
 #include <span>
-#include <stop_token>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -114,7 +114,7 @@ struct Worker {
     {
     }
 
-    escqrs::BatchResult work_once(std::stop_token stop = {}) { return processor.work_once(std::move(stop)); }
+    escqrs::BatchResult work_once(escqrs::stop_token stop = {}) { return processor.work_once(std::move(stop)); }
 
     escqrs::sqlite::Database database;
     Table table{database};
@@ -123,7 +123,7 @@ struct Worker {
 
 /// A queue's receiving side with something between it and the processor.
 struct Receiver {
-    std::vector<escqrs::ReceivedMessage> receive(std::size_t at_most, escqrs::Duration wait, std::stop_token stop)
+    std::vector<escqrs::ReceivedMessage> receive(std::size_t at_most, escqrs::Duration wait, escqrs::stop_token stop)
     {
         call();
         auto messages = queue->receive(at_most, wait, std::move(stop));

@@ -2,6 +2,7 @@
 #include "support/account.hpp"
 
 #include <escqrs/commands/repository.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/in_memory/checkpoint.hpp>
 #include <escqrs/in_memory/event_store.hpp>
 #include <escqrs/in_memory/message_queue.hpp>
@@ -353,7 +354,7 @@ TEST_CASE("a running relay reports what it parks, and is replayed by another thr
     options.on_failure = [&](const std::exception_ptr&, Duration) { ++reported; };
     Relay relay{bank.store, place.checkpoint, place.lot, sender, AccountEvents{"/bank"}, options};
     {
-        const std::jthread running{[&](std::stop_token stop) { relay.run(std::move(stop)); }};
+        const escqrs::jthread running{[&](escqrs::stop_token stop) { relay.run(std::move(stop)); }};
         for (int round = 0; round < 20; ++round) {
             bank.deposit(0);
             bank.deposit(1);

@@ -2,6 +2,7 @@
 #include "support/account.hpp"
 
 #include <escqrs/commands/repository.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/in_memory/checkpoint.hpp>
 #include <escqrs/in_memory/event_store.hpp>
 #include <escqrs/in_memory/message_queue.hpp>
@@ -111,7 +112,7 @@ TEST_CASE("a relay whose queue fails before and after taking messages loses none
     append_deposits(store, 5, 3);
     {
         Relay relay{store, place, sender, AccountEvents{"/bank"}, quick()};
-        std::jthread runner{[&](std::stop_token stop) { relay.run(stop); }};
+        escqrs::jthread runner{[&](escqrs::stop_token stop) { relay.run(stop); }};
         while (relay.position() < GlobalPosition{20}) std::this_thread::yield();
         append_deposits(store, 2, 1);
         while (relay.position() < GlobalPosition{24}) std::this_thread::yield();

@@ -1,5 +1,6 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include <escqrs/core/bookmark.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/in_memory/checkpoint.hpp>
 #include <escqrs/in_memory/event_store.hpp>
 #include <escqrs/in_memory/parking_lot.hpp>
@@ -89,7 +90,7 @@ public:
     LogId log_id() { return current().log_id(); }
     GlobalPosition head() { return current().head(); }
     std::optional<EventLocation> locate(EventId id) { return current().locate(id); }
-    bool wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop)
+    bool wait_for_events(GlobalPosition after, Duration at_most, escqrs::stop_token stop)
     {
         return current().wait_for_events(after, at_most, std::move(stop));
     }
@@ -324,7 +325,7 @@ TEST_CASE("a running reader reports a log that has lost its end, and stops")
     options.on_caught_up = [&](GlobalPosition) { is_caught_up = true; };
     std::atomic<int> mismatches{0};
     const auto run = [&](auto reader, auto... handle) {
-        std::jthread running{[&](const std::stop_token& stop) {
+        escqrs::jthread running{[&](const escqrs::stop_token& stop) {
             try {
                 reader.run(stop, handle...);
             } catch (const LogMismatch&) {

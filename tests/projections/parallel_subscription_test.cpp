@@ -1,4 +1,5 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/projections/parallel_subscription.hpp>
 
 #include <escqrs/in_memory/checkpoint.hpp>
@@ -167,7 +168,7 @@ TEST_CASE("a parallel subscription's checkpoint never passes what is not handled
     std::atomic<std::uint64_t> told{0};
     options.on_caught_up = [&](GlobalPosition position) { told = position.value(); };
     {
-        std::jthread runner{[&, bad = bad](std::stop_token stop) {
+        escqrs::jthread runner{[&, bad = bad](escqrs::stop_token stop) {
             ParallelSubscription subscription{store, place, 2, options};
             subscription.run(stop, [&](const RecordedEvent& event) {
                 if (event.stream == bad && event.version == StreamVersion{1} && !repaired) {
@@ -225,7 +226,7 @@ TEST_CASE("a parallel subscription survives whatever is thrown, and reports it")
     };
     std::atomic<bool> has_thrown{false};
     {
-        const std::jthread runner{[&](std::stop_token stop) {
+        const escqrs::jthread runner{[&](escqrs::stop_token stop) {
             caller = std::this_thread::get_id();
             ParallelSubscription subscription{store, place, 3, options};
             subscription.run(std::move(stop), [&](const RecordedEvent& event) {
@@ -277,7 +278,7 @@ TEST_CASE("a parallel subscription stops at once, with a thread stuck and its ro
     options.first_retry_delay = options.max_retry_delay = std::chrono::hours{1};
     const auto begin = std::chrono::steady_clock::now();
     {
-        std::jthread runner{[&](std::stop_token stop) {
+        escqrs::jthread runner{[&](escqrs::stop_token stop) {
             ParallelSubscription subscription{store, place, 3, options};
             subscription.run(stop, [&](const RecordedEvent&) {
                 ++calls;
@@ -300,13 +301,13 @@ TEST_CASE("stopped and started again at any moment, a parallel subscription miss
     auto options = quick();
     options.filter.categories = {"sample"};
     options.predicate = [](const RecordedEvent& event) { return event.version != StreamVersion{3}; };
-    std::jthread writer{[&] {
+    escqrs::jthread writer{[&] {
         for (int index = 0; index < 600; ++index) {
             append_some(store, StreamId{index % 3 == 0 ? "other" : "sample", std::to_string(index % 17)}, 1);
         }
     }};
     for (int round = 0; round < 20; ++round) {
-        std::jthread runner{[&](std::stop_token stop) {
+        escqrs::jthread runner{[&](escqrs::stop_token stop) {
             ParallelSubscription subscription{store, place, 3, options};
             subscription.run(stop, [&](const RecordedEvent& event) {
                 if (event.position.value() % 10 == 0) std::this_thread::sleep_for(200us);

@@ -2,6 +2,7 @@
 #include "support/account.hpp"
 
 #include <escqrs/commands/repository.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/in_memory/checkpoint.hpp>
 #include <escqrs/in_memory/event_store.hpp>
 #include <escqrs/projections/projection.hpp>
@@ -120,7 +121,7 @@ TEST_CASE("a running projection tells that it has caught up again after its read
     options.max_wait = std::chrono::milliseconds{1};
     options.on_caught_up = [&](GlobalPosition) { ++told; };
     Projection projection{store, place, balances, options};
-    const std::jthread runner{[&](const std::stop_token& stop) { projection.run(stop); }};
+    const escqrs::jthread runner{[&](const escqrs::stop_token& stop) { projection.run(stop); }};
     while (told < 1) std::this_thread::yield();
     Balances elsewhere;
     Projection{store, place, elsewhere}.restart();
@@ -147,7 +148,7 @@ TEST_CASE("a running projection follows the log")
     Balances balances;
     {
         Projection projection{store, place, balances};
-        std::jthread runner{[&](std::stop_token stop) { projection.run(stop); }};
+        escqrs::jthread runner{[&](escqrs::stop_token stop) { projection.run(stop); }};
         for (int round = 0; round < 5; ++round) saved_account(store);
         while (place.load() < GlobalPosition{20}) std::this_thread::yield();
     }
@@ -283,14 +284,14 @@ TEST_CASE("a wait for a projection ends when it has committed the position")
     CHECK(wait_for(projection, GlobalPosition{}, Timestamp::min()));
     CHECK(wait_for(place, GlobalPosition{}, Timestamp::min()));
     {
-        std::jthread runner{[&](std::stop_token stop) { projection.run(stop); }};
+        escqrs::jthread runner{[&](escqrs::stop_token stop) { projection.run(stop); }};
         for (std::uint64_t round = 1; round <= 20; ++round) {
             saved_account(store);
             REQUIRE(wait_for(projection, GlobalPosition{4 * round}, soon(std::chrono::seconds{30})));
             REQUIRE(place.load() == GlobalPosition{4 * round});
             REQUIRE(wait_for(place, GlobalPosition{4 * round}, soon(std::chrono::seconds{30})));
         }
-        std::jthread impatient{[&](std::stop_token stop) {
+        escqrs::jthread impatient{[&](escqrs::stop_token stop) {
             CHECK_FALSE(wait_for(projection, GlobalPosition{999}, Timestamp::max(), stop));
             CHECK_FALSE(wait_for(place, GlobalPosition{999}, Timestamp::max(), stop));
         }};

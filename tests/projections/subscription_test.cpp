@@ -2,6 +2,7 @@
 #include "support/account.hpp"
 
 #include <escqrs/commands/repository.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/in_memory/checkpoint.hpp>
 #include <escqrs/in_memory/event_store.hpp>
 #include <escqrs/projections/subscription.hpp>
@@ -96,7 +97,7 @@ TEST_CASE("a running subscription follows the log, survives failures and stops w
     auto options = quick();
     options.on_failure = [&](std::exception_ptr, Duration) { ++failures; };
     {
-        std::jthread runner{[&](std::stop_token stop) {
+        escqrs::jthread runner{[&](escqrs::stop_token stop) {
             Subscription subscription{store, place, options};
             subscription.run(stop, [&](const RecordedEvent&) {
                 if (failures < 2) throw std::runtime_error{"not yet"};
@@ -126,7 +127,7 @@ TEST_CASE("a running subscription survives whatever is thrown, and reports it")
     };
     append_accounts(store, 4);
     {
-        const std::jthread runner{[&](std::stop_token stop) {
+        const escqrs::jthread runner{[&](escqrs::stop_token stop) {
             Subscription subscription{store, place, options};
             bool has_thrown = false;
             subscription.run(std::move(stop), [&](const RecordedEvent&) {
@@ -170,7 +171,7 @@ TEST_CASE("a subscription that is stopped finishes its current event")
     Store store;
     in_memory::Checkpoint place;
     append_accounts(store, 10);
-    std::stop_source stop;
+    escqrs::stop_source stop;
     Subscription subscription{store, place, {}};
     const auto handle = [&](const RecordedEvent& event) {
         if (event.position == GlobalPosition{4}) stop.request_stop();
@@ -197,7 +198,7 @@ TEST_CASE("a running subscription tells when it has caught up, once each time")
         ++times;
     };
     {
-        std::jthread runner{[&](std::stop_token stop) {
+        escqrs::jthread runner{[&](escqrs::stop_token stop) {
             Subscription subscription{store, place, options};
             subscription.run(stop, [&](const RecordedEvent&) { ++handled; });
         }};

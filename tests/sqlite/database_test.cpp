@@ -1,4 +1,5 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/sqlite/database.hpp>
 
 #include <escqrs/testing/catch2.hpp>
@@ -138,7 +139,7 @@ TEST_CASE("a writer waits for another one, for as long as it was told")
     first.execute("CREATE TABLE t (a)");
     Database patient{folder.file("x.db")};
     Database hasty{folder.file("x.db"), {.busy_timeout = std::chrono::milliseconds{10}}};
-    std::jthread waiting;
+    escqrs::jthread waiting;
     {
         Transaction transaction{first};
         first.execute("INSERT INTO t VALUES (1)");
@@ -148,7 +149,7 @@ TEST_CASE("a writer waits for another one, for as long as it was told")
         } catch (const DatabaseError& error) {
             CHECK((error.code() & 0xFF) == SQLITE_BUSY);
         }
-        waiting = std::jthread{[&] { patient.execute("INSERT INTO t VALUES (2)"); }};
+        waiting = escqrs::jthread{[&] { patient.execute("INSERT INTO t VALUES (2)"); }};
         std::this_thread::sleep_for(std::chrono::milliseconds{30});
         transaction.commit();
     }
@@ -257,7 +258,7 @@ TEST_CASE("an older file is upgraded step by step, or not at all")
     }
     SECTION("by many at once")
     {
-        std::vector<std::jthread> threads;
+        std::vector<escqrs::jthread> threads;
         std::atomic<int> upgraded{0};
         for (int thread = 0; thread < 8; ++thread) {
             threads.emplace_back([&] {
@@ -275,7 +276,7 @@ TEST_CASE("many connections create one file at once")
     for (int round = 0; round < 10; ++round) {
         std::atomic<int> opened{0};
         {
-            std::vector<std::jthread> threads;
+            std::vector<escqrs::jthread> threads;
             for (int thread = 0; thread < 8; ++thread) {
                 threads.emplace_back([&] {
                     Database database{folder.file(std::to_string(round)), schema};

@@ -1,4 +1,5 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/sqlite/group_commit.hpp>
 
 #include <escqrs/testing/catch2.hpp>
@@ -35,7 +36,7 @@ void commit_as_one_group(Fixture& fixture, std::chrono::milliseconds patience, W
 {
     std::atomic<bool> first_is_running{false};
     std::atomic<int> waiting{0};
-    std::vector<std::jthread> threads;
+    std::vector<escqrs::jthread> threads;
     threads.emplace_back([&] {
         fixture.commits.commit([&](Database&) {
             first_is_running = true;
@@ -143,7 +144,7 @@ TEST_CASE("if the transaction fails, every caller in the group gets the error")
     Database other{fixture.database.path()};
     {
         const sqlite::Transaction blocker{other};
-        std::vector<std::jthread> threads;
+        std::vector<escqrs::jthread> threads;
         for (int value = 0; value < 6; ++value) {
             threads.emplace_back([&, value] {
                 try {
@@ -180,7 +181,7 @@ TEST_CASE("many threads, small groups: each caller's work is done exactly once")
     constexpr int rounds = 60;
     std::atomic<int> failures{0};
     {
-        std::vector<std::jthread> running;
+        std::vector<escqrs::jthread> running;
         for (int thread = 0; thread < threads; ++thread) {
             running.emplace_back([&, thread] {
                 for (int round = 0; round < rounds; ++round) {

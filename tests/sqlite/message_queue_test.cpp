@@ -1,4 +1,5 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/sqlite/message_queue.hpp>
 
 #include <escqrs/testing/manual_clock.hpp>
@@ -73,7 +74,7 @@ public:
         Queue(sqlite::MessageQueue& first, sqlite::MessageQueue& second) : first_{&first}, second_{&second} {}
 
         void send(std::span<const Message> messages) { first_->send(messages); }
-        auto receive(std::size_t at_most, Duration wait, std::stop_token stop)
+        auto receive(std::size_t at_most, Duration wait, escqrs::stop_token stop)
         {
             return (++receives_ % 2 == 0 ? first_ : second_)->receive(at_most, wait, std::move(stop));
         }
@@ -254,7 +255,7 @@ struct MachineClock final : escqrs::Clock {
     escqrs::Timestamp now() const override { return time; }
     escqrs::SteadyTime steady() const override { return since_start; }
     std::string steady_origin() const override { return start; }
-    bool wait_for(std::unique_lock<std::mutex>&, std::condition_variable_any&, Duration at_most, std::stop_token,
+    bool wait_for(std::unique_lock<std::mutex>&, escqrs::condition_variable_any&, Duration at_most, escqrs::stop_token,
                   escqrs::FunctionRef<bool()> ready) override
     {
         pass(at_most);

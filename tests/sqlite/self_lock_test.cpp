@@ -6,6 +6,7 @@
 #include "support/temporary_folder.hpp"
 
 #include <escqrs/commands/repository.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/projections/projection.hpp>
 #include <escqrs/sqlite/checkpoint.hpp>
 #include <escqrs/sqlite/event_store.hpp>
@@ -90,12 +91,12 @@ TEST_CASE("a second transaction of a thread on one file fails at once, one of an
     sqlite::Database first{folder.file("one.db")};
     sqlite::Database second{folder.file("one.db")};
     first.execute("CREATE TABLE numbers (number INTEGER)");
-    std::jthread other;
+    escqrs::jthread other;
     {
         sqlite::Transaction transaction{first};
         CHECK_THROWS_WITH(sqlite::Transaction{second}, Contains(sentence));
         CHECK_THROWS_AS(sqlite::Transaction{first}, sqlite::DatabaseError); // as SQLite says it
-        other = std::jthread{[&] {
+        other = escqrs::jthread{[&] {
             sqlite::Transaction waiting{second};
             second.execute("INSERT INTO numbers VALUES (2)");
             waiting.commit();

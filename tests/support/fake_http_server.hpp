@@ -1,6 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/core/stop_token.hpp>
+
 #include "loopback_server.hpp"
 
 #include <sys/socket.h>
@@ -11,7 +13,6 @@
 #include <functional>
 #include <mutex>
 #include <optional>
-#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
@@ -51,7 +52,7 @@ public:
     }
 
 private:
-    void converse(int connection, const std::stop_token& stop)
+    void converse(int connection, const escqrs::stop_token& stop)
     {
         std::string text;
         std::size_t end = 0;
@@ -91,7 +92,7 @@ private:
     mutable std::mutex mutex_;
     Handler handler_;
     std::vector<Request> requests_;
-    LoopbackServer server_{[this](int connection, const std::stop_token& stop) {
+    LoopbackServer server_{[this](int connection, const escqrs::stop_token& stop) {
         converse(connection, stop);
     }}; ///< last: it ends before what it uses
 };

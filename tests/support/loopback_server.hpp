@@ -1,6 +1,8 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/core/stop_token.hpp>
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -11,16 +13,14 @@
 #include <cstdint>
 #include <functional>
 #include <stdexcept>
-#include <stop_token>
 #include <string>
-#include <thread>
 #include <utility>
 
 /// A TCP server on its own loopback port, with its own thread. One connection at a time.
 class LoopbackServer {
 public:
     /// Speaks with a client until one of the two has enough, or `stop` is requested.
-    using Conversation = std::function<void(int connection, const std::stop_token& stop)>;
+    using Conversation = std::function<void(int connection, const escqrs::stop_token& stop)>;
 
     explicit LoopbackServer(Conversation conversation)
     {
@@ -34,7 +34,7 @@ public:
             ::getsockname(listener_, generic, &size) != 0)
             throw std::runtime_error{"cannot listen"};
         port_ = ntohs(address.sin_port);
-        thread_ = std::jthread{[this, conversation = std::move(conversation)](const std::stop_token& stop) {
+        thread_ = escqrs::jthread{[this, conversation = std::move(conversation)](const escqrs::stop_token& stop) {
             while (wait(listener_, stop)) {
                 const int connection = ::accept(listener_, nullptr, nullptr);
                 if (connection < 0) continue;
@@ -55,7 +55,7 @@ public:
     std::uint16_t port() const noexcept { return port_; }
 
     /// Waits for something to read; false if it is time to stop.
-    static bool wait(int descriptor, const std::stop_token& stop)
+    static bool wait(int descriptor, const escqrs::stop_token& stop)
     {
         while (!stop.stop_requested()) {
             pollfd poll{descriptor, POLLIN, 0};
@@ -65,7 +65,7 @@ public:
     }
 
     /// Appends what the client sends next; false if it has closed the connection, or if it is time to stop.
-    static bool read_more(int connection, std::string& text, const std::stop_token& stop)
+    static bool read_more(int connection, std::string& text, const escqrs::stop_token& stop)
     {
         char bytes[4096];
         if (!wait(connection, stop)) return false;
@@ -77,5 +77,5 @@ public:
 private:
     int listener_ = -1;
     std::uint16_t port_ = 0;
-    std::jthread thread_;
+    escqrs::jthread thread_;
 };

@@ -1,11 +1,12 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/core/stop_token.hpp>
+
 #include <cstddef>
 #include <deque>
 #include <functional>
 #include <mutex>
-#include <stop_token>
 #include <thread>
 #include <utility>
 
@@ -49,7 +50,7 @@ public:
     void drop_newest() { take_newest(); }
 
     /// Runs tasks until it is stopped and there are none.
-    void work(const std::stop_token& stop)
+    void work(const escqrs::stop_token& stop)
     {
         while (run_oldest() || !stop.stop_requested()) std::this_thread::yield();
     }

@@ -1,4 +1,6 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include <escqrs/core/stop_token.hpp>
+
 #include "support/tcp_proxy.hpp"
 
 #include <algorithm>
@@ -48,7 +50,7 @@ TcpProxy::TcpProxy(std::uint16_t server_port)
         throw std::runtime_error{"expected sockets on loopback"};
     }
     port_ = ntohs(address.sin_port);
-    thread_ = std::jthread{[this] { run(); }};
+    thread_ = escqrs::jthread{[this] { run(); }};
 }
 
 TcpProxy::~TcpProxy()

@@ -1,12 +1,13 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/core/stop_token.hpp>
+
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
 
 /// Stands between clients and a server on loopback, and can freeze: connections stay open, TCP acknowledges what is
@@ -75,5 +76,5 @@ private:
     std::string request_tail_;
     std::size_t answers_left_ = 0; ///< before it freezes; 0: it does not
 
-    std::jthread thread_;
+    escqrs::jthread thread_;
 };

@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include "support/lending.hpp"
 
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/testing/catch2.hpp>
 #include <escqrs/testing/event_recorder.hpp>
 #include <escqrs/testing/given_events.hpp>
@@ -49,7 +50,7 @@ TEST_CASE("event recorder: compares with what is expected")
 TEST_CASE("event recorder: may come and go while another thread publishes")
 {
     escqrs::EventBus bus;
-    std::jthread publisher{[&](const std::stop_token& stop) {
+    escqrs::jthread publisher{[&](const escqrs::stop_token& stop) {
         const auto history = given(BookLent{"Ada"});
         while (!stop.stop_requested()) history.published_on(bus);
     }};

@@ -1,13 +1,11 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/testing/catch2.hpp>
 #include <escqrs/testing/manual_clock.hpp>
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <mutex>
-#include <stop_token>
-#include <thread>
 #include <utility>
 
 using escqrs::testing::ManualClock;
@@ -19,14 +17,14 @@ namespace {
 struct Waiting {
     ManualClock& clock;
     std::mutex mutex{};
-    std::condition_variable_any wake{};
+    escqrs::condition_variable_any wake{};
     bool ready = false;
     std::atomic<bool> is_over = false;
     bool result = false;
 
-    std::jthread wait(escqrs::Duration at_most)
+    escqrs::jthread wait(escqrs::Duration at_most)
     {
-        return std::jthread{[this, at_most](std::stop_token stop) {
+        return escqrs::jthread{[this, at_most](escqrs::stop_token stop) {
             std::unique_lock lock{mutex};
             result = clock.wait_for(lock, wake, at_most, std::move(stop), [this] { return ready; });
             is_over = true;

@@ -2,12 +2,12 @@
 #include "support/account.hpp"
 
 #include <escqrs/commands/repository.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/in_memory/event_store.hpp>
 #include <escqrs/testing/catch2.hpp>
 #include <escqrs/testing/sequential_ids.hpp>
 
 #include <set>
-#include <thread>
 #include <vector>
 
 using escqrs::testing::SequentialIds;
@@ -40,7 +40,7 @@ TEST_CASE("sequential ids: give each id once, to any thread")
     const SequentialIds ids;
     std::vector<std::vector<escqrs::Uuid>> given(4);
     {
-        std::vector<std::jthread> threads;
+        std::vector<escqrs::jthread> threads;
         for (auto& mine : given) {
             threads.emplace_back([&ids, &mine] {
                 for (int time = 0; time < 1000; ++time) mine.push_back(ids());

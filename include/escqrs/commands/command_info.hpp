@@ -6,11 +6,11 @@
 #include <escqrs/core/function_ref.hpp>
 #include <escqrs/core/identifiers.hpp>
 #include <escqrs/core/metadata.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/core/type_identity.hpp>
 
 #include <functional>
 #include <optional>
-#include <stop_token>
 #include <string_view>
 #include <type_traits>
 #include <variant>
@@ -19,7 +19,7 @@ namespace escqrs::inline v0 {
 
 /// Until when a command may still be begun. By default nothing ends it.
 struct SendOptions {
-    std::stop_token stop{};
+    stop_token stop{};
     Timestamp deadline = Timestamp::max();
 };
 
@@ -30,7 +30,7 @@ inline const SendOptions no_send_options{};
 struct CommandContext {
     const Metadata& metadata;
     /// A handler that works for long should check it, and the deadline.
-    const std::stop_token& stop;
+    const stop_token& stop;
     Timestamp deadline;
 };
 
@@ -101,7 +101,7 @@ public:
     /// The C++ name of its type, with namespaces.
     std::string_view name;
     const Metadata& metadata;
-    const std::stop_token& stop;
+    const stop_token& stop;
     Timestamp deadline;
 
     /// The command itself if it is a `Command`, else null.

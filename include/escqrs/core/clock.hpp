@@ -2,17 +2,16 @@
 #pragma once
 
 #include <escqrs/core/function_ref.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/core/timestamp.hpp>
 
 #include <algorithm>
 #include <chrono>
-#include <condition_variable>
 #include <cstdio>
 #include <ctime>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <stop_token>
 #include <string>
 
 namespace escqrs::inline v0 {
@@ -40,8 +39,8 @@ public:
     /// Waits on `wake` until `ready()`, until `stop` is requested, or until `at_most` has passed on this clock.
     /// @param lock  held by the caller; `ready` runs with it held
     /// @return what `ready()` says at the end
-    virtual bool wait_for(std::unique_lock<std::mutex>& lock, std::condition_variable_any& wake, Duration at_most,
-                          std::stop_token stop, FunctionRef<bool()> ready) = 0;
+    virtual bool wait_for(std::unique_lock<std::mutex>& lock, condition_variable_any& wake, Duration at_most,
+                          stop_token stop, FunctionRef<bool()> ready) = 0;
 
 private:
     mutable std::mutex mutex_;
@@ -71,8 +70,8 @@ public:
         return file && std::fgets(id, sizeof id, file.get()) != nullptr ? id : "";
     }
 
-    bool wait_for(std::unique_lock<std::mutex>& lock, std::condition_variable_any& wake, Duration at_most,
-                  std::stop_token stop, FunctionRef<bool()> ready) override
+    bool wait_for(std::unique_lock<std::mutex>& lock, condition_variable_any& wake, Duration at_most, stop_token stop,
+                  FunctionRef<bool()> ready) override
     {
         constexpr Duration longest = std::chrono::hours{24 * 365 * 100}; // the end of a longer wait would overflow
         return wake.wait_for(lock, std::move(stop), std::min(at_most, longest), ready);
@@ -98,10 +97,10 @@ inline Clock& system_clock() noexcept
 
 /// Waits until `duration` has passed on `clock` or `stop` is requested.
 /// @return false if it was stopped
-inline bool sleep_for(Clock& clock, Duration duration, std::stop_token stop)
+inline bool sleep_for(Clock& clock, Duration duration, stop_token stop)
 {
     std::mutex mutex;
-    std::condition_variable_any wake;
+    condition_variable_any wake;
     std::unique_lock lock{mutex};
     clock.wait_for(lock, wake, duration, stop, [] { return false; });
     return !stop.stop_requested();

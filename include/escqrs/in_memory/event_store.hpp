@@ -4,12 +4,12 @@
 #include <escqrs/config.hpp>
 #include <escqrs/core/check_option.hpp>
 #include <escqrs/core/id_generator.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/in_memory/detail/stable_vector.hpp>
 #include <escqrs/store/event_store.hpp>
 
 #include <algorithm>
 #include <array>
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -57,7 +57,7 @@ public:
     LogId log_id() const noexcept { return log_id_; }
     GlobalPosition head() { return GlobalPosition{log_.size()}; }
     std::optional<EventLocation> locate(EventId id);
-    bool wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop);
+    bool wait_for_events(GlobalPosition after, Duration at_most, stop_token stop);
 
 private:
     static constexpr std::size_t max_looked_at = 65'536; ///< in one filtered read
@@ -107,7 +107,7 @@ private:
     std::unordered_map<StreamId, std::shared_ptr<const StoredSnapshot>> snapshots_;
 
     std::mutex wait_mutex_;
-    std::condition_variable_any appended_;
+    condition_variable_any appended_;
 };
 
 #if ESCQRS_HAS_BODIES
@@ -318,7 +318,7 @@ ESCQRS_INLINE std::optional<EventLocation> EventStore::locate(EventId id)
     return EventLocation{*stored.stream, stored.version, GlobalPosition{found->second}};
 }
 
-ESCQRS_INLINE bool EventStore::wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop)
+ESCQRS_INLINE bool EventStore::wait_for_events(GlobalPosition after, Duration at_most, stop_token stop)
 {
     std::unique_lock lock{wait_mutex_};
     return clock_->wait_for(lock, appended_, at_most, std::move(stop), [&] { return head() > after; });

@@ -2,18 +2,17 @@
 #pragma once
 
 #include <escqrs/core/id_generator.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/in_memory/detail/message_queue_state.hpp>
 #include <escqrs/messaging/message_queue.hpp>
 #include <escqrs/messaging/message_queue_rules.hpp>
 #include <escqrs/messaging/message_queue_time.hpp>
 
 #include <algorithm>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
 #include <span>
-#include <stop_token>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -48,7 +47,7 @@ public:
         wake_.notify_all();
     }
 
-    std::vector<ReceivedMessage> receive(std::size_t at_most, Duration wait, std::stop_token stop = {})
+    std::vector<ReceivedMessage> receive(std::size_t at_most, Duration wait, stop_token stop = {})
     {
         std::unique_lock lock{mutex_};
         const SteadyTime end = later_by(options_.clock->steady(), wait);
@@ -129,7 +128,7 @@ private:
     const MessageQueueOptions options_;
     const IdGenerator lock_tokens_;
     std::mutex mutex_;
-    std::condition_variable_any wake_;
+    condition_variable_any wake_;
     std::uint64_t changes_ = 0; ///< counts what may end a receiver's wait
     detail::MessageQueueState state_;
 };

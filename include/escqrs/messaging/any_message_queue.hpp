@@ -2,6 +2,7 @@
 #pragma once
 
 #include <escqrs/core/check_option.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/messaging/message_queue.hpp>
 
 #include <concepts>
@@ -9,7 +10,6 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,7 +28,7 @@ public:
     {
     }
 
-    std::vector<ReceivedMessage> receive(std::size_t at_most, Duration wait, std::stop_token stop)
+    std::vector<ReceivedMessage> receive(std::size_t at_most, Duration wait, stop_token stop)
     {
         return calls_->receive(receiver_.get(), at_most, wait, std::move(stop));
     }
@@ -72,7 +72,7 @@ protected:
 
 private:
     struct Calls {
-        std::vector<ReceivedMessage> (*receive)(void*, std::size_t, Duration, std::stop_token);
+        std::vector<ReceivedMessage> (*receive)(void*, std::size_t, Duration, stop_token);
         void (*settle)(void*, const ReceivedMessage&, const Disposition&);
         std::vector<SettlementResult> (*settle_all)(void*, std::span<const Settlement>);
         void (*renew_lock)(void*, ReceivedMessage&);
@@ -86,7 +86,7 @@ private:
     {
         Calls calls{
             .receive =
-                [](void* receiver, std::size_t at_most, Duration wait, std::stop_token stop) {
+                [](void* receiver, std::size_t at_most, Duration wait, stop_token stop) {
                     return static_cast<Receiver*>(receiver)->receive(at_most, wait, std::move(stop));
                 },
             .settle =

@@ -4,6 +4,7 @@
 #include <escqrs/core/backoff.hpp>
 #include <escqrs/core/error.hpp>
 #include <escqrs/core/readable_text.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/messaging/any_message_queue.hpp>
 #include <escqrs/messaging/detail/message_batch.hpp>
 #include <escqrs/messaging/detail/message_settling.hpp>
@@ -16,7 +17,6 @@
 #include <exception>
 #include <memory>
 #include <optional>
-#include <stop_token>
 #include <string>
 #include <utility>
 
@@ -66,10 +66,10 @@ public:
     /// @throws what `MessageProcessorOptions::judge_overdue` throws; what was handled is completed, the rest goes back
     /// @throws TransportError if the queue cannot be reached; what was handled stays so
     /// @throws what `MessageProcessorOptions::check` throws
-    BatchResult work_once(std::stop_token stop = {});
+    BatchResult work_once(stop_token stop = {});
 
     /// Works until stopped. Reports failures by `log` and `on_failure`, and continues.
-    void run(std::stop_token stop);
+    void run(stop_token stop);
 
     /// What keeps `run` from its work just now: its last failure, "not running", or that it "has hung": it has made no
     /// progress for two minutes more than it ever waits. Nothing if it works, or waits for messages.
@@ -77,8 +77,8 @@ public:
 
 private:
     void failed(const char* what, const std::exception_ptr& failure, bool is_new = true) noexcept;
-    void pause(Backoff& backoff, const std::stop_token& stop) noexcept;
-    void wait_for_read_model(Backoff& backoff, std::exception_ptr failure, const std::stop_token& stop) noexcept;
+    void pause(Backoff& backoff, const stop_token& stop) noexcept;
+    void wait_for_read_model(Backoff& backoff, std::exception_ptr failure, const stop_token& stop) noexcept;
 
     AnyMessageReceiver receiver_;
     std::unique_ptr<detail::MessageSide> side_;
@@ -86,7 +86,7 @@ private:
     detail::WorkStatus status_;
 };
 
-inline BatchResult MessageProcessor::work_once(std::stop_token stop)
+inline BatchResult MessageProcessor::work_once(stop_token stop)
 {
     options_.check();
     auto messages = receiver_.receive(options_.batch_size, options_.max_wait, stop);
@@ -119,7 +119,7 @@ inline BatchResult MessageProcessor::work_once(std::stop_token stop)
     return result;
 }
 
-inline void MessageProcessor::run(std::stop_token stop)
+inline void MessageProcessor::run(stop_token stop)
 {
     Backoff between_failures{options_.first_delay, options_.longest_pause, options_.jitter};
     Backoff outage{options_.first_delay, options_.longest_outage_delay, options_.jitter};
@@ -155,14 +155,14 @@ inline void MessageProcessor::failed(const char* what, const std::exception_ptr&
 }
 
 /// Waits, if there is memory to wait with.
-inline void MessageProcessor::pause(Backoff& backoff, const std::stop_token& stop) noexcept
+inline void MessageProcessor::pause(Backoff& backoff, const stop_token& stop) noexcept
 {
     detail::ignoring_errors([&] { sleep_for(*options_.clock, backoff.next(), stop); });
 }
 
 /// Every delivery counts against a message. So while nothing can be written, none is received.
 inline void MessageProcessor::wait_for_read_model(Backoff& backoff, std::exception_ptr failure,
-                                                  const std::stop_token& stop) noexcept
+                                                  const stop_token& stop) noexcept
 {
     const auto is_new = [&](const std::exception_ptr& next) {
         bool differs = true;

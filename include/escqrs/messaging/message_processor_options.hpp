@@ -6,6 +6,7 @@
 #include <escqrs/core/clock.hpp>
 #include <escqrs/core/function_ref.hpp>
 #include <escqrs/core/identifiers.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/messaging/message_queue.hpp>
 
 #include <chrono>
@@ -13,7 +14,6 @@
 #include <cstdint>
 #include <functional>
 #include <span>
-#include <stop_token>
 #include <string_view>
 
 namespace escqrs::inline v0 {
@@ -75,8 +75,7 @@ struct MessageProcessorOptions {
     /// queue instead, and `check` is called once the batch is settled. Going back counts as a delivery, and at its
     /// `max_delivery_count` the queue dead-letters the message: let `check` throw to prevent that. If `judge_overdue`
     /// throws, all of them go back. Call `renew_locks` often; it may take the queue's time.
-    std::function<void(std::span<OverdueMessage>, FunctionRef<void()> renew_locks, const std::stop_token&)>
-        judge_overdue;
+    std::function<void(std::span<OverdueMessage>, FunctionRef<void()> renew_locks, const stop_token&)> judge_overdue;
 };
 
 namespace detail {

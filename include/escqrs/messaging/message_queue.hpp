@@ -3,6 +3,7 @@
 
 #include <escqrs/core/clock.hpp>
 #include <escqrs/core/error.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/messaging/message_properties.hpp>
 
 #include <concepts>
@@ -11,7 +12,6 @@
 #include <functional>
 #include <optional>
 #include <span>
-#include <stop_token>
 #include <string>
 #include <utility>
 #include <variant>
@@ -45,7 +45,7 @@ struct ReceivedMessage {
     Timestamp locked_until{};
     std::string lock_token;
     /// A stop is requested when the queue notices that the lock is lost; not every queue watches.
-    std::stop_token lock_lost{};
+    stop_token lock_lost{};
 };
 
 /// A dead-lettered message, with the reason.
@@ -122,7 +122,7 @@ concept MessageSender = requires(Sender& sender, std::span<const Message> messag
 /// dead-lettered is dead-lettered with reason "MaxDeliveryCountExceeded".
 template <class Receiver>
 concept MessageReceiver =
-    requires(Receiver& receiver, std::size_t at_most, Duration wait, std::stop_token stop, ReceivedMessage& message,
+    requires(Receiver& receiver, std::size_t at_most, Duration wait, stop_token stop, ReceivedMessage& message,
              const Disposition& disposition, std::span<const Settlement> settlements) {
         { receiver.receive(at_most, wait, stop) } -> std::same_as<std::vector<ReceivedMessage>>;
         { receiver.settle(std::as_const(message), disposition) } -> std::same_as<void>;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <escqrs/core/bookmark.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/messaging/detail/relay_page.hpp>
 #include <escqrs/messaging/message_queue.hpp>
 #include <escqrs/projections/log_guard.hpp>
@@ -17,7 +18,6 @@
 #include <exception>
 #include <mutex>
 #include <optional>
-#include <stop_token>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -80,7 +80,7 @@ public:
 
     /// Sends, then continues with whatever is appended, until stopped; backs off after a failure.
     /// @throws LogMismatch, InvalidOption as `catch_up`, after a call of `on_failure`
-    void run(std::stop_token stop)
+    void run(stop_token stop)
     {
         subscription_.run(
             std::move(stop), [this](const RecordedEvent& event) { collect(event); },

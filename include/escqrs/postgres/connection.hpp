@@ -2,6 +2,7 @@
 #pragma once
 
 #include <escqrs/core/check_option.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/core/timestamp.hpp>
 #include <escqrs/postgres/database_error.hpp>
 #include <escqrs/postgres/detail/answer_limit.hpp>
@@ -19,7 +20,6 @@
 #include <memory>
 #include <new>
 #include <poll.h>
-#include <stop_token>
 #include <string>
 #include <string_view>
 #include <sys/socket.h>
@@ -48,7 +48,7 @@ struct ConnectionOptions {
 
     /// When its stop is requested, no wait for the server lasts longer than a second, connecting included: for a
     /// program that must end while its server is silent.
-    std::stop_token stop{};
+    stop_token stop{};
 };
 
 /// A connection to a PostgreSQL database.
@@ -79,7 +79,7 @@ public:
     void set_answer_timeout(Duration timeout) noexcept { options_.answer_timeout = timeout; }
 
     /// Replaces `ConnectionOptions::stop`.
-    void set_stop(std::stop_token stop) noexcept { options_.stop = std::move(stop); }
+    void set_stop(stop_token stop) noexcept { options_.stop = std::move(stop); }
 
     /// Waits for no answer beyond `end`, until this is called again.
     void set_end(SteadyClock::time_point end) noexcept { end_ = end; }

@@ -2,13 +2,13 @@
 #pragma once
 
 #include <escqrs/core/check_option.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/postgres/connection.hpp>
 #include <escqrs/postgres/detail/answer_limit.hpp>
 #include <escqrs/postgres/detail/connection_string.hpp>
 
 #include <algorithm>
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -112,7 +112,7 @@ private:
     std::function<Session(Connection&)> open_session_;
 
     std::mutex mutex_;
-    std::condition_variable_any returned_;
+    condition_variable_any returned_;
     std::vector<std::unique_ptr<Entry>> idle_;
     std::size_t open_ = 0;
     std::size_t lent_ = 0;

@@ -4,6 +4,7 @@
 #include <escqrs/core/check_option.hpp>
 #include <escqrs/core/clock.hpp>
 #include <escqrs/core/object_pool.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/postgres/connection_pool.hpp>
 #include <escqrs/postgres/detail/doorbell.hpp>
 #include <escqrs/postgres/detail/event_log_opening.hpp>
@@ -16,13 +17,11 @@
 #include <escqrs/store/event_store.hpp>
 
 #include <algorithm>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
 #include <optional>
 #include <span>
-#include <stop_token>
 #include <string>
 #include <utility>
 
@@ -90,7 +89,7 @@ public:
         return read([](auto& session) { return session.log_id(); });
     }
     std::optional<EventLocation> locate(EventId id);
-    bool wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop);
+    bool wait_for_events(GlobalPosition after, Duration at_most, stop_token stop);
 
 private:
     using PageLoan = escqrs::detail::ObjectPool<detail::EventPage>::Loan;
@@ -104,10 +103,10 @@ private:
     static EventStoreOptions prepared(const std::string& address, EventStoreOptions options);
 
     template <class Use>
-    auto read(Use use, const std::stop_token& stop = {}) -> decltype(use(std::declval<detail::EventLogSession&>()));
+    auto read(Use use, const stop_token& stop = {}) -> decltype(use(std::declval<detail::EventLogSession&>()));
     template <class MakeRequest>
     detail::PageEnd read_page(detail::PageReader& reader, MakeRequest make_request, detail::EventPage& page);
-    std::uint64_t readable_beyond(std::uint64_t position, const std::stop_token& stop = {});
+    std::uint64_t readable_beyond(std::uint64_t position, const stop_token& stop = {});
     void wake_waiters();
 
     EventStoreOptions options_;
@@ -117,7 +116,7 @@ private:
     escqrs::detail::ObjectPool<detail::EventPage> pages_;
 
     std::mutex wait_mutex_;
-    std::condition_variable_any appended_;
+    condition_variable_any appended_;
     std::uint64_t appends_ = 0;                ///< known of
     std::optional<detail::Doorbell> doorbell_; ///< constructed last, destroyed first
 };
@@ -217,7 +216,7 @@ inline void EventStore::wake_waiters()
 }
 
 template <class Use>
-auto EventStore::read(Use use, const std::stop_token& stop) -> decltype(use(std::declval<detail::EventLogSession&>()))
+auto EventStore::read(Use use, const stop_token& stop) -> decltype(use(std::declval<detail::EventLogSession&>()))
 {
     const detail::CallLimit limit = persistence_.limit(stop);
     return persistence_.run(limit, [&] { return readers_.with_one(use, limit); });
@@ -310,7 +309,7 @@ inline GlobalPosition EventStore::read_log(GlobalPosition after, std::size_t at_
 }
 
 /// How far the log can be read, as a connection last saw it if that is beyond `position`.
-inline std::uint64_t EventStore::readable_beyond(std::uint64_t position, const std::stop_token& stop)
+inline std::uint64_t EventStore::readable_beyond(std::uint64_t position, const stop_token& stop)
 {
     return read([&](auto& session) { return session.readable_beyond(position); }, stop);
 }
@@ -352,7 +351,7 @@ inline std::optional<EventLocation> EventStore::locate(EventId id)
     return read([&](auto& session) { return session.locate(id); });
 }
 
-inline bool EventStore::wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop)
+inline bool EventStore::wait_for_events(GlobalPosition after, Duration at_most, stop_token stop)
 {
     Clock& clock = *options_.clock;
     const SteadyTime end = later_by(clock.steady(), at_most);

@@ -2,13 +2,13 @@
 #pragma once
 
 #include <escqrs/core/clock.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/postgres/detail/leased_work.hpp>
 #include <escqrs/postgres/detail/sharded_work.hpp>
 #include <escqrs/postgres/lease.hpp>
 #include <escqrs/postgres/shard.hpp>
 
 #include <cstddef>
-#include <stop_token>
 #include <string>
 #include <utility>
 
@@ -28,7 +28,7 @@ namespace escqrs::inline v0::postgres {
 /// @throws what `work` threw, except LeaseLost and passing errors (`DatabaseError::is_passing`): then it is begun
 ///         again, here or elsewhere. DatabaseError if the lease cannot be acquired, and that is not passing
 template <class Work>
-void run_leased(Connection& connection, const std::string& name, std::stop_token stop, Work work,
+void run_leased(Connection& connection, const std::string& name, stop_token stop, Work work,
                 const LeaseOptions& options = {}, Clock& clock = system_clock())
 {
     const detail::StopsWaits stops_waits{connection, stop};
@@ -61,7 +61,7 @@ void run_leased(Connection& connection, const std::string& name, std::stop_token
 /// @return when stopped
 /// @throws as `run_leased`; ShardCountMismatch if the name has another number of shards, which the first worker has set
 template <class Work>
-void run_sharded(Connection& connection, const std::string& name, std::size_t shards, std::stop_token stop, Work work,
+void run_sharded(Connection& connection, const std::string& name, std::size_t shards, stop_token stop, Work work,
                  const LeaseOptions& options = {}, Clock& clock = system_clock())
 {
     const detail::StopsWaits stops_waits{connection, stop};

@@ -3,6 +3,7 @@
 
 #include <escqrs/core/backoff.hpp>
 #include <escqrs/core/bookmark.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/projections/detail/shards.hpp>
 #include <escqrs/projections/log_guard.hpp>
 #include <escqrs/projections/subscription.hpp>
@@ -15,7 +16,6 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <stop_token>
 #include <utility>
 
 namespace escqrs::inline v0 {
@@ -54,7 +54,7 @@ public:
     /// @throws LogMismatch if the checkpoint was made from another log, or is beyond what this one holds
     /// @throws what store and checkpoint throw, and the first failure of `handle`, after which no event is begun
     template <class Handle>
-    GlobalPosition catch_up(Handle&& handle, std::stop_token stop = {})
+    GlobalPosition catch_up(Handle&& handle, stop_token stop = {})
     {
         Reading reading{begin()};
         detail::Shards shards{threads_, options_, false, reading.mark, std::ref(handle)};
@@ -69,7 +69,7 @@ public:
     /// Calls `on_failure` after a failure, and tries again after a delay what failed.
     /// @throws LogMismatch, after a call of `on_failure`: trying again is of no use
     template <class Handle>
-    void run(std::stop_token stop, Handle&& handle)
+    void run(stop_token stop, Handle&& handle)
     {
         Reading reading{begin(stop)};
         if (stop.stop_requested()) return;
@@ -94,8 +94,8 @@ private:
     };
 
     Bookmark begin();
-    Bookmark begin(const std::stop_token& stop);
-    GlobalPosition read(Reading& reading, detail::Shards& shards, const std::stop_token& stop);
+    Bookmark begin(const stop_token& stop);
+    GlobalPosition read(Reading& reading, detail::Shards& shards, const stop_token& stop);
 
     void save(Reading& reading, const detail::Shards& shards)
     {
@@ -124,7 +124,7 @@ Bookmark ParallelSubscription<Store, CheckpointType>::begin()
 
 /// The same, tried again until that is known.
 template <EventStore Store, Checkpoint CheckpointType>
-Bookmark ParallelSubscription<Store, CheckpointType>::begin(const std::stop_token& stop)
+Bookmark ParallelSubscription<Store, CheckpointType>::begin(const stop_token& stop)
 {
     Backoff backoff{options_.first_retry_delay, options_.max_retry_delay};
     while (!stop.stop_requested()) {
@@ -145,7 +145,7 @@ Bookmark ParallelSubscription<Store, CheckpointType>::begin(const std::stop_toke
 /// Passes on what comes after `reading`, until the end of the log is reached and everything up to it has been handled.
 template <EventStore Store, Checkpoint CheckpointType>
 GlobalPosition ParallelSubscription<Store, CheckpointType>::read(Reading& reading, detail::Shards& shards,
-                                                                 const std::stop_token& stop)
+                                                                 const stop_token& stop)
 {
     (void)guard_.begin(reading.mark);
     for (bool is_first = true; !stop.stop_requested(); is_first = false) {

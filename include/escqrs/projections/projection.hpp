@@ -3,6 +3,7 @@
 
 #include <escqrs/codec/codec.hpp>
 #include <escqrs/core/bookmark.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/projections/checkpoint.hpp>
 #include <escqrs/projections/detail/known_events.hpp>
 #include <escqrs/projections/detail/parking.hpp>
@@ -16,7 +17,6 @@
 #include <algorithm>
 #include <concepts>
 #include <optional>
-#include <stop_token>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -70,7 +70,7 @@ public:
     /// @throws HydrationError if an event cannot be decoded, or was written by newer code; what handlers and store
     ///         throw; ReadModelSuperseded; LogMismatch if the read model is of another log, or beyond this one; the
     ///         page is rolled back
-    GlobalPosition catch_up(std::stop_token stop = {})
+    GlobalPosition catch_up(stop_token stop = {})
     {
         GlobalPosition reached;
         for (bool is_first = true; apply_page(reached, is_first, stop) && !stop.stop_requested(); is_first = false) {}
@@ -80,7 +80,7 @@ public:
     /// Catches up, then continues with what is appended, until stopped; backs off after a failure.
     /// @throws ReadModelSuperseded when a newer version of the read model has taken this one's place
     /// @throws LogMismatch, after a call of `on_failure`: trying again is of no use
-    void run(std::stop_token stop)
+    void run(stop_token stop)
     {
         detail::follow_log(*store_, guard_, options_, stop, [&] { return catch_up(stop); });
     }
@@ -109,7 +109,7 @@ public:
     GlobalPosition position() const { return progress_.position(); }
 
     /// Waits until this object has committed a position at or beyond `position`; see the free function.
-    bool wait_for(GlobalPosition position, Timestamp deadline, std::stop_token stop = {}) const
+    bool wait_for(GlobalPosition position, Timestamp deadline, stop_token stop = {}) const
     {
         return progress_.wait_for(position, deadline, std::move(stop), *options_.clock);
     }
@@ -139,7 +139,7 @@ private:
         return [this](const RecordedEvent& event, bool is_replay) { apply(event, is_replay); };
     }
 
-    bool apply_page(GlobalPosition& reached, bool is_first, const std::stop_token& stop);
+    bool apply_page(GlobalPosition& reached, bool is_first, const stop_token& stop);
     void apply(const RecordedEvent& event, bool is_replay);
     bool replay_page(const StreamId& stream);
     bool is_in(const RecordedEvent& event) const;
@@ -168,15 +168,14 @@ Projection(Store&, CheckpointType&, Parking&, Handlers&, SubscriptionOptions = {
 /// @par Thread safety  may be called from any thread
 template <class Store, class CheckpointType, class Handlers, class EventCodec, class Parking>
 bool wait_for(const Projection<Store, CheckpointType, Handlers, EventCodec, Parking>& projection,
-              GlobalPosition position, Timestamp deadline, std::stop_token stop = {})
+              GlobalPosition position, Timestamp deadline, stop_token stop = {})
 {
     return projection.wait_for(position, deadline, std::move(stop));
 }
 
 template <EventStore Store, TransactionalCheckpoint CheckpointType, class Handlers, class EventCodec, class Parking>
 bool Projection<Store, CheckpointType, Handlers, EventCodec, Parking>::apply_page(GlobalPosition& reached,
-                                                                                  bool is_first,
-                                                                                  const std::stop_token& stop)
+                                                                                  bool is_first, const stop_token& stop)
 {
     auto transaction = checkpoint_->begin();
     const GlobalPosition from = transaction.position();

@@ -6,6 +6,7 @@
 #include <escqrs/core/check_option.hpp>
 #include <escqrs/core/clock.hpp>
 #include <escqrs/core/error.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/projections/checkpoint.hpp>
 #include <escqrs/projections/log_guard.hpp>
 #include <escqrs/store/event_filter.hpp>
@@ -17,7 +18,6 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
-#include <stop_token>
 #include <utility>
 
 namespace escqrs::inline v0 {
@@ -31,7 +31,7 @@ template <class CheckpointType>
     requires requires(CheckpointType& checkpoint) {
         { checkpoint.load() } -> std::same_as<GlobalPosition>;
     }
-bool wait_for(CheckpointType& checkpoint, GlobalPosition position, Timestamp deadline, std::stop_token stop = {},
+bool wait_for(CheckpointType& checkpoint, GlobalPosition position, Timestamp deadline, stop_token stop = {},
               Duration poll_interval = std::chrono::milliseconds{5}, Clock& clock = system_clock())
 {
     detail::check_at_least(detail::not_zero, poll_interval, "poll_interval");
@@ -106,7 +106,7 @@ inline bool is_wanted(const SubscriptionOptions& options, const RecordedEvent& e
 
 /// Runs `catch_up` again and again until stopped: sleeps at the end of the log, backs off after a failure.
 template <EventStore Store, class CatchUp>
-void follow_log(Store& store, LogGuard<Store>& guard, const SubscriptionOptions& options, std::stop_token stop,
+void follow_log(Store& store, LogGuard<Store>& guard, const SubscriptionOptions& options, stop_token stop,
                 CatchUp catch_up)
 {
     Backoff backoff{options.first_retry_delay, options.max_retry_delay};
@@ -161,7 +161,7 @@ public:
     /// @throws LogMismatch if the checkpoint was made from another log, or is beyond what this one holds
     /// @throws what `handle`, `flush`, store and checkpoint throw; the page is shown again next time
     template <class Handle, class Flush>
-    GlobalPosition catch_up(Handle&& handle, Flush&& flush, std::stop_token stop = {})
+    GlobalPosition catch_up(Handle&& handle, Flush&& flush, stop_token stop = {})
     {
         const Bookmark saved = guard_.load(*checkpoint_);
         Bookmark mark = guard_.begin(saved);
@@ -196,13 +196,13 @@ public:
     /// the page again after a delay.
     /// @throws LogMismatch, after a call of `on_failure`: trying again is of no use
     template <class Handle, class Flush>
-    void run(std::stop_token stop, Handle&& handle, Flush&& flush)
+    void run(stop_token stop, Handle&& handle, Flush&& flush)
     {
         detail::follow_log(*store_, guard_, options_, stop, [&] { return catch_up(handle, flush, stop); });
     }
 
     template <class Handle>
-    void run(std::stop_token stop, Handle&& handle)
+    void run(stop_token stop, Handle&& handle)
     {
         run(std::move(stop), handle, [] {});
     }

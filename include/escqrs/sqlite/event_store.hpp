@@ -4,6 +4,7 @@
 #include <escqrs/config.hpp>
 #include <escqrs/core/clock.hpp>
 #include <escqrs/core/object_pool.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/sqlite/database.hpp>
 #include <escqrs/sqlite/detail/event_log_reader.hpp>
 #include <escqrs/sqlite/detail/event_log_schema.hpp>
@@ -12,13 +13,11 @@
 #include <escqrs/store/event_store.hpp>
 
 #include <algorithm>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
 #include <optional>
 #include <span>
-#include <stop_token>
 #include <string>
 #include <utility>
 
@@ -67,7 +66,7 @@ public:
     GlobalPosition head();
     std::optional<EventLocation> locate(EventId id);
     /// @throws StoreError also if the file has been deleted, moved or replaced
-    bool wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop);
+    bool wait_for_events(GlobalPosition after, Duration at_most, stop_token stop);
 
 private:
     using PageLoan = escqrs::detail::ObjectPool<detail::EventPage>::Loan;
@@ -93,7 +92,7 @@ private:
     escqrs::detail::ObjectPool<detail::EventPage> pages_;
 
     std::mutex wait_mutex_;
-    std::condition_variable_any appended_;
+    condition_variable_any appended_;
     std::uint64_t appends_ = 0; ///< by this object
 };
 
@@ -224,7 +223,7 @@ ESCQRS_INLINE std::optional<EventLocation> EventStore::locate(EventId id)
     return readers_.with_one([&](auto& reader) { return reader.locate(id); });
 }
 
-ESCQRS_INLINE bool EventStore::wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop)
+ESCQRS_INLINE bool EventStore::wait_for_events(GlobalPosition after, Duration at_most, stop_token stop)
 {
     Clock& clock = *options_.clock;
     const SteadyTime end = later_by(clock.steady(), at_most);

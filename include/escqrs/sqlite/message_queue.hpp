@@ -4,6 +4,7 @@
 #include <escqrs/config.hpp>
 #include <escqrs/core/check_option.hpp>
 #include <escqrs/core/id_generator.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/messaging/message_queue.hpp>
 #include <escqrs/messaging/message_queue_rules.hpp>
 #include <escqrs/messaging/message_queue_time.hpp>
@@ -14,14 +15,12 @@
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <mutex>
 #include <optional>
 #include <span>
-#include <stop_token>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -60,7 +59,7 @@ public:
 
     void send(std::span<const Message> messages);
 
-    std::vector<ReceivedMessage> receive(std::size_t at_most, Duration wait, std::stop_token stop = {});
+    std::vector<ReceivedMessage> receive(std::size_t at_most, Duration wait, stop_token stop = {});
     void settle(const ReceivedMessage& message, const Disposition& disposition);
     std::vector<SettlementResult> settle(std::span<const Settlement> settlements);
     void renew_lock(ReceivedMessage& message);
@@ -132,7 +131,7 @@ private:
     void wake_receivers();
     void do_what_is_due();
     std::vector<ReceivedMessage> take(std::size_t at_most);
-    void wait_for_change(std::uint64_t seen, const State& state, SteadyTime end, const std::stop_token& stop);
+    void wait_for_change(std::uint64_t seen, const State& state, SteadyTime end, const stop_token& stop);
 
     const MessageQueueOptions options_;
     const MessageQueueSettings settings_;
@@ -147,7 +146,7 @@ private:
     Reader inspection_;
 
     std::mutex wake_mutex_;
-    std::condition_variable_any wake_;
+    condition_variable_any wake_;
     std::uint64_t changes_ = 0; ///< counts what may end a receiver's wait
     std::atomic<unsigned> takes_{0};
 };
@@ -174,8 +173,7 @@ ESCQRS_INLINE void MessageQueue::send(std::span<const Message> messages)
     wake_receivers();
 }
 
-ESCQRS_INLINE std::vector<ReceivedMessage> MessageQueue::receive(std::size_t at_most, Duration wait,
-                                                                 std::stop_token stop)
+ESCQRS_INLINE std::vector<ReceivedMessage> MessageQueue::receive(std::size_t at_most, Duration wait, stop_token stop)
 {
     const SteadyTime end = later_by(options_.clock->steady(), wait);
     while (at_most > 0 && !stop.stop_requested()) {
@@ -209,7 +207,7 @@ ESCQRS_INLINE std::vector<ReceivedMessage> MessageQueue::take(std::size_t at_mos
 
 /// Returns when there may be something to take.
 ESCQRS_INLINE void MessageQueue::wait_for_change(std::uint64_t seen, const State& state, SteadyTime end,
-                                                 const std::stop_token& stop)
+                                                 const stop_token& stop)
 {
     Duration poll_interval = std::chrono::milliseconds{1};
     std::unique_lock lock{wake_mutex_};

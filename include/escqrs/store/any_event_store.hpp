@@ -2,6 +2,7 @@
 #pragma once
 
 #include <escqrs/core/check_option.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/store/event_store.hpp>
 
 #include <concepts>
@@ -9,7 +10,6 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <stop_token>
 #include <utility>
 
 namespace escqrs::inline v0 {
@@ -48,7 +48,7 @@ public:
     LogId log_id() { return store_->log_id(); }
     GlobalPosition head() { return store_->head(); }
     std::optional<EventLocation> locate(EventId id) { return store_->locate(id); }
-    bool wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop)
+    bool wait_for_events(GlobalPosition after, Duration at_most, stop_token stop)
     {
         return store_->wait_for_events(after, at_most, std::move(stop));
     }
@@ -65,7 +65,7 @@ private:
         virtual LogId log_id() = 0;
         virtual GlobalPosition head() = 0;
         virtual std::optional<EventLocation> locate(EventId) = 0;
-        virtual bool wait_for_events(GlobalPosition, Duration, std::stop_token) = 0;
+        virtual bool wait_for_events(GlobalPosition, Duration, stop_token) = 0;
     };
 
     template <EventStore Store>
@@ -100,7 +100,7 @@ private:
         LogId log_id() override { return store->log_id(); }
         GlobalPosition head() override { return store->head(); }
         std::optional<EventLocation> locate(EventId id) override { return store->locate(id); }
-        bool wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop) override
+        bool wait_for_events(GlobalPosition after, Duration at_most, stop_token stop) override
         {
             return store->wait_for_events(after, at_most, std::move(stop));
         }

@@ -5,6 +5,7 @@
 #include <escqrs/core/error.hpp>
 #include <escqrs/core/function_ref.hpp>
 #include <escqrs/core/identifiers.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/store/event_filter.hpp>
 #include <escqrs/store/recorded_event.hpp>
 
@@ -12,7 +13,6 @@
 #include <cstddef>
 #include <optional>
 #include <span>
-#include <stop_token>
 #include <string_view>
 
 namespace escqrs::inline v0 {
@@ -94,7 +94,7 @@ struct EventLocation {
 template <class Store>
 concept EventStore = requires(Store& store, const StreamId& stream, ExpectedVersion expected,
                               std::span<const NewEvent> events, StreamVersion from, GlobalPosition after,
-                              std::size_t at_most, Duration wait, std::stop_token stop, EventSink sink, EventId id,
+                              std::size_t at_most, Duration wait, stop_token stop, EventSink sink, EventId id,
                               const EventFilter& filter, const Snapshot& snapshot, SnapshotSink snapshot_sink) {
     { store.append(stream, expected, events) } -> std::same_as<AppendResult>;
     { store.read_stream(stream, from, sink) } -> std::same_as<void>;

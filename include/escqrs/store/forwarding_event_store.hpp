@@ -1,13 +1,13 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/store/event_store.hpp>
 
 #include <concepts>
 #include <cstddef>
 #include <optional>
 #include <span>
-#include <stop_token>
 #include <utility>
 
 namespace escqrs::inline v0 {
@@ -52,7 +52,7 @@ public:
     LogId log_id() { return store_.log_id(); }
     GlobalPosition head() { return store_.head(); }
     std::optional<EventLocation> locate(EventId id) { return store_.locate(id); }
-    bool wait_for_events(GlobalPosition after, Duration at_most, std::stop_token stop)
+    bool wait_for_events(GlobalPosition after, Duration at_most, stop_token stop)
     {
         return store_.wait_for_events(after, at_most, std::move(stop));
     }

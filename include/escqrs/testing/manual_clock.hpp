@@ -2,13 +2,13 @@
 #pragma once
 
 #include <escqrs/core/clock.hpp>
+#include <escqrs/core/stop_token.hpp>
 
 #include <algorithm>
 #include <condition_variable>
 #include <cstddef>
 #include <list>
 #include <mutex>
-#include <stop_token>
 #include <thread>
 #include <utility>
 
@@ -38,8 +38,8 @@ public:
         return steady_;
     }
 
-    bool wait_for(std::unique_lock<std::mutex>& lock, std::condition_variable_any& wake, Duration at_most,
-                  std::stop_token stop, FunctionRef<bool()> ready) override;
+    bool wait_for(std::unique_lock<std::mutex>& lock, condition_variable_any& wake, Duration at_most, stop_token stop,
+                  FunctionRef<bool()> ready) override;
 
     /// Sets the time of day, forward or back, as an administrator does. No time passes, and no wait ends.
     void set(Timestamp now)
@@ -69,7 +69,7 @@ public:
 private:
     struct Waiter {
         std::mutex* mutex;
-        std::condition_variable_any* wake;
+        condition_variable_any* wake;
         SteadyTime deadline;
     };
 
@@ -80,8 +80,8 @@ private:
     std::list<Waiter> waiters_;
 };
 
-inline bool ManualClock::wait_for(std::unique_lock<std::mutex>& lock, std::condition_variable_any& wake,
-                                  Duration at_most, std::stop_token stop, FunctionRef<bool()> ready)
+inline bool ManualClock::wait_for(std::unique_lock<std::mutex>& lock, condition_variable_any& wake, Duration at_most,
+                                  stop_token stop, FunctionRef<bool()> ready)
 {
     std::list<Waiter>::iterator self;
     SteadyTime deadline;

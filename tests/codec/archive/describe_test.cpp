@@ -251,6 +251,8 @@ TEST_CASE("described: a codec takes the events", "[archive]")
     CHECK(escqrs::testing::describe(LibraryClosed{}) == "LibraryClosed{}");
 }
 
+#if !defined(WITHOUT_BOOST_SERIALIZATION)
+
 TEST_CASE("described: the archives of Boost read and write the fields", "[archive][boost]")
 {
     const auto stored = [](const auto& value) {
@@ -266,6 +268,8 @@ TEST_CASE("described: the archives of Boost read and write the fields", "[archiv
     boost::archive::text_iarchive{stream, boost::archive::no_header} >> read;
     CHECK(read == Shelf{7, {"Emma"}});
 }
+
+#endif
 
 TEMPLATE_TEST_CASE("described: an enumeration is read back from its name", "[archive]", Binary, Json)
 {

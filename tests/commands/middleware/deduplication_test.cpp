@@ -6,6 +6,7 @@
 #include <escqrs/commands/decider_handler.hpp>
 #include <escqrs/commands/middleware/deduplication.hpp>
 #include <escqrs/commands/repository.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/in_memory/event_store.hpp>
 #include <escqrs/testing/catch2.hpp>
 #include <escqrs/testing/manual_clock.hpp>
@@ -17,8 +18,6 @@
 #include <latch>
 #include <optional>
 #include <stdexcept>
-#include <stop_token>
-#include <thread>
 #include <vector>
 
 using namespace escqrs;
@@ -166,7 +165,7 @@ TEST_CASE("a duplicate waits for the command under way, and gets its result")
     auto first = std::async(std::launch::async, [&] { return bank.bus.send(OpenAccount{"Ada"}, metadata); });
     is_in_handler.wait();
 
-    std::stop_source stop;
+    escqrs::stop_source stop;
     auto stopped =
         std::async(std::launch::async, [&] { return bank.bus.send(OpenAccount{"Ada"}, metadata, {stop.get_token()}); });
     auto late = std::async(std::launch::async, [&] {
@@ -217,7 +216,7 @@ TEST_CASE("many duplicates on many threads store once and get one result")
         std::vector<std::optional<CommitResult>> results(threads_count);
         {
             std::latch start{threads_count};
-            std::vector<std::jthread> threads;
+            std::vector<escqrs::jthread> threads;
             for (auto& result : results) {
                 threads.emplace_back([&] {
                     start.arrive_and_wait();

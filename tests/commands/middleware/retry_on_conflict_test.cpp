@@ -1,13 +1,13 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #include <escqrs/commands/command_bus.hpp>
 #include <escqrs/commands/middleware/retry_on_conflict.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/testing/catch2.hpp>
 #include <escqrs/testing/manual_clock.hpp>
 
 #include <atomic>
 #include <chrono>
 #include <future>
-#include <stop_token>
 #include <thread>
 #include <vector>
 
@@ -104,7 +104,7 @@ TEST_CASE("a further try that ends before the deadline is made")
 TEST_CASE("a stop ends the wait for a further try")
 {
     Fixture fixture;
-    std::stop_source stop;
+    escqrs::stop_source stop;
     auto sent = std::async(std::launch::async, [&] { return fixture.bus.send(Change{9}, {}, {stop.get_token()}); });
     fixture.clock.await_waiting(1);
     stop.request_stop();

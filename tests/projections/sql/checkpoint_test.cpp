@@ -1,4 +1,5 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/projections/sql/checkpoint.hpp>
 
 #include <escqrs/core/id_generator.hpp>
@@ -8,7 +9,6 @@
 #include "projections/sql/deposits.hpp"
 
 #include <atomic>
-#include <thread>
 #include <vector>
 
 using namespace escqrs;
@@ -124,7 +124,7 @@ TEST_CASE("processes that build one read model together apply each event once")
     in_memory::EventStore store;
     read_side::deposit(store, 400);
     {
-        std::vector<std::jthread> threads;
+        std::vector<escqrs::jthread> threads;
         threads.reserve(4);
         for (int thread = 0; thread < 4; ++thread) {
             threads.emplace_back([&] {
@@ -185,7 +185,7 @@ TEST_CASE("of those who apply an event of a queue at once, one does")
     const StreamId stream{"account", "1"};
     std::atomic<int> applied{0};
     {
-        std::vector<std::jthread> threads;
+        std::vector<escqrs::jthread> threads;
         threads.reserve(4);
         for (int thread = 0; thread < 4; ++thread) {
             threads.emplace_back([&] {

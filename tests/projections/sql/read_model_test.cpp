@@ -1,4 +1,5 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/projections/sql/read_model.hpp>
 
 #include <escqrs/testing/catch2.hpp>
@@ -7,7 +8,6 @@
 
 #include <atomic>
 #include <string>
-#include <thread>
 #include <vector>
 
 using namespace escqrs;
@@ -167,7 +167,7 @@ TEST_CASE("while versions change under load, readers see one version, whole, and
     }
     std::atomic<bool> is_writing{true};
     std::atomic<int> superseded{0};
-    std::jthread old_program{[&](std::stop_token stop) {
+    escqrs::jthread old_program{[&](escqrs::stop_token stop) {
         try {
             Builder old{store, place, 1, old_mails, 3};
             old.projection.run(stop);
@@ -175,12 +175,12 @@ TEST_CASE("while versions change under load, readers see one version, whole, and
             ++superseded;
         }
     }};
-    std::jthread writer{[&] {
+    escqrs::jthread writer{[&] {
         for (std::int64_t cents = 1; cents <= 300; ++cents) deposit(store, account, cents);
         is_writing = false;
     }};
     std::atomic<std::int64_t> torn{0};
-    std::jthread reader{[&](std::stop_token stop) {
+    escqrs::jthread reader{[&](escqrs::stop_token stop) {
         Reader database{place};
         std::int64_t before = 0;
         while (!stop.stop_requested()) {
@@ -229,7 +229,7 @@ TEST_CASE("what the old version has parked is parked in the new one, and its eff
 
     Builder next{store, place, 2, mails};
     auto lot = next.model.parking_lot();
-    std::stop_source stop;
+    escqrs::stop_source stop;
     SubscriptionOptions options;
     options.predicate = [&](const RecordedEvent& event) {
         if (event.position == GlobalPosition{7}) stop.request_stop(); // just before it has come as far
@@ -281,7 +281,7 @@ TEST_CASE("of many programs that bring the same version, all build one, and it i
     std::vector<std::vector<std::int64_t>> new_mails(4);
     std::atomic<int> failures{0};
     {
-        std::vector<std::jthread> programs;
+        std::vector<escqrs::jthread> programs;
         programs.reserve(new_mails.size());
         for (auto& mails_of_one : new_mails) {
             programs.emplace_back([&] {

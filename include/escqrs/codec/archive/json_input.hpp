@@ -4,6 +4,7 @@
 #include <escqrs/codec/archive/detail/enum_range.hpp>
 #include <escqrs/codec/archive/detail/json_fields.hpp>
 #include <escqrs/codec/archive/detail/json_reader.hpp>
+#include <escqrs/codec/archive/detail/read_floating.hpp>
 #include <escqrs/codec/archive/json_time.hpp>
 #include <escqrs/codec/archive/operators.hpp>
 #include <escqrs/core/error.hpp>
@@ -318,7 +319,6 @@ template <class T>
 T JsonInput::read_number()
 {
     const std::string_view text = reader_.read_number();
-    const char* const end = text.data() + text.size();
     const auto refuse = [&](const char* expected) {
         reader_.fail_at(reader_.offset() - text.size(),
                         std::string{"expected "} + expected + ", found " + std::string{text.substr(0, 64)});
@@ -326,11 +326,12 @@ T JsonInput::read_number()
     if constexpr (std::is_floating_point_v<T>) {
         static_assert(sizeof(T) <= sizeof(double), "escqrs: long double cannot be stored");
         T value{};
-        if (std::from_chars(text.data(), end, value).ec != std::errc{}) refuse("a number in the range of its type");
+        if (!detail::read_floating(text, value)) refuse("a number in the range of its type");
         return value;
     } else {
         using Wide = std::conditional_t<std::is_signed_v<T>, long long, unsigned long long>;
         Wide value{};
+        const char* const end = text.data() + text.size();
         const char* const begin = std::is_signed_v<T> || text != "-0" ? text.data() : end - 1;
         const auto [stop, error] = std::from_chars(begin, end, value);
         if (error == std::errc::invalid_argument) refuse("a number that is not negative");

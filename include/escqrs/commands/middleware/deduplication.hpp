@@ -5,11 +5,11 @@
 #include <escqrs/config.hpp>
 #include <escqrs/core/clock.hpp>
 #include <escqrs/core/error.hpp>
+#include <escqrs/core/stop_token.hpp>
 
 #include <algorithm>
 #include <chrono>
 #include <concepts>
-#include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -78,7 +78,7 @@ private:
     };
 
     std::mutex mutex_;
-    std::condition_variable_any ended_;
+    condition_variable_any ended_;
     std::vector<Command> commands_; ///< few: no more than there are threads
 };
 

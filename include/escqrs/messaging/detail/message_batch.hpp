@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/messaging/detail/lock_keeper.hpp>
 #include <escqrs/messaging/detail/message_side.hpp>
 #include <escqrs/messaging/detail/message_verdict.hpp>
@@ -11,7 +12,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <stop_token>
 #include <string>
 #include <unordered_set>
 #include <utility>
@@ -36,7 +36,7 @@ public:
 
     /// Handles all of them in one transaction, or in several if locks must be renewed in between.
     /// @throws StoreError if the read model cannot be written
-    void handle(MessageSide& side, const std::stop_token& stop)
+    void handle(MessageSide& side, const stop_token& stop)
     {
         Undo undo = side.is_transactional() ? Undo::all : Undo::each;
         for (std::size_t first = 0; first < messages_.size() && !stop.stop_requested();) {
@@ -57,7 +57,7 @@ public:
     /// Lets `judge_overdue` look at the messages that would be dead-lettered because an earlier one is missing.
     /// @return whether any is given back
     /// @throws what `judge_overdue` throws; those messages then go back
-    bool judge_overdue(const std::stop_token& stop)
+    bool judge_overdue(const stop_token& stop)
     {
         if (!options_->judge_overdue) return false;
         std::vector<OverdueMessage> overdue;
@@ -102,7 +102,7 @@ private:
 
     /// Handles messages from `first` on, in one transaction, until a lock must be renewed.
     /// @return where to continue; nothing if something had to be undone, which undid all of it
-    std::optional<std::size_t> handle_from(std::size_t first, MessageSide& side, const std::stop_token& stop, Undo undo)
+    std::optional<std::size_t> handle_from(std::size_t first, MessageSide& side, const stop_token& stop, Undo undo)
     {
         std::optional<std::size_t> end;
         try {
@@ -136,8 +136,7 @@ private:
         return end;
     }
 
-    std::optional<MessageVerdict> verdict_of(std::size_t index, MessageSide& side, const std::stop_token& stop,
-                                             Undo undo)
+    std::optional<MessageVerdict> verdict_of(std::size_t index, MessageSide& side, const stop_token& stop, Undo undo)
     {
         const std::string& session = messages_[index].message.session_id;
         if (locks_.is_lost(index)) return std::nullopt;

@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/core/timestamp.hpp>
 
 #include <algorithm>
@@ -8,7 +9,6 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
-#include <stop_token>
 #include <thread>
 #include <utility>
 
@@ -19,9 +19,9 @@ struct CallLimit {
     using Time = std::chrono::steady_clock::time_point;
 
     Time end = Time::max();
-    std::stop_token stop{};
+    stop_token stop{};
 
-    static CallLimit within(Duration at_most, std::stop_token stop)
+    static CallLimit within(Duration at_most, stop_token stop)
     {
         return {std::chrono::steady_clock::now() + std::min<Duration>(at_most, std::chrono::years{100}),
                 std::move(stop)};
@@ -59,7 +59,7 @@ public:
 
 private:
     Duration at_most_;
-    std::stop_token stop_;
+    stop_token stop_;
     std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
 };
 

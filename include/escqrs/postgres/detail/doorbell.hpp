@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/postgres/connection.hpp>
 #include <escqrs/postgres/schema.hpp>
 
@@ -12,7 +13,6 @@
 #include <functional>
 #include <optional>
 #include <poll.h>
-#include <stop_token>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -38,7 +38,7 @@ public:
         // The destructor waits for its thread.
         options_.answer_timeout = std::min<Duration>(options_.answer_timeout, longest_silence);
         if (pipe2(wake_, O_CLOEXEC | O_NONBLOCK) != 0) throw std::system_error{errno, std::generic_category(), "pipe"};
-        thread_ = std::jthread{[this](const std::stop_token& stop) { run(stop); }};
+        thread_ = jthread{[this](const stop_token& stop) { run(stop); }};
     }
     Doorbell(const Doorbell&) = delete;
     Doorbell& operator=(const Doorbell&) = delete;
@@ -67,7 +67,7 @@ private:
         (void)!write(wake_[1], &byte, 1); // a full pipe wakes as well
     }
 
-    void run(const std::stop_token& stop)
+    void run(const stop_token& stop)
     {
         options_.stop = stop;
         std::optional<Connection> connection;
@@ -122,7 +122,7 @@ private:
     std::function<void()> on_ring_;
     std::atomic<bool> is_rung_{false};
     int wake_[2] = {-1, -1}; // NOLINT(modernize-avoid-c-arrays): what pipe fills
-    std::jthread thread_;
+    jthread thread_;
 };
 
 } // namespace escqrs::inline v0::postgres::detail

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <escqrs/core/clock.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/core/timestamp.hpp>
 #include <escqrs/postgres/connection.hpp>
 #include <escqrs/postgres/lease.hpp>
@@ -9,15 +10,12 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <functional>
 #include <mutex>
-#include <stop_token>
 #include <string>
-#include <thread>
 #include <utility>
 
 namespace escqrs::inline v0::postgres::detail {
@@ -28,12 +26,12 @@ namespace escqrs::inline v0::postgres::detail {
 /// @par Thread safety  none; `work` runs in its own thread
 class LeasedWork {
 public:
-    using Work = std::function<void(const Lease&, std::stop_token)>;
+    using Work = std::function<void(const Lease&, stop_token)>;
 
     /// @param stop    also stops the work
     /// @param shards  of which the lease is one; 0 if it is none
-    LeasedWork(Connection& connection, std::string name, const LeaseOptions& options, Clock& clock,
-               std::stop_token stop, Work work, std::size_t shards = 0)
+    LeasedWork(Connection& connection, std::string name, const LeaseOptions& options, Clock& clock, stop_token stop,
+               Work work, std::size_t shards = 0)
         : connection_{&connection}, lease_{connection, std::move(name), options, static_cast<std::int64_t>(shards)},
           clock_{&clock}, stop_{std::move(stop)}, work_{std::move(work)}
     {
@@ -77,27 +75,27 @@ private:
     enum class State : std::uint8_t { works, has_returned, was_stopped, has_lost_the_lease, has_failed };
 
     bool acquire();
-    void run(std::stop_source stop_work) noexcept;
-    void watch(const std::stop_token& stop, const std::stop_source& stop_work);
+    void run(stop_source stop_work) noexcept;
+    void watch(const stop_token& stop, const stop_source& stop_work);
     bool renew();
     void clear_up();
 
     Connection* connection_;
     Lease lease_;
     Clock* clock_;
-    std::stop_token stop_;
+    stop_token stop_;
     Work work_;
     bool is_finished_ = false;
     std::exception_ptr failure_; ///< set before `state_` says so
     std::atomic<State> state_{State::works};
-    std::stop_source stop_work_{std::nostopstate};
+    stop_source stop_work_{nostopstate};
 
     std::mutex mutex_;
-    std::condition_variable_any renewed_;
+    condition_variable_any renewed_;
     SteadyTime held_until_; ///< or later
 
-    std::jthread thread_;
-    std::jthread watchdog_; ///< destroyed first
+    jthread thread_;
+    jthread watchdog_; ///< destroyed first
 };
 
 /// Takes or renews the lease.
@@ -117,15 +115,15 @@ inline void LeasedWork::try_begin()
 {
     if (!acquire()) return;
     state_ = State::works;
-    stop_work_ = std::stop_source{};
-    thread_ = std::jthread{[this, stop_work = stop_work_] { run(stop_work); }};
-    watchdog_ = std::jthread{[this, stop_work = stop_work_](const std::stop_token& stop) { watch(stop, stop_work); }};
+    stop_work_ = stop_source{};
+    thread_ = jthread{[this, stop_work = stop_work_] { run(stop_work); }};
+    watchdog_ = jthread{[this, stop_work = stop_work_](const stop_token& stop) { watch(stop, stop_work); }};
 }
 
-inline void LeasedWork::run(std::stop_source stop_work) noexcept
+inline void LeasedWork::run(stop_source stop_work) noexcept
 {
     try {
-        const std::stop_callback stop_too{stop_, [&] { stop_work.request_stop(); }};
+        const stop_callback stop_too{stop_, [&] { stop_work.request_stop(); }};
         work_(lease_, stop_work.get_token());
         state_ = stop_work.stop_requested() ? State::was_stopped : State::has_returned;
     } catch (const LeaseLost&) {
@@ -136,7 +134,7 @@ inline void LeasedWork::run(std::stop_source stop_work) noexcept
     }
 }
 
-inline void LeasedWork::watch(const std::stop_token& stop, const std::stop_source& stop_work)
+inline void LeasedWork::watch(const stop_token& stop, const stop_source& stop_work)
 {
     std::unique_lock lock{mutex_};
     while (!stop.stop_requested()) {
@@ -184,8 +182,7 @@ inline void LeasedWork::clear_up()
 /// Lets a stop request end the waits of a connection, as long as this lives.
 class StopsWaits {
 public:
-    StopsWaits(Connection& connection, std::stop_token stop)
-        : connection_{&connection}, before_{connection.options().stop}
+    StopsWaits(Connection& connection, stop_token stop) : connection_{&connection}, before_{connection.options().stop}
     {
         connection.set_stop(std::move(stop));
     }
@@ -195,7 +192,7 @@ public:
 
 private:
     Connection* connection_;
-    std::stop_token before_;
+    stop_token before_;
 };
 
 } // namespace escqrs::inline v0::postgres::detail

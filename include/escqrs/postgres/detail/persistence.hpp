@@ -3,6 +3,7 @@
 
 #include <escqrs/core/backoff.hpp>
 #include <escqrs/core/clock.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/core/timestamp.hpp>
 #include <escqrs/postgres/connection.hpp>
 #include <escqrs/postgres/database_error.hpp>
@@ -10,7 +11,6 @@
 
 #include <chrono>
 #include <optional>
-#include <stop_token>
 #include <utility>
 
 namespace escqrs::inline v0::postgres::detail {
@@ -27,7 +27,7 @@ public:
 
     /// Of a call that begins now: the server may be silent once, and then not be reached.
     /// @param stop  of the call, where it has one
-    CallLimit limit(const std::stop_token& stop = {}) const
+    CallLimit limit(const stop_token& stop = {}) const
     {
         const Duration in_all =
             at_most_ > Duration::max() - answer_timeout_ ? Duration::max() : at_most_ + answer_timeout_;
@@ -61,7 +61,7 @@ private:
     Clock* clock_;
     Duration at_most_;
     Duration answer_timeout_;
-    std::stop_token stop_;
+    stop_token stop_;
 };
 
 } // namespace escqrs::inline v0::postgres::detail

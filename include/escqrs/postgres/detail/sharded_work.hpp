@@ -4,6 +4,7 @@
 #include <escqrs/core/check_option.hpp>
 #include <escqrs/core/clock.hpp>
 #include <escqrs/core/error.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/postgres/connection.hpp>
 #include <escqrs/postgres/detail/leased_work.hpp>
 #include <escqrs/postgres/lease.hpp>
@@ -15,7 +16,6 @@
 #include <cstddef>
 #include <exception>
 #include <memory>
-#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
@@ -88,15 +88,14 @@ class ShardedWork {
 public:
     template <class Work>
     ShardedWork(Connection& connection, const std::string& name, std::size_t shards, Work work,
-                const LeaseOptions& options, Clock& clock, const std::stop_token& stop)
+                const LeaseOptions& options, Clock& clock, const stop_token& stop)
         : connection_{&connection},
           workers_{with_shards(connection, name, shards, Lease::checked(options).schema), name, Lease::checked(options)}
     {
         for (std::size_t shard = 0; shard < shards; ++shard) {
             shards_.push_back(std::make_unique<LeasedWork>(
                 connection, name + '/' + std::to_string(shard), options, clock, stop,
-                [work, shard](const Lease& lease, std::stop_token until) { work(shard, lease, std::move(until)); },
-                shards));
+                [work, shard](const Lease& lease, stop_token until) { work(shard, lease, std::move(until)); }, shards));
         }
     }
     ShardedWork(const ShardedWork&) = delete;

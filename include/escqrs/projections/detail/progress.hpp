@@ -3,10 +3,9 @@
 
 #include <escqrs/core/clock.hpp>
 #include <escqrs/core/identifiers.hpp>
+#include <escqrs/core/stop_token.hpp>
 
-#include <condition_variable>
 #include <mutex>
-#include <stop_token>
 #include <utility>
 
 namespace escqrs::inline v0::detail {
@@ -32,7 +31,7 @@ public:
     }
 
     /// @return false if the position was not reached by the deadline or before a stop request
-    bool wait_for(GlobalPosition position, Timestamp deadline, std::stop_token stop, Clock& clock) const
+    bool wait_for(GlobalPosition position, Timestamp deadline, stop_token stop, Clock& clock) const
     {
         const Duration at_most = time_until(deadline, clock.now());
         std::unique_lock lock{mutex_};
@@ -41,7 +40,7 @@ public:
 
 private:
     mutable std::mutex mutex_;
-    mutable std::condition_variable_any moved_;
+    mutable condition_variable_any moved_;
     GlobalPosition position_;
 };
 

@@ -5,11 +5,11 @@
 #include <escqrs/core/backoff.hpp>
 #include <escqrs/core/bookmark.hpp>
 #include <escqrs/core/clock.hpp>
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/projections/detail/owned_event.hpp>
 #include <escqrs/projections/subscription.hpp>
 
 #include <algorithm>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -18,8 +18,6 @@
 #include <limits>
 #include <memory>
 #include <mutex>
-#include <stop_token>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -42,7 +40,7 @@ public:
 
     /// Passes an event to its thread, once there is room.
     /// @return false if it was not taken, because of a stop or a failure
-    bool push(const RecordedEvent& event, LogId log, const std::stop_token& stop);
+    bool push(const RecordedEvent& event, LogId log, const stop_token& stop);
 
     /// Notes that every event up to there has been pushed, or is not wanted.
     void set_read(const Bookmark& mark);
@@ -54,7 +52,7 @@ public:
     bool has_failed() const;
 
     /// Waits until everything has been handled, at most that long.
-    void wait_until_idle(Duration at_most, const std::stop_token& stop);
+    void wait_until_idle(Duration at_most, const stop_token& stop);
 
     /// Ends the threads after the events they are handling.
     void stop();
@@ -69,15 +67,15 @@ private:
     };
     struct Shard {
         std::deque<Task> tasks;
-        std::condition_variable_any pushed;
+        condition_variable_any pushed;
     };
     struct InFlight {
         Bookmark mark;
         bool is_done = false;
     };
 
-    void work(Shard& shard, const std::stop_token& stop);
-    bool handle(const OwnedEvent& event, const std::stop_token& stop);
+    void work(Shard& shard, const stop_token& stop);
+    bool handle(const OwnedEvent& event, const stop_token& stop);
     void report(std::exception_ptr failure, Duration delay) noexcept;
     void finish(const Task& task);
     void fail(std::exception_ptr failure);
@@ -88,7 +86,7 @@ private:
     const Handle handle_;
 
     mutable std::mutex mutex_;
-    std::condition_variable_any progress_;
+    condition_variable_any progress_;
     /// In order of the log, from the first that is not done.
     std::deque<InFlight> in_flight_;
     std::uint64_t first_number_ = 0; ///< of `in_flight_`
@@ -96,7 +94,7 @@ private:
     Bookmark handled_;
     std::exception_ptr failure_;
     std::vector<std::unique_ptr<Shard>> shards_;
-    std::vector<std::jthread> threads_; ///< last: they use all of the above
+    std::vector<jthread> threads_; ///< last: they use all of the above
 };
 
 #if ESCQRS_HAS_BODIES
@@ -109,11 +107,11 @@ ESCQRS_INLINE Shards::Shards(std::size_t count, const SubscriptionOptions& optio
 {
     for (std::size_t index = 0; index < count; ++index) shards_.push_back(std::make_unique<Shard>());
     for (const auto& shard : shards_) {
-        threads_.emplace_back([this, own = shard.get()](const std::stop_token& stop) { work(*own, stop); });
+        threads_.emplace_back([this, own = shard.get()](const stop_token& stop) { work(*own, stop); });
     }
 }
 
-ESCQRS_INLINE bool Shards::push(const RecordedEvent& event, LogId log, const std::stop_token& stop)
+ESCQRS_INLINE bool Shards::push(const RecordedEvent& event, LogId log, const stop_token& stop)
 {
     OwnedEvent owned{event};
     Shard& shard = *shards_[std::hash<StreamId>{}(event.stream) % shards_.size()];
@@ -155,7 +153,7 @@ ESCQRS_INLINE bool Shards::has_failed() const
     return failure_ != nullptr;
 }
 
-ESCQRS_INLINE void Shards::wait_until_idle(Duration at_most, const std::stop_token& stop)
+ESCQRS_INLINE void Shards::wait_until_idle(Duration at_most, const stop_token& stop)
 {
     std::unique_lock lock{mutex_};
     options_->clock->wait_for(lock, progress_, at_most, stop, [&] { return in_flight_.empty() || failure_; });
@@ -163,8 +161,8 @@ ESCQRS_INLINE void Shards::wait_until_idle(Duration at_most, const std::stop_tok
 
 ESCQRS_INLINE void Shards::stop()
 {
-    for (std::jthread& thread : threads_) thread.request_stop();
-    for (std::jthread& thread : threads_) {
+    for (jthread& thread : threads_) thread.request_stop();
+    for (jthread& thread : threads_) {
         if (thread.joinable()) thread.join();
     }
 }
@@ -175,7 +173,7 @@ ESCQRS_INLINE void Shards::rethrow_failure() const
     if (failure_) std::rethrow_exception(failure_);
 }
 
-ESCQRS_INLINE void Shards::work(Shard& shard, const std::stop_token& stop)
+ESCQRS_INLINE void Shards::work(Shard& shard, const stop_token& stop)
 {
     std::unique_lock lock{mutex_};
     while (shard.pushed.wait(lock, stop, [&] { return !shard.tasks.empty(); }) && !stop.stop_requested()) {
@@ -189,7 +187,7 @@ ESCQRS_INLINE void Shards::work(Shard& shard, const std::stop_token& stop)
 }
 
 /// @return false if the event could not be handled, and the thread is to end
-ESCQRS_INLINE bool Shards::handle(const OwnedEvent& event, const std::stop_token& stop)
+ESCQRS_INLINE bool Shards::handle(const OwnedEvent& event, const stop_token& stop)
 {
     Backoff backoff{options_->first_retry_delay, options_->max_retry_delay};
     for (;;) {
@@ -237,7 +235,7 @@ ESCQRS_INLINE void Shards::fail(std::exception_ptr failure)
         const std::scoped_lock lock{mutex_};
         if (!failure_) failure_ = std::move(failure);
     }
-    for (std::jthread& thread : threads_) thread.request_stop();
+    for (jthread& thread : threads_) thread.request_stop();
     progress_.notify_all();
 }
 

@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/testing/catch2.hpp>
 #include <escqrs/testing/detail/sample_events.hpp>
 
@@ -12,7 +13,6 @@
 #include <mutex>
 #include <set>
 #include <string>
-#include <thread>
 #include <vector>
 
 namespace escqrs::inline v0::testing::detail {
@@ -25,7 +25,7 @@ std::vector<std::string> in_threads(std::size_t count, Work work)
     std::mutex mutex;
     std::vector<std::string> failures;
     {
-        std::vector<std::jthread> threads;
+        std::vector<jthread> threads;
         for (std::size_t index = 0; index < count; ++index) {
             threads.emplace_back([&, index] {
                 try {

@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/testing/catch2.hpp>
 #include <escqrs/testing/detail/sample_events.hpp>
 #include <escqrs/testing/manual_clock.hpp>
@@ -10,7 +11,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
 namespace escqrs::inline v0::testing::detail {
@@ -114,14 +114,14 @@ void check_snapshots(Fixture& fixture)
         };
         std::atomic<bool> is_over{false};
         std::atomic<int> torn{0};
-        std::vector<std::jthread> writers;
+        std::vector<jthread> writers;
         for (std::size_t writer = 1; writer <= 2; ++writer) {
             writers.emplace_back([&, writer] {
                 for (std::size_t round = 0; round < 100; ++round)
                     write_snapshot(*store, stream, make(writer * 1000 + round));
             });
         }
-        std::jthread reader{[&] {
+        jthread reader{[&] {
             while (!is_over) {
                 store->read_snapshot(stream, [&](const Snapshot& snapshot) {
                     const SampleSnapshot expected = make(snapshot.schema_version);

@@ -1,14 +1,13 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/testing/catch2.hpp>
 #include <escqrs/testing/detail/sample_events.hpp>
 #include <escqrs/testing/manual_clock.hpp>
 
 #include <chrono>
 #include <future>
-#include <stop_token>
-#include <thread>
 
 namespace escqrs::inline v0::testing::detail {
 
@@ -68,13 +67,13 @@ void check_waiting(Fixture& fixture)
     {
         SystemClock system;
         const auto on_system_time = fixture.open(system);
-        std::stop_source stop;
+        stop_source stop;
         const auto wait = [&] { return on_system_time->wait_for_events({}, Duration::max(), stop.get_token()); };
         auto stopped = in_thread(wait);
         CHECK(stopped.wait_for(milliseconds{20}) == std::future_status::timeout);
         stop.request_stop();
         CHECK_FALSE(stopped.get());
-        stop = std::stop_source{};
+        stop = stop_source{};
         auto woken = in_thread(wait);
         CHECK(woken.wait_for(milliseconds{20}) == std::future_status::timeout);
         append_some(*on_system_time, stream, 1);
@@ -108,7 +107,7 @@ void check_waiting(Fixture& fixture)
 
     SECTION("until it is stopped")
     {
-        std::stop_source stop;
+        stop_source stop;
         auto waiting = in_thread([&] { return store->wait_for_events({}, hours{1}, stop.get_token()); });
         clock.await_waiting(1);
         stop.request_stop();

@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/testing/detail/message_queue_fixture.hpp>
 
 namespace escqrs::inline v0::testing {
@@ -190,7 +191,7 @@ void check_message_delivery(MakeFixture make)
         receiver.stop();
         CHECK(receiver.result().empty());
         detail::send_all(queue, {"1"});
-        std::stop_source stop;
+        stop_source stop;
         stop.request_stop();
         CHECK(queue.receive(1, fixture.patience(), stop.get_token()).empty());
         CHECK(queue.counts() == MessageQueueCounts{.active = 1});

@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/messaging/message_queue.hpp>
 #include <escqrs/testing/catch2.hpp>
 
@@ -9,7 +10,6 @@
 #include <cstddef>
 #include <future>
 #include <span>
-#include <stop_token>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -67,7 +67,7 @@ void send_all(Queue& queue, const std::vector<std::string>& ids, const std::stri
 template <class Fixture>
 std::vector<ReceivedMessage> receive(Fixture& fixture, std::size_t at_most = 100)
 {
-    return fixture.queue().receive(at_most, fixture.patience(), std::stop_token{});
+    return fixture.queue().receive(at_most, fixture.patience(), stop_token{});
 }
 
 template <class Fixture>
@@ -142,7 +142,7 @@ public:
     }
 
 private:
-    std::stop_source stop_;
+    stop_source stop_;
     std::future<std::vector<ReceivedMessage>> result_;
 };
 

@@ -1,6 +1,7 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/core/stop_token.hpp>
 #include <escqrs/testing/detail/message_queue_fixture.hpp>
 
 #include <algorithm>
@@ -155,9 +156,9 @@ void check_message_queue_under_load(MakeFixture make)
     constexpr std::size_t senders = 4;
     constexpr unsigned receivers = 6;
     detail::DeliveryJournal journal{sessions, per_session};
-    std::stop_source stop;
+    stop_source stop;
     std::shared_mutex time;
-    std::vector<std::jthread> threads;
+    std::vector<jthread> threads;
     const auto start_senders = [&] {
         for (std::size_t first = 0; first < senders; ++first) {
             threads.emplace_back(

@@ -1,5 +1,4 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
-#include "../route.hpp"
 #include "../sample.hpp"
 #include "support/order.hpp"
 
@@ -7,15 +6,17 @@
 #include <escqrs/codec/archive/json.hpp>
 #include <escqrs/testing/catch2.hpp>
 
-#include <boost/archive/basic_archive.hpp>
-
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 
+#if !defined(WITHOUT_BOOST_SERIALIZATION) // as scripts/portability defines it
+#include "../route.hpp"
+
+#include <boost/archive/basic_archive.hpp>
+#endif
+
 using escqrs::archive::Binary;
-using escqrs::archive::BoostText;
-using escqrs::archive::BoostXml;
 using escqrs::archive::Json;
 using namespace sample;
 
@@ -143,9 +144,13 @@ TEST_CASE("golden: the binary format of every type", "[archive][golden]")
 
 TEST_CASE("golden: the JSON of every type", "[archive][golden]") { check_json("everything.json", everything()); }
 
+#if !defined(WITHOUT_BOOST_SERIALIZATION)
+
 // Boost writes the version of its format into each archive. An older Boost refuses these; a newer one may write others.
 TEST_CASE("golden: Boost's text and XML archives of an event with pointers", "[archive][golden][boost]")
 {
+    using escqrs::archive::BoostText;
+    using escqrs::archive::BoostXml;
     constexpr unsigned written_by = 19;
     const auto check = [](const auto& format, const std::string& file) {
         using Format = std::remove_cvref_t<decltype(format)>;
@@ -159,6 +164,8 @@ TEST_CASE("golden: Boost's text and XML archives of an event with pointers", "[a
     check(BoostText{}, "route.boost_text.txt");
     check(BoostXml{}, "route.boost.xml");
 }
+
+#endif
 
 TEST_CASE("golden: the event that docs/serialization.md explains", "[archive][golden]")
 {
