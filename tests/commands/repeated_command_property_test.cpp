@@ -204,7 +204,7 @@ private:
         const auto stream = Tallies::stream_of(tally.id());
         check_answer(stream, raised, metadata, tallies_.save(tally, metadata));
         CHECK(tally.uncommitted_events().empty());
-        CHECK(tally.amounts() == Log{store_}.amounts(stream, tally.version().value()));
+        CHECK(tally.amounts() == Log{store_}.amounts(stream, static_cast<std::size_t>(tally.version().value())));
     }
 
     void check_answer(const StreamId& stream, const Amounts& raised, const Metadata& metadata,
@@ -213,7 +213,7 @@ private:
         REQUIRE(result.stream == stream);
         if (raised.empty() && !result.repeated) return;
         const Log log{store_};
-        const std::size_t version = result.version.value();
+        const auto version = static_cast<std::size_t>(result.version.value());
         const auto& events = log.streams.at(stream);
         REQUIRE(version <= events.size());
         CHECK(events[version - 1].position == result.position);

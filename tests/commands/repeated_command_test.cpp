@@ -109,7 +109,7 @@ TEST_CASE("a save repeated with other events leaves nothing of them: in no snaps
         CHECK(again.repeated);
         CHECK(second.uncommitted_events().empty());
         auto up_to_its_version = books.stored(id);
-        up_to_its_version.resize(second.version().value());
+        up_to_its_version.resize(static_cast<std::size_t>(second.version().value()));
         CHECK(second.amounts() == up_to_its_version);
     }
 

@@ -1,10 +1,13 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
+#include <escqrs/core/id_generator.hpp>
 #include <escqrs/in_memory/event_store.hpp>
 #include <escqrs/store/any_event_store.hpp>
 #include <escqrs/store/forwarding_event_store.hpp>
 #include <escqrs/testing/catch2.hpp>
 #include <escqrs/testing/event_store_conformance.hpp>
 
+#include <cstdint>
+#include <limits>
 #include <memory>
 
 namespace {
@@ -58,4 +61,21 @@ TEST_CASE("a store that forwards everything is an event store")
 {
     ForwardingFixture fixture;
     escqrs::testing::event_store_conformance(fixture);
+}
+
+TEST_CASE("the store in memory has no events beyond the end of a stream, whatever a machine's size_t holds")
+{
+    constexpr std::uint64_t beyond_32_bits = std::uint64_t{1} << 32U;
+    EventStore store;
+    const escqrs::StreamId stream{"door", "front"};
+    const escqrs::NewEvent event{escqrs::EventId{escqrs::random_uuid()}, "DoorOpened", 0, "text/plain", {}, {}};
+    store.append(stream, escqrs::ExpectedVersion::any(), {&event, 1});
+    for (const std::uint64_t from : {std::uint64_t{2}, beyond_32_bits + 1, std::numeric_limits<std::uint64_t>::max()}) {
+        store.read_stream(stream, escqrs::StreamVersion{from}, [](const escqrs::RecordedEvent& read) {
+            FAIL_CHECK("found the event of version " << read.version.value());
+            return true;
+        });
+    }
+    CHECK(store.read_log(escqrs::GlobalPosition{beyond_32_bits}, 10, [](auto&) { return false; }).value() ==
+          beyond_32_bits);
 }

@@ -175,7 +175,7 @@ struct ReleasingReceiver : Receiver {
     }
 
     std::vector<std::string> released{};
-    std::size_t locked_before = 0; ///< of those that are not released
+    std::uint64_t locked_before = 0; ///< of those that are not released
 };
 
 struct Workplace {

@@ -234,7 +234,7 @@ ESCQRS_INLINE RecordedEvent EventStore::show(std::uint64_t position) const
 ESCQRS_INLINE void EventStore::read_stream(const StreamId& stream_id, StreamVersion from, EventSink sink)
 {
     std::array<std::uint64_t, 64> page; // NOLINT(cppcoreguidelines-pro-type-member-init): filled before it is read
-    std::size_t next = from.value() == 0 ? 0 : from.value() - 1;
+    std::uint64_t next = from.value() == 0 ? 0 : from.value() - 1;
     while (true) {
         std::size_t count = 0;
         {
@@ -243,8 +243,9 @@ ESCQRS_INLINE void EventStore::read_stream(const StreamId& stream_id, StreamVers
             if (known == streams_.end()) return;
             const auto& positions = known->second;
             if (next < positions.size()) {
-                count = std::min(page.size(), positions.size() - next);
-                std::copy_n(positions.begin() + static_cast<std::ptrdiff_t>(next), count, page.begin());
+                const auto first = positions.begin() + static_cast<std::ptrdiff_t>(next);
+                count = std::min(page.size(), static_cast<std::size_t>(positions.end() - first));
+                std::copy_n(first, count, page.begin());
             }
         }
         for (std::size_t index = 0; index < count; ++index) {

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <bit>
 #include <cstddef>
+#include <cstdint>
 #include <utility>
 #include <vector>
 
@@ -19,9 +20,10 @@ class StableVector {
 public:
     std::size_t size() const noexcept { return size_.load(std::memory_order_acquire); }
 
-    const T& operator[](std::size_t index) const noexcept
+    /// @param index  below `size`
+    const T& operator[](std::uint64_t index) const noexcept
     {
-        const auto [segment, offset] = place_of(index);
+        const auto [segment, offset] = place_of(static_cast<std::size_t>(index));
         return segments_[segment].load(std::memory_order_acquire)[offset];
     }
 

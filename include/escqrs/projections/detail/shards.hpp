@@ -218,7 +218,7 @@ ESCQRS_INLINE void Shards::report(std::exception_ptr failure, Duration delay) no
 
 ESCQRS_INLINE void Shards::finish(const Task& task)
 {
-    in_flight_[task.number - first_number_].is_done = true;
+    in_flight_[static_cast<std::size_t>(task.number - first_number_)].is_done = true;
     const bool moves = in_flight_.front().is_done;
     while (!in_flight_.empty() && in_flight_.front().is_done) {
         handled_ = in_flight_.front().mark;

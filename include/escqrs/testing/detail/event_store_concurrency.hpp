@@ -78,9 +78,9 @@ void check_races(Stores& stores)
         REQUIRE(stored.size() == 2 * rounds);
         bool told_the_truth = true;
         for (const auto& [version, events] : won) {
-            told_the_truth = told_the_truth && version <= stored.size() &&
-                             stored[version - 2].content.id == events[0].id &&
-                             stored[version - 1].content.id == events[1].id;
+            const auto end = static_cast<std::size_t>(version);
+            told_the_truth = told_the_truth && version <= stored.size() && stored[end - 2].content.id == events[0].id &&
+                             stored[end - 1].content.id == events[1].id;
         }
         CHECK(told_the_truth);
         CHECK(count_events(*store) == 2 * rounds);

@@ -146,7 +146,7 @@ TEST_CASE("golden: the JSON of every type", "[archive][golden]") { check_json("e
 
 #if !defined(WITHOUT_BOOST_SERIALIZATION)
 
-// Boost writes the version of its format into each archive. An older Boost refuses these; a newer one may write others.
+// Boost writes the version of its format into each archive. An older Boost refuses the text; a newer one may write others.
 TEST_CASE("golden: Boost's text and XML archives of an event with pointers", "[archive][golden][boost]")
 {
     using escqrs::archive::BoostText;
@@ -159,7 +159,8 @@ TEST_CASE("golden: Boost's text and XML archives of an event with pointers", "[a
         const std::string frozen = golden(file) + (std::is_same_v<Format, BoostXml> ? "\n\n" : "\n");
         if (ours == written_by) CHECK(text_of(encode<Format>(route::planned())) == frozen);
         if (ours >= written_by) CHECK(decode<route::RoutePlanned, Format>(bytes_of(frozen)) == route::planned());
-        else CHECK_THROWS_AS((decode<route::RoutePlanned, Format>(bytes_of(frozen))), escqrs::CodecError);
+        else if (std::is_same_v<Format, BoostText>)
+            CHECK_THROWS_AS((decode<route::RoutePlanned, Format>(bytes_of(frozen))), escqrs::CodecError);
     };
     check(BoostText{}, "route.boost_text.txt");
     check(BoostXml{}, "route.boost.xml");
