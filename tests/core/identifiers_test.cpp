@@ -12,15 +12,19 @@
 #include <cstring>
 #include <set>
 #include <string>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <thread>
-#include <unistd.h>
 #include <unordered_set>
 #include <vector>
 
+#if !defined(_WIN32)
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
+
 using namespace escqrs;
 
+#if !defined(_WIN32) // which has no fork
 namespace {
 
 /// A bare system call, which runs no handlers of pthread_atfork.
@@ -57,6 +61,8 @@ TEST_CASE("a forked process draws other UUIDs than its parent")
     ::close(ends[0]);
     ::close(ends[1]);
 }
+
+#endif
 
 TEST_CASE("every thread draws other UUIDs")
 {

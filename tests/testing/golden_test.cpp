@@ -65,13 +65,23 @@ DoorPaintedOtherwise otherwise(const DoorPaintedV0& old) { return {1, old.colour
 using Doors = Evolution<EventList<DoorPainted>, Upcast<one_coat>>;
 using OtherDoors = Evolution<EventList<DoorPaintedOtherwise>, Upcast<otherwise>>;
 
+void set_writing(bool writes) // NOLINTBEGIN: one thread
+{
+#ifdef _WIN32
+    _putenv_s("ESCQRS_WRITE_GOLDEN", writes ? "1" : "");
+#else
+    if (writes) setenv("ESCQRS_WRITE_GOLDEN", "1", 1);
+    else unsetenv("ESCQRS_WRITE_GOLDEN");
+#endif
+} // NOLINTEND
+
 /// A folder in which both versions were released.
 struct Released {
     Released()
     {
-        setenv("ESCQRS_WRITE_GOLDEN", "1", 1); // NOLINT: one thread
+        set_writing(true);
         const auto complaints = check();
-        unsetenv("ESCQRS_WRITE_GOLDEN"); // NOLINT: one thread
+        set_writing(false);
         // What it complained of while writing is what it had just not found yet.
         INFO(Catch::StringMaker<std::vector<std::string>>::convert(complaints));
         REQUIRE(check().empty());
@@ -153,9 +163,9 @@ TEST_CASE("a golden file that was changed, deleted, added or exchanged is notice
     SECTION("deleted, and to be written anew")
     {
         std::filesystem::remove(released.folder.file("DoorPainted.1.json"));
-        setenv("ESCQRS_WRITE_GOLDEN", "1", 1); // NOLINT: one thread
+        set_writing(true);
         released.is_noticed("DoorPainted.1.json was released before and is gone");
-        unsetenv("ESCQRS_WRITE_GOLDEN"); // NOLINT: one thread
+        set_writing(false);
         CHECK_FALSE(std::filesystem::exists(released.folder.file("DoorPainted.1.json")));
     }
     SECTION("added")

@@ -1,15 +1,13 @@
 // Copyright the escqrs authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <escqrs/core/detail/boot_time.hpp>
 #include <escqrs/core/function_ref.hpp>
 #include <escqrs/core/stop_token.hpp>
 #include <escqrs/core/timestamp.hpp>
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
-#include <ctime>
-#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -53,27 +51,16 @@ class SystemClock final : public Clock {
 public:
     Timestamp now() const override { return std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now()); }
 
-    SteadyTime steady() const override
-    {
-        std::timespec time{};
-        ::clock_gettime(CLOCK_BOOTTIME, &time);
-        return SteadyTime{std::chrono::seconds{time.tv_sec} +
-                          std::chrono::duration_cast<Duration>(std::chrono::nanoseconds{time.tv_nsec})};
-    }
+    SteadyTime steady() const override { return detail::boot_time(); }
 
-    /// The id that the kernel drew when it started.
-    std::string steady_origin() const override
-    {
-        const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file{std::fopen("/proc/sys/kernel/random/boot_id", "r"),
-                                                                   [](std::FILE* open) { return std::fclose(open); }};
-        char id[37]{}; // a UUID and a zero byte
-        return file && std::fgets(id, sizeof id, file.get()) != nullptr ? id : "";
-    }
+    /// The id that the kernel drew when it started; empty where the system has none.
+    std::string steady_origin() const override { return detail::boot_id(); }
 
     bool wait_for(std::unique_lock<std::mutex>& lock, condition_variable_any& wake, Duration at_most, stop_token stop,
                   FunctionRef<bool()> ready) override
     {
-        constexpr Duration longest = std::chrono::hours{24 * 365 * 100}; // the end of a longer wait would overflow
+        // The end of a wait of a hundred years does not fit a time_t of 32 bits.
+        constexpr Duration longest = std::chrono::hours{24 * 365 * 10};
         return wake.wait_for(lock, std::move(stop), std::min(at_most, longest), ready);
     }
 };

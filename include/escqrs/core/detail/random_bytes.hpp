@@ -6,12 +6,32 @@
 #include <cstddef>
 #include <cstring>
 #include <new>
-#include <sys/mman.h>
 #include <system_error>
+
+#ifdef _WIN32
+#include <random>
+#else
+#include <sys/mman.h>
 #include <unistd.h>
+#if __has_include(<sys/random.h>)
+#include <sys/random.h>
+#endif
+#endif
 
 // What the core needs of the operating system to draw random numbers.
 namespace escqrs::inline v0::detail {
+
+#ifdef _WIN32 // where no process is forked, and the standard's device is the system's secure source
+
+inline unsigned fork_number() noexcept { return 1; }
+
+inline void draw_random_bytes(std::byte* to, std::size_t size)
+{
+    std::random_device device;
+    for (std::size_t at = 0; at < size; ++at) to[at] = static_cast<std::byte>(device() & 0xFFU);
+}
+
+#else
 
 /// A number in memory that the kernel hands to a forked process filled with zeros, whichever call forked it; null if the
 /// system has no such memory.
@@ -39,6 +59,14 @@ inline unsigned fork_number() noexcept
     return wiped_by_fork->load(std::memory_order_relaxed);
 }
 
+/// @param size  256 at most
+inline void draw_random_bytes(std::byte* to, std::size_t size)
+{
+    if (::getentropy(to, size) != 0) throw std::system_error{errno, std::generic_category(), "getentropy"};
+}
+
+#endif
+
 /// Random bytes drawn ahead from the system's secure source: the call takes longer than the bytes do.
 class RandomBytes {
 public:
@@ -55,8 +83,7 @@ private:
     void refill(unsigned fork)
     {
         left_ = 0;
-        if (::getentropy(bytes_, sizeof bytes_) != 0)
-            throw std::system_error{errno, std::generic_category(), "getentropy"};
+        draw_random_bytes(bytes_, sizeof bytes_);
         left_ = sizeof bytes_;
         fork_ = fork;
     }
