@@ -89,7 +89,9 @@ TEST_CASE("the machine's steady clock goes forward from the machine's start, whi
     const SteadyTime begin = system_clock().steady();
     CHECK(begin > SteadyTime{});
     CHECK(system_clock().steady() >= begin);
+#ifdef __linux__
     CHECK(system_clock().steady_origin().size() == 36);
+#endif
     CHECK(system_clock().steady_origin() == SystemClock{}.steady_origin());
 }
 

@@ -280,10 +280,10 @@ inline void GoldenFolder::write(const std::string& name, const std::string& text
 {
     if (released_.contains(name)) return complain(name + " was released before and is gone: restore it");
     const std::string path = (folder_ / name).string();
-    std::FILE* const file = std::fopen(path.c_str(), "wx"); // "x": never overwrites
+    std::FILE* const file = std::fopen(path.c_str(), "wbx"); // "x": never overwrites
     const bool is_written = file != nullptr && std::fputs((text + '\n').c_str(), file) >= 0;
     const bool is_closed = file != nullptr && std::fclose(file) == 0;
-    std::ofstream list{folder_ / "released.txt", std::ios::app};
+    std::ofstream list{folder_ / "released.txt", std::ios::app | std::ios::binary};
     list << hash_of(text) << ' ' << name << '\n';
     released_[name] = hash_of(text);
     if (!is_written || !is_closed || !list.flush()) complain("cannot write " + path);
