@@ -13,6 +13,7 @@ test_packages=(
     pkg-config python3 python3-selenium chromium chromium-driver fonts-dejavu-core procps curl wrk rabbitmq-server openssl
     postgresql pgbouncer libbenchmark-dev libcereal-dev nlohmann-json3-dev
 )
+site_packages=(mkdocs mkdocs-material doxygen)
 benchmark_packages=(libbenchmark-dev libcereal-dev nlohmann-json3-dev postgresql valgrind gnuplot-nox python3 wrk librocksdb-dev)
 
 # Of npm nothing is needed but for the tests of the Service Bus adapter, whose emulator and whose judge run on Node.js, and for
