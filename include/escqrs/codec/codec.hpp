@@ -32,6 +32,7 @@ struct EncodedEvent {
     Bytes payload;
 };
 
+/// Views the stored form of an event; valid as long as `event` is.
 inline EncodedEvent encoded(const RecordedEvent& event) noexcept
 {
     return {event.type, event.schema_version, event.content_type, event.payload};

@@ -13,6 +13,7 @@
 
 namespace escqrs::inline v0 {
 
+/// How a repository retries, draws event ids, takes snapshots, and bounds the size of events.
 struct RepositoryOptions {
     RetryPolicy retry;
     IdGenerator ids = time_ordered_uuid;

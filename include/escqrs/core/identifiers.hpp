@@ -173,6 +173,7 @@ private:
     std::size_t category_length_ = 0;
 };
 
+/// The text `category-id`.
 inline std::string to_string(const StreamId& stream) { return stream.text(); }
 
 namespace detail {
@@ -247,6 +248,7 @@ inline Uuid parse_uuid(std::string_view text)
     return uuid;
 }
 
+/// Describes the expectation in words, for texts of errors.
 inline std::string to_string(ExpectedVersion expected)
 {
     switch (expected.kind_) {

@@ -13,6 +13,7 @@ namespace escqrs::inline v0 {
 
 /// A moment in UTC, to the microsecond.
 using Timestamp = std::chrono::sys_time<std::chrono::microseconds>;
+/// A length of time, in microseconds.
 using Duration = std::chrono::microseconds;
 
 /// A reading of a clock that is never set, for durations (`Clock::steady`). What it counts from depends on the clock.
