@@ -13,7 +13,7 @@ import re
 import sys
 import textwrap
 
-PAGES = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/*.md", "examples/conference/*/README.md"]
+PAGES = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/**/*.md", "examples/conference/*/README.md"]
 CODE = ["include/**/*.hpp", "examples/**/*.?pp", "tests/**/*.?pp", "tests/**/*.py", "**/CMakeLists.txt", "cmake/*.cmake",
         "CMakePresets.json", "scripts/*"]
 SOURCE_ENDINGS = "hpp|cpp|md|py|cmake|js|css|html|json|txt"

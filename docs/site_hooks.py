@@ -47,7 +47,8 @@ def fitted(link, folder, repository):
         return link[0]
     inside = place.relative_to(ROOT).as_posix()
     if inside in ROOT_PAGES or (place.is_relative_to(DOCS) and place.is_file()):
-        page = inside.removeprefix("docs/")
+        here = folder.relative_to(DOCS) if folder.is_relative_to(DOCS) else "."
+        page = os.path.relpath(inside.removeprefix("docs/"), here)
         return f"[{text}]({page}{'#' + heading if heading else ''})"
     if not place.exists():
         return link[0] # mkdocs complains of it
