@@ -15,9 +15,9 @@ namespace escqrs::inline v0 {
 
 /// Threads that can be stopped: the standard library's, under these names as well.
 ///
-/// libc++ 19 and older, and Apple's until Xcode 16, have them only with `-fexperimental-library`. Without it these are the
-/// library's own, with the members that the standard specifies; programs for such a standard library write
-/// `escqrs::stop_source` for `std::stop_source`, and need no flag.
+/// libc++ 19 and older have them only with `-fexperimental-library`. Without it these are the library's own, with the
+/// members that the standard specifies; programs for such a standard library write `escqrs::stop_source` for
+/// `std::stop_source`, and need no flag.
 #if defined(__cpp_lib_jthread)
 using std::condition_variable_any;
 using std::jthread;
