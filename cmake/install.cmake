@@ -18,6 +18,16 @@ install(FILES LICENSE README.md CHANGELOG.md SECURITY.md DESTINATION "${CMAKE_IN
 install(DIRECTORY docs DESTINATION "${CMAKE_INSTALL_DOCDIR}" FILES_MATCHING PATTERN "*.md" PATTERN "*.svg")
 
 # For builds that are not CMake's: pkg-config --cflags --libs escqrs-sqlite
+# What is installed may be moved, unless one of the folders is absolute.
+set(pc_prefix "${CMAKE_INSTALL_PREFIX}")
+if(NOT IS_ABSOLUTE "${CMAKE_INSTALL_DATADIR}")
+    file(RELATIVE_PATH to_prefix "/prefix/${CMAKE_INSTALL_DATADIR}/pkgconfig" "/prefix")
+    set(pc_prefix "\${pcfiledir}/${to_prefix}")
+endif()
+set(pc_includedir "${CMAKE_INSTALL_INCLUDEDIR}")
+if(NOT IS_ABSOLUTE "${CMAKE_INSTALL_INCLUDEDIR}")
+    set(pc_includedir "\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}")
+endif()
 foreach(name IN LISTS components)
     set(module "escqrs-${name}")
     set(requires escqrs)
