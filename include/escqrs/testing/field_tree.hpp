@@ -71,7 +71,7 @@ inline std::string around(const std::string& text, std::size_t place)
 
 } // namespace detail
 
-/// `email: expected 'a@b', found 'c@d'`; of long texts only the surroundings of the first difference.
+/// `email: expected 'Ann', found 'Bob'`; of long texts only the surroundings of the first difference.
 inline std::string to_string(const FieldDifference& difference)
 {
     std::string text = difference.path.empty() ? "" : difference.path + ": ";
