@@ -17,9 +17,9 @@ namespace escqrs::inline v0 {
 /// `max_delay`. `Repository::execute` makes its second attempt at once, and waits without jitter; `retry_on_conflict`
 /// adds jitter.
 struct RetryPolicy {
-    unsigned attempts = 10;
-    Duration delay = std::chrono::milliseconds{1};
-    Duration max_delay = std::chrono::milliseconds{50};
+    unsigned attempts = 10;                             ///< in all, the first included; 1 at least
+    Duration delay = std::chrono::milliseconds{1};      ///< before the second attempt
+    Duration max_delay = std::chrono::milliseconds{50}; ///< limit of the doubling
 };
 
 /// Draws a number from 0 up to, but not including, 1, by which delays are spread. Called from any thread at once, so it
@@ -36,8 +36,8 @@ inline double random_jitter()
 
 /// The share of a delay that is waited: a random one, from `least` up to `most`.
 struct JitterRange {
-    double least;
-    double most;
+    double least; ///< 0 to 1
+    double most;  ///< up to 1
 };
 
 /// Delays that double after each failure. Jitter spreads them, so that many who failed at once do not come back at

@@ -10,7 +10,7 @@ namespace escqrs::inline v0 {
 /// A position alone is not enough: a log that was restored from a backup, or that lost its end in a failover, continues
 /// with other events at positions that the reader has passed. The id of the event at the position detects that.
 struct Bookmark {
-    GlobalPosition position{};
+    GlobalPosition position{}; ///< of the last event that was read; 0 before the first
     /// Nil: not known; the next reader assumes its own log.
     LogId log{};
     /// The one at `position`; nil: not known, or no event is there.

@@ -47,9 +47,9 @@ public:
     {
     }
 
-    const StreamId& stream() const noexcept { return stream_; }
-    ExpectedVersion expected() const noexcept { return expected_; }
-    StreamVersion actual() const noexcept { return actual_; }
+    const StreamId& stream() const noexcept { return stream_; }     ///< that was appended to
+    ExpectedVersion expected() const noexcept { return expected_; } ///< by the caller
+    StreamVersion actual() const noexcept { return actual_; }       ///< of the stream; 0 if it does not exist
 
     FailureKind failure_kind() const noexcept override { return FailureKind::interrupted; }
 
@@ -78,7 +78,7 @@ public:
     {
     }
 
-    EventId id() const noexcept { return id_; }
+    EventId id() const noexcept { return id_; } ///< that is stored already
 
 private:
     EventId id_;
@@ -106,7 +106,7 @@ public:
     {
     }
 
-    const CommandId& command() const noexcept { return command_; }
+    const CommandId& command() const noexcept { return command_; }                   ///< whose id was refused
     const StreamId& stream() const noexcept { return stream_; }                      ///< of the refused change
     const std::optional<StreamId>& stored_in() const noexcept { return stored_in_; } ///< may be the same stream
 
@@ -124,7 +124,7 @@ public:
     {
     }
 
-    const StreamId& stream() const noexcept { return stream_; }
+    const StreamId& stream() const noexcept { return stream_; } ///< that has no events
 
 private:
     StreamId stream_;
@@ -138,7 +138,7 @@ public:
     {
     }
 
-    const std::string& name() const noexcept { return name_; }
+    const std::string& name() const noexcept { return name_; } ///< of the event as stored
 
 private:
     std::string name_;
@@ -154,9 +154,9 @@ public:
     {
     }
 
-    const std::string& name() const noexcept { return name_; }
-    unsigned found() const noexcept { return found_; }
-    unsigned known() const noexcept { return known_; }
+    const std::string& name() const noexcept { return name_; } ///< of the event as stored
+    unsigned found() const noexcept { return found_; }         ///< version of the stored event
+    unsigned known() const noexcept { return known_; }         ///< newest version that this program reads
 
 private:
     std::string name_;
@@ -174,9 +174,9 @@ public:
     {
     }
 
-    const StreamId& stream() const noexcept { return stream_; }
-    StreamVersion version() const noexcept { return version_; }
-    GlobalPosition position() const noexcept { return position_; }
+    const StreamId& stream() const noexcept { return stream_; }    ///< of the event that failed
+    StreamVersion version() const noexcept { return version_; }    ///< of that event
+    GlobalPosition position() const noexcept { return position_; } ///< of that event
 
 private:
     StreamId stream_;
@@ -232,7 +232,7 @@ public:
     {
     }
 
-    const std::vector<std::string>& problems() const noexcept { return problems_; }
+    const std::vector<std::string>& problems() const noexcept { return problems_; } ///< in words
 
 private:
     static std::string join(const std::vector<std::string>& problems)
@@ -253,7 +253,7 @@ public:
     {
     }
 
-    const std::vector<std::exception_ptr>& failures() const noexcept { return failures_; }
+    const std::vector<std::exception_ptr>& failures() const noexcept { return failures_; } ///< in order of subscription
 
     /// That of the first failure that is not the event's own fault, if there is one.
     FailureKind failure_kind() const noexcept override;
@@ -344,7 +344,7 @@ public:
     {
     }
 
-    const std::string& message_id() const noexcept { return message_id_; }
+    const std::string& message_id() const noexcept { return message_id_; } ///< of the refused message
 
     FailureKind failure_kind() const noexcept override { return FailureKind::refused; }
 

@@ -14,6 +14,7 @@ class FunctionRef;
 template <class Result, class... Arguments>
 class FunctionRef<Result(Arguments...)> {
 public:
+    /// Refers to `function`, which is not copied.
     template <class Function>
         requires(!std::same_as<std::remove_cvref_t<Function>, FunctionRef> &&
                  std::is_invocable_r_v<Result, Function&, Arguments...>)
@@ -25,6 +26,7 @@ public:
     {
     }
 
+    /// Calls the function; what it throws passes through.
     Result operator()(Arguments... arguments) const { return call_(object_, std::forward<Arguments>(arguments)...); }
 
 private:

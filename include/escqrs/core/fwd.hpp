@@ -7,10 +7,15 @@ template <class Tag>
 class Id;
 template <class Tag>
 class TextId;
+/// Identifies a stored event; unique in its log.
 using EventId = Id<struct EventIdTag>;
+/// Identifies a command, so that a store recognises it when it is repeated.
 using CommandId = Id<struct CommandIdTag>;
+/// Shared by all that results from one request.
 using CorrelationId = Id<struct CorrelationIdTag>;
+/// Identifies the message that led directly to an event.
 using CausationId = Id<struct CausationIdTag>;
+/// Identifies an event log; drawn when the store is created.
 using LogId = Id<struct LogIdTag>;
 
 class StreamId;

@@ -18,6 +18,7 @@
 
 namespace escqrs::inline v0 {
 
+/// 128 bits, as Boost has them: `data` holds the bytes in the order of the text.
 using Uuid = boost::uuids::uuid;
 
 /// Formats a UUID as 36 lower-case characters (RFC 9562, section 4).
@@ -35,13 +36,14 @@ template <class Tag>
 class Id {
 public:
     constexpr Id() noexcept : value_{} {}
+    /// The nil UUID is allowed.
     explicit constexpr Id(const Uuid& value) noexcept : value_{value} {}
 
     /// @throws InvalidIdentifier if `text` is not a UUID
     static Id parse(std::string_view text) { return Id{parse_uuid(text)}; }
 
-    constexpr const Uuid& value() const noexcept { return value_; }
-    bool is_nil() const noexcept { return value_.is_nil(); }
+    constexpr const Uuid& value() const noexcept { return value_; } ///< all zeros if nil
+    bool is_nil() const noexcept { return value_.is_nil(); }        ///< true for "none"
 
     friend bool operator==(const Id& left, const Id& right) noexcept { return left.value_ == right.value_; }
     friend std::strong_ordering operator<=>(const Id& left, const Id& right) noexcept
@@ -49,6 +51,7 @@ public:
         return std::memcmp(left.value_.data, right.value_.data, sizeof(Uuid::data)) <=> 0;
     }
 
+    /// Reads or writes the UUID, without a name of its own.
     template <class Archive>
     void serialize(Archive& archive, unsigned /*version*/)
     {
@@ -59,6 +62,7 @@ private:
     Uuid value_;
 };
 
+/// The 36 lower-case characters of its UUID.
 template <class Tag>
 std::string to_string(const Id<Tag>& id)
 {
@@ -75,9 +79,11 @@ using LogId = Id<struct LogIdTag>; ///< of a whole log of events
 class StreamVersion {
 public:
     constexpr StreamVersion() noexcept = default;
+    /// `value` is not checked.
     explicit constexpr StreamVersion(std::uint64_t value) noexcept : value_{value} {}
 
-    constexpr std::uint64_t value() const noexcept { return value_; }
+    constexpr std::uint64_t value() const noexcept { return value_; } ///< number of events
+    /// Version of the event after this one.
     constexpr StreamVersion next() const noexcept { return StreamVersion{value_ + 1}; }
 
     friend constexpr auto operator<=>(StreamVersion, StreamVersion) noexcept = default;
@@ -90,9 +96,10 @@ private:
 class GlobalPosition {
 public:
     constexpr GlobalPosition() noexcept = default;
+    /// `value` is not checked.
     explicit constexpr GlobalPosition(std::uint64_t value) noexcept : value_{value} {}
 
-    constexpr std::uint64_t value() const noexcept { return value_; }
+    constexpr std::uint64_t value() const noexcept { return value_; } ///< a store's own count
 
     friend constexpr auto operator<=>(GlobalPosition, GlobalPosition) noexcept = default;
 
@@ -105,13 +112,17 @@ class ExpectedVersion {
 public:
     /// No requirement: the append never conflicts.
     static constexpr ExpectedVersion any() noexcept { return ExpectedVersion{Kind::any, {}}; }
+    /// The stream has no events yet.
     static constexpr ExpectedVersion no_stream() noexcept { return ExpectedVersion{Kind::exact, {}}; }
+    /// The stream has at least one event.
     static constexpr ExpectedVersion stream_exists() noexcept { return ExpectedVersion{Kind::stream_exists, {}}; }
+    /// The stream ends at `version`; 0 means the same as `no_stream()`.
     static constexpr ExpectedVersion exactly(StreamVersion version) noexcept
     {
         return ExpectedVersion{Kind::exact, version};
     }
 
+    /// True if a stream at version `actual` meets the requirement; 0 is a stream without events.
     constexpr bool is_met_by(StreamVersion actual) const noexcept
     {
         switch (kind_) {
@@ -143,11 +154,12 @@ private:
 /// text also serves as a session id of a message queue.
 class StreamId {
 public:
-    static constexpr std::size_t max_length = 128;
+    static constexpr std::size_t max_length = 128; ///< bytes of the whole text
 
     /// @throws InvalidIdentifier if the category is empty or holds a hyphen, the id is empty or the nil UUID, both are
     ///         too long, or one of them is not UTF-8 or holds a control character
     StreamId(std::string_view category, std::string_view id);
+    /// With the text of the UUID.
     StreamId(std::string_view category, const Uuid& id);
 
     /// Also accepts a nil UUID and bytes that are not UTF-8, with which a stream may have been stored before they were
@@ -155,8 +167,10 @@ public:
     /// @throws InvalidIdentifier if `text` is not `category-id`
     static StreamId parse(std::string_view text);
 
-    const std::string& text() const noexcept { return text_; }
+    const std::string& text() const noexcept { return text_; } ///< category, hyphen and id
+    /// A view, valid as long as this object.
     std::string_view category() const noexcept { return std::string_view{text_}.substr(0, category_length_); }
+    /// All that follows the first hyphen; a view as well.
     std::string_view id() const noexcept { return std::string_view{text_}.substr(category_length_ + 1); }
 
     friend bool operator==(const StreamId& left, const StreamId& right) noexcept { return left.text_ == right.text_; }

@@ -34,12 +34,12 @@ inline const Metadata no_metadata{};
 
 /// What a subscriber or projection receives with an event.
 struct EventContext {
-    StreamId stream;
-    StreamVersion version;
-    GlobalPosition position;
-    EventId id;
-    Timestamp recorded_at{};
-    Metadata metadata{};
+    StreamId stream;         ///< that the event belongs to
+    StreamVersion version;   ///< of the event in its stream
+    GlobalPosition position; ///< of the event in the log
+    EventId id;              ///< of the event
+    Timestamp recorded_at{}; ///< by the store's clock
+    Metadata metadata{};     ///< stored with the event
     /// The event was handled before, and a read model is being rebuilt: cause nothing outside it.
     bool is_replay = false;
     /// Counts the events that an upcaster makes from one stored event: they share its id and version.

@@ -36,7 +36,7 @@ inline std::string text_id_problem(const std::string& text, std::size_t most)
 template <class Tag>
 class TextId {
 public:
-    static constexpr std::size_t max_length = 96;
+    static constexpr std::size_t max_length = 96; ///< bytes
 
     TextId() noexcept = default;
 
@@ -49,8 +49,8 @@ public:
     /// The same as the constructor.
     static TextId parse(std::string_view text) { return TextId{text}; }
 
-    const std::string& value() const noexcept { return value_; }
-    bool is_nil() const noexcept { return value_.empty(); }
+    const std::string& value() const noexcept { return value_; } ///< empty if nil
+    bool is_nil() const noexcept { return value_.empty(); }      ///< true for "none"
 
     friend bool operator==(const TextId& left, const TextId& right) noexcept { return left.value_ == right.value_; }
     friend std::strong_ordering operator<=>(const TextId& left, const TextId& right) noexcept
@@ -96,6 +96,7 @@ private:
     std::string value_;
 };
 
+/// The text as it is.
 template <class Tag>
 std::string to_string(const TextId<Tag>& id)
 {

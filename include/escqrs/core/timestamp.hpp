@@ -18,8 +18,10 @@ using Duration = std::chrono::microseconds;
 
 /// A reading of a clock that is never set, for durations (`Clock::steady`). What it counts from depends on the clock.
 struct SteadyCounter {
+    /// As `std::chrono` asks of a clock: its readings never decrease.
     static constexpr bool is_steady = true;
 };
+/// A reading, in microseconds.
 using SteadyTime = std::chrono::time_point<SteadyCounter, Duration>;
 
 /// `moment + by`, or the last or first moment there is. For every sum with a duration that a caller chooses.

@@ -17,7 +17,7 @@ struct TraceContext {
     std::string trace_id;
     /// Of the step in it, which is the parent of what it causes: 16 such digits.
     std::string span_id;
-    bool is_sampled = false;
+    bool is_sampled = false; ///< the caller records this trace
 
     /// What a `traceparent` header says; nothing if it is not valid (section 3.2 of the recommendation). From versions
     /// newer than 00, which this class writes, it takes what version 00 knows.
