@@ -8,9 +8,11 @@ namespace escqrs::inline v0 {
 /// Used by the library only.
 class Access {
 public:
+    /// True if the aggregate has an `apply` for this event that this class may call.
     template <class Aggregate, class Event>
     static constexpr bool can_apply = requires(Aggregate& aggregate, const Event& event) { aggregate.apply(event); };
 
+    /// Calls the aggregate's own `apply`, for an event that was just raised or is replayed.
     template <class Aggregate, class Event>
     static void apply(Aggregate& aggregate, const Event& event)
     {
@@ -24,12 +26,14 @@ public:
         aggregate.replay(event);
     }
 
+    /// Empties the uncommitted events, which a store has taken up to `version` and `position`.
     template <class Aggregate, class Version, class Position>
     static void mark_committed(Aggregate& aggregate, Version version, Position position) noexcept
     {
         aggregate.mark_committed(version, position);
     }
 
+    /// True if the aggregate has a `serialize` that this class may call: snapshots need one.
     template <class Aggregate, class Archive>
     static constexpr bool can_serialize =
         requires(Aggregate& aggregate, Archive& archive) { aggregate.serialize(archive, 0U); };

@@ -84,11 +84,14 @@ inline constexpr bool changes_state<TextId<Tag>> = false;
 template <class Derived, class... Events>
 class AggregateRoot {
 public:
+    /// The id type that the list begins with; `escqrs::Id<Derived>` if it begins with none.
     using Id = typename detail::RootTypes<Derived, Events...>::Id;
+    /// A `std::variant` of the events, in the order of the list.
     using Event = typename detail::RootTypes<Derived, Events...>::Event;
+    /// The events as an `EventList`, in which `NoStateChange<E>` is `E`.
     using EventTypes = typename detail::RootTypes<Derived, Events...>::EventTypes;
 
-    const Id& id() const noexcept { return id_; }
+    const Id& id() const noexcept { return id_; } ///< given at construction
 
     /// Version of the last stored event this aggregate has seen; uncommitted events do not count.
     StreamVersion version() const noexcept { return version_; }
@@ -100,6 +103,7 @@ public:
     std::span<const Event> uncommitted_events() const noexcept { return uncommitted_; }
 
 protected:
+    /// An aggregate that has no events yet, at version 0.
     explicit AggregateRoot(const Id& id) : id_{id} { (require_apply<Events>(), ...); }
     ~AggregateRoot() = default;
     AggregateRoot(const AggregateRoot&) = default;

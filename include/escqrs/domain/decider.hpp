@@ -166,16 +166,17 @@ class Decided final : public detail::DecidedRoot<D>,
     using Root = detail::DecidedRoot<D>;
 
 public:
-    using State = typename D::State;
-    using Events = typename D::Events;
+    using State = typename D::State;   ///< as the decider defines it
+    using Events = typename D::Events; ///< as the decider lists them
     using typename Root::EventTypes;
     using typename Root::Id;
 
-    static constexpr std::string_view category = D::category;
+    static constexpr std::string_view category = D::category; ///< the decider's
 
+    /// Begins in the decider's initial state, at version 0.
     explicit Decided(const Id& id) : Root{id}, state_{D::initial()} {}
 
-    const State& state() const noexcept { return state_; }
+    const State& state() const noexcept { return state_; } ///< after all events, uncommitted ones too
 
     /// Raises the events that the decider returns for a command.
     /// @throws what the decider's `decide` throws; nothing is raised then
@@ -303,16 +304,21 @@ template <class... Parts>
 struct Compose : detail::ComposedId<Parts...> {
     static_assert(sizeof...(Parts) > 0, "escqrs: a composition has at least one decider");
 
+    /// One state for each part, in the order of the parts.
     using State = std::tuple<typename Parts::State...>;
+    /// The events of all parts, with the rules of those that list an `Evolution`.
     using Events =
         typename detail::WithRules<typename detail::Joined<EventList<>, detail::CheckedEvents<Parts>...>::Type,
                                    typename detail::RulesOf<typename Parts::Events>::Type...>::Type;
 
+    /// True if `P` is one of the parts.
     template <class P>
     static constexpr bool has_part = (std::is_same_v<P, Parts> || ...);
 
+    /// The initial states of all parts.
     static State initial() { return State{Parts::initial()...}; }
 
+    /// Passes the command and the part's state to the one part that decides it.
     template <class Command>
         requires(Decides<Parts, Command> || ...)
     static auto decide(const Command& command, const State& state)
@@ -323,6 +329,7 @@ struct Compose : detail::ComposedId<Parts...> {
         return Part<index>::decide(command, std::get<index>(state));
     }
 
+    /// Passes the event to the part that lists it; the states of the others stay as they are.
     template <class E>
         requires(detail::CheckedEvents<Parts>::template contains<E> || ...)
     static State evolve(State state, const E& event)

@@ -22,11 +22,13 @@ namespace escqrs::inline v0 {
 template <class T>
 class Field {
 public:
+    /// Both must outlive this object.
     constexpr Field(const char* name, T& value) noexcept : name_{name}, value_{&value} {}
 
-    constexpr const char* name() const noexcept { return name_; }
-    constexpr T& value() const noexcept { return *value_; }
+    constexpr const char* name() const noexcept { return name_; } ///< of the field, for formats that store names
+    constexpr T& value() const noexcept { return *value_; }       ///< the member itself
 
+    /// Reads or writes the member alone.
     template <class Archive>
     void serialize(Archive& archive, unsigned /*version*/)
     {
@@ -38,6 +40,7 @@ private:
     T* value_;
 };
 
+/// Names a member for `serialize`; `name` and `value` must outlive what is returned.
 template <class T>
 constexpr const Field<T> field(const char* name, T& value) noexcept // NOLINT: const, as Boost's make_nvp
 {
@@ -84,7 +87,7 @@ constexpr unsigned oldest_schema_version() noexcept
 /// `apply`.
 template <class E>
 struct NoStateChange {
-    using Event = E;
+    using Event = E; ///< as it is stored and handled
 };
 
 namespace detail {
@@ -120,8 +123,9 @@ constexpr bool names_are_unique() noexcept
 /// A closed set of event types, known at compile time.
 template <class... Events>
 struct EventList {
-    static constexpr std::size_t size = sizeof...(Events);
+    static constexpr std::size_t size = sizeof...(Events); ///< number of types
 
+    /// True if `E` is one of the types.
     template <class E>
     static constexpr bool contains = (std::is_same_v<E, Events> || ...);
 

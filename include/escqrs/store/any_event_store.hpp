@@ -27,6 +27,8 @@ public:
     {
     }
 
+    /// Passed on to the store inside, as `EventStore` describes it.
+    /// @{
     AppendResult append(const StreamId& stream, ExpectedVersion expected, std::span<const NewEvent> events)
     {
         return store_->append(stream, expected, events);
@@ -52,6 +54,7 @@ public:
     {
         return store_->wait_for_events(after, at_most, std::move(stop));
     }
+    /// @}
 
 private:
     struct Interface {

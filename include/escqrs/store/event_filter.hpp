@@ -17,8 +17,9 @@ struct EventFilter {
     std::vector<std::string> categories{}; ///< of streams: `attendee`
     std::vector<std::string> types{};      ///< event names: `AttendeeRegistered`
 
-    bool matches_everything() const noexcept { return categories.empty() && types.empty(); }
+    bool matches_everything() const noexcept { return categories.empty() && types.empty(); } ///< both lists are empty
 
+    /// True if an event of this type, in a stream of this category, is shown.
     bool matches(std::string_view category, std::string_view type) const
     {
         return is_in(categories, category) && is_in(types, type);

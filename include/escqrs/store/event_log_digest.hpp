@@ -17,8 +17,8 @@ namespace escqrs::inline v0 {
 /// Summarises a log in a few bytes: two logs with the same digest hold the same events, at the same positions and
 /// versions.
 struct EventLogDigest {
-    std::uint64_t events = 0;
-    GlobalPosition head{};
+    std::uint64_t events = 0; ///< number of events
+    GlobalPosition head{};    ///< position of the last event; 0 if there is none
     /// A chain of SHA-1, one link for each event; shows damage, not forgery.
     Uuid digest{};
 

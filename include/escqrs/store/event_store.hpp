@@ -19,20 +19,20 @@ namespace escqrs::inline v0 {
 
 /// An encoded event on its way into a store. Views only: what they point at must live until `append` returns.
 struct NewEvent {
-    EventId id;
-    std::string_view type; ///< event name
-    unsigned schema_version = 0;
-    std::string_view content_type;
-    Bytes payload;
-    Bytes metadata;
+    EventId id;                    ///< unique in the log
+    std::string_view type;         ///< event name
+    unsigned schema_version = 0;   ///< of the event type
+    std::string_view content_type; ///< of the payload: its format
+    Bytes payload;                 ///< the event's content
+    Bytes metadata;                ///< encoded metadata
 };
 
 /// The state of an aggregate as it was after event `version` of its stream: loading may begin there. Views only.
 struct Snapshot {
-    StreamVersion version;
-    unsigned schema_version = 0;
-    std::string_view content_type;
-    Bytes payload;
+    StreamVersion version;         ///< of the last event in it
+    unsigned schema_version = 0;   ///< of the aggregate's state
+    std::string_view content_type; ///< of the payload: its format
+    Bytes payload;                 ///< the aggregate's state
 };
 
 /// Receives a snapshot, whose views are valid only during the call.
@@ -43,8 +43,8 @@ using EventSink = FunctionRef<bool(const RecordedEvent&)>;
 
 /// Where an append ended: version and position of its last event.
 struct AppendResult {
-    StreamVersion version;
-    GlobalPosition position;
+    StreamVersion version;   ///< in the stream
+    GlobalPosition position; ///< in the log
     /// The event ids were already stored: by an earlier call, whose contents may differ, or by this one, which the store
     /// sent again after it had lost its connection.
     bool repeated = false;
@@ -58,9 +58,9 @@ struct AppendResult {
 
 /// Where a stored event is.
 struct EventLocation {
-    StreamId stream;
-    StreamVersion version;
-    GlobalPosition position;
+    StreamId stream;         ///< that the event belongs to
+    StreamVersion version;   ///< of the event in its stream
+    GlobalPosition position; ///< of the event in the log
 };
 
 /// A log of events in streams.
@@ -69,9 +69,10 @@ struct EventLocation {
 ///
 /// - `append(stream, expected, events)` stores all events or none; once it has returned they are durable, unless the
 ///   store keeps them in memory. `events` must not be empty (`StoreError`). Throws `ConcurrencyError` if the stream is
-///   not at `expected`, and writes nothing; of several appends at one version exactly one wins. `ExpectedVersion::any()` never conflicts. An append whose event ids are stored already,
-///   as one append to the same stream, returns the first result, marked as `repeated`, whatever `expected` says, and
-///   writes nothing; ids that are stored otherwise, or twice in one call, throw `DuplicateEventId`.
+///   not at `expected`, and writes nothing; of several appends at one version exactly one wins.
+///   `ExpectedVersion::any()` never conflicts. An append whose event ids are stored already, as one append to the
+///   same stream, returns the first result, marked as `repeated`, whatever `expected` says, and writes nothing; ids
+///   that are stored otherwise, or twice in one call, throw `DuplicateEventId`.
 /// - `read_stream(stream, from, sink)` shows the stream's events from version `from` on, in order, to `sink`; nothing
 ///   if there is no such stream. The stream is read page by page and never held as a whole.
 /// - `read_log(after, at_most, sink)` shows at most `at_most` events after position `after`, in order, and returns the

@@ -29,8 +29,10 @@ public:
 
     /// The store inside.
     Store& store() noexcept { return store_; }
-    const Store& store() const noexcept { return store_; }
+    const Store& store() const noexcept { return store_; } ///< the same, read-only
 
+    /// Passed on to the store inside, as `EventStore` describes it.
+    /// @{
     AppendResult append(const StreamId& stream, ExpectedVersion expected, std::span<const NewEvent> events)
     {
         return store_.append(stream, expected, events);
@@ -56,6 +58,7 @@ public:
     {
         return store_.wait_for_events(after, at_most, std::move(stop));
     }
+    /// @}
 
 private:
     Store store_;
