@@ -25,7 +25,7 @@ while (my $line = <$file>) {
                  : $line =~ /^ *[^(~]*\([^)]*&\)( noexcept)? = default;/     ? 'Copies or moves every member.'
                  : $error && $line =~ /^ *(explicit )?\Q$error\E\(/          ? 'The arguments make the text and the members.'
                  :                                                            '';
-    if ($sentence && $previous !~ m{^ *///}) { $line =~ s{^( *)}{$1/** $sentence */ } }
+    if ($sentence && $previous !~ m{^ *///(?! \@\})}) { $line =~ s{^( *)}{$1/** $sentence */ } }
     print $line;
     $previous = $line;
 }
