@@ -26,10 +26,10 @@ namespace escqrs::inline v0 {
 
 /// The bytes of one event and what is needed to read them. Views only.
 struct EncodedEvent {
-    std::string_view type;
-    unsigned schema_version = 0;
-    std::string_view content_type;
-    Bytes payload;
+    std::string_view type;         ///< event name
+    unsigned schema_version = 0;   ///< of the event type when it was written
+    std::string_view content_type; ///< of the payload: its format
+    Bytes payload;                 ///< the event's content
 };
 
 /// Views the stored form of an event; valid as long as `event` is.
@@ -189,10 +189,12 @@ class Codec {
     static_assert(detail::require_default_constructors(static_cast<typename Schema::Objects*>(nullptr)));
 
 public:
+    /// The events as an `EventList`, without the rules of an `Evolution`.
     using Types = typename Schema::Types;
+    /// A `std::variant` of the events, in the order of the list: what bytes are decoded to.
     using Event = typename Schema::Event;
 
-    static constexpr std::string_view content_type = Format::content_type;
+    static constexpr std::string_view content_type = Format::content_type; ///< of what it writes
 
     /// True if events of this type are written and read, current or in an older shape.
     template <class E>

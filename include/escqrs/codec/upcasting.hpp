@@ -20,11 +20,12 @@ namespace escqrs::inline v0 {
 /// A text as a template argument.
 template <std::size_t Size>
 struct FixedText {
+    /// Copies the literal `source`, with its end.
     consteval FixedText(const char (&source)[Size]) { std::copy_n(source, Size, text); } // NOLINT: converts a literal
 
-    constexpr std::string_view view() const noexcept { return {text, Size - 1}; }
+    constexpr std::string_view view() const noexcept { return {text, Size - 1}; } ///< without the end
 
-    char text[Size] = {};
+    char text[Size] = {}; ///< with a zero byte at its end
 };
 
 namespace detail {
@@ -111,27 +112,36 @@ struct NoRule {
 /// no side effect, depends on nothing but the old event, and throws `CodecError` if it cannot convert it.
 template <auto Function>
 struct Upcast : detail::NoRule {
-    using Source = typename detail::UpcasterSignature<decltype(Function)>::Source;
+    using Source = typename detail::UpcasterSignature<decltype(Function)>::Source; ///< the old event
+    /// What an `Evolution` asks of each of its rules.
     using Sources = detail::TypeList<Source>;
+    /// The events that the old one can become.
     using Targets = typename detail::UpcasterSignature<decltype(Function)>::Targets;
 
+    /// Converts an event; throws what `Function` throws.
     static auto of(const Source& old) { return Function(old); }
 };
 
 /// Rule of an `Evolution`: `Event` was stored as `OldName` once, in the versions that its `serialize` reads.
 template <FixedText OldName, class Event>
 struct Rename : detail::NoRule {
+    /// What an `Evolution` asks of each of its rules.
+    /// @{
     using Targets = detail::TypeList<Event>;
     using Renamed = detail::TypeList<Event>;
     static constexpr std::string_view old_name = OldName.view();
     static constexpr bool renames = true;
+    /// @}
 };
 
 /// Rule of an `Evolution`: events with this name are dropped, whatever their version. Their bytes are not looked at.
 template <FixedText Name>
 struct Drop : detail::NoRule {
+    /// What an `Evolution` asks of each of its rules.
+    /// @{
     static constexpr std::string_view old_name = Name.view();
     static constexpr bool drops = true;
+    /// @}
 };
 
 namespace detail {
@@ -240,10 +250,13 @@ struct Evolution;
 /// @par Complexity  an event that needs no upcaster costs what it costs without an Evolution
 template <class... Events, class... Rules>
 struct Evolution<EventList<Events...>, Rules...> {
+    /// The events of the list, without older shapes.
     using Types = EventList<Events...>;
+    /// The old events that the upcasters take.
     using Sources = typename detail::Joined<detail::TypeList<>, typename Rules::Sources...>::Type;
     /// Every type that reads bytes; the current ones first.
     using Registered = typename detail::Joined<detail::TypeList<Events...>, Sources>::Type;
+    /// Those and, for each `Rename`, the type that reads the bytes of the old name.
     using Readers = typename detail::Joined<Registered, typename Rules::Renamed...>::Type;
 
     /// Versions that each of `Readers` could read.
@@ -254,6 +267,7 @@ struct Evolution<EventList<Events...>, Rules...> {
         return ranges;
     }(Readers{});
 
+    /// True if a `Drop` names events of this type.
     static constexpr bool drops(std::string_view type) noexcept
     {
         return ((Rules::drops && type == Rules::old_name) || ...);

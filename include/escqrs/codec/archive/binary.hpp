@@ -24,10 +24,12 @@ namespace escqrs::inline v0::archive {
 /// are not finite, times outside the years 0 to 9999, more than 64 levels of nesting. For events that are never sent as
 /// JSON, give the codec your own format, derived from this one, in which `json_values_only` is false.
 struct Binary {
+    /// Names the format in what is stored.
     static constexpr std::string_view content_type = "application/vnd.escqrs.binary";
+    /// Makes a `Codec` refuse what JSON cannot express, at writing.
     static constexpr bool json_values_only = true;
-    using Output = BinaryOutput;
-    using Input = BinaryInput;
+    using Output = BinaryOutput; ///< writes one event
+    using Input = BinaryInput;   ///< reads one event
 };
 
 } // namespace escqrs::inline v0::archive

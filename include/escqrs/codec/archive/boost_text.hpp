@@ -36,8 +36,11 @@ inline constexpr BoostForm boost_text{"Boost text archive", "22 serialization::a
 /// program, a chain of pointers or nested classes may overflow the stack, an enumeration may get a value that it cannot
 /// hold, and what a pointer leads to leaks when the bytes after it are refused.
 struct BoostText {
+    /// Names the format in what is stored.
     static constexpr std::string_view content_type = "application/vnd.escqrs.boost-text";
+    /// Writes one event.
     using Output = detail::BoostOutput<boost::archive::text_oarchive, detail::boost_text>;
+    /// Reads one event.
     using Input = detail::BoostInput<detail::BoostTextReader, detail::boost_text>;
 };
 

@@ -27,8 +27,11 @@ inline constexpr BoostForm boost_xml{"Boost XML archive", "<?xml ", "\n</boost_s
 ///
 /// **Not for bytes from strangers**, for the reasons that `BoostText` gives.
 struct BoostXml {
+    /// Names the format in what is stored.
     static constexpr std::string_view content_type = "application/vnd.escqrs.boost+xml";
+    /// Writes one event.
     using Output = detail::BoostOutput<boost::archive::xml_oarchive, detail::boost_xml>;
+    /// Reads one event.
     using Input = detail::BoostInput<detail::BoostXmlReader, detail::boost_xml>;
 };
 

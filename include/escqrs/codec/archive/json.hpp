@@ -22,9 +22,10 @@ namespace escqrs::inline v0::archive {
 ///
 /// A class nested in an event receives the schema version of the event: raise that when the nested class changes.
 struct Json {
+    /// Names the format in what is stored.
     static constexpr std::string_view content_type = "application/json";
-    using Output = JsonOutput;
-    using Input = JsonInput;
+    using Output = JsonOutput; ///< writes one event
+    using Input = JsonInput;   ///< reads one event
 };
 
 } // namespace escqrs::inline v0::archive
