@@ -22,9 +22,10 @@ namespace escqrs::inline v0 {
 /// A command's handler, paired with the command: `on<RegisterAttendee>(handler)`.
 template <class Command, class Handler>
 struct CommandHandler {
-    Handler handler;
+    Handler handler; ///< called with the command, or with it and its `CommandContext`
 };
 
+/// Pairs a copy of `handler` with the command that it handles.
 template <class Command, class Handler>
 CommandHandler<Command, std::decay_t<Handler>> on(Handler&& handler)
 {

@@ -19,8 +19,8 @@ namespace escqrs::inline v0 {
 
 /// Until when a command may still be begun. By default nothing ends it.
 struct SendOptions {
-    stop_token stop{};
-    Timestamp deadline = Timestamp::max();
+    stop_token stop{};                     ///< once requested, a command is not begun
+    Timestamp deadline = Timestamp::max(); ///< past it, a command is not begun; by the bus's clock
 };
 
 /// For default arguments, so that a call without options does not construct any.
@@ -28,10 +28,10 @@ inline const SendOptions no_send_options{};
 
 /// What a handler may need next to the command. Valid during the call that passes it.
 struct CommandContext {
-    const Metadata& metadata;
+    const Metadata& metadata; ///< as it was sent
     /// A handler that works for long should check it, and the deadline.
     const stop_token& stop;
-    Timestamp deadline;
+    Timestamp deadline; ///< as given in `SendOptions`; `Timestamp::max()` if there is none
 };
 
 namespace detail {
@@ -100,9 +100,9 @@ public:
 
     /// The C++ name of its type, with namespaces.
     std::string_view name;
-    const Metadata& metadata;
-    const stop_token& stop;
-    Timestamp deadline;
+    const Metadata& metadata; ///< as it was sent
+    const stop_token& stop;   ///< as given in `SendOptions`
+    Timestamp deadline;       ///< as given in `SendOptions`
 
     /// The command itself if it is a `Command`, else null.
     template <class Command>
@@ -149,6 +149,7 @@ private:
 /// The rest of a command's way: the middleware further in, and the handler.
 class NextHandler {
 public:
+    /// A bus makes these; `command` and `rest` must outlive it.
     NextHandler(const CommandInfo& command, FunctionRef<void(const CommandInfo&)> rest) noexcept
         : command_{command}, rest_{rest}
     {

@@ -7,9 +7,9 @@ namespace escqrs::inline v0 {
 
 /// The result of a saved change: version of the stream and log position after its last event.
 struct CommitResult {
-    StreamId stream;
-    StreamVersion version;
-    GlobalPosition position;
+    StreamId stream;         ///< that was changed
+    StreamVersion version;   ///< of its last event
+    GlobalPosition position; ///< of that event in the log
     /// The command was carried out before, and this is its first result.
     bool repeated = false;
 

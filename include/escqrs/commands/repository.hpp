@@ -43,7 +43,7 @@ class Repository {
     static_assert(detail::require_constructor<Aggregate>() && detail::require_short_category<Aggregate>());
 
 public:
-    using Id = typename Aggregate::Id;
+    using Id = typename Aggregate::Id; ///< of the aggregate
 
     /// @param store  must outlive the repository
     /// @throws InvalidOption; Error if the options ask for snapshots of an aggregate that has none
@@ -55,6 +55,7 @@ public:
         if (!HasSnapshots<Aggregate> && !options_.snapshots.is_never()) detail::throw_no_snapshots(Aggregate::category);
     }
 
+    /// Refuses, by a `static_assert`, a store of another type than the repository's.
     template <EventStore Other>
         requires(!std::is_convertible_v<Other&, Store&>)
     explicit Repository(Other&, const RepositoryOptions& = {})
@@ -62,6 +63,7 @@ public:
         detail::refuse_other_store<Other>();
     }
 
+    /// The stream of the aggregate with this id; it need not exist.
     static StreamId stream_of(const Id& id) { return StreamId{Aggregate::category, id.value()}; }
 
     /// The aggregate that its events make, or nothing if it has none.
@@ -126,6 +128,7 @@ public:
     {
         return execute_at(id, ExpectedVersion::any(), decide, true, detail::in_context(context));
     }
+    /// As `execute` with a version; an aggregate that has no events is at version 0.
     template <class Decide, detail::ContextLike Context = Metadata>
     CommitResult execute_or_begin(const Id& id, ExpectedVersion expected, Decide&& decide,
                                   const Context& context = no_metadata) const

@@ -15,10 +15,10 @@ namespace escqrs::inline v0 {
 
 /// How a repository retries, draws event ids, takes snapshots, and bounds the size of events.
 struct RepositoryOptions {
-    RetryPolicy retry;
-    IdGenerator ids = time_ordered_uuid;
-    Clock* clock = &system_clock();
-    SnapshotPolicy snapshots = SnapshotPolicy::never();
+    RetryPolicy retry;                                  ///< for appends that meet a conflict
+    IdGenerator ids = time_ordered_uuid;                ///< draws event ids where none are derived from a command id
+    Clock* clock = &system_clock();                     ///< for pauses between tries; must outlive the repository
+    SnapshotPolicy snapshots = SnapshotPolicy::never(); ///< for an aggregate that `HasSnapshots`
     /// Bytes of one event as stored, with its metadata. A larger one is refused, because a queue could not take it:
     /// keep this well below the queue's limit, since an event takes more bytes as JSON.
     std::size_t max_event_size = ~std::size_t{0};

@@ -23,7 +23,7 @@ namespace escqrs::inline v0 {
 /// When a repository keeps a snapshot of what it has saved.
 class SnapshotPolicy {
 public:
-    static constexpr SnapshotPolicy never() noexcept { return {}; }
+    static constexpr SnapshotPolicy never() noexcept { return {}; } ///< no snapshots are written or read
 
     /// After every `events` events since the last one; 1 at least.
     static constexpr SnapshotPolicy every(std::uint64_t events) noexcept
@@ -37,8 +37,9 @@ public:
         return {std::numeric_limits<std::uint64_t>::max(), bytes};
     }
 
-    constexpr bool is_never() const noexcept { return *this == never(); }
+    constexpr bool is_never() const noexcept { return *this == never(); } ///< true for `never()`
 
+    /// True if events of this number and size, since the last snapshot, call for a new one.
     constexpr bool is_due(std::uint64_t events, std::uint64_t bytes) const noexcept
     {
         return events > 0 && (events >= events_ || bytes >= bytes_) && !is_never();

@@ -35,16 +35,17 @@ using Failures = std::unique_ptr<std::vector<std::exception_ptr>>;
 
 /// An event on the bus with its type erased; `subscribe<E>` restores the type.
 struct PublishedEvent {
-    std::string_view name;
-    const void* event;
-    const EventContext& context;
+    std::string_view name;       ///< of the event type
+    const void* event;           ///< of the type that the publisher gave
+    const EventContext& context; ///< as it was published
 };
 
 /// Place of a subscriber among the others: lower groups come first. The default is group 0.
 struct SubscriberGroup {
+    /// May be negative.
     explicit constexpr SubscriberGroup(int number) noexcept : value{number} {}
 
-    int value;
+    int value; ///< the number of the group
 };
 
 /// Brings each event to any number of subscribers, in the publisher's thread, one after the other.
@@ -74,6 +75,7 @@ public:
     public:
         Connection() = default;
 
+        /// Ends the subscription now; does nothing if it has ended.
         void disconnect() noexcept
         {
             to_one_.disconnect();
@@ -101,6 +103,7 @@ public:
         return Connection{signal_of<E>().connect(group.value, Signal::slot(adapt<E>(std::move(handler))))};
     }
 
+    /// The same in group 0.
     template <class E, class Handler>
     [[nodiscard]] Connection subscribe(Handler handler)
     {
@@ -115,6 +118,7 @@ public:
         signal_of<E>().connect_tracked(group.value, Signal::slot(adapt<E>(std::move(handler)), owner));
     }
 
+    /// The same in group 0.
     template <class E, class Owner, class Handler>
     void subscribe(const std::shared_ptr<Owner>& owner, Handler handler)
     {
@@ -130,6 +134,7 @@ public:
         return Connection{std::move(connection)};
     }
 
+    /// The same in group 0.
     template <class Handler>
     [[nodiscard]] Connection subscribe_to_all(Handler handler)
     {
@@ -140,6 +145,7 @@ public:
     template <class Owner, class Handler>
     void subscribe_to_all(const std::shared_ptr<Owner>& owner, SubscriberGroup group, Handler handler);
 
+    /// The same in group 0.
     template <class Owner, class Handler>
     void subscribe_to_all(const std::shared_ptr<Owner>& owner, Handler handler)
     {

@@ -36,7 +36,7 @@ class KeyedExecutor {
                   "escqrs: an executor is called with (std::function<void()>) and runs it, at once or later");
 
 public:
-    using Task = std::function<void()>;
+    using Task = std::function<void()>; ///< runs once, or is destroyed without running
 
     /// @throws InvalidOption if `executor` is an empty `std::function`
     explicit KeyedExecutor(Executor executor) : state_{std::make_shared<State>(std::move(executor))}
@@ -81,6 +81,7 @@ private:
 template <class Executor>
 class KeyedExecutor<Executor>::Turn {
 public:
+    /// For the executor's own use: the first task of `key` is queued in `state`.
     Turn(std::shared_ptr<State> state, std::string key) : state_{std::move(state)}, key_{std::move(key)} {}
     Turn(const Turn&) = delete;
     Turn& operator=(const Turn&) = delete;
@@ -96,6 +97,8 @@ public:
         state_->queues.erase(queue);
     }
 
+    /// Runs the first task and gives the next one to the executor. Does nothing if it has been taken.
+    /// @throws what the task throws, after that
     void take()
     {
         if (giver_ == std::this_thread::get_id()) {

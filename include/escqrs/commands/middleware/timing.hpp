@@ -13,8 +13,8 @@ namespace escqrs::inline v0 {
 
 /// The duration and outcome of a command.
 struct CommandTiming {
-    const CommandInfo& command;
-    Duration duration;
+    const CommandInfo& command; ///< valid during the call
+    Duration duration;          ///< of the handler and the middleware further in
     /// What it ended with; null if it was handled.
     std::exception_ptr error;
 };

@@ -21,18 +21,19 @@ namespace escqrs::inline v0 {
 
 /// The handling of one command as a step in a trace.
 struct CommandSpan {
-    const CommandInfo& command;
-    TraceContext context;
-    std::string parent_span_id; ///< empty if the trace begins here
-    Timestamp start;
+    const CommandInfo& command;   ///< valid during the call
+    TraceContext context;         ///< of this step: what it causes has it as its parent
+    std::string parent_span_id;   ///< empty if the trace begins here
+    Timestamp start;              ///< by the clock of the options
     std::optional<Timestamp> end; ///< nothing yet when it begins
     /// What it ended with; null if it was handled.
     std::exception_ptr error;
 };
 
+/// How spans are timed and named, and whether new traces are sampled.
 struct TracingOptions {
-    Clock* clock = &system_clock();
-    IdGenerator ids = random_uuid;
+    Clock* clock = &system_clock(); ///< of starts and ends; must outlive the middleware
+    IdGenerator ids = random_uuid;  ///< draws the ids of traces and spans
     /// The flag of the traces begun here; incoming ones keep theirs.
     bool sample_new_traces = true;
 };
