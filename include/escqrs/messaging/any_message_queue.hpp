@@ -28,6 +28,8 @@ public:
     {
     }
 
+    /// Passed on to the receiver inside, as `MessageReceiver`, `ReleasingReceiver` and `DeadLetterQueue` describe it.
+    /// @{
     std::vector<ReceivedMessage> receive(std::size_t at_most, Duration wait, stop_token stop)
     {
         return calls_->receive(receiver_.get(), at_most, wait, std::move(stop));
@@ -60,15 +62,17 @@ public:
     {
         return can_list_dead_letters() && calls_->resubmit(receiver_.get(), message_id);
     }
+    /// @}
 
 protected:
+    /// Shares ownership of `receiver`.
     template <MessageReceiver Receiver>
     explicit AnyMessageReceiver(std::shared_ptr<Receiver> receiver)
         : receiver_{(detail::check_given(receiver, "queue"), std::move(receiver))}, calls_{&calls_to<Receiver>}
     {
     }
 
-    void* receiver() const noexcept { return receiver_.get(); }
+    void* receiver() const noexcept { return receiver_.get(); } ///< of the type that was given
 
 private:
     struct Calls {
@@ -147,6 +151,7 @@ public:
     {
     }
 
+    /// Passed on to the queue inside, as `MessageSender` describes it.
     void send(std::span<const Message> messages) { send_(receiver(), messages); }
 
 private:

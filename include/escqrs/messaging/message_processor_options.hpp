@@ -20,11 +20,11 @@ namespace escqrs::inline v0 {
 
 /// What became of a batch; each message counts once, in one of the figures below `received`.
 struct BatchResult {
-    std::size_t received = 0;
+    std::size_t received = 0; ///< messages in the batch
     /// Handled, or a duplicate of what was handled before.
     std::size_t completed = 0;
-    std::size_t abandoned = 0;
-    std::size_t dead_lettered = 0;
+    std::size_t abandoned = 0;     ///< given back, to be delivered again
+    std::size_t dead_lettered = 0; ///< will not be delivered again
     /// Lock lost before it could be settled: delivered again, as a duplicate if it was handled.
     std::size_t lock_lost = 0;
 
@@ -33,10 +33,10 @@ struct BatchResult {
 
 /// A message at its last attempt that still waits for an earlier event of its stream.
 struct OverdueMessage {
-    const ReceivedMessage& received;
-    StreamId stream;
-    StreamVersion missing;  ///< version of the event that it waits for
-    bool give_back = false; ///< set by `judge_overdue`
+    const ReceivedMessage& received; ///< valid during the call
+    StreamId stream;                 ///< of the event in it
+    StreamVersion missing;           ///< version of the event that it waits for
+    bool give_back = false;          ///< set by `judge_overdue`
 };
 
 /// How a `MessageProcessor` works, and what it calls. All hooks are called by the thread that runs it; only
@@ -56,8 +56,8 @@ struct MessageProcessorOptions {
     Duration longest_pause = std::chrono::seconds{1};
     /// The longest delay between two checks whether the read model or the queue is back.
     Duration longest_outage_delay = std::chrono::seconds{10};
-    Clock* clock = &system_clock();
-    Jitter jitter = random_jitter;
+    Clock* clock = &system_clock(); ///< must outlive the processor
+    Jitter jitter = random_jitter;  ///< spreads the pauses after failures
 
     /// Gets a line for the operator, without a line end.
     std::function<void(std::string_view)> log = [](std::string_view) {};

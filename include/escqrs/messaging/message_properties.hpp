@@ -22,8 +22,11 @@ public:
     /// Name and text; valid until the next change or move.
     using value_type = std::pair<std::string_view, std::string_view>;
 
+    /// A forward iterator over the properties, in the order in which they were added.
     class Iterator {
     public:
+        /// As the standard requires it of an iterator.
+        /// @{
         using iterator_concept = std::forward_iterator_tag;
         using iterator_category = std::input_iterator_tag; // what it refers to is made when it is asked for
         using value_type = MessageProperties::value_type;
@@ -51,6 +54,7 @@ public:
             ++*this;
             return before;
         }
+        /// @}
         friend bool operator==(const Iterator&, const Iterator&) = default;
 
     private:
@@ -59,18 +63,22 @@ public:
 
         const char* at_ = nullptr;
     };
-    using const_iterator = Iterator;
+    using const_iterator = Iterator; ///< properties are not changed in place
 
     MessageProperties() = default;
+    /// Adds them in the order given.
     MessageProperties(std::initializer_list<value_type> properties)
     {
         for (const auto& [name, text] : properties) add(name, text);
     }
 
+    /// As of a standard container; `size` counts the properties, in time linear in them.
+    /// @{
     Iterator begin() const noexcept { return Iterator{bytes_.data()}; }
     Iterator end() const noexcept { return Iterator{bytes_.data() + bytes_.size()}; }
     std::size_t size() const noexcept { return static_cast<std::size_t>(std::distance(begin(), end())); }
     bool empty() const noexcept { return bytes_.empty(); }
+    /// @}
 
     /// The text of the first property of that name; nothing if there is none.
     std::optional<std::string_view> find(std::string_view name) const noexcept
@@ -127,7 +135,7 @@ public:
         *this = std::move(kept);
     }
 
-    void clear() noexcept { bytes_.clear(); }
+    void clear() noexcept { bytes_.clear(); } ///< removes all properties
 
     /// Makes room for this many bytes: names, texts, and 16 for each property.
     void reserve(std::size_t bytes) { bytes_.reserve(bytes); }

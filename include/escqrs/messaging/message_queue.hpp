@@ -25,11 +25,11 @@ struct Message {
     std::string message_id;
     /// At most 128 bytes; messages of one session are handled in order; empty: no session.
     std::string session_id;
-    std::string subject;
-    std::string correlation_id;
-    std::string content_type;
-    std::string body;
-    MessageProperties properties;
+    std::string subject;                             ///< free text; the library's relay puts the event name here
+    std::string correlation_id;                      ///< free text, for the receiver
+    std::string content_type;                        ///< of the body: its format
+    std::string body;                                ///< the content
+    MessageProperties properties;                    ///< name and text, each name once
     std::optional<Timestamp> scheduled_enqueue_time; ///< not handed out before
 
     friend bool operator==(const Message&, const Message&) = default;
@@ -37,39 +37,39 @@ struct Message {
 
 /// A message handed out under a lock. The receiver settles it before the lock runs out, or renews the lock.
 struct ReceivedMessage {
-    Message message;
-    std::uint64_t sequence_number = 0;
+    Message message;                   ///< as it was sent, with properties that abandoning has added
+    std::uint64_t sequence_number = 0; ///< drawn by the queue, in the order of arrival
     /// Deliveries up to and including this one: 1 at first.
     std::uint32_t delivery_count = 0;
-    Timestamp enqueued_at{};
-    Timestamp locked_until{};
-    std::string lock_token;
+    Timestamp enqueued_at{};  ///< when the queue took it
+    Timestamp locked_until{}; ///< end of the lock, by the queue's clock
+    std::string lock_token;   ///< names this delivery to the queue
     /// A stop is requested when the queue notices that the lock is lost; not every queue watches.
     stop_token lock_lost{};
 };
 
 /// A dead-lettered message, with the reason.
 struct DeadLetteredMessage {
-    Message message;
-    std::uint64_t sequence_number = 0;
-    std::uint32_t delivery_count = 0;
-    Timestamp enqueued_at{};
-    Timestamp dead_lettered_at{};
-    std::string reason;
-    std::string description;
+    Message message;                   ///< as it was sent, with properties that abandoning has added
+    std::uint64_t sequence_number = 0; ///< by which `dead_letters` lists
+    std::uint32_t delivery_count = 0;  ///< deliveries before it was dead-lettered
+    Timestamp enqueued_at{};           ///< when the queue took it
+    Timestamp dead_lettered_at{};      ///< by the queue's clock
+    std::string reason;                ///< short, for programs
+    std::string description;           ///< longer, for people
 };
 
 /// Handled: the queue forgets it.
 struct Complete {};
 /// Not now: it goes back to the queue and is delivered again. `properties` are added to the message.
 struct Abandon {
-    MessageProperties properties;
+    MessageProperties properties; ///< replace those of the same name
 };
 /// Never: it goes to the dead-letter queue, for people to look at.
 struct DeadLetter {
     /// This and the description are cut after 4096 bytes.
     std::string reason;
-    std::string description;
+    std::string description; ///< for people
 };
 
 /// What a receiver decides about a message.
@@ -77,8 +77,8 @@ using Disposition = std::variant<Complete, Abandon, DeadLetter>;
 
 /// One decision of several that are settled together. The message must live until `settle` returns.
 struct Settlement {
-    std::reference_wrapper<const ReceivedMessage> message;
-    Disposition disposition;
+    std::reference_wrapper<const ReceivedMessage> message; ///< as it was received
+    Disposition disposition;                               ///< what becomes of it
 };
 
 /// What became of one settlement.
@@ -91,10 +91,11 @@ enum class SettlementResult : std::uint8_t {
 /// Puts messages on a queue.
 ///
 /// `send(messages)` returns once the queue has taken every message durably; order within a session is the order given.
-/// Throws `MessageRefused`, which names the message: before anything is sent, if an id is missing or too long, a text is
-/// not UTF-8 or has a NUL (properties may), a property is repeated or has no name, or there are too many bytes; later,
-/// if the broker rejects the message itself. After that, or any other `TransportError`, any part may have been taken: send the same
-/// messages again, except the one that was refused. Duplicates within the queue's window are dropped by message id.
+/// Throws `MessageRefused`, which names the message: before anything is sent, if an id is missing or too long, a text
+/// is not UTF-8 or has a NUL (properties may), a property is repeated or has no name, or there are too many bytes;
+/// later, if the broker rejects the message itself. After that, or any other `TransportError`, any part may have been
+/// taken: send the same messages again, except the one that was refused. Duplicates within the queue's window are
+/// dropped by message id.
 template <class Sender>
 concept MessageSender = requires(Sender& sender, std::span<const Message> messages) {
     { sender.send(messages) } -> std::same_as<void>;
@@ -112,14 +113,14 @@ concept MessageSender = requires(Sender& sender, std::span<const Message> messag
 /// - `settle(settlements)` decides about several messages in the order given, for about the price of one: each fails
 ///   alone, as its result says. Throws `TransportError` if an abandoned message would become too large, and then
 ///   nothing has changed, or if the queue cannot tell what became of them.
-/// - `renew_lock(message)` extends the lock to its full duration and puts its end into `message.locked_until`. With a session,
-///   the lock is the session's. Throws `MessageLockLost`.
+/// - `renew_lock(message)` extends the lock to its full duration and puts its end into `message.locked_until`. With a
+///   session, the lock is the session's. Throws `MessageLockLost`.
 ///
 /// The caller renews the locks of what it has received, for as long as it works on it; `MessageProcessor` does. A
 /// receiver that can renew them by itself leaves that to its options, for callers that do not.
 ///
-/// A message whose lock runs out is delivered again. One delivered `max_delivery_count` times without being completed or
-/// dead-lettered is dead-lettered with reason "MaxDeliveryCountExceeded".
+/// A message whose lock runs out is delivered again. One delivered `max_delivery_count` times without being completed
+/// or dead-lettered is dead-lettered with reason "MaxDeliveryCountExceeded".
 template <class Receiver>
 concept MessageReceiver =
     requires(Receiver& receiver, std::size_t at_most, Duration wait, stop_token stop, ReceivedMessage& message,
@@ -151,22 +152,22 @@ concept DeadLetterQueue = requires(Queue& queue, std::uint64_t after, std::size_
 /// How many messages a queue holds, by state: what `counts()` of the queues in memory and in SQLite returns. No concept
 /// has it.
 struct MessageQueueCounts {
-    std::uint64_t active = 0; ///< waiting to be received
-    std::uint64_t locked = 0; ///< received and not yet settled
-    std::uint64_t scheduled = 0;
-    std::uint64_t dead_lettered = 0;
+    std::uint64_t active = 0;        ///< waiting to be received
+    std::uint64_t locked = 0;        ///< received and not yet settled
+    std::uint64_t scheduled = 0;     ///< not to be handed out yet
+    std::uint64_t dead_lettered = 0; ///< listed by `dead_letters`
 
     friend bool operator==(const MessageQueueCounts&, const MessageQueueCounts&) = default;
 };
 
 /// How a queue behaves; the defaults are those of a Service Bus queue with duplicate detection.
 struct MessageQueueOptions {
-    Duration lock_duration = std::chrono::minutes{1};
-    std::uint32_t max_delivery_count = 10;
+    Duration lock_duration = std::chrono::minutes{1}; ///< from receipt, or from the last renewal
+    std::uint32_t max_delivery_count = 10;            ///< after so many deliveries a message is dead-lettered
     Duration duplicate_detection_window = std::chrono::minutes{10}; ///< 0: none
     /// Bytes of body, properties, subject, correlation id and content type; `send` refuses a larger message.
     std::size_t max_message_size = 256 * 1024;
-    Clock* clock = &system_clock();
+    Clock* clock = &system_clock(); ///< must outlive the queue
 };
 
 } // namespace escqrs::inline v0

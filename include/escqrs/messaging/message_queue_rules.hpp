@@ -30,7 +30,9 @@ namespace escqrs::inline v0::message_queue_rules {
 
 /// Service Bus limits, in bytes, of a message id, a session id, and of a dead-letter reason and description each.
 inline constexpr std::size_t max_message_id_length = 128;
+/// In bytes.
 inline constexpr std::size_t max_session_id_length = 128;
+/// In bytes, of the reason and of the description each; longer ones are cut.
 inline constexpr std::size_t max_dead_letter_text_length = 4096;
 
 /// The dead-letter reason of a message that was delivered too often.

@@ -46,6 +46,8 @@ concept StreamReadModel = requires(Model& model, FunctionRef<bool()> work, Funct
 template <class Database, class Transaction, class Savepoint, class Checkpoint>
 class BasicStreamReadModel {
 public:
+    /// As `StreamReadModel` describes it.
+    /// @{
     static constexpr bool is_transactional = true;
 
     /// @param database  must outlive this
@@ -79,6 +81,7 @@ public:
             return true;
         });
     }
+    /// @}
 
 private:
     Database database_;
