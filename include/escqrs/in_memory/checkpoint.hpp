@@ -18,8 +18,11 @@ namespace escqrs::inline v0::in_memory {
 /// `bookmark` wait for none
 class Checkpoint {
 public:
+    /// Excludes other transactions on the checkpoint as long as it lives.
     class Transaction {
     public:
+        /// As `TransactionalCheckpoint` describes it.
+        /// @{
         GlobalPosition position() const noexcept { return place_->mark_.position; }
         Bookmark bookmark() const noexcept { return place_->mark_; }
         GlobalPosition replay_until() const noexcept { return place_->replay_until_; }
@@ -30,6 +33,7 @@ public:
             const GlobalPosition handled = std::max(place_->replay_until_, place_->mark_.position);
             place_->write({}, std::min(handled, handled_limit));
         }
+        /// @}
 
     private:
         friend Checkpoint;
@@ -39,6 +43,8 @@ public:
         std::unique_lock<std::mutex> lock_;
     };
 
+    /// As `Checkpoint` and `TransactionalCheckpoint` describe it.
+    /// @{
     GlobalPosition load() const { return bookmark().position; }
     Bookmark bookmark() const
     {
@@ -48,6 +54,7 @@ public:
     void save(GlobalPosition position) { save_bookmark({position}); }
     void save_bookmark(const Bookmark& mark) { begin().commit_bookmark(mark); }
     Transaction begin() { return Transaction{*this}; }
+    /// @}
 
 private:
     /// Call it in a transaction.

@@ -26,8 +26,9 @@
 
 namespace escqrs::inline v0::in_memory {
 
+/// What the store is constructed with; the defaults suit most tests.
 struct EventStoreOptions {
-    Clock* clock = &system_clock();
+    Clock* clock = &system_clock(); ///< gives the events' times; must outlive the store
     /// Nil draws a new one. With the id of another log the store plays a copy of it, to test what follows a restore.
     LogId log_id{};
 };
@@ -48,6 +49,8 @@ public:
     EventStore(const EventStore&) = delete;
     EventStore& operator=(const EventStore&) = delete;
 
+    /// As `EventStore` describes it.
+    /// @{
     AppendResult append(const StreamId& stream, ExpectedVersion expected, std::span<const NewEvent> events);
     void read_stream(const StreamId& stream, StreamVersion from, EventSink sink);
     GlobalPosition read_log(GlobalPosition after, std::size_t at_most, EventSink sink);
@@ -58,6 +61,7 @@ public:
     GlobalPosition head() { return GlobalPosition{log_.size()}; }
     std::optional<EventLocation> locate(EventId id);
     bool wait_for_events(GlobalPosition after, Duration at_most, stop_token stop);
+    /// @}
 
 private:
     static constexpr std::size_t max_looked_at = 65'536; ///< in one filtered read

@@ -37,6 +37,8 @@ public:
     {
     }
 
+    /// As `MessageSender`, `MessageReceiver` and `DeadLetterQueue` describe it.
+    /// @{
     void send(std::span<const Message> messages)
     {
         message_queue_rules::check_messages(messages, options_);
@@ -109,7 +111,9 @@ public:
         wake_.notify_all();
         return found;
     }
+    /// @}
 
+    /// Counts what the queue holds now.
     MessageQueueCounts counts()
     {
         return at_present([&](const detail::QueueTime&) { return state_.counts(); });

@@ -17,6 +17,8 @@ namespace escqrs::inline v0::in_memory {
 /// @par Thread safety  every operation may be called from any thread
 class ParkingLot {
 public:
+    /// As `ParkedStreams` and `ParkingLot` describe it.
+    /// @{
     bool is_empty() const
     {
         const std::scoped_lock lock{mutex_};
@@ -59,6 +61,7 @@ public:
     }
 
     static bool is_passing(const std::exception& error) noexcept { return is_passing_fault(error); }
+    /// @}
 
 private:
     mutable std::mutex mutex_;

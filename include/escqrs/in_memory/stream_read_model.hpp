@@ -12,12 +12,14 @@ namespace escqrs::inline v0::in_memory {
 
 /// How far each stream has been applied to a read model in memory, for a `MessageProcessor`.
 ///
-/// It cannot undo what handlers have written: a handler that fails is called again with the same event. The read model and
-/// this end with the process, and a queue does not deliver again what was completed: for tests, and for what is built anew at
-/// each start.
+/// It cannot undo what handlers have written: a handler that fails is called again with the same event. The read model
+/// and this end with the process, and a queue does not deliver again what was completed: for tests, and for what is
+/// built anew at each start.
 /// @par Thread safety  one thread at a time
 class StreamReadModel {
 public:
+    /// As `StreamReadModel` describes it.
+    /// @{
     static constexpr bool is_transactional = false;
 
     static void transact(FunctionRef<bool()> work) { (void)work(); }
@@ -46,6 +48,7 @@ public:
         return found == versions_.end() ? StreamVersion{} : found->second;
     }
     void check_writable() const noexcept {}
+    /// @}
 
 private:
     using Versions = std::map<StreamId, StreamVersion>;
