@@ -18,7 +18,7 @@ namespace escqrs::inline v0 {
 ///
 /// The events themselves stay in the store; this keeps only where they begin and end.
 struct ParkedStream {
-    StreamId stream;
+    StreamId stream;           ///< whose events are parked
     StreamVersion version{};   ///< of the event that could not be handled
     GlobalPosition position{}; ///< of that event
     /// Of the last event parked; 0: none is any more, and only `unhandled_from` is remembered.
@@ -30,7 +30,7 @@ struct ParkedStream {
     /// have.
     StreamVersion unhandled_from{};
 
-    bool is_parked() const noexcept { return last != StreamVersion{}; }
+    bool is_parked() const noexcept { return last != StreamVersion{}; } ///< events of the stream wait
 
     /// After this nothing is parked; `unhandled_from` is still remembered.
     void unpark() noexcept
@@ -53,9 +53,9 @@ public:
     {
     }
 
-    const StreamId& stream() const noexcept { return stream_; }
-    StreamVersion version() const noexcept { return version_; }
-    GlobalPosition position() const noexcept { return position_; }
+    const StreamId& stream() const noexcept { return stream_; }    ///< that was parked
+    StreamVersion version() const noexcept { return version_; }    ///< of the first parked event
+    GlobalPosition position() const noexcept { return position_; } ///< of that event
 
 private:
     StreamId stream_;
@@ -94,7 +94,8 @@ concept ParkingLot = ParkedStreams<Parking> && requires(Parking& parking, const 
 /// parked streams in memory.
 struct NoParkingLot {};
 
-/// Whether a failure says nothing about the event: a store or broker that cannot work, a conflict, a stop, or no memory.
+/// Whether a failure says nothing about the event: a store or broker that cannot work, a conflict, a stop, or no
+/// memory.
 inline bool is_passing_fault(const std::exception& error) noexcept { return classify(error) != FailureKind::refused; }
 
 namespace detail {

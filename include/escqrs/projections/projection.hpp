@@ -98,8 +98,8 @@ public:
 
     /// Handles the parked events of a stream again, in order, in transactions of a page each. What could be handled is
     /// no longer parked; from the next failure on, the rest still is. A read model that is built next to another one
-    /// does this only once it is live. Another `Projection` over the same checkpoint may be running, in any process; on this
-    /// object call it from the thread that runs it. `is_replay` is false for events that were never handled.
+    /// does this only once it is live. Another `Projection` over the same checkpoint may be running, in any process; on
+    /// this object call it from the thread that runs it. `is_replay` is false for events that were never handled.
     /// @return whether nothing of the stream is parked now
     /// @throws LogMismatch as `catch_up`
     bool replay(const StreamId& stream)
@@ -155,8 +155,10 @@ private:
     detail::LogGuard<Store> guard_;
 };
 
+/// Deduces the types, for a projection that parks nothing.
 template <class Store, class CheckpointType, class Handlers>
 Projection(Store&, CheckpointType&, Handlers&, SubscriptionOptions = {}) -> Projection<Store, CheckpointType, Handlers>;
+/// Deduces the types, for a projection that parks streams.
 template <class Store, class CheckpointType, ParkingLot Parking, class Handlers>
 Projection(Store&, CheckpointType&, Parking&, Handlers&, SubscriptionOptions = {})
     -> Projection<Store, CheckpointType, Handlers, CodecOf<Handlers>, Parking>;

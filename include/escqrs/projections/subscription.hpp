@@ -72,7 +72,7 @@ struct SubscriptionOptions {
     std::size_t page_size = 500;                                ///< events between two checkpoints
     Duration max_wait = std::chrono::seconds{1};                ///< longest sleep at the end of the log
     Duration first_retry_delay = std::chrono::milliseconds{20}; ///< after a failure; doubled each time
-    Duration max_retry_delay = std::chrono::seconds{10};
+    Duration max_retry_delay = std::chrono::seconds{10};        ///< limit of the doubling
     /// Called with each failure and the delay that follows.
     std::function<void(std::exception_ptr, Duration)> on_failure{};
 
@@ -83,7 +83,7 @@ struct SubscriptionOptions {
     UnknownEvents unknown_events = UnknownEvents::fail; ///< projections only
     /// Called with each unknown event skipped.
     std::function<void(const RecordedEvent&, const std::exception&)> on_skipped{};
-    Clock* clock = &system_clock();
+    Clock* clock = &system_clock(); ///< must outlive the reader
 };
 
 namespace detail {
@@ -186,6 +186,7 @@ public:
         return mark.position;
     }
 
+    /// The same with nothing to flush.
     template <class Handle>
     GlobalPosition catch_up(Handle&& handle)
     {
@@ -201,6 +202,7 @@ public:
         detail::follow_log(*store_, guard_, options_, stop, [&] { return catch_up(handle, flush, stop); });
     }
 
+    /// The same with nothing to flush.
     template <class Handle>
     void run(stop_token stop, Handle&& handle)
     {

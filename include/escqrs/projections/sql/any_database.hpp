@@ -75,6 +75,7 @@ public:
     {
     }
 
+    /// True while a transaction is open on the connection.
     bool in_transaction() const
     {
         return visit([](auto& database) { return database.in_transaction(); });
@@ -126,10 +127,13 @@ private:
 template <class... Dialects>
 class AnyDatabase<Dialects...>::Rows {
 public:
+    /// Moves to the next row, at first to the first one; false if there is none.
     bool next()
     {
         return std::visit([](auto& rows) { return rows.next(); }, rows_);
     }
+    /// Columns of this row, from 0.
+    /// @{
     bool is_null(int column) const
     {
         return std::visit([column](const auto& rows) { return rows.is_null(column); }, rows_);
@@ -146,6 +150,7 @@ public:
     {
         return std::visit([column](const auto& rows) { return rows.time(column); }, rows_);
     }
+    /// @}
 
 private:
     friend Statement;
@@ -159,6 +164,7 @@ private:
 template <class... Dialects>
 class AnyDatabase<Dialects...>::Statement {
 public:
+    /// @param database  its connection must outlive the statement
     Statement(const AnyDatabase& database, const std::string& sql)
         : statement_{database.visit_dialect([&]<class Dialect>(const Dialect& dialect) -> Either {
               return typename Dialect::Statement{dialect.database(), sql};
@@ -173,6 +179,7 @@ public:
         return std::visit([&](auto& statement) { return statement.run(values...); }, statement_);
     }
 
+    /// Runs a query.
     template <class... Values>
     [[nodiscard]] Rows query(const Values&... values)
     {
@@ -189,6 +196,7 @@ private:
 template <class... Dialects>
 class AnyDatabase<Dialects...>::StreamCheckpoint {
 public:
+    /// Of the read model `projection`; creates its table if there is none.
     StreamCheckpoint(const AnyDatabase& database, const std::string& projection)
         : checkpoint_{database.visit_dialect([&]<class Dialect>(const Dialect& dialect) -> Either {
               return sql::StreamCheckpoint<Dialect>{dialect, projection};
@@ -196,6 +204,8 @@ public:
     {
     }
 
+    /// As `sql::StreamCheckpoint`.
+    /// @{
     Advance advance(const StreamId& stream, StreamVersion version)
     {
         return std::visit([&](auto& checkpoint) { return checkpoint.advance(stream, version); }, checkpoint_);
@@ -208,6 +218,7 @@ public:
     {
         std::visit([](auto& checkpoint) { checkpoint.clear(); }, checkpoint_);
     }
+    /// @}
 
 private:
     using Either = std::variant<sql::StreamCheckpoint<Dialects>...>;

@@ -26,7 +26,9 @@ public:
     /// Rolls back when it ends without a commit.
     class Transaction {
     public:
+        /// How far the reader had come when the transaction began.
         GlobalPosition position() const noexcept { return state_.mark.position; }
+        /// The same, with the log if it is known.
         const Bookmark& bookmark() const noexcept { return state_.mark; }
 
         /// The furthest position ever reached before the last restart.
@@ -108,9 +110,9 @@ public:
         static_assert(sql::Dialect<Dialect>);
     }
 
-    const std::string& name() const noexcept { return row_.name(); }
-    GlobalPosition load() { return bookmark().position; }
-    Bookmark bookmark() { return row_.read().mark; }
+    const std::string& name() const noexcept { return row_.name(); } ///< as given
+    GlobalPosition load() { return bookmark().position; }            ///< 0 if nothing was saved
+    Bookmark bookmark() { return row_.read().mark; }                 ///< with the log, if it is known
 
     /// Writes the position; within a transaction that is open on the database, as a part of it. Forgets which log was
     /// read: the next reader assumes its own.
@@ -127,6 +129,7 @@ public:
         row_.write(state);
     }
 
+    /// Opens a transaction on the database, which keeps others from moving this checkpoint.
     Transaction begin()
     {
         return begin([] {});

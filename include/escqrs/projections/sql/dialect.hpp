@@ -15,8 +15,8 @@ namespace escqrs::inline v0::sql {
 
 /// A connection, prepared statements, their rows, and transactions.
 ///
-/// Values fill the parameters `$1`, `$2`, … of a statement, which appear in it in this order. Transactions and savepoints
-/// roll back when they end without `commit`.
+/// Values fill the parameters `$1`, `$2`, … of a statement, which appear in it in this order. Transactions and
+/// savepoints roll back when they end without `commit`.
 template <class Connection, class Statement, class Rows, class Transaction, class Savepoint>
 concept Database = requires(Connection& database, Statement& statement, Rows& rows, Transaction& transaction,
                             Savepoint& savepoint, const std::string& text) {
@@ -42,8 +42,8 @@ enum class Tables : std::uint8_t { checkpoints, stream_checkpoints, parked_strea
 
 /// The stored state of a checkpoint.
 struct CheckpointState {
-    Bookmark mark;
-    GlobalPosition replay_until;
+    Bookmark mark;               ///< how far the reader has come
+    GlobalPosition replay_until; ///< how far it had come before it was last restarted
 };
 
 /// What differs between databases: a `Database`, and the texts and locks that are its own.

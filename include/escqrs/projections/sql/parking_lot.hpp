@@ -27,6 +27,8 @@ public:
     {
     }
 
+    /// As `ParkedStreams` and `escqrs::ParkingLot` describe it.
+    /// @{
     bool is_empty()
     {
         return !any_.query(projection_).next() &&
@@ -66,6 +68,7 @@ public:
         work();
         part.commit();
     }
+    /// @}
 
     /// True if the event did not cause the failure (`classify`), or if it has undone the whole transaction.
     bool is_passing(const std::exception& error) const noexcept

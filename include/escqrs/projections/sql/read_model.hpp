@@ -60,7 +60,7 @@ public:
         return dialect_.users_text(escqrs::detail::with_version(text, schema_.version));
     }
 
-    unsigned version() const noexcept { return schema_.version; }
+    unsigned version() const noexcept { return schema_.version; } ///< as given
 
     /// Whether readers see this version.
     bool is_live() { return state().value_or(false); }
@@ -108,7 +108,9 @@ private:
 template <class Dialect>
 class ReadModel<Dialect>::Transaction {
 public:
+    /// How far this version had come when the transaction began.
     GlobalPosition position() const noexcept { return transaction_.position(); }
+    /// The same, with the log if it is known.
     const Bookmark& bookmark() const noexcept { return transaction_.bookmark(); }
 
     /// The last event that was handled before, by this version or an earlier one; while this one is being built, all
@@ -124,6 +126,7 @@ public:
     /// Makes what was written, and the position, durable together. At the limit this version becomes the live one.
     /// @throws postgres::LeaseLost if there is a lease, and another holder has it by now
     void commit(GlobalPosition position) { commit_bookmark({position, bookmark().log}); }
+    /// As `commit`, with the log and the event there.
     void commit_bookmark(const Bookmark& mark)
     {
         if (is_live_ || mark.position < limit_) return transaction_.commit_bookmark(mark);
@@ -131,6 +134,7 @@ public:
         transaction_.commit_bookmark(mark, limit_);
     }
 
+    /// Makes durable what was written, at position 0. What was reached before counts as handled, up to `handled_limit`.
     void commit_restart(GlobalPosition handled_limit = everything) { transaction_.commit_restart(handled_limit); }
 
 private:
@@ -170,8 +174,8 @@ public:
     {
     }
 
-    GlobalPosition load() { return GlobalPosition{static_cast<std::uint64_t>(column(1))}; }
-    unsigned version() { return static_cast<unsigned>(column(0)); }
+    GlobalPosition load() { return GlobalPosition{static_cast<std::uint64_t>(column(1))}; } ///< 0 if no version is live
+    unsigned version() { return static_cast<unsigned>(column(0)); }                         ///< 0 if no version is live
 
 private:
     std::int64_t column(int index)
