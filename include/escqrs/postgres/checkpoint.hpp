@@ -7,8 +7,8 @@
 
 namespace escqrs::inline v0::postgres {
 
-using Checkpoint = sql::Checkpoint<Dialect>;
-using StreamCheckpoint = sql::StreamCheckpoint<Dialect>;
+using Checkpoint = sql::Checkpoint<Dialect>;             ///< in PostgreSQL
+using StreamCheckpoint = sql::StreamCheckpoint<Dialect>; ///< in PostgreSQL
 using escqrs::Advance;
 
 } // namespace escqrs::inline v0::postgres

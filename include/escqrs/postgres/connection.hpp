@@ -35,17 +35,16 @@ struct ClearResult {
 using Result = std::unique_ptr<PGresult, ClearResult>;
 } // namespace detail
 
+/// How a connection behaves; its address says where it leads.
 struct ConnectionOptions {
     /// Whether statements are prepared on the server, once for each connection. Set it to false behind a PgBouncer that
     /// pools transactions: there, a statement may meet a connection on which it was never prepared.
     bool prepares_statements = true;
-
     /// How long the server may stay silent while it owes an answer. Then the connection is closed, and the call throws
     /// ConnectionLost. Also how long connecting may take as a whole, from the look-up of names to the end of TLS and
     /// authentication; several hosts share that time, and each has 2 seconds at least. A `connect_timeout` in the
     /// address can give each host less.
     Duration answer_timeout = std::chrono::seconds{30};
-
     /// When its stop is requested, no wait for the server lasts longer than a second, connecting included: for a
     /// program that must end while its server is silent.
     stop_token stop{};
@@ -62,7 +61,7 @@ struct ConnectionOptions {
 /// @par Thread safety  one thread at a time; use a connection per thread, or a `ConnectionPool`
 class Connection {
 public:
-    using SteadyClock = std::chrono::steady_clock;
+    using SteadyClock = std::chrono::steady_clock; ///< of time limits
 
     /// @param end  as of `set_end`
     /// @throws ConnectionLost if no connection can be made; InvalidOption
@@ -74,9 +73,9 @@ public:
 
     /// Names the server and the database, for error messages; without user and password.
     const std::string& where() const noexcept { return where_; }
-    PGconn* handle() const noexcept { return handle_.get(); }
-    const ConnectionOptions& options() const noexcept { return options_; }
-    void set_answer_timeout(Duration timeout) noexcept { options_.answer_timeout = timeout; }
+    PGconn* handle() const noexcept { return handle_.get(); }              ///< libpq's own; this object closes it
+    const ConnectionOptions& options() const noexcept { return options_; } ///< with the timeout and stop now set
+    void set_answer_timeout(Duration timeout) noexcept { options_.answer_timeout = timeout; } ///< from now on
 
     /// Replaces `ConnectionOptions::stop`.
     void set_stop(stop_token stop) noexcept { options_.stop = std::move(stop); }
@@ -94,6 +93,7 @@ public:
     /// Runs one or more statements that return nothing.
     void execute(const std::string& sql);
 
+    /// Also true after a failed statement, until the rollback.
     bool in_transaction() const noexcept
     {
         const auto status = PQtransactionStatus(handle());
@@ -110,8 +110,7 @@ public:
     /// Gives up the connection, whatever is under way.
     void close() noexcept { handle_.reset(); }
 
-    /// Asks the server to cancel its work for this connection, for which it may be too late. Closes the connection if
-    /// the server does not answer.
+    /// Asks the server to cancel its work, for which it may be too late; closes the connection if it does not answer.
     void cancel() noexcept;
 
     /// Identifies the connection among all of this process, also among earlier ones of this object; 0: none was made.
@@ -177,7 +176,7 @@ private:
 /// the default is). Rolls back when it ends without `commit`.
 class Transaction {
 public:
-    explicit Transaction(Connection& connection);
+    explicit Transaction(Connection& connection); ///< begins it; connects again if need be
     Transaction(const Transaction&) = delete;
     Transaction& operator=(const Transaction&) = delete;
     ~Transaction();
@@ -194,6 +193,7 @@ private:
 /// A part of a transaction that can be undone alone. Rolls back when it ends without `commit`.
 class Savepoint {
 public:
+    /// Begins a part of the transaction that is open on `connection`.
     explicit Savepoint(Connection& connection) : connection_{&connection} { connection.execute("SAVEPOINT part"); }
     Savepoint(const Savepoint&) = delete;
     Savepoint& operator=(const Savepoint&) = delete;

@@ -75,7 +75,7 @@ public:
     /// A session that stays with its holder; the destructor gives it back.
     class Loan {
     public:
-        Session& session() noexcept { return entry_->session; }
+        Session& session() noexcept { return entry_->session; } ///< valid until the loan ends
 
         /// Limits the time of what the session does, until the next call.
         void set_limit(const detail::CallLimit& limit) { pool_->set_limit(entry_->connection, limit); }

@@ -29,39 +29,49 @@ namespace escqrs::inline v0::postgres {
 /// rows; streams, and read models whose versions take turns, by advisory locks.
 class Dialect {
 public:
+    /// As `sql::Dialect` describes it.
+    /// @{
     using Database = Connection;
     using Statement = postgres::Statement;
     using Rows = postgres::Rows;
     using Transaction = postgres::Transaction;
     using Savepoint = postgres::Savepoint;
+    /// @}
 
     /// The schema that the tables are in.
     struct Place {
         Place() : Place{"escqrs"} {}
+        /// The schema of this name, in the letter case given.
         Place(std::string name) : schema{std::move(name)} {} // NOLINT(google-explicit-constructor)
-        Place(const char* name) : schema{name} {}            // NOLINT(google-explicit-constructor)
+        /// The same.
+        Place(const char* name) : schema{name} {} // NOLINT(google-explicit-constructor)
 
-        std::string schema;
+        std::string schema; ///< its name
     };
 
     /// The same, or the lease without which a checkpoint cannot be moved, with its schema.
     struct Owner : Place {
+        /// A schema alone: no lease is needed.
         using Place::Place;
+        /// The lease and its schema; `given` must outlive the checkpoint.
         Owner(const Lease& given) // NOLINT(google-explicit-constructor)
             : Place{given.options().schema}, lease{&given}
         {
         }
 
-        const Lease* lease = nullptr;
+        const Lease* lease = nullptr; ///< null: none is needed
     };
 
     class CheckpointRow;
     class StreamVersions;
     class Turns;
 
+    /// @param connection  must outlive this
     // An owner of a checkpoint is a place as well, so the place is no copy. NOLINTNEXTLINE(*-pass-by-value,google-explicit-*)
     Dialect(Connection& connection, const Place& place = {}) : connection_{&connection}, place_{place} {}
 
+    /// As `sql::Dialect` describes it.
+    /// @{
     Connection& database() const noexcept { return *connection_; }
 
     /// All of them have one version.
@@ -77,24 +87,30 @@ public:
     std::string drop(const std::vector<std::string>& tables, const std::string& suffix, bool views) const;
     std::string grants(const std::vector<std::string>& tables) const;
     static std::string storable(std::string_view text);
+    /// @}
 
 private:
     Connection* connection_;
     Place place_;
 };
 
+/// A checkpoint's row, locked by `lock` until the transaction ends.
 class Dialect::CheckpointRow {
 public:
+    /// What the row holds; after `postgres::reshard` also the positions of the former shards.
     struct State : sql::CheckpointState {
         std::vector<std::int64_t> handled_before; ///< position of each former shard
 
+        /// Whether some of the former positions are not passed yet.
         bool is_taking_over() const noexcept { return !handled_before.empty(); }
+        /// The position of the former shard of `stream`; 0 if there is none.
         GlobalPosition handled_until(const StreamId& stream) const noexcept
         {
             if (!is_taking_over()) return {};
             const auto position = handled_before[shard_of(stream, handled_before.size())];
             return GlobalPosition{static_cast<std::uint64_t>(position)};
         }
+        /// The greatest of the former positions. Call it only while `is_taking_over()`.
         GlobalPosition taken_over_at() const
         {
             return GlobalPosition{static_cast<std::uint64_t>(*std::ranges::max_element(handled_before))};
@@ -103,11 +119,12 @@ public:
 
     /// The row and the lease are read before they are written.
     static constexpr bool needs_transaction = true;
-    static constexpr const char* bookmark_columns = "position, log, event, event_position";
+    static constexpr const char* bookmark_columns = "position, log, event, event_position"; ///< of an SQL query
 
+    /// Creates the row if there is none.
     CheckpointRow(const Dialect& dialect, std::string name, const Owner& owner);
 
-    const std::string& name() const noexcept { return name_; }
+    const std::string& name() const noexcept { return name_; } ///< of the checkpoint
 
     /// Makes the server end the transaction of a process that was paused within it, so that it holds up no successor.
     void prepare()
@@ -118,8 +135,8 @@ public:
         connection_->execute("SET LOCAL idle_in_transaction_session_timeout = " + std::to_string(limit.count()));
     }
 
-    State read() { return read(select_); }
-    State lock() { return read(lock_); }
+    State read() { return read(select_); } ///< without a lock
+    State lock() { return read(lock_); }   ///< until the transaction ends
 
     /// @throws LeaseLost if there is a lease, and another holder has it by now; no other can take it before the
     ///         transaction ends
@@ -204,8 +221,10 @@ inline void Dialect::CheckpointRow::create(const Dialect& dialect)
                      "', found that of shard '" + std::string{rows.text(0)} + '\''};
 }
 
+/// The versions of streams, one row each. A stream's changes wait for each other.
 class Dialect::StreamVersions {
 public:
+    /// Its connection is the dialect's, which must outlive it.
     explicit StreamVersions(const Dialect& dialect)
         : lock_{dialect.database(),
                 dialect.text("SELECT pg_advisory_xact_lock('{s}.stream_checkpoints'::regclass::oid::bigint::bit(32)"
@@ -217,6 +236,8 @@ public:
     {
     }
 
+    /// Moves the stream on to `version` if that is the next one. `version_of` reads the last one, under the lock.
+    /// @return what to do with the event
     template <class VersionOf>
     Advance advance(const std::string& projection, const StreamId& stream, StreamVersion version, VersionOf version_of)
     {
@@ -233,13 +254,16 @@ private:
     Statement upsert_;
 };
 
+/// Keeps the versions of a read model from being in transactions at one time.
 class Dialect::Turns {
 public:
+    /// Its connection is the dialect's, which must outlive it.
     explicit Turns(const Dialect& dialect)
         : lock_{dialect.database(), dialect.text("SELECT pg_advisory_xact_lock('{s}.read_models'::regclass::oid::bigint"
                                                  "::bit(32)::integer, hashtext($1))")}
     {
     }
+    /// Waits for the turn of read model `name`, and has it until the transaction ends.
     void take(const std::string& name) { (void)lock_.query(name); }
 
 private:

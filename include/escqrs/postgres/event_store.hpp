@@ -27,6 +27,7 @@
 
 namespace escqrs::inline v0::postgres {
 
+/// Where the store keeps its tables, and what it may use and wait for.
 struct EventStoreOptions {
     std::string schema = "escqrs"; ///< of its tables, created if missing
     /// Connections for reading, opened as needed, in addition to those that append.
@@ -48,8 +49,8 @@ struct EventStoreOptions {
     Duration reconnect_timeout = std::chrono::seconds{10};
     /// How long `head` waits for appends that are under way.
     Duration head_timeout = std::chrono::seconds{10};
-    ConnectionOptions connection{};
-    Clock* clock = &system_clock();
+    ConnectionOptions connection{}; ///< of each of its connections
+    Clock* clock = &system_clock(); ///< gives the events' times; must outlive the store
 };
 
 /// An event store in a PostgreSQL database, for any number of processes on any number of machines.
@@ -73,6 +74,8 @@ public:
     EventStore(const EventStore&) = delete;
     EventStore& operator=(const EventStore&) = delete;
 
+    /// As `EventStore` describes it.
+    /// @{
     AppendResult append(const StreamId& stream, ExpectedVersion expected, std::span<const NewEvent> events);
     void read_stream(const StreamId& stream, StreamVersion from, EventSink sink);
     GlobalPosition read_log(GlobalPosition after, std::size_t at_most, EventSink sink);
@@ -90,6 +93,7 @@ public:
     }
     std::optional<EventLocation> locate(EventId id);
     bool wait_for_events(GlobalPosition after, Duration at_most, stop_token stop);
+    /// @}
 
 private:
     using PageLoan = escqrs::detail::ObjectPool<detail::EventPage>::Loan;

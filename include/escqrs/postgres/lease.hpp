@@ -41,12 +41,13 @@ inline std::string new_lease_holder()
     return std::string{host} + ':' + std::to_string(getpid()) + ':' + escqrs::to_string(random_uuid()).substr(0, 8);
 }
 
+/// For how long a lease is held, by whom, and where.
 struct LeaseOptions {
     /// After which others may take it, unless it is renewed; by the server's clock. Longer than a century is a century.
     Duration duration = std::chrono::seconds{5};
     /// Different in each process; also for people who read the table.
     std::string holder = new_lease_holder();
-    std::string schema = "escqrs";
+    std::string schema = "escqrs"; ///< of its table
 };
 
 /// The right to do something that only one of many processes may do at a time.
@@ -70,8 +71,8 @@ public:
     /// @throws InvalidOption
     static LeaseOptions checked(LeaseOptions options);
 
-    const std::string& name() const noexcept { return name_; }
-    const LeaseOptions& options() const noexcept { return options_; }
+    const std::string& name() const noexcept { return name_; }        ///< as given
+    const LeaseOptions& options() const noexcept { return options_; } ///< with `duration` at most a century
 
     /// The last token that was given to this object; 0 if none was.
     std::int64_t token() const noexcept { return token_; }

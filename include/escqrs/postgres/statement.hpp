@@ -25,6 +25,7 @@ namespace escqrs::inline v0::postgres {
 /// The rows of a query's answer.
 class Rows {
 public:
+    /// Made by `Statement::query`; `where` begins the texts of errors.
     Rows(detail::Result result, std::string where) noexcept : result_{std::move(result)}, where_{std::move(where)} {}
 
     /// Moves to the next row, at first to the first one.
@@ -34,8 +35,9 @@ public:
     /// Number of rows.
     std::size_t size() const noexcept { return static_cast<std::size_t>(PQntuples(result_.get())); }
 
-    // Columns of this row, from 0; NULL reads as 0 or empty. Views are valid as long as the rows.
-    // They throw StoreError if the column is of another type.
+    /// Columns of this row, from 0; NULL reads as 0 or empty. Views are valid as long as the rows.
+    /// They throw StoreError if the column is of another type.
+    /// @{
     bool is_null(int column) const noexcept { return PQgetisnull(result_.get(), row_, column) != 0; }
     /// Of a bigint, integer, smallint or boolean.
     std::int64_t integer(int column) const;
@@ -44,6 +46,7 @@ public:
     std::span<const std::byte> blob(int column) const noexcept;
     Timestamp time(int column) const;
     Uuid uuid(int column) const;
+    /// @}
 
     /// Numbers of an array of bigint or integer; none of them null.
     std::vector<std::int64_t> integers(int column) const;
@@ -103,6 +106,7 @@ private:
 /// (NULL).
 class Statement {
 public:
+    /// Sends nothing yet; `connection` must outlive the statement.
     Statement(Connection& connection, std::string sql) : connection_{&connection}, sql_{std::move(sql)} {}
 
     /// Runs an INSERT, UPDATE or DELETE.
