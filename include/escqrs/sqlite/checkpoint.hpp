@@ -7,8 +7,8 @@
 
 namespace escqrs::inline v0::sqlite {
 
-using Checkpoint = sql::Checkpoint<Dialect>;
-using StreamCheckpoint = sql::StreamCheckpoint<Dialect>;
+using Checkpoint = sql::Checkpoint<Dialect>;             ///< in an SQLite file
+using StreamCheckpoint = sql::StreamCheckpoint<Dialect>; ///< in an SQLite file
 using escqrs::Advance;
 
 } // namespace escqrs::inline v0::sqlite

@@ -31,17 +31,18 @@ enum class Synchronous : std::uint8_t {
     normal,
 };
 
+/// How a connection to a file commits and waits.
 struct DatabaseOptions {
-    Synchronous synchronous = Synchronous::full;
+    Synchronous synchronous = Synchronous::full; ///< what a commit survives
     /// How long to wait for another connection's write to end.
     Duration busy_timeout = std::chrono::seconds{10};
 };
 
 /// What a file must hold. The version is in SQLite's `user_version`, the kind of file in its `application_id`.
 struct Schema {
-    std::string_view name; ///< for error messages: "event store"
-    std::int32_t application_id;
-    std::int32_t version;
+    std::string_view name;       ///< for error messages: "event store"
+    std::int32_t application_id; ///< of the kind of file
+    std::int32_t version;        ///< newest one that the program knows
     /// Creates the oldest version that can be upgraded, in an empty file.
     const char* sql;
     /// Each makes the next version, the last of them `version`.
@@ -52,7 +53,7 @@ class Database;
 
 /// Asks for another connection to the file that `database` has open.
 struct SameFile {
-    const Database& database;
+    const Database& database; ///< must be open
 };
 
 /// A connection to an SQLite file, in write-ahead-log mode, with foreign keys enforced.
@@ -88,7 +89,7 @@ public:
 
     /// The absolute path of the file.
     const std::string& path() const noexcept { return path_; }
-    sqlite3* handle() const noexcept { return handle_.get(); }
+    sqlite3* handle() const noexcept { return handle_.get(); } ///< SQLite's own; this object closes it
 
     /// The whole name of the file, the same for all connections to it; empty for a database in memory.
     std::string file() const
@@ -99,22 +100,25 @@ public:
 
     /// Runs one or more statements that return nothing.
     void execute(const char* sql);
+    /// The same.
     void execute(const std::string& sql) { execute(sql.c_str()); }
 
     /// The first column of the first row, as a number; 0 if there is none.
     std::int64_t query_integer(const char* sql);
 
+    /// Row id of the last INSERT on this connection; 0 before the first.
     std::int64_t last_insert_rowid() const noexcept { return sqlite3_last_insert_rowid(handle()); }
 
     /// Rows that INSERT, UPDATE and DELETE have written since the connection was opened.
     std::int64_t total_changes() const noexcept { return sqlite3_total_changes(handle()); }
 
+    /// True from BEGIN to the end of the transaction.
     bool in_transaction() const noexcept { return sqlite3_get_autocommit(handle()) == 0; }
 
     /// Transactions begun, and transactions and parts undone: they show whether what a caller remembers of its writes
     /// still holds.
     std::uint64_t transactions() const noexcept { return transactions_; }
-    std::uint64_t rollbacks() const noexcept { return rollbacks_; }
+    std::uint64_t rollbacks() const noexcept { return rollbacks_; } ///< see `transactions`
 
     /// Checks that the file and its log are those that were opened, as every commit does. For callers that only wait
     /// and read.

@@ -22,26 +22,33 @@ namespace escqrs::inline v0::sqlite {
 /// transaction keeps all other writers out, so no other lock is needed.
 class Dialect {
 public:
+    /// As `sql::Dialect` describes it.
+    /// @{
     using Database = sqlite::Database;
     using Statement = sqlite::Statement;
     using Rows = sqlite::Rows;
     using Transaction = sqlite::Transaction;
     using Savepoint = sqlite::Savepoint;
+    /// @}
 
     /// A file has no places to choose from.
     struct Place {};
-    using Owner = Place;
+    using Owner = Place; ///< no leases: one writer at a time
 
     class CheckpointRow;
     class StreamVersions;
 
+    /// Nothing to wait for: a write transaction excludes other versions.
     struct Turns {
-        explicit Turns(const Dialect&) {}
-        void take(const std::string&) {}
+        explicit Turns(const Dialect&) {} ///< keeps nothing
+        void take(const std::string&) {}  ///< does nothing
     };
 
+    /// @param database  must outlive this
     Dialect(Database& database, Place = {}) noexcept : database_{&database} {} // NOLINT(google-explicit-constructor)
 
+    /// As `sql::Dialect` describes it.
+    /// @{
     Database& database() const noexcept { return *database_; }
 
     const Dialect& with(sql::Tables tables) const
@@ -76,19 +83,22 @@ public:
 
     static std::string grants(const std::vector<std::string>&) { return {}; }
     static std::string_view storable(std::string_view text) noexcept { return text; }
+    /// @}
 
 private:
     Database* database_;
 };
 
+/// A checkpoint's row, which a write transaction keeps for itself.
 class Dialect::CheckpointRow {
 public:
-    using State = sql::CheckpointState;
+    using State = sql::CheckpointState; ///< nothing is added to it
 
     /// Saving alone is one statement.
     static constexpr bool needs_transaction = false;
-    static constexpr const char* bookmark_columns = "position, log, event";
+    static constexpr const char* bookmark_columns = "position, log, event"; ///< of an SQL query
 
+    /// Creates the table if there is none; not the row, which the first `write` creates.
     CheckpointRow(const Dialect& dialect, std::string name, Place)
         : name_{std::move(name)}, select_{dialect.with(sql::Tables::checkpoints).database(),
                                           "SELECT position, log, event, replay_until FROM escqrs_checkpoints "
@@ -99,15 +109,17 @@ public:
     {
     }
 
-    const std::string& name() const noexcept { return name_; }
-    void prepare() {}
-    State lock() { return read(); }
+    const std::string& name() const noexcept { return name_; } ///< of the checkpoint
+    void prepare() {}                                          ///< does nothing
+    State lock() { return read(); }                            ///< the same as `read`: the transaction is the lock
+    /// Zeros and nil ids if there is no row.
     State read()
     {
         auto rows = select_.query(name_);
         if (!rows.next()) return {};
         return {bookmark_in(rows, 0), GlobalPosition{static_cast<std::uint64_t>(rows.integer(3))}};
     }
+    /// Inserts or replaces the row.
     void write(const State& state)
     {
         const auto text_of = [](const auto& id) { return id.is_nil() ? std::string{} : to_string(id); };
@@ -130,8 +142,10 @@ private:
     Statement upsert_;
 };
 
+/// The versions of streams, one row each.
 class Dialect::StreamVersions {
 public:
+    /// Its connection is the dialect's, which must outlive it.
     explicit StreamVersions(const Dialect& dialect)
         : insert_{dialect.database(), "INSERT INTO escqrs_stream_checkpoints VALUES (?, ?, 1) ON CONFLICT DO NOTHING"},
           update_{dialect.database(), "UPDATE escqrs_stream_checkpoints SET version = ?1 "
@@ -139,6 +153,8 @@ public:
     {
     }
 
+    /// Moves the stream on to `version` if that is the next one; only if not, `version_of` reads the last one.
+    /// @return what to do with the event
     template <class VersionOf>
     Advance advance(const std::string& projection, const StreamId& stream, StreamVersion version, VersionOf version_of)
     {

@@ -23,15 +23,16 @@
 
 namespace escqrs::inline v0::sqlite {
 
+/// How the store's connections commit, wait and read.
 struct EventStoreOptions {
-    Synchronous synchronous = Synchronous::full;
+    Synchronous synchronous = Synchronous::full; ///< what a commit survives
     /// How long to wait for another process's write to end.
     Duration busy_timeout = std::chrono::seconds{10};
     /// How often a waiter looks for other processes' events.
     Duration poll_interval = std::chrono::milliseconds{10};
     /// Connections for reading, opened as needed.
     std::size_t max_readers = 8;
-    Clock* clock = &system_clock();
+    Clock* clock = &system_clock(); ///< gives the events' times; must outlive the store
 };
 
 /// An event store in an SQLite file. Several processes may use one file.
@@ -56,6 +57,8 @@ public:
     EventStore& operator=(const EventStore&) = delete;
     ~EventStore();
 
+    /// As `EventStore` describes it.
+    /// @{
     AppendResult append(const StreamId& stream, ExpectedVersion expected, std::span<const NewEvent> events);
     void read_stream(const StreamId& stream, StreamVersion from, EventSink sink);
     GlobalPosition read_log(GlobalPosition after, std::size_t at_most, EventSink sink);
@@ -67,6 +70,7 @@ public:
     std::optional<EventLocation> locate(EventId id);
     /// @throws StoreError also if the file has been deleted, moved or replaced
     bool wait_for_events(GlobalPosition after, Duration at_most, stop_token stop);
+    /// @}
 
 private:
     using PageLoan = escqrs::detail::ObjectPool<detail::EventPage>::Loan;

@@ -17,10 +17,13 @@ class Savepoint;
 class Statement;
 class Transaction;
 
+/// The parts of `escqrs::sql`, in an SQLite file.
+/// @{
 using Checkpoint = sql::Checkpoint<Dialect>;
 using LiveReadModel = sql::LiveReadModel<Dialect>;
 using ParkingLot = sql::ParkingLot<Dialect>;
 using ReadModel = sql::ReadModel<Dialect>;
 using StreamCheckpoint = sql::StreamCheckpoint<Dialect>;
+/// @}
 
 } // namespace escqrs::inline v0::sqlite

@@ -28,8 +28,9 @@
 
 namespace escqrs::inline v0::sqlite {
 
+/// How the queue's connection works; the queue's own options are `MessageQueueOptions`.
 struct MessageQueueSettings {
-    DatabaseOptions database{};
+    DatabaseOptions database{}; ///< of each of the queue's connections
     /// How long a waiting receiver may take to notice what another process did. At first it looks about every
     /// millisecond, then at intervals that grow by a 32nd, up to this one. In the same object it notices at once.
     Duration poll_interval = std::chrono::milliseconds{10};
@@ -57,6 +58,8 @@ public:
     explicit MessageQueue(const std::string& path, const MessageQueueOptions& options = {},
                           MessageQueueSettings settings = {});
 
+    /// As `MessageSender`, `MessageReceiver` and `DeadLetterQueue` describe it.
+    /// @{
     void send(std::span<const Message> messages);
 
     std::vector<ReceivedMessage> receive(std::size_t at_most, Duration wait, stop_token stop = {});
@@ -66,7 +69,9 @@ public:
 
     std::vector<DeadLetteredMessage> dead_letters(std::uint64_t after, std::size_t at_most);
     bool resubmit(const std::string& message_id);
+    /// @}
 
+    /// Counts what the queue holds now.
     MessageQueueCounts counts();
 
 private:

@@ -26,6 +26,7 @@ class Rows {
 public:
     Rows(const Rows&) = delete;
     Rows& operator=(const Rows&) = delete;
+    /// Takes over the query; `other` can then only be destroyed.
     Rows(Rows&& other) noexcept : statement_{std::exchange(other.statement_, nullptr)}, database_{other.database_} {}
     ~Rows();
 
@@ -33,13 +34,15 @@ public:
     /// @return false if there is none
     bool next();
 
-    // Columns of this row, from 0. Views are valid until the next `next()`.
+    /// Columns of this row, from 0. Views are valid until the next `next()`.
+    /// @{
     bool is_null(int column) const noexcept { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
     std::int64_t integer(int column) const noexcept { return sqlite3_column_int64(statement_, column); }
     double real(int column) const noexcept { return sqlite3_column_double(statement_, column); }
     std::string_view text(int column) const noexcept;
     std::span<const std::byte> blob(int column) const noexcept;
     Timestamp time(int column) const noexcept { return Timestamp{Duration{integer(column)}}; }
+    /// @}
 
 private:
     friend Statement;
@@ -56,6 +59,8 @@ private:
 /// copied; they must live until `run` returns or the `Rows` end.
 class Statement {
 public:
+    /// Prepares `sql`, one statement.
+    /// @throws DatabaseError if SQLite refuses it
     Statement(Database& database, std::string_view sql);
 
     /// Runs an INSERT, UPDATE or DELETE.

@@ -35,6 +35,7 @@ private:
 /// A part of a transaction that can be undone alone. Rolls back when it ends without `commit`.
 class Savepoint {
 public:
+    /// Begins a part of the transaction that is open on `database`.
     explicit Savepoint(Database& database);
     Savepoint(const Savepoint&) = delete;
     Savepoint& operator=(const Savepoint&) = delete;
