@@ -22,7 +22,7 @@ namespace escqrs::inline v0::testing {
 struct RecordedCommand {
     /// Its C++ name: `conference::RegisterAttendee`.
     std::string name;
-    Metadata metadata;
+    Metadata metadata;                    ///< as it was sent
     std::optional<std::string> refusal{}; ///< the text of the exception that ended it
 
     /// True if it was a `Command`.

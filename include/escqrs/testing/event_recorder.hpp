@@ -26,8 +26,8 @@ class EventRecorder;
 template <class... Events>
 class EventRecorder<EventList<Events...>> {
 public:
-    using Types = EventList<Events...>;
-    using Event = std::variant<Events...>;
+    using Types = EventList<Events...>;    ///< the events that are recorded whole
+    using Event = std::variant<Events...>; ///< one of them
 
     /// @param bus  may end before the recorder
     explicit EventRecorder(EventBus& bus) : state_{std::make_shared<State>()}

@@ -30,15 +30,17 @@ concept EventExpectation = requires(const T& expectation, const typename T::Even
 template <class E>
 class Exactly {
 public:
-    using Event = E;
+    using Event = E; ///< the type that is expected
 
+    /// @param ignored  paths of fields that may differ, with all within them: `contact.phones`
     explicit Exactly(E event, std::vector<std::string> ignored = {})
         : event_{std::move(event)}, ignored_{std::move(ignored)}
     {
     }
 
-    std::string text() const { return describe(event_); }
+    std::string text() const { return describe(event_); } ///< the event as it is expected
 
+    /// One line for each field that differs; none if the event is as expected.
     std::vector<std::string> complaints(const E& found) const
     {
         std::vector<std::string> complaints;
@@ -66,15 +68,19 @@ private:
 template <class E, class Predicate>
 class Where {
 public:
-    using Event = E;
+    using Event = E; ///< the type that is expected
 
+    /// @param holds      called with the event
+    /// @param condition  says in words what it checks, after "that"; may be empty
     Where(Predicate holds, std::string condition) : holds_{std::move(holds)}, condition_{std::move(condition)} {}
 
+    /// The type, and the condition in words.
     std::string text() const
     {
         return std::string{event_name<E>()} + (condition_.empty() ? "" : " that " + condition_);
     }
 
+    /// One line if the condition does not hold, else none.
     std::vector<std::string> complaints(const E& found) const
     {
         if (holds_(found)) return {};

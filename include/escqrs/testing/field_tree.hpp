@@ -13,6 +13,7 @@ namespace escqrs::inline v0::testing {
 
 /// A value for people to read: a text, or fields that are such values themselves. `fields_of` makes it.
 struct FieldTree {
+    /// How the value is written.
     enum class Shape : std::uint8_t {
         value,  ///< `text`
         object, ///< `text{name: field, ...}`
@@ -22,9 +23,9 @@ struct FieldTree {
 
     /// Name of the field; empty for an element of a list and at the root.
     std::string name;
-    std::string text;
-    Shape shape = Shape::value;
-    std::vector<FieldTree> fields{};
+    std::string text;                ///< the value, or the name of its type
+    Shape shape = Shape::value;      ///< how `text` and `fields` are put together
+    std::vector<FieldTree> fields{}; ///< in the order in which they are stored
 };
 
 /// The whole value in one line: `EmailChangeRequested{email: 'ada@example.org', confirmationId: ...}`.

@@ -31,6 +31,7 @@ public:
         return tree_of(value);
     }
 
+    /// Shows bytes as hexadecimal text. Boost's archives ask for this member.
     void save_binary(const void* bytes, std::size_t length)
     {
         add({{}, detail::hexadecimal({static_cast<const std::byte*>(bytes), length})});

@@ -24,7 +24,7 @@ namespace escqrs::inline v0::testing {
 
 /// Between events: those that follow are of this stream.
 struct InStream {
-    StreamId stream;
+    StreamId stream; ///< of the events that follow
 };
 
 /// The events that follow are of the stream `category-<id number>`, with the ids of `SequentialIds`.
@@ -34,6 +34,7 @@ inline InStream in_stream(std::string_view category, std::uint64_t number = 1)
 }
 /// The events that follow are of the stream `category-id`, for ids that are texts.
 inline InStream in_stream(std::string_view category, std::string_view id) { return {StreamId{category, id}}; }
+/// The events that follow are of this stream.
 inline InStream in_stream(StreamId stream) { return {std::move(stream)}; }
 
 namespace detail {
@@ -47,6 +48,7 @@ concept HistoryItem = HasEventName<T> || std::is_same_v<T, InStream>;
 template <class ReadModel>
 class Projected {
 public:
+    /// Made by `GivenEvents`; `read_model` must outlive this, and `history` tells what it has handled.
     Projected(ReadModel& read_model, std::vector<std::string> history)
         : read_model_{&read_model}, history_{std::move(history)}
     {
@@ -88,6 +90,7 @@ private:
 template <class... Items>
 class GivenEvents {
 public:
+    /// Copies the items, in their order.
     explicit GivenEvents(const Items&... items) : items_{items...} {}
 
     /// Calls `handlers.handle(event, context)` for them, in order. Events of types that `Handlers::Events` does not

@@ -107,6 +107,8 @@ public:
         }
     }
 
+    /// The aggregate after the history, before any `when`.
+    /// @throws std::logic_error if the history's creation was refused
     const Aggregate& aggregate() const
     {
         if (!aggregate_) throw std::logic_error{"there is no aggregate: its creation was refused"};

@@ -36,6 +36,7 @@ namespace escqrs::inline v0::testing {
 /// @par Thread safety  none
 class GoldenFolder {
 public:
+    /// Whether a missing file is a complaint or is written.
     enum class Mode { check, write_missing };
 
     /// `write_missing` if the environment has ESCQRS_WRITE_GOLDEN=1.
@@ -50,11 +51,12 @@ public:
 
     /// The complaints.
     const std::vector<std::string>& complaints() const noexcept { return complaints_; }
-    void complain(std::string text) { complaints_.push_back(std::move(text)); }
+    void complain(std::string text) { complaints_.push_back(std::move(text)); } ///< adds one
 
     /// Compares `bytes` with the file `name`; writes the file if there is none and the mode is `write_missing`.
     void compare(const std::string& name, const std::string& text);
 
+    /// The content of the file `name`; nothing if there is none.
     std::optional<std::string> read(const std::string& name) const;
 
     /// Names of all golden files in the folder or in `released.txt`, in order.

@@ -23,6 +23,7 @@ class ManualClock final : public Clock {
 public:
     /// Starts at 2026-01-01T00:00:00Z.
     ManualClock() noexcept : ManualClock{std::chrono::sys_days{std::chrono::year{2026} / 1 / 1}} {}
+    /// Starts at `start`.
     explicit ManualClock(Timestamp start) noexcept : now_{start}, steady_{start.time_since_epoch()} {}
 
     Timestamp now() const override

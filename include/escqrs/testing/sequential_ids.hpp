@@ -16,6 +16,7 @@ namespace escqrs::inline v0::testing {
 /// @par Thread safety  any thread; each id is returned once
 class SequentialIds {
 public:
+    /// The next id of the count.
     Uuid operator()() const { return nth(next_->fetch_add(1, std::memory_order_relaxed)); }
 
     /// The id number `number`, of which the first is 1.

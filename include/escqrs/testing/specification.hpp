@@ -16,8 +16,8 @@ namespace escqrs::inline v0::testing {
 
 /// A sentence about the program, and the scenario that shows it.
 struct Specification {
-    std::string sentence;
-    std::function<void()> scenario;
+    std::string sentence;           ///< what the program does
+    std::function<void()> scenario; ///< throws if the sentence is not true
 };
 
 /// Runs specifications where there is no test framework: `int main() { return check({{"...", [] { ... }}}, std::cout);
