@@ -22,9 +22,10 @@ namespace escqrs::inline v0::postgres {
 /// renewed, by the machine's steady clock and whether or not the server answers, and when `stop` is requested. What
 /// `work` writes with a `Checkpoint` that knows the lease is refused once another holds it. What `work` does outside
 /// the database is not: check the stop token before each such effect.
+///
+/// Returns when stopped, a few seconds after `work` has returned even if the server does not answer; or when `work` has
+/// returned by itself.
 /// @param connection  used for the lease only
-/// @return when stopped, a few seconds after `work` has returned even if the server does not answer; or when `work` has
-///         returned by itself
 /// @throws what `work` threw, except LeaseLost and passing errors (`DatabaseError::is_passing`): then it is begun
 ///         again, here or elsewhere. DatabaseError if the lease cannot be acquired, and that is not passing
 template <class Work>
@@ -56,9 +57,8 @@ void run_leased(Connection& connection, const std::string& name, stop_token stop
 ///
 /// `work` is as for `run_leased`. Each shard has its own lease, and needs its own checkpoint and connection. The
 /// database keeps the number of shards: with another number, a stream belongs to another shard, with another
-/// checkpoint.
+/// checkpoint. Returns when stopped.
 /// @param connection  used for the leases only
-/// @return when stopped
 /// @throws as `run_leased`; ShardCountMismatch if the name has another number of shards, which the first worker has set
 template <class Work>
 void run_sharded(Connection& connection, const std::string& name, std::size_t shards, stop_token stop, Work work,
