@@ -3,6 +3,13 @@
 use strict;
 use warnings;
 
+# Doxygen makes no links to concepts.
+sub concept_link {
+    my ($name) = @_;
+    my $page = $name =~ s/::/_1_1/gr;
+    return "<a href=\"conceptescqrs_1_1$page.html\">$name</a>";
+}
+
 my %last_line = ('namespace detail {' => '} // namespace detail', 'struct std::hash<' => '};');
 
 open my $file, '<', $ARGV[0] or die "$ARGV[0]: $!\n";
@@ -21,10 +28,16 @@ while (my $line = <$file>) {
     if ($line =~ /^class (?:\w+ )?(\w+) : public \w*(?:Error|Lost|Refused|Failed)\b/) { $error = $1 }
     if ($line =~ /^\};$/) { $error = '' }
 
-    my $sentence = $line =~ /^ *friend .* operator(==|<=>)\(/               ? 'Compares the values.'
-                 : $line =~ /^ *[^(~]*\([^)]*&\)( noexcept)? = default;/     ? 'Copies or moves every member.'
-                 : $error && $line =~ /^ *(explicit )?\Q$error\E\(/          ? 'The arguments make the text and the members.'
-                 :                                                            '';
+    if ($line =~ m{^ */// .* describes? it\.$}) {
+        $line =~ s{`(?:escqrs::)?([\w:]+)`}{concept_link($1)}ge;
+    }
+
+    my $sentence = '';
+    if ($line =~ /^ *friend .* operator(==|<=>)\(/) { $sentence = 'Compares the values.' }
+    if ($line =~ /^ *[^(~]*\([^)]*&\)( noexcept)? = default;/) { $sentence = 'Copies or moves every member.' }
+    if ($error && $line =~ /^ *(explicit )?\Q$error\E\(/) {
+        $sentence = 'Makes the text and the members from the arguments.';
+    }
     if ($sentence && $previous !~ m{^ *///(?! \@\})}) { $line =~ s{^( *)}{$1/** $sentence */ } }
     print $line;
     $previous = $line;
