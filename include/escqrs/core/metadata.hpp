@@ -37,7 +37,7 @@ struct EventContext {
     StreamId stream;         ///< that the event belongs to
     StreamVersion version;   ///< of the event in its stream
     GlobalPosition position; ///< of the event in the log
-    EventId id;              ///< of the event
+    EventId id;              ///< unique in the log, but for `part`
     Timestamp recorded_at{}; ///< by the store's clock
     Metadata metadata{};     ///< stored with the event
     /// The event was handled before, and a read model is being rebuilt: cause nothing outside it.

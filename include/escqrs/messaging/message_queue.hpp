@@ -26,7 +26,7 @@ struct Message {
     /// At most 128 bytes; messages of one session are handled in order; empty: no session.
     std::string session_id;
     std::string subject;                             ///< free text; the library's relay puts the event name here
-    std::string correlation_id;                      ///< free text, for the receiver
+    std::string correlation_id;                      ///< free text; the relay puts that of the metadata here
     std::string content_type;                        ///< of the body: its format
     std::string body;                                ///< the content
     MessageProperties properties;                    ///< name and text, each name once
@@ -163,7 +163,7 @@ struct MessageQueueCounts {
 /// How a queue behaves; the defaults are those of a Service Bus queue with duplicate detection.
 struct MessageQueueOptions {
     Duration lock_duration = std::chrono::minutes{1}; ///< from receipt, or from the last renewal
-    std::uint32_t max_delivery_count = 10;            ///< after so many deliveries a message is dead-lettered
+    std::uint32_t max_delivery_count = 10;            ///< after so many without success it is dead-lettered
     Duration duplicate_detection_window = std::chrono::minutes{10}; ///< 0: none
     /// Bytes of body, properties, subject, correlation id and content type; `send` refuses a larger message.
     std::size_t max_message_size = 256 * 1024;

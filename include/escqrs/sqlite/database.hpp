@@ -118,7 +118,7 @@ public:
     /// Transactions begun, and transactions and parts undone: they show whether what a caller remembers of its writes
     /// still holds.
     std::uint64_t transactions() const noexcept { return transactions_; }
-    std::uint64_t rollbacks() const noexcept { return rollbacks_; } ///< see `transactions`
+    std::uint64_t rollbacks() const noexcept { return rollbacks_; } ///< undone; see `transactions`
 
     /// Checks that the file and its log are those that were opened, as every commit does. For callers that only wait
     /// and read.
