@@ -33,9 +33,11 @@ while (my $line = <$file>) {
     }
 
     my $sentence = '';
-    if ($line =~ /^ *friend .* operator(==|<=>)\(/) { $sentence = 'Compares the values.' }
-    if ($line =~ /^ *[^(~]*\([^)]*&\)( noexcept)? = default;/) { $sentence = 'Copies or moves every member.' }
-    if ($error && $line =~ /^ *(explicit )?\Q$error\E\(/) {
+    if ($line =~ /^ *friend .* operator(==|<=>)\(/) {
+        $sentence = 'Compares the values.';
+    } elsif ($line =~ /^ *[^(~]*\([^)]*&\)( noexcept)? = default;/) {
+        $sentence = 'Copies or moves every member.';
+    } elsif ($error && $line =~ /^ *(explicit )?\Q$error\E\(/) {
         $sentence = 'Makes the text and the members from the arguments.';
     }
     if ($sentence && $previous !~ m{^ *///(?! \@\})}) { $line =~ s{^( *)}{$1/** $sentence */ } }
