@@ -378,7 +378,7 @@ TEST_CASE("boost formats: a wide text reads back, and is not longer than the byt
 {
     const Wide wide{L"Zo\u00EB", 6};
     CHECK(read_changed<Wide, BoostText>(wide, "0110", "0110").text == wide.text);
-    CHECK(has(error_of([&] { read_changed<Wide, BoostText>(wide, " 3 Z", " 999999999 Z"); }),
+    CHECK(has(error_of([&] { read_changed<Wide, BoostText>(wide, " 3 ", " 999999999 "); }),
               "a smaller number of elements"));
 }
 
