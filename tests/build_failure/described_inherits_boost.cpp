@@ -7,21 +7,7 @@
 #include <escqrs/codec/describe.hpp>
 #endif
 
-#include <boost/describe/class.hpp>
-
-struct Door {
-    int door = 0;
-
-#ifdef OFFENDING
-    template <class Archive>
-    void serialize(Archive& archive, unsigned /*version*/)
-    {
-        archive & escqrs::field("door", door);
-    }
-#else
-    BOOST_DESCRIBE_CLASS(Door, (), (door), (), ())
-#endif
-};
+#include "door.hpp"
 
 struct DoorOpened : Door {
     static constexpr std::string_view event_name = "DoorOpened";
