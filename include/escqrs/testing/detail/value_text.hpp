@@ -2,10 +2,12 @@
 #pragma once
 
 #include <escqrs/core/hex.hpp>
+#include <escqrs/core/identifiers.hpp>
 #include <escqrs/core/text.hpp>
 #include <escqrs/core/type_identity.hpp>
 #include <escqrs/domain/event.hpp>
 
+#include <algorithm>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
@@ -22,17 +24,15 @@ namespace escqrs::inline v0::testing::detail {
 inline std::string quoted(std::string_view text)
 {
     std::string result{'\''};
-    for (std::size_t at = 0; at < text.size();) {
-        const char character = text[at];
-        const auto length = archive::detail::utf8_sequence_length(text.substr(at));
-        if (character == '\n') result += "\\n";
-        else if (character == '\r') result += "\\r";
-        else if (character == '\t') result += "\\t";
-        else if (character == '\'' || character == '\\') result.append(1, '\\').append(1, character);
-        else if (length == 0 || static_cast<unsigned char>(character) < 0x20 || character == 0x7F) {
-            append_hex(result += "\\x", static_cast<unsigned char>(character));
-        } else result.append(text.substr(at, length));
-        at += length == 0 ? 1 : length;
+    while (!text.empty()) {
+        const std::string_view character =
+            text.substr(0, std::max<std::size_t>(archive::detail::utf8_sequence_length(text), 1));
+        if (character == "\n") result += "\\n";
+        else if (character == "\r") result += "\\r";
+        else if (character == "\t") result += "\\t";
+        else if (character == "'" || character == "\\") result.append(1, '\\').append(character);
+        else escqrs::detail::append_printable(result, character);
+        text.remove_prefix(character.size());
     }
     return result += '\'';
 }
