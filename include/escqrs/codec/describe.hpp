@@ -164,10 +164,10 @@ template <class Archive, class T>
               !escqrs::archive::detail::HiddenSerialize<T>))
 void serialize(Archive& archive, T& object, const unsigned version)
 {
-    using namespace escqrs::archive::detail; // NOLINT(google-build-using-namespace)
-    require_all_fields<Archive, T>();
+    namespace own = escqrs::archive::detail;
+    own::require_all_fields<Archive, T>();
     using Bases = decltype(boost_base_descriptor_fn(static_cast<T**>(nullptr)));
-    serialize_described(archive, object, version, Bases{}, MembersOf<T>{});
+    own::serialize_described(archive, object, version, Bases{}, own::MembersOf<T>{});
 }
 
 } // namespace boost::serialization
